@@ -1,0 +1,176 @@
+"""Addresses of endpoints: one canonical form per channel, and a clear sentence for everything else."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+from backend.channels.base import Channel
+from backend.lib.problems import Problem
+
+_SLACK_CHANNEL = re.compile(r"#[\w-]{1,80}")
+_SLACK_ID = re.compile(r"[CGD][A-Z0-9]{8,20}", re.ASCII)
+_SLACK_HOOK_PATH = re.compile(r"/services/[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]+", re.ASCII)
+_TEAMS_HOSTS = (".logic.azure.com", ".environment.api.powerplatform.com")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_URL = re.compile(r"https?://[!-\[\]-~]{1,2040}", re.ASCII | re.IGNORECASE)
+# Domains that can never receive mail (RFC 2606, RFC 6761, RFC 7686). Private ones such as .internal and
+# .local, and .test and .example for trials, are the installation's own affair.
+_DEAD_DOMAINS = ("invalid", "localhost", "onion", "arpa")
+
+_EMAIL_FORM = "An EMAIL address is one plain address such as alerts@lab.example"
+_SLACK_FORM = (
+    "A SLACK address is #channel, a channel id such as C0123456789, or an incoming-webhook URL "
+    "https://hooks.slack.com/services/…"
+)
+_TEAMS_FORM = (
+    "An MSTEAMS address is the https URL of a Workflows webhook on *.logic.azure.com or "
+    "*.environment.api.powerplatform.com"
+)
+_SMS_FORM = "An SMS address is a number in E.164 form with its country code, such as +447700900123"
+_FRESHSERVICE_FORM = (
+    "A FRESHSERVICE address is the requester's e-mail address with options, such as "
+    "alerts@lab.example;group_id=42;priority=2"
+)
+
+
+def normalise(channel: Channel, address: str, allow: Sequence[str] = ()) -> str:
+    """Return the canonical form of an endpoint's address.
+
+    ``allow`` lists the ``host:port`` pairs that a webhook URL may name although they are not the vendor's.
+    Raises ``Problem("invalid_address")`` with a sentence that says the form wanted; it never repeats the
+    address, which may be a secret.
+    """
+    trimmed = address.strip(" \t")
+    match channel:
+        case Channel.EMAIL:
+            return _email(trimmed, _EMAIL_FORM)
+        case Channel.SLACK:
+            return _slack(trimmed, allow)
+        case Channel.MSTEAMS:
+            return _teams(trimmed, allow)
+        case Channel.SMS:
+            return _sms(trimmed)
+        case Channel.FRESHSERVICE:
+            return _freshservice(trimmed)
+
+
+def _refusal(form: str, reason: str = "") -> Problem:
+    return Problem("invalid_address", f"{form}; {reason}." if reason else f"{form}.")
+
+
+def _email(address: str, form: str) -> str:
+    if any(c in address for c in "\r\n\0"):
+        raise _refusal(form, "this one contains a line break or control character")
+    if any(c in address for c in "<>"):
+        raise _refusal(form, "leave out the display name and the angle brackets")
+    if address.count("@") > 1 or any(c in address for c in ",;"):
+        raise _refusal(form, "give each address an endpoint of its own")
+    local, _, domain = address.rpartition("@")
+    if not local or not domain:
+        raise _refusal(form, "this one is not of the form name@domain")
+    if not local.isascii():
+        raise _refusal(form, "the part before the @ may hold ASCII characters only")
+    try:
+        # Not "globally deliverable": mail inside an organisation may use names the public DNS does not know.
+        valid = validate_email(
+            address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+        )
+    except EmailNotValidError as fault:
+        raise _refusal(form, _lower_first(str(fault))) from None
+    labels = valid.ascii_domain.lower().split(".")
+    if len(labels) < 2:
+        raise _refusal(form, "the part after the @ needs a full domain name with a dot")
+    if labels[-1] in _DEAD_DOMAINS:
+        raise _refusal(form, f"no mail can be delivered to a domain that ends in .{labels[-1]}")
+    return f"{valid.local_part}@{'.'.join(labels)}"
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
+def _sms(address: str) -> str:
+    number = re.sub(r"[ .-]", "", address)
+    if not _E164.fullmatch(number):
+        raise _refusal(_SMS_FORM)
+    return number
+
+
+def _slack(address: str, allow: Sequence[str]) -> str:
+    if _SLACK_CHANNEL.fullmatch(address):
+        return address.lower()
+    if _SLACK_ID.fullmatch(address):
+        return address
+    url, on_list = _webhook(address, allow, _SLACK_FORM)
+    if not on_list and (url.hostname != "hooks.slack.com" or not _SLACK_HOOK_PATH.fullmatch(url.path)):
+        raise _refusal(_SLACK_FORM)
+    return url.geturl()
+
+
+def _teams(address: str, allow: Sequence[str]) -> str:
+    url, on_list = _webhook(address, allow, _TEAMS_FORM)
+    if not on_list and not (url.hostname or "").endswith(_TEAMS_HOSTS):
+        raise _refusal(_TEAMS_FORM)
+    if not on_list and len(url.path) < 2:
+        raise _refusal(_TEAMS_FORM, "copy the whole URL, with its path and signature")
+    return url.geturl()
+
+
+def _webhook(address: str, allow: Sequence[str], form: str) -> tuple[SplitResult, bool]:
+    """Return the URL with a lower-case host and no default port, and whether the allow list names it."""
+    if not _URL.fullmatch(address):
+        raise _refusal(form)
+    try:
+        url = urlsplit(address)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise _refusal(form) from None
+    if "@" in url.netloc or url.fragment or not host:
+        raise _refusal(form, "user names, passwords and fragments are refused")
+    default = 443 if url.scheme == "https" else 80
+    bracketed = f"[{host}]" if ":" in host else host
+    on_list = f"{bracketed}:{port or default}" in {entry.strip().lower() for entry in allow}
+    if not on_list and (url.scheme != "https" or (port or default) != 443):
+        raise _refusal(form, "only https on port 443 is allowed")
+    netloc = bracketed if port in (None, default) else f"{bracketed}:{port}"
+    return url._replace(netloc=netloc), on_list
+
+
+def _whole_number(text: str) -> str | None:
+    return text if re.fullmatch(r"[1-9][0-9]{0,18}", text, re.ASCII) else None
+
+
+def _one_of(*words: str) -> dict[str, str]:
+    return {word.lower(): word for word in words}
+
+
+# The options of a ticket in canonical order: how a value is read, and what to say when it cannot be.
+_TICKET_OPTIONS = {
+    "group_id": (_whole_number, "a whole number"),
+    "priority": (_one_of("1", "2", "3", "4").get, "1 (low) to 4 (urgent)"),
+    "status": (_one_of("2", "3", "4", "5").get, "2 (open) to 5 (closed)"),
+    "type": (_one_of("Incident").get, "Incident"),
+    "workspace_id": (_whole_number, "a whole number"),
+    "notes": (_one_of("on", "off").get, "on or off"),
+}
+
+
+def _freshservice(address: str) -> str:
+    requester, *given = (part.strip(" \t") for part in address.split(";"))
+    email = _email(requester, _FRESHSERVICE_FORM)
+    values: dict[str, str] = {}
+    for option in given:
+        name, _, text = option.partition("=")
+        if name not in _TICKET_OPTIONS:
+            known = ", ".join(_TICKET_OPTIONS)
+            raise _refusal(_FRESHSERVICE_FORM, f"the options it may have are {known}")
+        if name in values:
+            raise _refusal(_FRESHSERVICE_FORM, f"this one gives {name} twice")
+        read, wanted = _TICKET_OPTIONS[name]
+        value = read(text.lower())
+        if value is None:
+            raise _refusal(_FRESHSERVICE_FORM, f"{name} is {wanted}")
+        values[name] = value
+    return ";".join([email, *(f"{name}={values[name]}" for name in _TICKET_OPTIONS if name in values)])

@@ -1,0 +1,103 @@
+"""What a channel is: the message that goes out, the receipt that comes back, and how sending can fail."""
+
+import enum
+from typing import Protocol
+
+import msgspec
+
+
+class Channel(enum.StrEnum):
+    """The ways on which a message can reach somebody; the value is also the type of an endpoint."""
+
+    EMAIL = "EMAIL"
+    SLACK = "SLACK"
+    FRESHSERVICE = "FRESHSERVICE"
+    MSTEAMS = "MSTEAMS"
+    SMS = "SMS"
+
+
+class Outcome(enum.StrEnum):
+    """What one attempt to send came to, in terms of what to do next."""
+
+    ACCEPTED = "accepted"  # the provider has taken responsibility for the message
+    PERMANENT = "permanent"  # this message to this address will never be taken: do not try again
+    RETRY = "retry"  # nothing was taken; the same attempt may succeed later
+    THROTTLED = "throttled"  # nothing was taken because we send too much; slow down, then try again
+    CONFIG = "config"  # our account or set-up is at fault: keep the work and tell an operator
+    AMBIGUOUS = "ambiguous"  # the provider may have taken it: the connection was lost before its answer
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One rendered message to one address, ready for a provider.
+
+    ``delivery_id`` is a UUID as text. ``sender`` is the From address, ``a@b`` or ``Name <a@b>``.
+    ``message_id`` is a whole RFC 5322 msg-id without its angle brackets, the same on every attempt.
+    """
+
+    delivery_id: str
+    channel: Channel
+    address: str
+    sender: str
+    subject: str | None
+    text: str
+    html: str | None = None
+    message_id: str
+
+    def __repr__(self) -> str:
+        """Name the delivery alone: an address can be a secret URL, and the content belongs to its readers."""
+        return f"Message(delivery_id={self.delivery_id!r}, channel={self.channel.value!r})"
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The provider's acceptance: its own identifier for the message, if it gives one, and its answer."""
+
+    provider_message_id: str | None
+    detail: str
+
+
+class ProviderError(Exception):
+    """A message was not accepted, or may not have been.
+
+    ``outcome`` is never ``ACCEPTED``. ``detail`` is the provider's answer in readable form, ``code`` its most
+    exact code. ``retry_after`` is in seconds. ``route_down`` says that nothing can be sent over this
+    connection now, so the rest of the work need not be tried on it. None of them contains a credential.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: str,
+        *,
+        code: str | None = None,
+        retry_after: float | None = None,
+        route_down: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.detail = detail
+        self.code = code
+        self.retry_after = retry_after
+        self.route_down = route_down
+
+
+class Connection(Protocol):
+    """An open way to a provider, for one thread and many messages."""
+
+    def send(self, message: Message) -> Receipt:
+        """Hand over one message, or raise ``ProviderError``; the connection stays usable either way."""
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+
+
+class Provider(Protocol):
+    """A configured provider. ``name`` tells it from the others of its channel and holds no secret."""
+
+    name: str
+    channel: Channel
+
+    def open(self) -> Connection:
+        """Return a connection for one thread; the network is first used when a message is sent."""
+
+    def describe(self) -> str:
+        """Return one line for operators, without secrets."""

@@ -1,0 +1,36 @@
+"""The provider kinds, one line each, and how the settings' addresses become providers."""
+
+from collections.abc import Callable, Sequence
+
+from backend.channels.base import Channel, Provider
+from backend.channels.email_smtp import SmtpProvider
+from backend.channels.provider_address import kind_of
+
+KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
+    Channel.EMAIL: {"smtp": SmtpProvider},
+    Channel.SLACK: {},
+    Channel.FRESHSERVICE: {},
+    Channel.MSTEAMS: {},
+    Channel.SMS: {},
+}
+
+
+def providers_for(channel: Channel, addresses: Sequence[str]) -> list[Provider]:
+    """Make the providers of a channel from their addresses, in the same order of preference.
+
+    Raises ``ValueError`` with one sentence that names the address by its place and holds no secret.
+    """
+    kinds = KINDS[channel]
+    known = ", ".join(f"{kind}://" for kind in kinds) or "none yet"
+    providers = []
+    for place, address in enumerate(addresses, start=1):
+        make = kinds.get(kind_of(address))
+        if make is None:
+            raise ValueError(
+                f"Provider address {place} for {channel} is of an unknown kind; known kinds are: {known}."
+            )
+        try:
+            providers.append(make(address))
+        except ValueError as fault:
+            raise ValueError(f"Provider address {place} for {channel} cannot be used: {fault}.") from None
+    return providers

@@ -1,0 +1,1 @@
+"""Tests of the rooms, and the servers and tools that they share."""

@@ -1,0 +1,1 @@
+"""Tests of the channels: addresses, MIME, and every provider against a real server."""
