@@ -1,1 +1,1 @@
-"""Tests of the rooms, and the servers and tools that they share."""
+"""Tests, laid out as the rooms are."""

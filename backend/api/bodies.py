@@ -1,0 +1,36 @@
+"""Request bodies: taken as JSON, parsed strictly, checked against their model."""
+
+from typing import Any, TypeVar
+
+from litestar import Request
+from pydantic import BaseModel
+
+from backend.lib import shapes, strict_json
+from backend.lib.problems import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_BYTES = 1024 * 1024
+
+
+async def raw_json(request: Request[Any, Any, Any]) -> bytes:
+    """Read the body of a request that is declared as JSON.
+
+    Raises:
+        Problem: ``unsupported_media_type`` for another declared type.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        given = f"not {media_type[:80]!r}" if media_type else "which is missing"
+        raise Problem("unsupported_media_type", f"The body must be sent as Content-Type: application/json, {given}.")
+    return await request.body()
+
+
+async def read(request: Request[Any, Any, Any], model: type[Model]) -> Model:
+    """Read a JSON body as ``model``.
+
+    Raises:
+        Problem: for a body of another type, malformed JSON, or faults against the model.
+    """
+    data = strict_json.parse(await raw_json(request))
+    return shapes.check(model, data)

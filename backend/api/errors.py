@@ -1,0 +1,111 @@
+"""Problems in the REST door's words: ``application/problem+json`` (RFC 9457)."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+
+from backend.lib import settings
+from backend.lib.problems import FieldError, Problem, ProblemDetails, details
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_BY_STATUS = {
+    400: "invalid_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    503: "unavailable",
+}
+
+
+def catalogue_url() -> str:
+    """Return where the error catalogue is served."""
+    return f"{settings.current().base_url}/docs/errors"
+
+
+def respond(problem: Problem, notification_id: str | None = None) -> Response[bytes]:
+    """Answer with a problem; secrets and input values are never part of it."""
+    body = details(problem, catalogue_url(), notification_id)
+    return Response(
+        msgspec.json.encode(body), status_code=problem.entry.status, media_type=MEDIA_TYPE, headers=problem.headers
+    )
+
+
+def on_problem(_request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+    """Translate a room's problem."""
+    return respond(problem)
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Translate what the framework itself refuses: unknown addresses, methods, parameters, sizes."""
+    code = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "invalid_request")
+    if code == "internal_error":
+        return on_unexpected(request, error)
+    errors = _parameter_errors(error.extra)
+    detail = _detail(request, code, error, errors)
+    return respond(Problem(code, detail, errors=errors, headers=dict(error.headers or {})))
+
+
+def _detail(request: Request[Any, Any, Any], code: str, error: HTTPException, errors: Sequence[FieldError]) -> str:
+    match code:
+        case "not_found":
+            return f"There is nothing at {request.url.path}."
+        case "method_not_allowed":
+            return f"{request.url.path} does not answer {request.method}."
+        case "too_large":
+            return "The body is larger than 1 MiB (1,048,576 bytes)."
+        case _ if errors:
+            return f"{errors[0].pointer}: {errors[0].detail}"
+        case _:
+            return error.detail or "The request cannot be read."
+
+
+def _parameter_errors(extra: object) -> list[FieldError]:
+    """Take the framework's list of faulty parameters: ``[{"key", "message", …}]``."""
+    if not isinstance(extra, list):
+        return []
+    rows = [row for row in extra if isinstance(row, dict)]
+    return [FieldError(f"/{row.get('key', '')}", "invalid_value", str(row.get("message", ""))) for row in rows]
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer for a fault of ours: logged whole, told without its inside."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return respond(Problem("internal_error", "Carillon failed to answer this request; the fault has been logged."))
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Describe the problems that an address may answer, for the OpenAPI document."""
+    return {
+        status: ResponseSpec(
+            data_container=ProblemDetails,
+            description=_DESCRIPTIONS[status],
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }
+
+
+_DESCRIPTIONS = {
+    400: "Malformed JSON, or a body or parameter that does not follow the schema",
+    401: "No access token, or one that is not valid",
+    403: "The access token lacks the scope",
+    404: "Nothing here that this client may see",
+    409: "In conflict with what is there",
+    413: "The body is larger than 1 MiB",
+    415: "The body is not JSON",
+    422: "Well formed, but it cannot be carried out",
+    429: "Too many requests, or the daily limit is reached",
+    503: "Temporarily unavailable; nothing was stored",
+}

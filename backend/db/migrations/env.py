@@ -1,0 +1,36 @@
+"""Alembic's environment: one connection, handed over by ``backend.db.migrate``."""
+
+from typing import Literal
+
+from advanced_alchemy.base import orm_registry
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+
+# Imported for their tables, which Alembic compares the database with.
+from backend.db.models import accounts, notifications, operations, registry
+
+TABLES = (accounts, notifications, operations, registry)
+
+# How the types that a migration file imports are written in it.
+_NAMES = {
+    "DateTimeUTC": "DateTimeUTC(timezone=True)",
+    "GUID": "GUID()",
+    "JSON": "JsonB",
+    "BigInteger": "BigIntIdentity",
+}
+
+
+def render_item(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
+    """Write a column's type by its imported name; False leaves the rest to Alembic."""
+    return _NAMES.get(type(item).__name__, False) if kind == "type" else False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=orm_registry.metadata,
+    render_as_batch=True,
+    render_item=render_item,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,133 @@
+"""Who there is: organisations, services, users, API clients, tokens and sessions."""
+
+from datetime import datetime
+from typing import Any
+
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import DateTimeUTC
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.types import JsonB
+from backend.lib import clock
+
+
+class Organisation(IdentityBase):
+    """A body that services may be grouped under."""
+
+    __tablename__ = "organisations"
+
+    name: Mapped[str] = mapped_column(String(160), unique=True)
+
+
+class Service(IdentityBase):
+    """A system's or team's account: it owns clients, recipients, templates and notifications.
+
+    A service that is not ``live`` is on trial. ``daily_limit`` counts messages a day in UTC; null takes the
+    installation's limit.
+    """
+
+    __tablename__ = "services"
+
+    name: Mapped[str] = mapped_column(String(160), unique=True)
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
+    active: Mapped[bool] = mapped_column(default=True)
+    live: Mapped[bool] = mapped_column(default=False)
+    daily_limit: Mapped[int | None] = mapped_column(default=None)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+
+
+class User(IdentityBase):
+    """A person who signs in to the portal; the e-mail address is kept in lower case."""
+
+    __tablename__ = "users"
+
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(200), default=None)
+    mobile: Mapped[str | None] = mapped_column(String(20), default=None)
+    active: Mapped[bool] = mapped_column(default=True)
+    platform_admin: Mapped[bool] = mapped_column(default=False)
+    failed_logins: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now, onupdate=clock.now)
+    password_changed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class Membership(IdentityBase):
+    """A user's role in a service: ``admin``, ``editor`` or ``viewer``."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (UniqueConstraint("user_id", "service_id"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    role: Mapped[str] = mapped_column(String(10))
+
+
+class ApiClient(IdentityBase):
+    """An OAuth 2.0 client of one service.
+
+    ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``.
+    """
+
+    __tablename__ = "api_clients"
+
+    client_id: Mapped[str] = mapped_column(String(64), unique=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    name: Mapped[str] = mapped_column(String(160))
+    scopes: Mapped[str] = mapped_column(String(200))
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class ClientSecret(IdentityBase):
+    """One live or revoked secret of an API client, kept as a keyed digest; several may be live while rotating."""
+
+    __tablename__ = "client_secrets"
+
+    api_client_id: Mapped[int] = mapped_column(ForeignKey("api_clients.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class ServiceToken(IdentityBase):
+    """A static bearer token of the alpha API, found by its digest and shown again from its ciphertext."""
+
+    __tablename__ = "service_tokens"
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    type: Mapped[str] = mapped_column(String(10))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    sealed: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+
+
+class RevokedToken(IdentityBase):
+    """The id of an access token that was revoked before its end."""
+
+    __tablename__ = "revoked_tokens"
+
+    jti: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(DateTimeUTC, index=True)
+
+
+class UsedAssertion(IdentityBase):
+    """The id of a client assertion (RFC 7523) that was accepted once and may not be again."""
+
+    __tablename__ = "used_assertions"
+
+    jti: Mapped[str] = mapped_column(String(255), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(DateTimeUTC, index=True)
+
+
+class PortalSession(IdentityBase):
+    """A signed-in browser; the cookie's random value is kept as a keyed digest."""
+
+    __tablename__ = "portal_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    seen_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)

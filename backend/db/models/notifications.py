@@ -1,0 +1,164 @@
+"""What was asked for and what became of it: notifications, deliveries, events, usage, the outbox."""
+
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+from uuid import UUID
+
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID, DateTimeUTC
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.types import JsonB
+from backend.lib import clock
+
+
+class Priority(IntEnum):
+    """The order in which deliveries are claimed: the lowest first."""
+
+    HIGH = 0
+    NORMAL = 1
+    BATCH = 2
+
+
+class NotificationStatus(StrEnum):
+    """What became of a notification as a whole."""
+
+    DISPATCHED = "DISPATCHED"
+    BUFFERED = "BUFFERED"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class DeliveryStatus(StrEnum):
+    """What became of one message to one address."""
+
+    QUEUED = "QUEUED"
+    SENDING = "SENDING"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
+
+
+class Notification(IdentityBase):
+    """One request of a client system.
+
+    ``uid`` is the public id, derived from service and content. ``content`` is the request's canonical JSON.
+    ``accepted_at`` is null for one that was refused; ``problem`` then says why.
+    """
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_service", "service_id", "id"),
+        Index("ix_notifications_service_status", "service_id", "status", "id"),
+    )
+
+    uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    api_client_id: Mapped[int | None] = mapped_column(ForeignKey("api_clients.id"), default=None)
+    priority: Mapped[int]
+    aggregator_id: Mapped[str | None] = mapped_column(String(128), default=None)
+    status: Mapped[str] = mapped_column(String(12))
+    content: Mapped[str | None] = mapped_column(Text, default=None)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    accepted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class Delivery(IdentityBase):
+    """One message to one address: the row that says what is due, who holds it and what came of it.
+
+    ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
+    ``claimed_by`` names the worker that holds a SENDING one; the claim ends when that worker's heartbeat does.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(
+            "ix_deliveries_due",
+            "priority",
+            "due_at",
+            "id",
+            sqlite_where=text("status IN ('QUEUED', 'RETRYING')"),
+            postgresql_where=text("status IN ('QUEUED', 'RETRYING')"),
+        ),
+        Index(
+            "ix_deliveries_claimed",
+            "claimed_by",
+            sqlite_where=text("status = 'SENDING'"),
+            postgresql_where=text("status = 'SENDING'"),
+        ),
+        Index("ix_deliveries_template", "template_version_id", "notification_id"),
+    )
+
+    uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
+    notification_id: Mapped[int] = mapped_column(ForeignKey("notifications.id"), index=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    priority: Mapped[int]
+    channel_index: Mapped[int]
+    type: Mapped[str] = mapped_column(String(16))
+    template_version_id: Mapped[int] = mapped_column(ForeignKey("template_versions.id"))
+    recipients: Mapped[list[str]] = mapped_column(JsonB)
+    address: Mapped[str] = mapped_column(String(2048))
+    status: Mapped[str] = mapped_column(String(12))
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime] = mapped_column(DateTimeUTC)
+    claimed_by: Mapped[str | None] = mapped_column(String(64), default=None)
+    provider: Mapped[str | None] = mapped_column(String(64), default=None)
+    provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    delivered_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class Event(IdentityBase):
+    """One thing that happened to a notification or to one of its deliveries; an attempt is one with a number."""
+
+    __tablename__ = "events"
+
+    notification_id: Mapped[int] = mapped_column(ForeignKey("notifications.id"), index=True)
+    delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), default=None)
+    at: Mapped[datetime] = mapped_column(DateTimeUTC)
+    kind: Mapped[str] = mapped_column(String(24))
+    attempt: Mapped[int | None] = mapped_column(default=None)
+    provider: Mapped[str | None] = mapped_column(String(64), default=None)
+    detail: Mapped[str | None] = mapped_column(Text, default=None)
+
+
+class Usage(IdentityBase):
+    """How many messages a service was accepted on a day (UTC) over a channel type."""
+
+    __tablename__ = "usage"
+    __table_args__ = (UniqueConstraint("service_id", "day", "channel"),)
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    day: Mapped[date]
+    channel: Mapped[str] = mapped_column(String(16))
+    count: Mapped[int]
+
+
+class OutboxMessage(IdentityBase):
+    """A message as it would have gone out, kept because its channel has no provider."""
+
+    __tablename__ = "outbox_messages"
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), unique=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    sender: Mapped[str] = mapped_column(String(320))
+    address: Mapped[str] = mapped_column(String(2048))
+    subject: Mapped[str | None] = mapped_column(Text, default=None)
+    text: Mapped[str] = mapped_column(Text)
+    html: Mapped[str | None] = mapped_column(Text, default=None)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)

@@ -1,0 +1,76 @@
+"""What teams register: recipient groups with their endpoints, templates with their immutable versions."""
+
+from datetime import datetime
+from typing import Any
+
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import DateTimeUTC
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from backend.db.types import JsonB
+from backend.lib import clock
+
+
+class Recipient(IdentityBase):
+    """A group that a notification can be sent to; its identifier stays its service's even when deleted."""
+
+    __tablename__ = "recipients"
+
+    identifier: Mapped[str] = mapped_column(String(64), unique=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    name: Mapped[str] = mapped_column(String(160))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+    endpoints: Mapped[list["Endpoint"]] = relationship(
+        order_by="Endpoint.position", cascade="all, delete-orphan", lazy="selectin"
+    )
+
+
+class Endpoint(IdentityBase):
+    """One address of a recipient group on one channel type."""
+
+    __tablename__ = "endpoints"
+    __table_args__ = (UniqueConstraint("recipient_id", "type", "address"),)
+
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipients.id"), index=True)
+    position: Mapped[int]
+    type: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(2048))
+
+
+class Template(IdentityBase):
+    """A template's identity; its text is in its versions, of which ``current_version`` is the published one."""
+
+    __tablename__ = "templates"
+
+    identifier: Mapped[str] = mapped_column(String(64), unique=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    current_version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+
+
+class TemplateVersion(IdentityBase):
+    """One published text of a template, never changed afterwards.
+
+    ``batch`` holds ``quiet_seconds``, ``max_wait_seconds`` and ``max_items`` where the template sets its own.
+    """
+
+    __tablename__ = "template_versions"
+    __table_args__ = (UniqueConstraint("template_id", "number"),)
+
+    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"))
+    number: Mapped[int]
+    name: Mapped[str] = mapped_column(String(160))
+    format: Mapped[str] = mapped_column(String(10))
+    source: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text, default=None)
+    sample_fields: Mapped[Any | None] = mapped_column(JsonB, default=None)
+    batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_by: Mapped[str] = mapped_column(String(160))

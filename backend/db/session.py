@@ -1,0 +1,89 @@
+"""Connections and transactions on SQLite and PostgreSQL.
+
+Reads and writes are told apart, because SQLite has one writer: a write takes a lock of its own process first and
+then begins with ``BEGIN IMMEDIATE``, so that threads queue in memory instead of sleeping on a busy file.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from backend.lib import settings
+
+_BUSY_MILLISECONDS = 15_000
+
+
+class Database:
+    """One engine with its read and write transactions.
+
+    ``durable`` asks SQLite for ``synchronous=FULL``, so that what was answered survives a power cut. Without it,
+    commits survive a killed process but not a power cut: enough for records whose loss only repeats work.
+    """
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
+        self.engine = (
+            self._sqlite_engine(durable)
+            if self.is_sqlite
+            else create_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+        )
+        self._writer = self.engine.execution_options(carillon_write=True)
+
+    def _sqlite_engine(self, durable: bool) -> Engine:
+        if self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            self.url, pool_size=10, max_overflow=30, connect_args={"timeout": _BUSY_MILLISECONDS / 1000}
+        )
+        pragmas = (
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if durable else 'NORMAL'}",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "journal_size_limit=67108864",
+        )
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # transactions are begun below, not by the driver
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            write = connection.get_execution_options().get("carillon_write")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session to read with; nothing is committed."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session to write with, committed at the end and rolled back by an exception."""
+        with self._write_lock, Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@lru_cache(maxsize=1)
+def current() -> Database:
+    """Return the database of this process."""
+    return Database(settings.current().database_url)

@@ -1,0 +1,49 @@
+"""Identities: notification ids from content, delivery ids from notification ids, message ids from those."""
+
+import hashlib
+import json
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import rfc8785
+
+# Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
+_NOTIFICATION = b"carillon/notification/v1\n"
+_DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
+
+
+def canonical(content: Any) -> bytes:
+    """Write plain JSON data in the canonical form of RFC 8785.
+
+    Data that has no canonical form (a number beyond IEEE 754's exact integers, a lone surrogate) is refused by
+    intake; it still needs an identity to be read back by, so it gets a sorted ASCII form, in which equal content
+    is equal too.
+    """
+    try:
+        return rfc8785.dumps(content)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def notification_id(service_id: int, canonical_content: bytes) -> UUID:
+    """Derive a notification's id from its service and canonical content: a UUID of version 8 (RFC 9562)."""
+    digest = hashlib.sha256(_NOTIFICATION + str(service_id).encode() + b"\n" + canonical_content).digest()
+    number = int.from_bytes(digest[:16])
+    number = number & ~(0xF << 76) | (8 << 76)  # version 8: custom
+    number = number & ~(0x3 << 62) | (0x2 << 62)  # variant of RFC 9562
+    return UUID(int=number)
+
+
+def delivery_id(notification: UUID, channel_index: int, address: str) -> UUID:
+    """Derive the id of the one delivery to ``address`` over the channel at ``channel_index``."""
+    return uuid5(_DELIVERIES, f"{notification}/{channel_index}/{address}")
+
+
+def random_id() -> UUID:
+    """Make an id for what has no content to derive it from."""
+    return uuid4()
+
+
+def message_id(delivery: UUID | str, domain: str) -> str:
+    """Derive the RFC 5322 Message-ID, without angle brackets: the same for every attempt of one delivery."""
+    return f"{delivery}@{domain}"

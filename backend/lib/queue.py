@@ -1,0 +1,102 @@
+"""The Huey object, made on first use, and the tasks that rooms declare on it.
+
+A task is a nudge: the database says what is due, so a lost, doubled or late task loses and doubles nothing.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
+from huey.api import TaskWrapper
+from huey.serializer import SignedSerializer
+
+from backend.lib import secrecy, settings
+
+logger = logging.getLogger(__name__)
+
+
+class Task:
+    """A declared task: calling it enqueues it, ``run`` does its work here and now."""
+
+    def __init__(self, function: Callable[..., None], *, every_tick: bool) -> None:
+        self.run = function
+        self.name = f"{function.__module__}.{function.__name__}"
+        self.every_tick = every_tick
+
+    def __call__(self, *args: Any, priority: int = 0, delay: float | None = None) -> bool:
+        """Enqueue with Huey's ``priority`` (greater first), after ``delay`` seconds; tell whether it was possible.
+
+        A queue that cannot be reached is no fault of the caller's: the repair task finds what no nudge reached.
+        """
+        try:
+            _bound()[self.name].schedule(args=args, delay=delay or 0, priority=priority)
+        except Exception:
+            logger.exception("The queue did not take a nudge for %s; the repair task will find its work.", self.name)
+            return False
+        return True
+
+
+_declared: list[Task] = []
+
+
+def task(function: Callable[..., None]) -> Task:
+    """Declare a task; its arguments are ids and plain words only."""
+    _declared.append(Task(function, every_tick=False))
+    return _declared[-1]
+
+
+def periodic(function: Callable[..., None]) -> Task:
+    """Declare a task that the worker's scheduler enqueues at each of its ticks."""
+    _declared.append(Task(function, every_tick=True))
+    return _declared[-1]
+
+
+@lru_cache(maxsize=1)
+def huey() -> Huey:
+    """Return this process's Huey.
+
+    Messages are signed: whoever can write to the queue's storage cannot make a worker unpickle what they like.
+    """
+    configuration = settings.current()
+    serializer = SignedSerializer(secret=secrecy.digest(configuration.secret_key, "queue", "huey"))
+    return _storage(configuration.queue_url, serializer)
+
+
+def _storage(url: str, serializer: SignedSerializer) -> Huey:
+    common: dict[str, Any] = {"name": "carillon", "results": False, "utc": True, "serializer": serializer}
+    match urlsplit(url).scheme:
+        case "sqlite":
+            path = Path(url.removeprefix("sqlite:///"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return SqliteHuey(filename=str(path), fsync=False, **common)
+        case "redis" | "rediss":
+            return PriorityRedisHuey(url=url, **common)
+        case _:
+            return PostgresHuey(dsn=url, **common)
+
+
+@lru_cache(maxsize=1)
+def _bound() -> dict[str, TaskWrapper]:
+    """Register every declared task on the Huey object, once."""
+    engine = huey()
+    wrappers: dict[str, TaskWrapper] = {}
+    for declared in _declared:
+        register = engine.periodic_task(lambda _moment: True) if declared.every_tick else engine.task()
+        wrappers[declared.name] = register(declared.run)
+    return wrappers
+
+
+def bind() -> Huey:
+    """Return this process's Huey with every declared task registered, as a consumer needs it."""
+    _bound()
+    return huey()
+
+
+def reset() -> None:
+    """Forget the Huey object, so that the next use reads the settings anew."""
+    _bound.cache_clear()
+    huey.cache_clear()

@@ -1,0 +1,61 @@
+"""Secrets: made, compared by keyed digest, and encrypted at rest, all under keys derived from the secret key."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE_BYTES = 12
+
+
+def _key(secret_key: str, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"carillon/{purpose}".encode()).derive(
+        secret_key.encode()
+    )
+
+
+def key_id(secret_key: str) -> str:
+    """Name a secret key without telling it, so that each ciphertext says which key it needs."""
+    return hashlib.sha256(_key(secret_key, "key-id")).hexdigest()[:8]
+
+
+def make_secret(prefix: str = "") -> str:
+    """Make a secret of 256 random bits; the prefix tells a reader (and a leak scanner) what it is."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest(secret_key: str, purpose: str, secret: str) -> str:
+    """Return the keyed digest (HMAC-SHA-256, hex) by which a machine-made secret is looked up and compared."""
+    return hmac.new(_key(secret_key, f"digest/{purpose}"), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def same(left: str, right: str) -> bool:
+    """Compare in a time that does not depend on where the two differ."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def encrypt(secret_key: str, place: str, plain: str) -> str:
+    """Encrypt with AES-256-GCM for one ``place`` (table, row and column), which must be given again to decrypt."""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = AESGCM(_key(secret_key, "encrypt")).encrypt(nonce, plain.encode(), place.encode())
+    return f"{key_id(secret_key)}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+
+def decrypt(secret_key: str, place: str, sealed: str) -> str:
+    """Decrypt what ``encrypt`` made.
+
+    Raises:
+        ValueError: if the text was sealed with another key, for another place, or was altered.
+    """
+    raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
+    try:
+        opened = AESGCM(_key(secret_key, "encrypt")).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
+    except InvalidTag as error:
+        raise ValueError("This secret was sealed with another key or for another place.") from error
+    return opened.decode()

@@ -1,0 +1,234 @@
+"""Settings from the environment, each checked at the start and refused in one sentence that names it."""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+Environment = Literal["development", "production", "test"]
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the text is one sentence that names it."""
+
+
+class RateLimit(msgspec.Struct, frozen=True):
+    """``requests`` allowed in each window of ``seconds``."""
+
+    requests: int
+    seconds: int
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the environment decides; durations are in seconds.
+
+    ``secret_key`` and the provider addresses hold secrets: the representation leaves them out.
+    """
+
+    env: Environment
+    host: str
+    port: int
+    base_url: str
+    secret_key: str
+    data_dir: Path
+    database_url: str
+    queue_url: str
+    email_providers: tuple[str, ...]
+    sms_providers: tuple[str, ...]
+    slack_providers: tuple[str, ...]
+    freshservice_providers: tuple[str, ...]
+    mail_from: str
+    rate_limit: RateLimit
+    daily_limit: int
+    batch_quiet_seconds: float
+    batch_max_wait_seconds: float
+    batch_max_items: int
+    retry_base_seconds: float
+    retention_days: int
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
+    trusted_issuers: tuple[str, ...]
+    email_enabled: bool
+    sms_enabled: bool
+    outbound_allow: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether the database is the one-machine one."""
+        return self.database_url.startswith("sqlite")
+
+
+class _Reader:
+    """Reads one setting at a time and says what is wrong with it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.environ.get(f"CARILLON_{name}", "").strip() or default
+
+    def many(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+
+    def number(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        raw = self.text(name, str(default))
+        if not re.fullmatch(r"\d{1,18}", raw) or not minimum <= int(raw) <= maximum:
+            raise SettingError(f"CARILLON_{name} must be a whole number from {minimum} to {maximum}, not {raw!r}.")
+        return int(raw)
+
+    def seconds(self, name: str, default: float) -> float:
+        raw = self.text(name, str(default))
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", raw):
+            raise SettingError(f"CARILLON_{name} must be a number of seconds such as 30 or 0.5, not {raw!r}.")
+        return float(raw)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        raw = self.text(name, "true" if default else "false").lower()
+        if raw not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+            raise SettingError(f"CARILLON_{name} must be true or false, not {raw!r}.")
+        return raw in {"1", "true", "yes", "on"}
+
+    def rate(self, name: str, default: str) -> RateLimit:
+        raw = self.text(name, default)
+        match = re.fullmatch(r"([1-9]\d{0,8})/(second|minute|hour|day)", raw)
+        if not match:
+            raise SettingError(f"CARILLON_{name} must look like 600/minute (second, minute, hour, day), not {raw!r}.")
+        return RateLimit(int(match[1]), PERIODS[match[2]])
+
+    def environment(self) -> Environment:
+        match self.text("ENV", "development"):
+            case "development":
+                return "development"
+            case "production":
+                return "production"
+            case "test":
+                return "test"
+            case other:
+                raise SettingError(f"CARILLON_ENV must be development, production or test, not {other!r}.")
+
+    def web_address(self, name: str, default: str) -> str:
+        raw = self.text(name, default).rstrip("/")
+        parts = urlsplit(raw)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+            raise SettingError(f"CARILLON_{name} must be an http or https address without a query, not {raw!r}.")
+        return raw
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read all settings.
+
+    Raises:
+        SettingError: for the first setting that cannot be used.
+    """
+    read = _Reader(environ)
+    env = read.environment()
+    host, port = read.text("HOST", "127.0.0.1"), read.number("PORT", 8000, 0, 65535)
+    data_dir = Path(read.text("DATA_DIR", ".data")).absolute()
+    database_url = _database_url(read, data_dir)
+    return Settings(
+        env=env,
+        host=host,
+        port=port,
+        base_url=read.web_address("BASE_URL", f"http://{host}:{port}"),
+        secret_key=_secret_key(read, env, data_dir),
+        data_dir=data_dir,
+        database_url=database_url,
+        queue_url=_queue_url(read, data_dir, database_url),
+        email_providers=read.many("EMAIL_PROVIDERS"),
+        sms_providers=read.many("SMS_PROVIDERS"),
+        slack_providers=read.many("SLACK_PROVIDERS"),
+        freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
+        mail_from=read.text("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
+        rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
+        daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
+        batch_quiet_seconds=read.seconds("BATCH_QUIET_SECONDS", 60),
+        batch_max_wait_seconds=read.seconds("BATCH_MAX_WAIT_SECONDS", 900),
+        batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
+        retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
+        retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
+        oidc_issuer=read.text("OIDC_ISSUER"),
+        oidc_client_id=read.text("OIDC_CLIENT_ID"),
+        oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
+        trusted_issuers=read.many("TRUSTED_ISSUERS"),
+        email_enabled=read.switch("EMAIL_ENABLED", default=True),
+        sms_enabled=read.switch("SMS_ENABLED", default=True),
+        outbound_allow=read.many("OUTBOUND_ALLOW"),
+    )
+
+
+def _database_url(read: _Reader, data_dir: Path) -> str:
+    raw = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'carillon.db'}")
+    scheme = raw.partition(":")[0]
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return "postgresql+psycopg:" + raw.partition(":")[2]
+    if scheme == "sqlite" and raw.startswith("sqlite:///") and len(raw) > len("sqlite:///"):
+        return raw
+    raise SettingError(
+        "CARILLON_DATABASE_URL must begin with postgresql:// or sqlite:/// and name a database "
+        f"(an address beginning with {scheme[:20]!r} was given)."
+    )
+
+
+def _queue_url(read: _Reader, data_dir: Path, database_url: str) -> str:
+    """Choose the queue: the one that is named, else one beside the database."""
+    beside = f"sqlite:///{data_dir / 'queue.db'}" if database_url.startswith("sqlite") else database_url
+    raw = read.text("QUEUE_URL", beside)
+    scheme = raw.partition(":")[0]
+    if scheme not in {"sqlite", "postgresql", "postgres", "postgresql+psycopg", "redis", "rediss"}:
+        raise SettingError(
+            "CARILLON_QUEUE_URL must begin with postgresql://, redis:// or sqlite:/// "
+            f"(an address beginning with {scheme[:20]!r} was given)."
+        )
+    return raw.replace("postgresql+psycopg:", "postgresql:", 1)
+
+
+def _secret_key(read: _Reader, env: Environment, data_dir: Path) -> str:
+    """Take the key that is given; outside production make one and keep it in the data directory."""
+    given = read.text("SECRET_KEY")
+    if given:
+        if len(given) < 16:
+            raise SettingError("CARILLON_SECRET_KEY must be at least 16 characters long; 32 random bytes serve well.")
+        return given
+    if env == "production":
+        raise SettingError("CARILLON_SECRET_KEY must be set in production: it protects every stored secret.")
+    return keep_secret(data_dir / "secret.key", secrets.token_urlsafe(32))
+
+
+def keep_secret(path: Path, value: str) -> str:
+    """Return the secret in ``path``; if there is none, write ``value`` there for the owner's eyes alone.
+
+    Two processes that start together agree: the file is made with all its content or not at all.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists():
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(value)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingError(f"CARILLON_DATA_DIR cannot be used: {path} {error.strerror}.") from error
+
+
+@lru_cache(maxsize=1)
+def current() -> Settings:
+    """Return the settings of this process, read once."""
+    return from_environment(os.environ)

@@ -1,0 +1,97 @@
+"""Data checked against a pydantic model, every fault at once, each with its JSON pointer and a plain sentence."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from backend.lib.problems import FieldError, Problem
+from backend.lib.strict_json import escape, faults
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_ERRORS = 50
+
+
+class Shape(BaseModel):
+    """A request body: JSON types are taken as they are, and unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+_CODES = {
+    "missing": "missing_member",
+    "extra_forbidden": "unknown_member",
+    "string_type": "invalid_type",
+    "int_type": "invalid_type",
+    "float_type": "invalid_type",
+    "bool_type": "invalid_type",
+    "list_type": "invalid_type",
+    "dict_type": "invalid_type",
+    "model_type": "invalid_type",
+    "model_attributes_type": "invalid_type",
+}
+_TYPES = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def check(model: type[Model], data: Any) -> Model:
+    """Return ``data`` as ``model``.
+
+    Raises:
+        Problem: ``invalid_request`` with one error for each fault, at most 50.
+    """
+    errors = faults(data)
+    if errors:
+        raise invalid(errors)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid([_field_error(detail) for detail in error.errors(include_url=False)]) from error
+
+
+def invalid(errors: list[FieldError]) -> Problem:
+    """Say in one sentence how many places are wrong and what the first is."""
+    first = errors[0]
+    where = first.pointer or "the body"
+    others = "" if len(errors) == 1 else f" and {len(errors) - 1} more"
+    detail = f"The request does not follow the schema: at {where}: {first.detail}"
+    return Problem("invalid_request", detail.rstrip(".") + f"{others}.", errors=errors[:MAX_ERRORS])
+
+
+def _field_error(fault: ErrorDetails) -> FieldError:
+    pointer = "".join(f"/{escape(str(part))}" for part in fault["loc"])
+    kind = fault["type"]
+    return FieldError(pointer, _CODES.get(kind, "invalid_value"), _sentence(kind, fault))
+
+
+def _sentence(kind: str, fault: ErrorDetails) -> str:
+    context: Mapping[str, Any] = fault.get("ctx") or {}
+    name = fault["loc"][-1] if fault["loc"] else "body"
+    if kind in _TYPES:
+        return f"Must be {_TYPES[kind]}."
+    sentences = {
+        "missing": f"The member {name!r} is missing.",
+        "extra_forbidden": f"The member {name!r} is not known here.",
+        "literal_error": f"Must be one of {context.get('expected')}.",
+        "enum": f"Must be one of {context.get('expected')}.",
+        "string_too_short": f"Must have at least {context.get('min_length')} characters.",
+        "string_too_long": f"Must have at most {context.get('max_length')} characters.",
+        "too_short": f"Must have at least {context.get('min_length')} entries.",
+        "too_long": f"Must have at most {context.get('max_length')} entries.",
+        "string_pattern_mismatch": f"Must match {context.get('pattern')}.",
+        "greater_than_equal": f"Must be at least {context.get('ge')}.",
+        "less_than_equal": f"Must be at most {context.get('le')}.",
+        "greater_than": f"Must be greater than {context.get('gt')}.",
+        "value_error": str(context.get("error", fault["msg"])),
+    }
+    return sentences.get(kind, fault["msg"].rstrip(".") + ".")

@@ -1,0 +1,81 @@
+"""What every test may ask for: settings, a migrated database, a clock that the test moves."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backend.db import migrate, session
+from backend.db.session import Database
+from backend.lib import clock, queue, settings
+
+SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
+
+
+class MovableClock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def forward(self, **span: float) -> None:
+        self.moment += timedelta(**span)
+
+
+@pytest.fixture
+def moving_clock() -> Iterator[MovableClock]:
+    """Give a clock that starts at 2026-03-02 09:00 UTC and moves only by ``forward(seconds=…)``."""
+    moving = MovableClock()
+    clock.use(moving)
+    yield moving
+    clock.use(None)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one migrated SQLite file, which tests copy instead of migrating again."""
+    path = tmp_path_factory.mktemp("migrated") / "carillon.db"
+    database = Database(f"sqlite:///{path}")
+    migrate.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
+    database.close()
+    return path
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., settings.Settings]]:
+    """Set settings for one test, as in ``configure(RATE_LIMIT="5/minute")``; the data directory is the test's own."""
+
+    def forget() -> None:
+        settings.current.cache_clear()
+        session.current.cache_clear()
+        queue.reset()
+
+    def apply(**values: str) -> settings.Settings:
+        defaults = {"ENV": "test", "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(tmp_path / "data")}
+        for name, value in (defaults | values).items():
+            monkeypatch.setenv(f"CARILLON_{name}", value)
+        forget()
+        return settings.current()
+
+    forget()
+    yield apply
+    forget()
+
+
+@pytest.fixture
+def database(configure: Callable[..., settings.Settings], migrated_file: Path) -> Iterator[Database]:
+    """Give a migrated SQLite database of the test's own, which is also the process's current one."""
+    configuration = configure()
+    configuration.data_dir.mkdir(parents=True)
+    shutil.copy(migrated_file, configuration.data_dir / "carillon.db")
+    present = session.current()
+    yield present
+    present.close()
