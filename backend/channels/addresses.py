@@ -1,10 +1,10 @@
 """Addresses of endpoints: one canonical form per channel, and a clear sentence for everything else."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from backend.channels.base import Channel
 from backend.lib.problems import Problem
@@ -15,9 +15,11 @@ _SLACK_HOOK_PATH = re.compile(r"/services/[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]+
 _TEAMS_HOSTS = (".logic.azure.com", ".environment.api.powerplatform.com")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _URL = re.compile(r"https?://[!-\[\]-~]{1,2040}", re.ASCII | re.IGNORECASE)
-# Domains that can never receive mail (RFC 2606, RFC 6761, RFC 7686). Private ones such as .internal and
-# .local, and .test and .example for trials, are the installation's own affair.
-_DEAD_DOMAINS = ("invalid", "localhost", "onion", "arpa")
+
+# Mail inside an organisation may use .local, and trials use .test (the test environment of the validator).
+# The names that no mail can ever reach (.invalid, .localhost, .onion, .arpa) stay refused.
+if "local" in SPECIAL_USE_DOMAIN_NAMES:
+    SPECIAL_USE_DOMAIN_NAMES.remove("local")
 
 _EMAIL_FORM = "An EMAIL address is one plain address such as alerts@lab.example"
 _SLACK_FORM = (
@@ -73,18 +75,13 @@ def _email(address: str, form: str) -> str:
     if not local.isascii():
         raise _refusal(form, "the part before the @ may hold ASCII characters only")
     try:
-        # Not "globally deliverable": mail inside an organisation may use names the public DNS does not know.
-        valid = validate_email(
-            address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-        )
+        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, test_environment=True)
     except EmailNotValidError as fault:
         raise _refusal(form, _lower_first(str(fault))) from None
-    labels = valid.ascii_domain.lower().split(".")
-    if len(labels) < 2:
+    name = (valid.ascii_domain or "").lower()
+    if "." not in name:
         raise _refusal(form, "the part after the @ needs a full domain name with a dot")
-    if labels[-1] in _DEAD_DOMAINS:
-        raise _refusal(form, f"no mail can be delivered to a domain that ends in .{labels[-1]}")
-    return f"{valid.local_part}@{'.'.join(labels)}"
+    return f"{valid.local_part}@{name}"
 
 
 def _lower_first(sentence: str) -> str:
@@ -147,7 +144,7 @@ def _one_of(*words: str) -> dict[str, str]:
 
 
 # The options of a ticket in canonical order: how a value is read, and what to say when it cannot be.
-_TICKET_OPTIONS = {
+_TICKET_OPTIONS: dict[str, tuple[Callable[[str], str | None], str]] = {
     "group_id": (_whole_number, "a whole number"),
     "priority": (_one_of("1", "2", "3", "4").get, "1 (low) to 4 (urgent)"),
     "status": (_one_of("2", "3", "4", "5").get, "2 (open) to 5 (closed)"),

@@ -1,22 +1,124 @@
-"""E-mail over SMTP (RFC 5321)."""
+"""E-mail over SMTP (RFC 5321): submission to a mail server over one persistent, authenticated connection."""
 
-from backend.channels.base import Channel, Connection
-from backend.channels.provider_address import parse
+import ssl
+from time import monotonic
+
+from backend.channels import mime
+from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
+from backend.channels.mime_headers import sender_field
+from backend.channels.provider_address import ProviderAddress, is_loopback, parse
+from backend.channels.smtp_session import Closed, Envelope, Server, Session, Timeouts
+from backend.lib import clock
+
+_DEFAULT_TLS = {465: "tls", 587: "starttls"}
+_DEFAULT_PORT = {"tls": 465, "starttls": 587}
 
 
 class SmtpProvider:
-    """A mail server that we hand messages to."""
+    """A mail server, given as ``smtp://user:password@host:port?tls=none|starttls|tls&ca=/path``.
+
+    Without ``tls``, port 465 means implicit TLS, port 587 STARTTLS, any other none. ``ca`` is a file of the
+    certificate authorities to trust instead of the system's. Raises ``ValueError`` without a secret.
+    """
 
     channel = Channel.EMAIL
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeouts: Timeouts | None = None) -> None:
         parts = parse(address, {"tls", "ca"})
-        self.name = f"smtp://{parts.host}:{parts.port or 25}"
+        port = parts.port or _DEFAULT_PORT.get(parts.options.get("tls", ""), 25)
+        tls = parts.options.get("tls") or _DEFAULT_TLS.get(port, "none")
+        if tls not in {"none", "starttls", "tls"}:
+            raise ValueError("the option tls is none, starttls or tls")
+        self._server = Server(
+            host=parts.host,
+            port=port,
+            tls=tls,
+            credentials=_credentials(parts, tls),
+            context=_context(tls, parts.options.get("ca")),
+            timeouts=timeouts or Timeouts(),
+        )
+        self.name = f"smtp://{parts.host}:{port}"
 
-    def open(self) -> Connection:
-        """Return a connection for one thread."""
-        raise NotImplementedError
+    def __repr__(self) -> str:
+        return f"SmtpProvider({self.name!r})"
+
+    def open(self) -> "SmtpConnection":
+        """Return a connection for one thread; it connects when it first sends, and again when it must."""
+        return SmtpConnection(self._server)
 
     def describe(self) -> str:
         """Return one line for operators, without secrets."""
-        return self.name
+        security = {"none": "without TLS", "starttls": "with STARTTLS", "tls": "with TLS"}[self._server.tls]
+        who = "signed in" if self._server.credentials else "not signed in"
+        return f"{self.name} {security}, {who}"
+
+
+class SmtpConnection:
+    """A persistent connection: one session that is renewed when the server has closed it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._session: Session | None = None
+
+    def send(self, message: Message) -> Receipt:
+        """Send one message to its one recipient.
+
+        Raises ``ProviderError``. A session that the server closed while it was idle is renewed once, silently.
+        """
+        try:
+            content = mime.build(message, clock.now())
+            envelope = Envelope(sender_field(message.sender)[1], message.address)
+        except ValueError as fault:
+            raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
+        deadline = monotonic() + self._server.timeouts.exchange
+        reused = self._session is not None
+        try:
+            return self._attempt(envelope, content, deadline)
+        except Closed as closed:
+            if not (reused and closed.nothing_sent):
+                raise closed.error() from None
+        try:
+            return self._attempt(envelope, content, deadline)
+        except Closed as closed:
+            raise closed.error() from None
+
+    def close(self) -> None:
+        """End the session, if there is one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.quit()
+
+    def _attempt(self, envelope: Envelope, content: bytes, deadline: float) -> Receipt:
+        session = self._session
+        if session is None:
+            session = self._session = Session(self._server, deadline)
+        try:
+            answer = session.submit(envelope, content, deadline)
+        finally:
+            if not session.is_open:
+                self._session = None
+        return Receipt(provider_message_id=None, detail=answer.detail)
+
+
+def _credentials(parts: ProviderAddress, tls: str) -> tuple[str, str] | None:
+    if not parts.user and not parts.password:
+        return None
+    if not parts.user or not parts.password:
+        raise ValueError("it needs both a user and a password, or neither")
+    if not (parts.user.isascii() and parts.password.isascii()):
+        raise ValueError("user and password may hold ASCII characters only")
+    if tls == "none" and not is_loopback(parts.host):
+        raise ValueError("it would send the password in clear text; use tls=starttls or tls=tls")
+    return parts.user, parts.password
+
+
+def _context(tls: str, authorities: str | None) -> ssl.SSLContext | None:
+    """Return a context that verifies certificates and host names, made once for all connections."""
+    if tls == "none":
+        if authorities is not None:
+            raise ValueError("the option ca has no use without TLS")
+        return None
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError:
+        raise ValueError("the file of the option ca cannot be read as certificates") from None

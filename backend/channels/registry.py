@@ -26,9 +26,7 @@ def providers_for(channel: Channel, addresses: Sequence[str]) -> list[Provider]:
     for place, address in enumerate(addresses, start=1):
         make = kinds.get(kind_of(address))
         if make is None:
-            raise ValueError(
-                f"Provider address {place} for {channel} is of an unknown kind; known kinds are: {known}."
-            )
+            raise ValueError(f"Provider address {place} for {channel} is of an unknown kind; known kinds are: {known}.")
         try:
             providers.append(make(address))
         except ValueError as fault:

@@ -1,0 +1,100 @@
+"""A message as an Internet mail (RFC 5322, RFC 2045), written as bytes.
+
+The standard library's ``EmailMessage`` takes milliseconds for each mail, which would be most of a delivery's
+cost. What is written here is always 7-bit clean, so it passes every server, with 8BITMIME or without.
+"""
+
+import re
+from binascii import b2a_base64, b2a_qp
+from datetime import datetime
+from email.utils import format_datetime
+
+from backend.channels.base import Message
+from backend.channels.mime_headers import (
+    addr_spec,
+    encode_text,
+    message_identifier,
+    sender_field,
+    unstructured,
+)
+
+_LINE = 998  # octets of a line without its CRLF, RFC 5322 section 2.1.1
+_BASE64_LINE = 57  # octets that make a line of 76
+_NOT_SEVEN_BIT = bytes(set(range(256)) - set(range(32, 127)) - set(b"\t\r\n"))
+_DELIVERY_ID = re.compile(r"[0-9A-Za-z-]{1,60}")
+
+
+def build(message: Message, now: datetime) -> bytes:
+    """Return the whole mail with CRLF line ends, dated ``now`` (an aware time).
+
+    Text and HTML become ``multipart/alternative``, the text first; text alone becomes ``text/plain``. Lone
+    surrogates become U+FFFD. Raises ``ValueError`` if the subject, an address or an identifier contains CR, LF
+    or NUL or is otherwise unfit for a header.
+    """
+    header = [
+        sender_field(message.sender)[0],
+        f"To: {addr_spec(message.address)}".encode(),
+        unstructured("Subject", message.subject or ""),
+        f"Date: {format_datetime(now)}".encode("ascii"),
+        message_identifier(message.message_id),
+        b"MIME-Version: 1.0",
+        b"Auto-Submitted: auto-generated",
+    ]
+    boundary = _boundary(message.delivery_id)
+    text = _part(b"text/plain", message.text, boundary)
+    if message.html is None:
+        return b"\r\n".join([*header, text])
+    html = _part(b"text/html", message.html, boundary)
+    header.append(b'Content-Type: multipart/alternative; boundary="%s"' % boundary)
+    return b"%s\r\n\r\n--%s\r\n%s\r\n--%s\r\n%s\r\n--%s--\r\n" % (
+        b"\r\n".join(header),
+        boundary,
+        text,
+        boundary,
+        html,
+        boundary,
+    )
+
+
+def _boundary(delivery_id: str) -> bytes:
+    """Return a boundary that the same delivery always gets.
+
+    It begins with ``=_``, which neither quoted-printable nor base64 can produce (RFC 2045 section 6.7).
+    """
+    if not _DELIVERY_ID.fullmatch(delivery_id):
+        raise ValueError("the delivery id is not a UUID")
+    return b"=_" + delivery_id.encode("ascii")
+
+
+def _part(content_type: bytes, text: str, boundary: bytes) -> bytes:
+    """Return the header and body of one part, in the plainest encoding that can carry the text."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    data = encode_text(text.replace("\n", "\r\n"))
+    if _is_seven_bit(data) and boundary not in data:
+        return b"Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n%s" % (
+            content_type,
+            data,
+        )
+    encoding, body = _encoded(data)
+    return b"Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n%s" % (
+        content_type,
+        encoding,
+        body,
+    )
+
+
+def _is_seven_bit(data: bytes) -> bool:
+    if len(data.translate(None, _NOT_SEVEN_BIT)) != len(data):
+        return False
+    return len(data) <= _LINE or max(map(len, data.split(b"\r\n"))) <= _LINE
+
+
+def _encoded(data: bytes) -> tuple[bytes, bytes]:
+    """Return quoted-printable, or base64 where that is clearly shorter (most scripts other than Latin)."""
+    quoted = b2a_qp(data, istext=True)
+    if len(quoted) * 5 > len(data) * 8:
+        lines = (data[at : at + _BASE64_LINE] for at in range(0, len(data), _BASE64_LINE))
+        return b"base64", b"\r\n".join(b2a_base64(line, newline=False) for line in lines)
+    # binascii ends its soft line breaks as the first line of the data ends, or with a bare LF if there is one.
+    return b"quoted-printable", quoted.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

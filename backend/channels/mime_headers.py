@@ -1,0 +1,131 @@
+"""Header fields of a mail as bytes: unstructured text, mailboxes and identifiers (RFC 5322, RFC 2047)."""
+
+import re
+from binascii import b2a_base64
+from functools import lru_cache
+
+_LINE = 78  # octets of a header line, RFC 5322 section 2.1.1
+_ENCODED_LINE = 76  # octets of a line that holds an encoded word, RFC 2047 section 2
+_WORD_FRAME = len("=?utf-8?b??=")
+
+# No line breaks and no NUL in any header; the rest of the control characters goes into encoded words.
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
+_ATOM_PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+_ADDRESS_CHARACTER = r"[^\x00-\x20\x7f-\xa0\"(),:;<>@\[\]\\\u2028\u2029\ud800-\udfff]"
+_ADDR_SPEC = re.compile(rf"{_ADDRESS_CHARACTER}{{1,64}}@{_ADDRESS_CHARACTER}{{1,255}}")
+_MSG_ID = re.compile(r"[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}")
+
+
+def encode_text(text: str) -> bytes:
+    """Return UTF-8; lone surrogates, which are no characters, become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def unstructured(name: str, text: str) -> bytes:
+    """Return ``Name: text``, folded and without the last line end.
+
+    Raises ``ValueError`` if the text contains CR, LF or NUL.
+    """
+    if _FORBIDDEN.search(text):
+        raise ValueError(f"the {name.lower()} contains a line break or NUL")
+    column = len(name) + 2
+    if _PLAIN.fullmatch(text) and "=?" not in text:
+        if column + len(text) <= _LINE:
+            return f"{name}: {text}".encode("ascii")
+        folded = _fold(text, column)
+        if folded is not None:
+            return f"{name}: ".encode("ascii") + folded
+    return f"{name}: ".encode("ascii") + encoded_words(text, column)
+
+
+def _fold(text: str, column: int) -> bytes | None:
+    """Break the text before spaces so that no line passes 78 octets; None if a word is too long for that."""
+    pieces: list[str] = []
+    for word in text.split(" "):
+        if pieces and column + 1 + len(word) > _LINE:
+            pieces.append("\r\n")
+            column = 0
+        if column + 1 + len(word) > _LINE:
+            return None
+        pieces.append(f" {word}" if pieces else word)
+        column += len(word) + 1
+    return "".join(pieces).encode("ascii")
+
+
+def encoded_words(text: str, column: int) -> bytes:
+    """Return the text as base64 encoded words, one a line, the first beginning at ``column``.
+
+    No character is split between two words, as RFC 2047 section 5 demands.
+    """
+    data = encode_text(text)
+    words = []
+    start = 0
+    while start < len(data):
+        room = (_ENCODED_LINE - _WORD_FRAME - max(column, 1)) // 4 * 3
+        end = min(start + room, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(b"=?utf-8?b?%s?=" % b2a_base64(data[start:end], newline=False))
+        start, column = end, 1
+    return b"\r\n ".join(words)
+
+
+def addr_spec(address: str) -> str:
+    """Return the address if it is one bare ``local@domain`` that cannot be mistaken for anything else.
+
+    Quoted local parts and domain literals are refused. Raises ``ValueError``.
+    """
+    if not _ADDR_SPEC.fullmatch(address):
+        raise ValueError("the address is not one plain local@domain")
+    return address
+
+
+def message_identifier(message_id: str) -> bytes:
+    """Return the Message-ID field. Raises ``ValueError`` if it is no msg-id (without angle brackets)."""
+    if not _MSG_ID.fullmatch(message_id):
+        raise ValueError("the message id is not of the form left@right")
+    return f"Message-ID: <{message_id}>".encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def sender_field(sender: str) -> tuple[bytes, str]:
+    """Return the From field and the bare address of ``a@b`` or ``Name <a@b>``.
+
+    Kept in memory, because many messages come from few senders. Raises ``ValueError``.
+    """
+    if _FORBIDDEN.search(sender):
+        raise ValueError("the sender contains a line break or NUL")
+    name, opening, rest = sender.strip().rpartition("<")
+    if not opening:
+        address = addr_spec(sender.strip())
+        return f"From: {address}".encode(), address
+    if not rest.endswith(">"):
+        raise ValueError("the sender is not of the form Name <address>")
+    address = addr_spec(rest[:-1])
+    phrase = _phrase(_unquoted(name.strip()), len("From: "))
+    if not phrase:
+        return f"From: {address}".encode(), address
+    last_line = len(phrase) - phrase.rfind(b"\n")
+    gap = b"\r\n " if last_line + len("From: ") + len(address) + 3 > _LINE else b" "
+    return b"From: %s%s<%s>" % (phrase, gap, address.encode()), address
+
+
+def _unquoted(name: str) -> str:
+    if len(name) >= 2 and name[0] == name[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", name[1:-1])
+    return name
+
+
+def _phrase(name: str, column: int) -> bytes:
+    """Return a display name as atoms, a quoted string or encoded words, whichever can carry it."""
+    if len(name) > _LINE - column or "=?" in name or not (name.isascii() and name.isprintable()):
+        return encoded_words(name, column)
+    if not name or _ATOM_PHRASE.fullmatch(name):
+        return name.encode("ascii")
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'.encode("ascii")
