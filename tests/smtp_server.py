@@ -41,7 +41,7 @@ class Received:
     @cached_property
     def parsed(self) -> EmailMessage:
         """The message as the standard library reads it."""
-        return cast(EmailMessage, message_from_bytes(self.content, policy=policy.default))
+        return message_from_bytes(self.content, policy=policy.default)
 
 
 @dataclass
@@ -89,25 +89,26 @@ class _Protocol(SMTP):
             await self._server.for_ever()
         if script.greeting is not None:
             await self.push(script.greeting)
-            self.transport.close()
+            if self.transport is not None:
+                self.transport.close()
             return
         await super()._handle_client()
 
-    async def smtp_DATA(self, arg: str) -> None:
-        if self.envelope.rcpt_tos and self._server.takes_drop("data"):
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - the names are aiosmtpd's
+        if self.envelope and self.envelope.rcpt_tos and self._server.takes_drop("data"):
             await self.push("354 go on")
             await self._reader.read(16)
-            self.transport.abort()
+            self.abort()
             return
         await super().smtp_DATA(arg)
 
-    async def smtp_RSET(self, arg: str) -> None:
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
         self._server.resets += 1
         await super().smtp_RSET(arg)
 
     def abort(self) -> None:
         """Drop the connection without a word."""
-        if self.transport is not None:
+        if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
 
 
@@ -219,7 +220,7 @@ class SmtpServer:
         self._loop.close()
 
     def _authenticate(
-        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any
     ) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
         return AuthResult(success=given == self.credentials)
@@ -257,8 +258,8 @@ class SmtpServer:
             server.abort()
             await self.for_ever()
 
-    async def handle_MAIL(  # noqa: N802 - the names are aiosmtpd's
-        self, server: _Protocol, session: Session, envelope: Envelope, address: str, options: list[str]
+    async def handle_MAIL(  # noqa: N802
+        self, server: _Protocol, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take the sender, or answer as scripted."""
         await self._disturb("mail", server)
@@ -269,7 +270,7 @@ class SmtpServer:
         return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, server: _Protocol, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: _Protocol, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Take the recipient, or answer as scripted for it."""
         await self._disturb("rcpt", server)
@@ -283,7 +284,7 @@ class SmtpServer:
         return "250 2.1.5 OK"
 
     async def handle_DATA(  # noqa: N802
-        self, server: _Protocol, session: Session, envelope: Envelope
+        self, server: _Protocol, _session: Session, envelope: Envelope
     ) -> str:
         """Keep the message and answer, or lose the connection first."""
         if self.script.on_content is not None:
@@ -294,7 +295,7 @@ class SmtpServer:
         return f"250 2.0.0 OK: queued as {number}"
 
     def _keep(self, number: int, envelope: Envelope) -> None:
-        content = cast(bytes, envelope.original_content)
+        content = cast("bytes", envelope.original_content)
         received = Received(envelope.mail_from or "", ", ".join(envelope.rcpt_tos), content)
         if self._maildir is not None:
             # Written under another name first, so that a reader never sees half a message.
