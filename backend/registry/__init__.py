@@ -1,0 +1,1 @@
+"""Recipient groups and templates: what teams register, and the lookups that sending makes of it."""

@@ -1,0 +1,114 @@
+"""What sending asks of the registry: many identifiers at once, in one or two statements of plain SQL."""
+
+from collections.abc import Collection
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Select, Table, select
+from sqlalchemy.orm import Session
+
+from backend.db.models.registry import Endpoint, Recipient, Template, TemplateVersion
+from backend.registry.version_cache import VersionCache, cache_of
+
+
+class Address(msgspec.Struct, frozen=True):
+    """One endpoint of a recipient; ``type`` is a channel's name and ``address`` in that channel's canonical form."""
+
+    type: str
+    address: str
+
+
+class FoundTemplate(msgspec.Struct, frozen=True):
+    """One published version of a template.
+
+    ``version_id`` is the version's row, ``number`` counts from 1 in its template. ``batch`` may hold
+    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    """
+
+    identifier: str
+    version_id: int
+    number: int
+    format: str
+    source: str
+    subject: str | None
+    batch: dict[str, Any] | None
+
+
+_recipients = cast("Table", Recipient.__table__)
+_endpoints = cast("Table", Endpoint.__table__)
+_templates = cast("Table", Template.__table__)
+_versions = cast("Table", TemplateVersion.__table__)
+
+
+def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, tuple[Address, ...]]:
+    """Return the endpoints of the service's recipients in their order; unknown and deleted ones are absent."""
+    if not identifiers:
+        return {}
+    statement = (
+        select(_recipients.c.identifier, _endpoints.c.type, _endpoints.c.address)
+        .select_from(_recipients.outerjoin(_endpoints, _endpoints.c.recipient_id == _recipients.c.id))
+        .where(
+            _recipients.c.identifier.in_(list(identifiers)),
+            _recipients.c.service_id == service_id,
+            _recipients.c.deleted_at.is_(None),
+        )
+        .order_by(_recipients.c.id, _endpoints.c.position)
+    )
+    found: dict[str, list[Address]] = {}
+    for identifier, kind, address in session.connection().execute(statement):
+        addresses = found.setdefault(identifier, [])
+        if kind is not None:  # a recipient without endpoints is known, and has none
+            addresses.append(Address(kind, address))
+    return {identifier: tuple(addresses) for identifier, addresses in found.items()}
+
+
+def templates(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, FoundTemplate]:
+    """Return the published version of each of the service's templates; unknown and deleted ones are absent."""
+    if not identifiers:
+        return {}
+    current = (_versions.c.template_id == _templates.c.id) & (_versions.c.number == _templates.c.current_version)
+    statement = (
+        select(_templates.c.identifier, _versions.c.id)
+        .select_from(_templates.join(_versions, current))
+        .where(
+            _templates.c.identifier.in_(list(identifiers)),
+            _templates.c.service_id == service_id,
+            _templates.c.deleted_at.is_(None),
+        )
+    )
+    published = {row.identifier: row.id for row in session.connection().execute(statement)}
+    found = versions(session, published.values())
+    return {identifier: found[version_id] for identifier, version_id in published.items()}
+
+
+def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundTemplate]:
+    """Return versions by the id of their row, whosoever and however old they are.
+
+    A version never changes, so those read before come from this process's memory. Ask for committed versions
+    only: what a transaction has published and then rolled back must not be remembered.
+    """
+    cache: VersionCache[FoundTemplate] = cache_of(session)
+    found = cache.take(version_ids)
+    missing = [version_id for version_id in version_ids if version_id not in found]
+    if missing:
+        for row in session.connection().execute(_version_rows(missing)):
+            version = FoundTemplate(*row)
+            found[version.version_id] = version
+            cache.put(version.version_id, version, size=len(version.source))
+    return found
+
+
+def _version_rows(version_ids: list[int]) -> Select[Any]:
+    return (
+        select(
+            _templates.c.identifier,
+            _versions.c.id,
+            _versions.c.number,
+            _versions.c.format,
+            _versions.c.source,
+            _versions.c.subject,
+            _versions.c.batch,
+        )
+        .select_from(_versions.join(_templates, _versions.c.template_id == _templates.c.id))
+        .where(_versions.c.id.in_(version_ids))
+    )

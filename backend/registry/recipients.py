@@ -1,0 +1,133 @@
+"""Recipient groups: a name and the endpoints that reach it, replaced as a whole by every PUT."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from backend.channels.addresses import normalise
+from backend.channels.base import Channel
+from backend.db.models.registry import Endpoint, Recipient
+from backend.lib import clock
+from backend.lib.problems import FieldError, Problem
+from backend.lib.shapes import MAX_ERRORS
+from backend.registry.lookup import Address
+from backend.registry.owned import OwnedRepository, check_identifier
+
+
+class RecipientRecord(msgspec.Struct, frozen=True):
+    """A registered recipient group; moments are in UTC, endpoints in the order in which they were given."""
+
+    identifier: str
+    name: str
+    endpoints: tuple[Address, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class _Recipients(OwnedRepository[Recipient]):
+    model_type = Recipient
+
+
+def put(
+    session: Session, service_id: int, identifier: str, name: str, endpoints: Sequence[Address]
+) -> tuple[RecipientRecord, bool]:
+    """Store a recipient and tell whether it is new; one that was deleted is new again.
+
+    ``endpoints`` are in canonical form, as ``canonical_endpoints`` returns them. The same content again changes
+    nothing.
+
+    Raises:
+        Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.
+    """
+    now = clock.now()
+    new = Recipient(
+        identifier=check_identifier(identifier), service_id=service_id, name=name, created_at=now, updated_at=now
+    )
+    new.endpoints = _rows([], endpoints)
+    row, inserted = _Recipients(session=session).claim(new)
+    revived = row.deleted_at is not None
+    if not inserted and (revived or _differs(row, name, endpoints)):
+        row.name = name
+        row.endpoints = _rows(row.endpoints, endpoints)
+        row.updated_at = now
+        row.deleted_at = None
+        session.flush()
+    return _record(row), inserted or revived
+
+
+def get(session: Session, service_id: int, identifier: str) -> RecipientRecord:
+    """Return one recipient of the service.
+
+    Raises:
+        Problem: ``invalid_identifier``, or ``not_found``, also for what another service owns.
+    """
+    return _record(_Recipients(session=session).live(service_id, check_identifier(identifier)))
+
+
+def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
+    """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
+    return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]
+
+
+def delete(session: Session, service_id: int, identifier: str) -> None:
+    """Delete a recipient; its identifier stays the service's, and putting it again revives it.
+
+    Raises:
+        Problem: ``invalid_identifier`` or ``not_found``.
+    """
+    row = _Recipients(session=session).live(service_id, check_identifier(identifier), lock=True)
+    row.deleted_at = row.updated_at = clock.now()
+
+
+def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> list[Address]:
+    """Return the endpoints in the canonical form of their channels.
+
+    ``allow`` lists the ``host:port`` pairs that webhook addresses may name besides the vendors' own.
+
+    Raises:
+        Problem: ``invalid_address`` with an error for each faulty or doubled endpoint, at most 50.
+    """
+    faults: list[FieldError] = []
+    places: dict[Address, int] = {}
+    for index, endpoint in enumerate(given):
+        pointer = f"/endpoints/{index}/address"
+        try:
+            address = normalise(Channel(endpoint.type), endpoint.address, allow)
+        except Problem as problem:
+            faults.append(FieldError(pointer, problem.code, problem.detail))
+            continue
+        first = places.setdefault(Address(endpoint.type, address), index)
+        if first != index:
+            detail = f"This endpoint is the same as the one at /endpoints/{first}; give each endpoint once."
+            faults.append(FieldError(pointer, "invalid_address", detail))
+    if faults:
+        raise _refusal(faults)
+    return list(places)
+
+
+def _refusal(faults: list[FieldError]) -> Problem:
+    others = "" if len(faults) == 1 else f" (and {len(faults) - 1} more)"
+    return Problem("invalid_address", f"At {faults[0].pointer}{others}: {faults[0].detail}", errors=faults[:MAX_ERRORS])
+
+
+def _differs(row: Recipient, name: str, endpoints: Sequence[Address]) -> bool:
+    return row.name != name or _addresses(row) != tuple(endpoints)
+
+
+def _rows(present: Sequence[Endpoint], wanted: Sequence[Address]) -> list[Endpoint]:
+    """Keep the rows of endpoints that stay: inserts come before deletes, and would meet their unique constraint."""
+    kept = {Address(row.type, row.address): row for row in present}
+    rows = [kept.get(endpoint) or Endpoint(type=endpoint.type, address=endpoint.address) for endpoint in wanted]
+    for position, row in enumerate(rows):
+        row.position = position
+    return rows
+
+
+def _addresses(row: Recipient) -> tuple[Address, ...]:
+    return tuple(Address(endpoint.type, endpoint.address) for endpoint in row.endpoints)
+
+
+def _record(row: Recipient) -> RecipientRecord:
+    return RecipientRecord(row.identifier, row.name, _addresses(row), row.created_at, row.updated_at)

@@ -1,0 +1,216 @@
+"""Templates: an identifier, and immutable versions of which the newest is the published one."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.db.models.registry import Template, TemplateVersion
+from backend.lib import clock, ids
+from backend.registry.owned import OwnedRepository, check_identifier
+
+
+class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version says.
+
+    ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``. ``sample_fields`` is an object, or an array of
+    objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    """
+
+    name: str
+    format: str
+    source: str
+    subject: str | None = None
+    sample_fields: Any | None = None
+    batch: dict[str, Any] | None = None
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical content, by which a repetition is known, in hexadecimal."""
+        return hashlib.sha256(ids.canonical(msgspec.to_builtins(self))).hexdigest()
+
+
+class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A template with its published version: ``version`` counts from 1, ``version_id`` is the version's row."""
+
+    identifier: str
+    version_id: int
+    version: int
+    content: TemplateContent
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A template as a list shows it, without its text."""
+
+    identifier: str
+    name: str
+    format: str
+    version: int
+    subject: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a template; ``created_by`` is the client or user that published it."""
+
+    version: int
+    content: TemplateContent
+    created_at: datetime
+    created_by: str
+
+
+class _Templates(OwnedRepository[Template]):
+    model_type = Template
+
+
+def put(
+    session: Session, service_id: int, identifier: str, content: TemplateContent, created_by: str
+) -> tuple[TemplateRecord, bool]:
+    """Publish a version and tell whether the template is new; one that was deleted is new again.
+
+    The same content as the published version's changes nothing. A revived template goes on counting its versions.
+
+    Raises:
+        Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.
+    """
+    now = clock.now()
+    new = Template(
+        identifier=check_identifier(identifier),
+        service_id=service_id,
+        current_version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    row, inserted = _Templates(session=session).claim(new)
+    if inserted:
+        return _record(row, _publish(session, row, content, created_by)), True
+    revived = row.deleted_at is not None
+    version = _published(session, row)
+    if revived or version.content_hash != content.digest():
+        row.current_version += 1
+        row.updated_at = now
+        row.deleted_at = None
+        version = _publish(session, row, content, created_by)
+    return _record(row, version), revived
+
+
+def get(session: Session, service_id: int, identifier: str) -> TemplateRecord:
+    """Return one template of the service.
+
+    Raises:
+        Problem: ``invalid_identifier``, or ``not_found``, also for what another service owns.
+    """
+    row = _Templates(session=session).live(service_id, check_identifier(identifier))
+    return _record(row, _published(session, row))
+
+
+def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[TemplateSummary]:
+    """Return the service's templates in order of identifier, ``limit`` of them beginning behind ``after``."""
+    rows = _Templates(session=session).page(service_id, limit, after)
+    statement = (
+        select(TemplateVersion.template_id, TemplateVersion.name, TemplateVersion.format, TemplateVersion.subject)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(Template.id.in_([row.id for row in rows]), TemplateVersion.number == Template.current_version)
+    )
+    published = {template_id: (name, form, subject) for template_id, name, form, subject in session.execute(statement)}
+    return [_summary(row, *published[row.id]) for row in rows]
+
+
+def versions(
+    session: Session, service_id: int, identifier: str, limit: int, before: int | None = None
+) -> list[VersionRecord]:
+    """Return versions of a template, newest first: ``limit`` of them, those older than ``before``.
+
+    Raises:
+        Problem: ``invalid_identifier`` or ``not_found``.
+    """
+    row = _Templates(session=session).live(service_id, check_identifier(identifier))
+    statement = select(TemplateVersion).where(TemplateVersion.template_id == row.id)
+    if before is not None:
+        statement = statement.where(TemplateVersion.number < before)
+    found = session.scalars(statement.order_by(TemplateVersion.number.desc()).limit(limit))
+    return [_version(version) for version in found]
+
+
+def delete(session: Session, service_id: int, identifier: str) -> None:
+    """Delete a template; its identifier stays the service's, and putting it again revives it.
+
+    What was accepted before still finds its version.
+
+    Raises:
+        Problem: ``invalid_identifier`` or ``not_found``.
+    """
+    row = _Templates(session=session).live(service_id, check_identifier(identifier), lock=True)
+    row.deleted_at = row.updated_at = clock.now()
+
+
+def _publish(session: Session, row: Template, content: TemplateContent, created_by: str) -> TemplateVersion:
+    version = TemplateVersion(
+        template_id=row.id,
+        number=row.current_version,
+        name=content.name,
+        format=content.format,
+        source=content.source,
+        subject=content.subject,
+        sample_fields=content.sample_fields,
+        batch=content.batch,
+        content_hash=content.digest(),
+        created_at=row.updated_at,
+        created_by=created_by,
+    )
+    session.add(version)
+    session.flush()
+    return version
+
+
+def _published(session: Session, row: Template) -> TemplateVersion:
+    chosen = (TemplateVersion.template_id == row.id) & (TemplateVersion.number == row.current_version)
+    return session.scalars(select(TemplateVersion).where(chosen)).one()
+
+
+def _content(version: TemplateVersion) -> TemplateContent:
+    return TemplateContent(
+        name=version.name,
+        format=version.format,
+        source=version.source,
+        subject=version.subject,
+        sample_fields=version.sample_fields,
+        batch=version.batch,
+    )
+
+
+def _version(version: TemplateVersion) -> VersionRecord:
+    return VersionRecord(
+        version=version.number,
+        content=_content(version),
+        created_at=version.created_at,
+        created_by=version.created_by,
+    )
+
+
+def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
+    return TemplateRecord(
+        identifier=row.identifier,
+        version_id=version.id,
+        version=version.number,
+        content=_content(version),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _summary(row: Template, name: str, form: str, subject: str | None) -> TemplateSummary:
+    return TemplateSummary(
+        identifier=row.identifier,
+        name=name,
+        format=form,
+        version=row.current_version,
+        subject=subject,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
