@@ -74,14 +74,15 @@ def _email(address: str, form: str) -> str:
         raise _refusal(form, "this one is not of the form name@domain")
     if not local.isascii():
         raise _refusal(form, "the part before the @ may hold ASCII characters only")
+    if "." not in domain:
+        raise _refusal(form, "the part after the @ needs a full domain name with a dot")
     try:
-        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        valid = validate_email(
+            address, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+        )
     except EmailNotValidError as fault:
         raise _refusal(form, _lower_first(str(fault))) from None
-    name = (valid.ascii_domain or "").lower()
-    if "." not in name:
-        raise _refusal(form, "the part after the @ needs a full domain name with a dot")
-    return f"{valid.local_part}@{name}"
+    return f"{valid.local_part}@{(valid.ascii_domain or '').lower()}"
 
 
 def _lower_first(sentence: str) -> str:
@@ -96,7 +97,7 @@ def _sms(address: str) -> str:
 
 
 def _slack(address: str, allow: Sequence[str]) -> str:
-    if _SLACK_CHANNEL.fullmatch(address):
+    if _SLACK_CHANNEL.fullmatch(address.lower()):
         return address.lower()
     if _SLACK_ID.fullmatch(address):
         return address

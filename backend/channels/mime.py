@@ -45,7 +45,7 @@ def build(message: Message, now: datetime) -> bytes:
     if message.html is None:
         return b"\r\n".join([*header, text])
     html = _part(b"text/html", message.html, boundary)
-    header.append(b'Content-Type: multipart/alternative; boundary="%s"' % boundary)
+    header.append(b'Content-Type: multipart/alternative;\r\n boundary="%s"' % boundary)
     return b"%s\r\n\r\n--%s\r\n%s\r\n--%s\r\n%s\r\n--%s--\r\n" % (
         b"\r\n".join(header),
         boundary,
