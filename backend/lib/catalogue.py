@@ -197,6 +197,13 @@ _ROWS = (
         "Choose another identifier.",
     ),
     Entry(
+        "name_taken",
+        "Name taken",
+        409,
+        "There is a service or user of this name already.",
+        "Choose another name, or use the one that is there.",
+    ),
+    Entry(
         "invalid_address",
         "Invalid address",
         422,

@@ -1,0 +1,167 @@
+"""Who is asking: access tokens checked once, remembered until their end, refused as soon as they are revoked."""
+
+import hashlib
+import re
+import threading
+from functools import lru_cache
+
+import msgspec
+
+from backend.accounts import clients, revocations
+from backend.accounts.faults import unavailable_without_database
+from backend.accounts.oauth import access_tokens, signatures, trusted_issuers
+from backend.accounts.oauth.access_tokens import Claims
+from backend.accounts.oauth.signatures import InvalidJwt
+from backend.db import session as databases
+from backend.db.session import Database
+from backend.lib import clock, settings
+from backend.lib.problems import Problem
+
+REALM = "Carillon"
+MAX_REMEMBERED = 10_000
+# RFC 6750 §2.1, b64token; a JWT is one.
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """An API client as its access token presents it; ``expires_at`` is in seconds since the epoch."""
+
+    api_client_id: int
+    client_id: str
+    service_id: int
+    scopes: frozenset[str]
+    token_id: str
+    expires_at: float
+
+
+def authenticate(authorization_header: str | None, scope: str) -> Principal:
+    """Return who the access token of a request speaks for (RFC 6750, RFC 9068); may read the database.
+
+    Raises:
+        Problem: ``unauthenticated`` or ``invalid_token`` (401) and ``insufficient_scope`` (403), each with its
+            ``WWW-Authenticate`` header, or ``unavailable`` (503) if what the check needs cannot be had.
+    """
+    token = bearer_token(authorization_header)
+    with unavailable_without_database():
+        revocations.current().refresh()
+        principal = recognised(authorization_header, scope)
+        if principal is None:
+            principal = _verified(token)
+            _memory().put(token, principal)
+    return _permitted(principal, scope)
+
+
+def recognised(authorization_header: str | None, scope: str) -> Principal | None:
+    """Return whom ``authenticate`` would, from memory alone; None if it must be asked.
+
+    Raises:
+        Problem: as ``authenticate`` does, where memory is enough to know.
+    """
+    token = bearer_token(authorization_header)
+    denied = revocations.current()
+    principal = _memory().get(token)
+    if principal is None or not denied.is_fresh:
+        return None
+    if denied.denies(principal.token_id, principal.api_client_id):
+        raise invalid_token("The access token has been revoked.")
+    return _permitted(principal, scope)
+
+
+def bearer_token(authorization_header: str | None) -> str:
+    """Take the token out of ``Authorization: Bearer TOKEN``.
+
+    Raises:
+        Problem: ``unauthenticated`` without such a header, ``invalid_token`` for what cannot be a token.
+    """
+    scheme, _, rest = (authorization_header or "").partition(" ")
+    if scheme.lower() != "bearer":
+        detail = "This address needs an access token, sent as Authorization: Bearer TOKEN."
+        raise Problem("unauthenticated", detail, headers={"WWW-Authenticate": f'Bearer realm="{REALM}"'})
+    token = rest.strip(" ")
+    if len(token) > signatures.MAX_TOKEN or not _TOKEN.fullmatch(token):
+        raise invalid_token("The access token is malformed.")
+    return token
+
+
+def invalid_token(reason: str) -> Problem:
+    """Say that a token is refused, in a sentence of printable ASCII without quotes."""
+    challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="{reason}"'
+    return Problem("invalid_token", reason, headers={"WWW-Authenticate": challenge})
+
+
+def _permitted(principal: Principal, scope: str) -> Principal:
+    if scope in principal.scopes:
+        return principal
+    detail = f"This address needs the scope {scope}, which the access token does not have."
+    challenge = f'Bearer realm="{REALM}", error="insufficient_scope", error_description="{detail}", scope="{scope}"'
+    raise Problem("insufficient_scope", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _verified(token: str) -> Principal:
+    """Check the signature, the claims and the client; what it raises is the same for every fault of a signature."""
+    try:
+        claims = _read(token)
+    except InvalidJwt as error:
+        raise invalid_token(str(error)) from error
+    with databases.current().read() as session:
+        client = clients.by_client_id(session, claims.client_id)
+    if client is None:
+        raise invalid_token("The access token belongs to no API client of this installation.")
+    token_id = _token_id(claims)
+    if client.revoked_at is not None or revocations.current().denies(token_id, client.id):
+        raise invalid_token("The access token has been revoked.")
+    return Principal(
+        api_client_id=client.id,
+        client_id=client.client_id,
+        service_id=client.service_id,
+        scopes=claims.scopes & frozenset(client.scopes.split()),
+        token_id=token_id,
+        expires_at=claims.exp,
+    )
+
+
+def _read(token: str) -> Claims:
+    issuer = signatures.unverified(token).claims.get("iss")
+    if isinstance(issuer, str) and issuer != settings.current().base_url and trusted_issuers.is_trusted(issuer):
+        return trusted_issuers.read(token, issuer)
+    return access_tokens.read(token)
+
+
+def _token_id(claims: Claims) -> str:
+    """Name a token: ours by its jti, another issuer's so that it cannot be taken for ours."""
+    if claims.iss == settings.current().base_url:
+        return claims.jti
+    return hashlib.sha256(f"{claims.iss}\n{claims.jti}".encode()).hexdigest()
+
+
+class _Memory:
+    """The principals of verified tokens, keyed by a digest, so that no token stays in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[Principal, float]] = {}
+
+    def get(self, token: str) -> Principal | None:
+        found = self._known.get(_digest(token))
+        return found[0] if found is not None and clock.timestamp() < found[1] else None
+
+    def put(self, token: str, principal: Principal) -> None:
+        """Remember until the token's end; for at most an hour, as the deny list reaches back no further."""
+        until = min(principal.expires_at, clock.timestamp() + revocations.MEMORY_SECONDS)
+        with self._lock:
+            while len(self._known) >= MAX_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[_digest(token)] = (principal, until)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+@lru_cache(maxsize=1)
+def _memory_of(_database: Database) -> _Memory:
+    return _Memory()
+
+
+def _memory() -> _Memory:
+    return _memory_of(databases.current())

@@ -1,0 +1,142 @@
+"""Token issuers outside of this installation whose access tokens are accepted too.
+
+Their keys are found by RFC 8414 or OpenID Connect discovery, kept for ten minutes, and fetched again at most once a
+minute when a token names a key that is not among them.
+"""
+
+import json
+import logging
+import threading
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from joserfc.jwk import Key
+
+from backend.accounts.oauth import access_tokens, signatures
+from backend.accounts.oauth.access_tokens import Claims
+from backend.accounts.oauth.signatures import InvalidJwt, UnknownKey
+from backend.lib import clock, settings
+from backend.lib.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+_KEEP_SECONDS = 600
+_PAUSE_SECONDS = 60
+_MAX_BYTES = 256 * 1024
+_TIMEOUT = httpx2.Timeout(5.0)
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class _Unreachable(Exception):
+    """The issuer's metadata or keys could not be had; the text says why."""
+
+
+class Issuer:
+    """One trusted issuer with the keys it published."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._keys: list[Key] = []
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+
+    def read(self, token: str) -> Claims:
+        """Check an access token against the issuer's keys and RFC 9068.
+
+        Raises:
+            InvalidJwt: if it is not valid.
+            Problem: ``unavailable`` if the issuer's keys cannot be had.
+        """
+        if clock.timestamp() - self._fetched_at >= _KEEP_SECONDS:
+            self._refresh()
+        try:
+            return access_tokens.checked(signatures.verified(token, self._keys), self._address)
+        except UnknownKey:
+            self._refresh()
+            return access_tokens.checked(signatures.verified(token, self._keys), self._address)
+
+    def _refresh(self) -> None:
+        """Fetch the keys unless that was tried a moment ago; old keys serve on while the issuer is away."""
+        with self._lock:
+            if clock.timestamp() - self._tried_at >= _PAUSE_SECONDS:
+                self._tried_at = clock.timestamp()
+                try:
+                    self._keys = _fetch_keys(self._address)
+                    self._fetched_at = self._tried_at
+                except _Unreachable as fault:
+                    logger.warning("No keys from the trusted issuer %s: %s", self._address, fault)
+        if not self._keys:
+            raise _unavailable()
+
+
+def _unavailable() -> Problem:
+    detail = "The keys of the token's issuer cannot be fetched at the moment."
+    return Problem("unavailable", detail, headers={"Retry-After": str(_PAUSE_SECONDS)})
+
+
+def is_trusted(issuer: object) -> bool:
+    """Tell whether the operator trusts this issuer."""
+    return isinstance(issuer, str) and issuer in settings.current().trusted_issuers
+
+
+def read(token: str, issuer: str) -> Claims:
+    """Read an access token of a trusted issuer; see ``Issuer.read``."""
+    if not is_trusted(issuer):
+        raise InvalidJwt("The access token was issued by someone else.")
+    return _issuers(settings.current())[issuer].read(token)
+
+
+@lru_cache(maxsize=1)
+def _issuers(configuration: settings.Settings) -> dict[str, Issuer]:
+    return {address: Issuer(address) for address in configuration.trusted_issuers}
+
+
+def _metadata_addresses(issuer: str) -> list[str]:
+    """Return where RFC 8414 and OpenID Connect Discovery keep the metadata."""
+    parts = urlsplit(issuer)
+    inserted = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
+    return [inserted, f"{issuer.rstrip('/')}/.well-known/openid-configuration"]
+
+
+def _fetch_keys(issuer: str) -> list[Key]:
+    # Proxies of the environment are left aside, so that keys come from the address that was checked.
+    with httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
+        metadata = _discovered(client, issuer)
+        if metadata.get("issuer") != issuer:
+            raise _Unreachable("The metadata names another issuer.")
+        keys = signatures.public_keys(_fetch(client, str(metadata.get("jwks_uri", ""))))
+    if not keys:
+        raise _Unreachable("The issuer publishes no key that can be used.")
+    return keys
+
+
+def _discovered(client: httpx2.Client, issuer: str) -> dict[str, Any]:
+    first, second = _metadata_addresses(issuer)
+    try:
+        return _fetch(client, first)
+    except _Unreachable:
+        return _fetch(client, second)
+
+
+def _fetch(client: httpx2.Client, address: str) -> dict[str, Any]:
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise _Unreachable("Keys are fetched over https only.")
+    body = b""
+    try:
+        with client.stream("GET", address, headers={"Accept": "application/json"}) as response:
+            if response.status_code != 200:
+                raise _Unreachable(f"The issuer answered {response.status_code}.")
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > _MAX_BYTES:
+                    raise _Unreachable("The issuer's answer is too large.")
+        document = json.loads(body)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
+        raise _Unreachable("The issuer did not answer with JSON.") from error
+    if not isinstance(document, dict):
+        raise _Unreachable("The issuer did not answer with an object.")
+    return document

@@ -1,0 +1,76 @@
+"""Services, the accounts of systems and teams, and the organisations that group them."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.db.models.accounts import Organisation, Service
+from backend.lib.problems import Problem
+
+MAX_NAME = 160
+
+
+def create_service(
+    session: Session,
+    name: str,
+    *,
+    organisation: str | None = None,
+    live: bool = False,
+    daily_limit: int | None = None,
+) -> Service:
+    """Create a service, and the organisation too if there is none of that name.
+
+    ``daily_limit`` counts messages a day in UTC; None takes the installation's limit.
+
+    Raises:
+        Problem: ``name_taken``, or ``invalid_value`` for a name that is empty or longer than 160 characters.
+    """
+    name = _checked(name, "service")
+    if service_by_name(session, name) is not None:
+        raise Problem("name_taken", f"There is a service named {name} already.")
+    if daily_limit is not None and daily_limit < 0:
+        raise Problem("invalid_value", "A daily limit is a whole number of messages, 0 or more.")
+    group = None if organisation is None else _organisation(session, _checked(organisation, "organisation"))
+    service = Service(
+        name=name, organisation_id=group.id if group else None, active=True, live=live, daily_limit=daily_limit
+    )
+    session.add(service)
+    session.flush()
+    return service
+
+
+def _checked(name: str, kind: str) -> str:
+    trimmed = name.strip()
+    if not 1 <= len(trimmed) <= MAX_NAME or not trimmed.isprintable():
+        raise Problem("invalid_value", f"The name of a {kind} has 1 to {MAX_NAME} printable characters.")
+    return trimmed
+
+
+def _organisation(session: Session, name: str) -> Organisation:
+    present = session.scalar(select(Organisation).where(Organisation.name == name))
+    if present is None:
+        present = Organisation(name=name)
+        session.add(present)
+        session.flush()
+    return present
+
+
+def service_by_name(session: Session, name: str) -> Service | None:
+    """Find a service by its exact name."""
+    return session.scalar(select(Service).where(Service.name == name))
+
+
+def service_by_id(session: Session, service_id: int) -> Service | None:
+    """Find a service by its id."""
+    return session.get(Service, service_id)
+
+
+def named_service(session: Session, name: str) -> Service:
+    """Return the service of this name.
+
+    Raises:
+        Problem: ``not_found``.
+    """
+    service = service_by_name(session, name)
+    if service is None:
+        raise Problem("not_found", f"There is no service named {name}.")
+    return service

@@ -1,0 +1,93 @@
+"""Signed-in browsers: begun at sign-in, resumed by each request, ended by sign-out, idleness or age."""
+
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from backend.db.models.accounts import Membership, PortalSession, User
+from backend.db.session import Database
+from backend.lib import clock, secrecy, settings
+
+IDLE = timedelta(hours=8)
+ABSOLUTE = timedelta(days=7)
+# A session is marked as seen once a minute at most, so that reading pages costs no write each.
+_SEEN_EVERY = timedelta(minutes=1)
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """Who is signed in; ``services`` are the ids of the services they are a member of."""
+
+    user_id: int
+    email: str
+    platform_admin: bool
+    services: tuple[int, ...]
+
+    @property
+    def reach(self) -> tuple[int, ...] | None:
+        """Return the services whose data they may read; ``None`` is every service."""
+        return None if self.platform_admin else self.services
+
+
+def begin(session: Session, user_id: int, replacing: str | None = None) -> str:
+    """Begin a session and return the cookie's value; the browser's former session, if any, ends.
+
+    The value is new at every sign-in, so that one planted in a browser beforehand is worth nothing.
+    """
+    if replacing:
+        end(session, replacing)
+    moment = clock.now()
+    session.execute(
+        delete(PortalSession).where(
+            PortalSession.user_id == user_id,
+            (PortalSession.seen_at <= moment - IDLE) | (PortalSession.created_at <= moment - ABSOLUTE),
+        )
+    )
+    value = secrecy.make_secret()
+    session.add(PortalSession(digest=_digest(value), user_id=user_id, created_at=moment, seen_at=moment))
+    return value
+
+
+def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | None:
+    """Return who the cookie's value belongs to, or nothing if its session is over.
+
+    A session is over after 8 idle hours, after 7 days, when its user was deactivated, and when their password was
+    changed since. A request that no person made (a page refreshing itself) passes ``touch=False``: it does not
+    keep an idle session alive.
+    """
+    moment = clock.now()
+    with database.read() as session:
+        found = session.execute(
+            select(PortalSession, User)
+            .join(User, PortalSession.user_id == User.id)
+            .where(PortalSession.digest == _digest(value))
+        ).one_or_none()
+        if found is None or not _alive(found[0], found[1]):
+            return None
+        row, user = found
+        services = tuple(session.scalars(select(Membership.service_id).where(Membership.user_id == user.id)))
+    if touch and moment - row.seen_at >= _SEEN_EVERY:
+        with database.write() as session:
+            session.execute(update(PortalSession).where(PortalSession.id == row.id).values(seen_at=moment))
+    return Viewer(user.id, user.email, user.platform_admin, services)
+
+
+def end(session: Session, value: str) -> None:
+    """End the session of a cookie's value; one that is over already stays over."""
+    session.execute(delete(PortalSession).where(PortalSession.digest == _digest(value)))
+
+
+def _alive(row: PortalSession, user: User) -> bool:
+    moment = clock.now()
+    changed = user.password_changed_at
+    return (
+        user.active
+        and moment - row.seen_at < IDLE
+        and moment - row.created_at < ABSOLUTE
+        and (changed is None or changed <= row.created_at)
+    )
+
+
+def _digest(value: str) -> str:
+    return secrecy.digest(settings.current().secret_key, "portal-session", value)

@@ -1,0 +1,1 @@
+"""The set-up commands of the command line, one file per subject."""
