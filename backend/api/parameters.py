@@ -1,0 +1,77 @@
+"""Parameters of the query: unknown ones are refused by name, pages continue at an opaque cursor."""
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.params import Parameter
+
+from backend.lib import shapes
+from backend.lib.problems import FieldError, Problem
+from backend.lib.strict_json import escape
+
+Limit = Annotated[int, Parameter(ge=1, le=100, description="How many entries to answer at most.")]
+Cursor = Annotated[
+    str | None,
+    Parameter(
+        max_length=1024,
+        description="Where to continue: the `next_cursor` of the page before. Opaque; pass it unchanged.",
+    ),
+]
+
+
+def known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard that refuses parameters of the query which ``handler.opt["query"]`` does not name, and doubled ones.
+
+    Raises:
+        Problem: ``invalid_request`` with one error for each, its pointer being ``/name``.
+    """
+    allowed = handler.opt.get("query", ())
+    errors = []
+    for name, values in connection.query_params.dict().items():
+        if name not in allowed:
+            detail = f"The parameter {name[:80]!r} is not known here."
+            errors.append(FieldError(f"/{escape(name)}", "unknown_member", detail))
+        elif len(values) > 1:
+            errors.append(FieldError(f"/{escape(name)}", "invalid_value", "The parameter stands there twice."))
+    if errors:
+        raise shapes.invalid(errors)
+
+
+def write_cursor(*parts: str | int) -> str:
+    """Write the place behind an entry, named by the values that its list is ordered by."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, *kinds: type[str] | type[int]) -> tuple[Any, ...]:
+    """Return the values of a cursor, one of each kind.
+
+    Raises:
+        Problem: ``invalid_request`` for what ``write_cursor`` never wrote for such a list.
+    """
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise bad_cursor() from error
+    if not isinstance(parts, list) or tuple(type(part) for part in parts) != kinds:
+        raise bad_cursor()
+    if any(_unusable(part) for part in parts):
+        raise bad_cursor()
+    return tuple(parts)
+
+
+def _unusable(part: str | int) -> bool:
+    """Tell what a database would choke on: control and half characters, numbers beyond 64 bits."""
+    if isinstance(part, int):
+        return abs(part) >= 2**63
+    return not part.isprintable()
+
+
+def bad_cursor() -> Problem:
+    """Refuse a cursor."""
+    detail = "Must be the next_cursor of the page before, unchanged."
+    return shapes.invalid([FieldError("/cursor", "invalid_value", detail)])

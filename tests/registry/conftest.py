@@ -1,0 +1,21 @@
+"""Two services, for everything that one owns and the other may not see."""
+
+import pytest
+
+from backend.db.models.accounts import Service
+from backend.db.session import Database
+
+
+def make_services(database: Database) -> tuple[int, int]:
+    """Store two services and return their ids."""
+    services = [Service(name="Sequencing"), Service(name="Proteomics")]
+    with database.write() as session:
+        session.add_all(services)
+        session.flush()
+        return services[0].id, services[1].id
+
+
+@pytest.fixture
+def services(database: Database) -> tuple[int, int]:
+    """Give the ids of two services."""
+    return make_services(database)

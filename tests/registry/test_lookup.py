@@ -1,0 +1,105 @@
+"""The lookups of sending: right answers in a fixed number of statements."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+
+from backend.db.session import Database
+from backend.registry import lookup, recipients, templates
+from backend.registry.lookup import Address
+from backend.registry.templates import TemplateContent
+from backend.registry.version_cache import VersionCache
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """Collect the statements that are sent."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("SELECT"):
+            sent.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+def content(source: str, **more: object) -> TemplateContent:
+    return TemplateContent(name="T", format="text", source=source, **more)
+
+
+def test_recipients_are_found_in_one_statement(database: Database, services: tuple[int, int]) -> None:
+    mine, theirs = services
+    many = [Address("EMAIL", f"a{number}@lab.example") for number in (3, 1, 2)]
+    with database.write() as session:
+        recipients.put(session, mine, "GROUP", "Group", many)
+        recipients.put(session, mine, "EMPTY", "Empty", [])
+        recipients.put(session, mine, "GONE", "Gone", many)
+        recipients.delete(session, mine, "GONE")
+        recipients.put(session, theirs, "THEIRS", "Theirs", many)
+    wanted = ["GROUP", "EMPTY", "GONE", "THEIRS", "NOBODY", *(f"N{number}" for number in range(300))]
+    with database.read() as session, statements(database) as sent:
+        found = lookup.recipients(session, mine, wanted)
+    assert found == {"GROUP": tuple(many), "EMPTY": ()}
+    assert len(sent) == 1
+
+
+def test_a_template_that_did_not_change_is_not_read_again(database: Database, services: tuple[int, int]) -> None:
+    mine, theirs = services
+    with database.write() as session:
+        for number in range(20):
+            templates.put(session, mine, f"T_{number}", content(f"text {number}"), "client-1")
+        templates.put(session, theirs, "THEIRS", content("theirs"), "client-2")
+    wanted = [*(f"T_{number}" for number in range(20)), "THEIRS", "NOBODY"]
+    counts = []
+    for _ in range(2):
+        with database.read() as session, statements(database) as sent:
+            found = lookup.templates(session, mine, wanted)
+        counts.append(len(sent))
+    assert counts == [2, 1]
+    assert found.keys() == {f"T_{number}" for number in range(20)}
+    assert found["T_7"].source == "text 7"
+
+
+def test_a_lookup_gives_the_version_of_this_moment(database: Database, services: tuple[int, int]) -> None:
+    mine, _ = services
+    batch = {"max_items": 7}
+    with database.write() as session:
+        templates.put(session, mine, "TEXT", content("one"), "client-1")
+    with database.read() as session:
+        first = lookup.templates(session, mine, ["TEXT"])["TEXT"]
+    with database.write() as session:
+        templates.put(session, mine, "TEXT", content("two", subject="S", batch=batch), "client-1")
+    with database.read() as session:
+        second = lookup.templates(session, mine, ["TEXT"])["TEXT"]
+    assert (first.number, first.source, first.subject, first.batch) == (1, "one", None, None)
+    assert (second.number, second.source, second.subject, second.batch) == (2, "two", "S", batch)
+    with database.write() as session:
+        templates.delete(session, mine, "TEXT")
+    with database.read() as session:
+        assert lookup.templates(session, mine, ["TEXT"]) == {}
+        both = lookup.versions(session, {first.version_id, second.version_id, 999})
+    assert both == {first.version_id: first, second.version_id: second}
+
+
+def test_nothing_asked_costs_nothing(database: Database) -> None:
+    with database.read() as session, statements(database) as sent:
+        assert lookup.recipients(session, 1, []) == {}
+        assert lookup.templates(session, 1, []) == {}
+        assert lookup.versions(session, []) == {}
+    assert sent == []
+
+
+def test_the_cache_drops_what_was_used_longest_ago() -> None:
+    cache: VersionCache[str] = VersionCache(limit=10)
+    for version_id in (1, 2):
+        cache.put(version_id, str(version_id), size=5)
+    cache.take([1])
+    cache.put(3, "3", size=5)
+    assert cache.take([1, 2, 3]) == {1: "1", 3: "3"}
+    cache.put(4, "too large to keep", size=11)
+    assert cache.take([1, 3, 4]) == {}
