@@ -116,7 +116,7 @@ class SmtpServer:
     """The server in a thread of its own; a context manager.
 
     ``tls`` is none, starttls or tls (with a throw-away authority); ``credentials`` are a user and a password
-    without which nothing is taken; ``size`` is the limit it advertises.
+    without which nothing is taken; ``size`` is the limit it advertises; ``names`` are the certificate's.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class SmtpServer:
         credentials: tuple[str, str] | None = None,
         size: int | None = None,
         utf8: bool = False,
+        names: tuple[str, ...] = (HOST, "localhost"),
         maildir: Path | None = None,
     ) -> None:
         self.host, self.port, self.tls, self.credentials = HOST, port, tls, credentials
@@ -141,7 +142,7 @@ class SmtpServer:
         self._numbers = itertools.count(1)
         self._loop = asyncio.new_event_loop()
         self._stack = contextlib.ExitStack()
-        self._context = self._certificate() if tls != "none" else None
+        self._context = self._certificate(names) if tls != "none" else None
         self._thread = threading.Thread(target=self._run, name="smtp-server", daemon=True)
         self._ready = threading.Event()
 
@@ -181,13 +182,13 @@ class SmtpServer:
         self._thread.join(5)
         self._stack.close()
 
-    def _certificate(self) -> ssl.SSLContext:
+    def _certificate(self, names: tuple[str, ...]) -> ssl.SSLContext:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="smtp-ca-")))
         authority = trustme.CA()
         self.authority = str(folder / "ca.pem")
         authority.cert_pem.write_to_path(self.authority)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(HOST, "localhost").configure_cert(context)
+        authority.issue_cert(*names).configure_cert(context)
         return context
 
     def _protocol(self) -> _Protocol:
@@ -223,7 +224,7 @@ class SmtpServer:
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any
     ) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
-        return AuthResult(success=given == self.credentials)
+        return AuthResult(success=given == self.credentials, handled=False)
 
     # What the protocol tells and asks; all of it runs in the server's thread.
 

@@ -37,7 +37,8 @@ class SmtpProvider:
             context=_context(tls, parts.options.get("ca")),
             timeouts=timeouts or Timeouts(),
         )
-        self.name = f"smtp://{parts.host}:{port}"
+        host = f"[{parts.host}]" if ":" in parts.host else parts.host
+        self.name = f"smtp://{host}:{port}"
 
     def __repr__(self) -> str:
         return f"SmtpProvider({self.name!r})"

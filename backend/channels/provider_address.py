@@ -40,7 +40,10 @@ def parse(address: str, known_options: AbstractSet[str]) -> ProviderAddress:
         port = parts.port
     except ValueError:
         # The exception's own text quotes the address, and with it the password.
-        raise ValueError("its host or port cannot be read; a port is a number from 1 to 65535") from None
+        raise ValueError(
+            "its host or port cannot be read; a port is a number from 1 to 65535, and special characters of "
+            "the credentials are percent-encoded"
+        ) from None
     if port == 0:
         raise ValueError("its port is not a number from 1 to 65535")
     if not host or not host.isascii() or any(not (c.isalnum() or c in "-._:") for c in host):

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.utils import parseaddr
 
 import pytest
@@ -31,7 +31,7 @@ def readable(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def content_of(part: EmailMessage | None) -> str:
+def content_of(part: MIMEPart | None) -> str:
     assert part is not None
     assert not part.defects
     text = part.get_content()

@@ -1,0 +1,90 @@
+"""From the settings' provider addresses to providers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.channels.base import Channel
+from backend.channels.provider_address import parse
+from backend.channels.registry import providers_for
+
+HTTP_OPTIONS = frozenset({"scheme"})
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "described"),
+    [
+        ("smtp://mail.example", "smtp://mail.example:25", "without TLS"),
+        ("SMTP://Mail.Example:2525/", "smtp://mail.example:2525", "without TLS"),
+        ("smtp://u:p@mail.example:587", "smtp://mail.example:587", "with STARTTLS, signed in"),
+        ("smtp://u:p@mail.example:465", "smtp://mail.example:465", "with TLS, signed in"),
+        ("smtp://u:p@mail.example?tls=tls", "smtp://mail.example:465", "with TLS, signed in"),
+        ("smtp://u:p@mail.example?tls=starttls", "smtp://mail.example:587", "with STARTTLS"),
+        ("smtp://mail.example:587?tls=none", "smtp://mail.example:587", "without TLS, not signed in"),
+        ("smtp://u:p@127.0.0.1:1025", "smtp://127.0.0.1:1025", "without TLS, signed in"),
+        ("smtp://u:p@localhost:1025", "smtp://localhost:1025", "without TLS, signed in"),
+        ("smtp://u%40x:p%2F%3A@[::1]:1025", "smtp://[::1]:1025", "without TLS, signed in"),
+    ],
+)
+def test_an_address_becomes_a_provider(address: str, name: str, described: str) -> None:
+    (provider,) = providers_for(Channel.EMAIL, [address])
+    assert provider.name == name
+    assert described in provider.describe()
+
+
+def test_the_order_of_preference_is_kept() -> None:
+    providers = providers_for(Channel.EMAIL, ["smtp://b.example", "smtp://a.example"])
+    assert [provider.name for provider in providers] == ["smtp://b.example:25", "smtp://a.example:25"]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("ftp://mary:hunter2@mail.example", "unknown kind; known kinds are: smtp://"),
+        ("mail.example", "unknown kind"),
+        ("", "unknown kind"),
+        ("smtp://", "no usable host"),
+        ("smtp://mary:hunter2@", "no usable host"),
+        ("smtp://mary:hunter2@mail.example:0", "port"),
+        ("smtp://mary:hunter2@mail.example:99999", "port"),
+        ("smtp://mary:hunter2@mail.example:smtp", "port"),
+        ("smtp://mary:hunter2/x@mail.example", "percent-encode"),
+        ("smtp://mary:hunter2#x@mail.example", "percent-encode"),
+        ("smtp://mary:hunter2@[mail", "host"),
+        ("smtp://mary:hunter2@mail.example/path", "percent-encode"),
+        ("smtp://mail.example?hunter2=1", "known are: ca, tls"),
+        ("smtp://mail.example?tls=none&tls=tls", "twice"),
+        ("smtp://mail.example?tls=hunter2", "none, starttls or tls"),
+        ("smtp://mail.example?scheme=http", "unknown option"),
+        ("smtp://mary:hunter2@mail.example:25", "clear text"),
+        ("smtp://mary:hunter2@mail.example:587?tls=none", "clear text"),
+        ("smtp://mary@mail.example:587", "both a user and a password"),
+        ("smtp://mary:hunter2%0D%0A@mail.example:587", "plain text"),
+        ("smtp://mary:hunter2%C3%A9@mail.example:587", "ASCII"),
+        ("smtp://mail.example:587?ca=/nowhere/hunter2.pem", "option ca"),
+        ("smtp://mail.example?ca=/nowhere/hunter2.pem", "without TLS"),
+    ],
+)
+def test_an_unusable_address_is_refused_without_its_secrets(address: str, said: str) -> None:
+    with pytest.raises(ValueError, match=r"^Provider address 2 for EMAIL .*\.$") as caught:
+        providers_for(Channel.EMAIL, ["smtp://fine.example", address])
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "mary" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_plain_http_is_for_loopback_only() -> None:
+    assert parse("api://KEY@127.0.0.1:9?scheme=http", HTTP_OPTIONS).options == {"scheme": "http"}
+    with pytest.raises(ValueError, match="only for a loopback host"):
+        parse("api://KEY@api.example?scheme=http", HTTP_OPTIONS)
+    with pytest.raises(ValueError, match="http or https"):
+        parse("api://KEY@127.0.0.1?scheme=ftp", HTTP_OPTIONS)
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_any_address_is_taken_or_refused_in_one_sentence(middle: str, end: str) -> None:
+    try:
+        providers_for(Channel.EMAIL, [f"smtp://{middle}@mail.example{end}"])
+    except ValueError as fault:
+        assert str(fault).startswith("Provider address 1 for EMAIL")  # noqa: PT017 - most are refused
