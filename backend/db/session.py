@@ -83,7 +83,21 @@ class Database:
         self.engine.dispose()
 
 
+class _Process:
+    """How this process wants its database."""
+
+    durable = True
+
+
+def relax() -> None:
+    """Let this process's commits reach the disk a little later; call before the first use.
+
+    For workers: a power cut may take back that a message was sent, so that it goes again with the same identity.
+    """
+    _Process.durable = False
+
+
 @lru_cache(maxsize=1)
 def current() -> Database:
     """Return the database of this process."""
-    return Database(settings.current().database_url)
+    return Database(settings.current().database_url, durable=_Process.durable)

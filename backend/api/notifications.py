@@ -1,0 +1,198 @@
+"""Notifications: sent, explained, looked up and listed."""
+
+import asyncio
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from backend.api import bodies, errors, parameters
+from backend.api.guards import bearer, principal
+from backend.db import session as db
+from backend.delivery import tasks
+from backend.intake import explain as explaining
+from backend.intake.accept import Accepted, Outcome, accept_many
+from backend.intake.content import Submission
+from backend.intake.explain import Explanation
+from backend.intake.schema import NotificationIn
+from backend.lib.gather import Gatherer
+from backend.lib.problems import FieldError, Problem
+from backend.reports import notification, notifications
+from backend.reports.model import NotificationPage, NotificationReport
+
+PATH = "/notifications/v1"
+_TAGS = ["Notifications"]
+_AnyRequest = Request[Any, Any, Any]
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where to read on."""
+
+    self: str
+
+
+class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a notification that was accepted, now or before."""
+
+    notification_id: str
+    status: str
+    links: Links
+    duplicate: bool = False
+
+
+@lru_cache(maxsize=1)
+def intake() -> Gatherer[Submission, Outcome]:
+    """Return this process's way into intake: all requests that wait are accepted in one transaction."""
+    return Gatherer(lambda group: accept_many(group, tasks.nudge), name="intake")
+
+
+@post(
+    PATH,
+    guards=[bearer, parameters.known],
+    opt={"scope": "notifications:send", "body": NotificationIn},
+    status_code=202,
+    responses={
+        200: ResponseSpec(
+            data_container=Dispatched,
+            description="The same content was accepted before; nothing is sent again",
+            generate_examples=False,
+        ),
+        **errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
+    },
+    tags=_TAGS,
+    summary="Send a notification",
+)
+async def send(request: _AnyRequest) -> Response[Dispatched]:
+    """Accept a notification as a whole, or none of it; the same content again is not sent again."""
+    client = principal(request)
+    raw = await bodies.raw_json(request)
+    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
+    if isinstance(outcome, Accepted):
+        return Response(_dispatched(outcome), status_code=200 if outcome.duplicate else 202)
+    return errors.respond(outcome.problem, outcome.notification_id)  # type: ignore[return-value]
+
+
+def _dispatched(outcome: Accepted) -> Dispatched:
+    links = Links(self=f"{PATH}/{outcome.notification_id}")
+    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate)
+
+
+@post(
+    f"{PATH}/explain",
+    guards=[bearer, parameters.known],
+    opt={"scope": "notifications:send", "body": NotificationIn},
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 413, 415, 429),
+    tags=_TAGS,
+    summary="Explain what a notification would do",
+)
+async def explain(request: _AnyRequest) -> Explanation:
+    """Judge and render a notification with nothing stored and nothing sent."""
+    client = principal(request)
+    raw = await bodies.raw_json(request)
+    return await asyncio.to_thread(explaining.explain, Submission(client.service_id, client.api_client_id, raw))
+
+
+@get(
+    f"{PATH}/{{notification_id:str}}",
+    guards=[bearer, parameters.known],
+    opt={"scope": "notifications:read"},
+    responses=errors.documented(400, 401, 403, 404, 429),
+    tags=_TAGS,
+    summary="Look up a notification",
+    sync_to_thread=True,
+)
+def show(
+    request: _AnyRequest,
+    notification_id: Annotated[str, Parameter(description="The id that sending answered.", max_length=64)],
+) -> NotificationReport:
+    """Report what became of a notification, delivery by delivery."""
+    uid = _uid(notification_id)
+    with db.current().read() as session:
+        report = notification.report(session, principal(request).service_id, uid) if uid else None
+    if report is None:
+        raise Problem("not_found", "This service has no notification of this id.")
+    return report
+
+
+def _uid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
+Identifier = Annotated[str | None, Parameter(max_length=64)]
+_FILTERS = (
+    "status",
+    "priority",
+    "template_id",
+    "recipient",
+    "aggregator_id",
+    "created_from",
+    "created_to",
+    "limit",
+    "cursor",
+)
+
+
+@get(
+    PATH,
+    guards=[bearer, parameters.known],
+    opt={"scope": "notifications:read", "query": _FILTERS},
+    responses=errors.documented(400, 401, 403, 429),
+    tags=_TAGS,
+    summary="List notifications",
+    sync_to_thread=True,
+)
+def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the address
+    request: _AnyRequest,
+    status: Status | None = None,
+    priority: Literal["NORMAL", "HIGH", "BATCH"] | None = None,
+    template_id: Identifier = None,
+    recipient: Identifier = None,
+    aggregator_id: Annotated[str | None, Parameter(max_length=128)] = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    limit: parameters.Limit = 50,
+    cursor: parameters.Cursor = None,
+) -> NotificationPage:
+    """List the service's notifications, newest first."""
+    wanted = notifications.Filter(
+        status=status,
+        priority=priority,
+        template_id=_plain(template_id, "template_id"),
+        recipient=_plain(recipient, "recipient"),
+        aggregator_id=_plain(aggregator_id, "aggregator_id"),
+        created_from=_aware(created_from, "created_from"),
+        created_to=_aware(created_to, "created_to"),
+    )
+    before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    with db.current().read() as session:
+        rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
+    return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
+
+
+def _aware(moment: datetime | None, name: str) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise _faulty(name, "Must be a moment with its offset, such as 2026-11-21T09:30:00Z.")
+    return moment
+
+
+def _plain(text: str | None, name: str) -> str | None:
+    if text is not None and not text.isprintable():
+        raise _faulty(name, "Must not hold control characters.")
+    return text
+
+
+def _faulty(name: str, detail: str) -> Problem:
+    return Problem("invalid_request", f"{name}: {detail}", errors=[FieldError(f"/{name}", "invalid_value", detail)])
+
+
+ROUTES = [send, explain, show, index]

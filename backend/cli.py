@@ -1,0 +1,39 @@
+"""The ``carillon`` command."""
+
+import sys
+
+import click
+
+from backend.commands import accounts, database, demo, inspect, processes, seed
+from backend.lib.settings import SettingError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def carillon() -> None:
+    """Carillon: one REST API for the systems that notify, a portal for the teams that own the messages."""
+
+
+for command in (
+    database.migrate,
+    processes.serve,
+    processes.worker,
+    inspect.doctor,
+    inspect.routes,
+    seed.seed,
+    seed.welcome,
+    demo.demo,
+    accounts.services,
+    accounts.users,
+    accounts.clients,
+    accounts.tokens,
+):
+    carillon.add_command(command)
+
+
+def main() -> None:
+    """Run a command; a setting that cannot be used stops it with one sentence."""
+    try:
+        carillon()
+    except SettingError as error:
+        click.echo(f"carillon: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,96 @@
+"""What a newcomer finds: an administrator, a service with recipients, the starter templates, an API client."""
+
+import json
+import secrets
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from backend.accounts import clients, services, users
+from backend.db import session as db
+from backend.db.models.accounts import Service
+from backend.lib import settings
+from backend.registry import recipients, templates
+from backend.registry.lookup import Address
+from backend.registry.templates import TemplateContent
+from backend.rendering.starters import Starter, starters
+
+SERVICE = "Demo laboratory"
+ADMINISTRATOR = "admin@carillon.example"
+GROUPS = (
+    (
+        "LAB_STAKEHOLDERS",
+        "Laboratory stakeholders",
+        [Address("EMAIL", "lab-team@lab.example"), Address("EMAIL", "sample-desk@lab.example")],
+    ),
+    ("OPERATIONS", "Operations", [Address("EMAIL", "operations@lab.example"), Address("SLACK", "#operations")]),
+)
+
+
+class DemoAccess(msgspec.Struct, frozen=True):
+    """How the demo service is reached; kept in the data directory for the owner's eyes alone."""
+
+    service_id: int
+    email: str
+    password: str
+    client_id: str
+    client_secret: str
+
+    def __repr__(self) -> str:
+        return f"DemoAccess(service_id={self.service_id})"
+
+
+def _file() -> Path:
+    return settings.current().data_dir / "demo.json"
+
+
+def present() -> DemoAccess | None:
+    """Return how the demo service is reached, if this data directory has one."""
+    try:
+        return msgspec.json.decode(_file().read_bytes(), type=DemoAccess)
+    except FileNotFoundError:
+        return None
+
+
+def create() -> DemoAccess:
+    """Create all of it in one transaction, unless it is there."""
+    there = present()
+    if there is not None:
+        return there
+    password = secrets.token_urlsafe(9)
+    with db.current().write() as session:
+        service = services.service_by_name(session, SERVICE) or services.create_service(session, SERVICE, live=True)
+        administrator = _administrator(session, password)
+        users.give_role(session, administrator, service, "admin")
+        client = clients.create_client(session, service, "Quick start")
+        _register(session, service)
+    access = DemoAccess(service.id, ADMINISTRATOR, password, client.client_id, client.client_secret)
+    settings.keep_secret(_file(), json.dumps(msgspec.to_builtins(access)))
+    return access
+
+
+def _administrator(session: Session, password: str) -> users.User:
+    known = users.by_email(session, ADMINISTRATOR)
+    if known is None:
+        return users.create_user(session, ADMINISTRATOR, password, platform_admin=True)
+    users.set_password(known, password)
+    return known
+
+
+def _register(session: Session, service: Service) -> None:
+    for identifier, name, endpoints in GROUPS:
+        recipients.put(session, service.id, identifier, name, recipients.canonical_endpoints(endpoints))
+    for starter in starters():
+        templates.put(session, service.id, starter.identifier, content_of(starter), created_by="Carillon")
+
+
+def content_of(starter: Starter) -> TemplateContent:
+    """Take a starter as a template's first version."""
+    return TemplateContent(
+        name=starter.name,
+        format=starter.format,
+        source=starter.source,
+        subject=starter.subject,
+        sample_fields=starter.sample_fields,
+    )

@@ -1,0 +1,72 @@
+"""Looking at an installation: is it well, and what does it answer to."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.app import create_app
+from backend.channels.base import Channel
+from backend.db import migrate
+from backend.db import session as db
+from backend.delivery import routes as delivery_routes
+from backend.lib import queue, settings
+
+
+@click.command()
+def doctor() -> None:
+    """Check settings, database, queue and providers; exit 1 if anything is wrong."""
+    well = True
+    for name, check in _checks():
+        try:
+            answer, mark = check(), "ok"
+        except (SQLAlchemyError, settings.SettingError, OSError, RuntimeError) as error:
+            answer, mark, well = str(error).splitlines()[0], "FAULT", False
+        click.echo(f"{mark:<6} {name:<10} {answer}")
+    sys.exit(0 if well else 1)
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "settings", _settings
+    yield "database", _database
+    yield "queue", _queue
+    yield "providers", _providers
+
+
+def _settings() -> str:
+    configuration = settings.current()
+    return f"{configuration.env} at {configuration.base_url}, data in {configuration.data_dir}"
+
+
+def _database() -> str:
+    database = db.current()
+    with database.read() as session:
+        session.execute(text("SELECT 1"))
+    present, head = migrate.present(database), migrate.head()
+    if present != head:
+        raise RuntimeError(f"at migration {present or 'none'}, but {head} is needed: run `carillon migrate`")
+    machine = " (for one machine)" if database.is_sqlite else ""
+    return f"{database.url.get_backend_name()}{machine}, at migration {head}"
+
+
+def _queue() -> str:
+    huey = queue.bind()
+    return f"{type(huey.storage).__name__.removesuffix('Storage')}, {huey.pending_count()} nudges waiting"
+
+
+def _providers() -> str:
+    routes = delivery_routes.routes()
+    return "; ".join(
+        f"{channel.value}: {', '.join(provider.describe() for provider in routes[channel]) or 'outbox'}"
+        for channel in Channel
+    )
+
+
+@click.command()
+def routes() -> None:
+    """List every address with its methods."""
+    for route in sorted(create_app().routes, key=lambda route: route.path):
+        methods = ",".join(sorted(getattr(route, "methods", ())))
+        click.echo(f"{methods or '-':<20} {route.path}")

@@ -1,0 +1,70 @@
+"""The two processes: the web and the worker."""
+
+import os
+import socket
+
+import click
+import uvicorn
+
+from backend import worker as worker_process
+from backend.commands.database import make_ready
+from backend.delivery import routes
+from backend.lib import logs, settings
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; CARILLON_HOST otherwise.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; CARILLON_PORT otherwise.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Serve the API and the portal."""
+    for name, value in (("CARILLON_HOST", host), ("CARILLON_PORT", port)):
+        if value is not None:
+            # The server's own processes read the settings again, and the base address follows from them.
+            os.environ[name] = str(value)
+    settings.current.cache_clear()
+    configuration = _check()
+    _see_that_port_is_free(configuration.host, configuration.port)
+    uvicorn.run(
+        "backend.app:create_app",
+        factory=True,
+        host=configuration.host,
+        port=configuration.port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Threads that send.")
+def worker(workers: int) -> None:
+    """Deliver what was accepted."""
+    _check()
+    worker_process.run(workers)
+
+
+def _check() -> settings.Settings:
+    """Find every setting that cannot be used before anything is served."""
+    logs.configure()
+    configuration = settings.current()
+    routes.routes()
+    make_ready()
+    return configuration
+
+
+def _see_that_port_is_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = (error.strerror or "not possible").lower()
+            raise click.ClickException(
+                f"CARILLON_PORT {port} on {host} cannot be listened on: {reason}. Stop what uses it or choose another."
+            ) from error

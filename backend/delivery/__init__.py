@@ -1,0 +1,1 @@
+"""Claims, attempts, states, retries and repair."""

@@ -1,0 +1,121 @@
+"""Sending: claim a few, render them together, hand each over, record each before the next leaves."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from backend.channels.base import Message, Outcome, Provider, ProviderError
+from backend.db import session as db
+from backend.delivery import claims, compose, record, routes
+from backend.delivery.claims import Claim
+from backend.delivery.record import OUTBOX, Result
+from backend.registry import lookup
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 20
+_connections = routes.Connections()
+
+
+class Hand:
+    """One worker process's part in sending: its name on claims, and whether it has been asked to stop."""
+
+    def __init__(self, worker: str, stopping: Callable[[], bool] | None = None) -> None:
+        self.worker = worker
+        self.stopping = stopping or (lambda: False)
+
+    def send_some(self, *, high_only: bool = False, limit: int = CHUNK) -> tuple[int, list[datetime]]:
+        """Send up to ``limit`` due deliveries; return how many were claimed and when failed ones are due again."""
+        database = db.current()
+        with database.write() as session:
+            taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
+        if not taken:
+            return 0, []
+        try:
+            due = self._send(taken)
+        except Exception:
+            # What this attempt has recorded stays recorded; the rest goes back, and the fault is for the operator.
+            logger.exception("Sending was interrupted; its claims go back")
+            self._release(taken)
+            raise
+        return len(taken), due
+
+    def _send(self, taken: Sequence[Claim]) -> list[datetime]:
+        with db.current().read() as session:
+            versions = lookup.versions(session, {claim.template_version_id for claim in taken})
+        due: list[datetime] = []
+        done: list[Result] = []
+        down: set[str] = set()
+        for position, (claim, made) in enumerate(zip(taken, compose.compose(taken, versions), strict=True)):
+            if self.stopping():
+                self._release(taken[position:])
+                break
+            providers = routes.routes()[claim.channel]
+            if isinstance(made, Result):
+                done.append(made)
+            elif not providers:
+                done.append(_to_outbox(claim, made))
+            else:
+                due += self._record([hand_over(claim, made, providers, down)])
+        return due + self._record(done)
+
+    def _record(self, results: Sequence[Result]) -> list[datetime]:
+        if not results:
+            return []
+        with db.current().write() as session:
+            return record.record(session, results, self.worker)
+
+    def _release(self, taken: Sequence[Claim]) -> None:
+        with db.current().write() as session:
+            claims.release(session, taken, self.worker)
+
+
+def _to_outbox(claim: Claim, message: Message) -> Result:
+    detail = f"Kept in the outbox: no provider is set for {claim.channel}."
+    return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message)
+
+
+def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], down: set[str]) -> Result:
+    """Give a message to the first provider that can be reached.
+
+    ``down`` collects the providers that could not be reached, so that the rest of the group need not wait for
+    them too. A fault of the message never goes on to the next provider.
+    """
+    result: Result | None = None
+    for provider in providers:
+        if provider.name in down:
+            continue
+        result = _attempt(claim, message, provider, down)
+        if provider.name not in down:
+            return result
+    if result is not None:
+        return result
+    detail = "No provider of this channel could be reached a moment ago."
+    return Result(claim=claim, outcome=Outcome.RETRY, provider=providers[0].name, detail=detail)
+
+
+def _attempt(claim: Claim, message: Message, provider: Provider, down: set[str]) -> Result:
+    try:
+        receipt = _connections.to(provider).send(message)
+    except ProviderError as error:
+        if error.route_down and error.outcome in {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}:
+            down.add(provider.name)
+        return Result(
+            claim=claim,
+            outcome=error.outcome,
+            provider=provider.name,
+            detail=error.detail,
+            retry_after=error.retry_after,
+        )
+    except Exception as error:
+        # A provider's own defect must not take the other messages with it; the message stays to be tried again.
+        logger.exception("Provider %s failed in a way of its own", provider.name)
+        detail = f"The provider failed unexpectedly ({type(error).__name__})."
+        return Result(claim=claim, outcome=Outcome.RETRY, provider=provider.name, detail=detail)
+    return Result(
+        claim=claim,
+        outcome=Outcome.ACCEPTED,
+        provider=provider.name,
+        detail=receipt.detail,
+        provider_message_id=receipt.provider_message_id,
+    )

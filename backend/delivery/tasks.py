@@ -1,0 +1,69 @@
+"""The engine's tasks: thin nudges around the room's own functions."""
+
+import time
+from datetime import datetime
+
+from backend.db import session as db
+from backend.db.models.notifications import Priority
+from backend.delivery import heartbeat, repair
+from backend.delivery.send import Hand
+from backend.lib import clock, queue
+
+# Huey takes the greatest number first.
+_URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
+# A task that has sent for so long lets others have the thread and nudges itself again.
+_TURN_SECONDS = 1.0
+
+
+class _Present:
+    """The hand of this process; set by the worker when it starts."""
+
+    hand = Hand(heartbeat.worker_name())
+
+
+def use(hand: Hand) -> None:
+    """Send with this hand from now on."""
+    _Present.hand = hand
+
+
+@queue.task
+def deliver(priority: int) -> None:
+    """Send what is due: HIGH alone, or everything with HIGH first."""
+    high_only = priority == Priority.HIGH.value
+    end = time.monotonic() + _TURN_SECONDS
+    due: list[datetime] = []
+    count = 1
+    while count and not _Present.hand.stopping():
+        count, again = _Present.hand.send_some(high_only=high_only)
+        due += again
+        if count and time.monotonic() > end:
+            deliver(priority, priority=_URGENCY[priority])
+            break
+    for moment in {moment.replace(microsecond=0) for moment in due}:
+        deliver(Priority.NORMAL.value, priority=_URGENCY[Priority.NORMAL.value], delay=_seconds_until(moment))
+
+
+def _seconds_until(moment: datetime) -> float:
+    """Return the seconds until the whole second after ``moment``, when all that is due within it is due."""
+    return max(0.0, (moment - clock.now()).total_seconds()) + 1
+
+
+def nudge(priorities: set[int]) -> None:
+    """Wake workers for new deliveries of these priorities."""
+    for priority in sorted(priorities):
+        deliver(priority, priority=_URGENCY[priority])
+
+
+@queue.periodic
+def mend() -> None:
+    """Free what dead workers held, and wake the workers if anything is due."""
+    database = db.current()
+    with database.read() as session:
+        stranded = repair.anything_stranded(session)
+    if stranded:
+        with database.write() as session:
+            repair.free_dead_claims(session)
+    with database.read() as session:
+        due = repair.anything_due(session)
+    if due:
+        nudge({Priority.NORMAL.value})

@@ -1,0 +1,1 @@
+"""Accepting notifications: schema, identity, validation, limits, storage."""

@@ -1,0 +1,122 @@
+"""Accepting notifications: many at once, in one transaction, each judged by itself.
+
+Reading and judging come first and lock nothing; then one short transaction stores what is new. The database's own
+uniqueness of the id decides which of two equal notifications is the first.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from backend.db import session as db
+from backend.intake import content, lookup, store
+from backend.intake.content import Content, Submission
+from backend.intake.judge import Plan, judge
+from backend.lib.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A stored notification; ``duplicate`` tells that it was there before."""
+
+    notification_id: str
+    status: str
+    duplicate: bool
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Why nothing will be sent; the id is there whenever the body was a JSON object."""
+
+    problem: Problem
+    notification_id: str | None
+
+
+Outcome = Accepted | Refused
+Nudge = Callable[[set[int]], None]
+
+
+def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
+    """Judge and store a group of submissions; answers come in their order.
+
+    ``nudge`` is called after the commit with the priorities that have something new to deliver.
+    A submission that breaks the transaction breaks it for itself alone: the others are done again one by one.
+    """
+    try:
+        return _accept_group(submissions, nudge)
+    except OperationalError as error:
+        logger.warning("The database cannot store notifications at the moment: %s", type(error.orig).__name__)
+        return [_unavailable() for _ in submissions]
+    except (DBAPIError, ValueError, UnicodeError):
+        if len(submissions) == 1:
+            logger.exception("A notification could not be stored")
+            return [_unavailable()]
+        return [outcome for one in submissions for outcome in accept_many([one], nudge)]
+
+
+def _unavailable() -> Refused:
+    problem = Problem(
+        "unavailable", "The notification could not be stored just now; nothing was kept.", headers={"Retry-After": "5"}
+    )
+    return Refused(problem, None)
+
+
+def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
+    read = [_read(submission) for submission in submissions]
+    contents = {one.uid: one for one in reversed(read) if isinstance(one, Content)}
+    database = db.current()
+    with database.read() as session:
+        known = lookup.accepted(session, contents)
+        fresh = [one for uid, one in contents.items() if uid not in known]
+        services = lookup.services(session, {one.service_id for one in fresh})
+        registered = lookup.registered(session, fresh)
+    verdicts = {one.uid: judge(one, services[one.service_id], registered[one.service_id]) for one in fresh}
+    outcomes: dict[object, Outcome] = {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
+    if fresh:
+        with database.write() as session:
+            stored = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
+        outcomes |= {uid: _outcome(contents[uid], result) for uid, result in stored.items()}
+        new = {lookup.PRIORITY[_priority(one)].value for one in fresh if stored[one.uid] == "new"}
+        if new:
+            nudge(new)
+    return _in_order(read, outcomes)
+
+
+def _read(submission: Submission) -> Content | Refused:
+    try:
+        return content.read(submission)
+    except Problem as problem:
+        return Refused(problem, None)
+
+
+def _priority(one: Content) -> str:
+    return one.notification.priority if one.notification else "NORMAL"
+
+
+def _outcome(one: Content, result: store.Result) -> Outcome:
+    if isinstance(result, Problem):
+        return Refused(result, str(one.uid))
+    if result == "new":
+        return Accepted(str(one.uid), "DISPATCHED", duplicate=False)
+    return Accepted(str(one.uid), result, duplicate=True)
+
+
+def _in_order(read: Sequence[Content | Refused], outcomes: dict[object, Outcome]) -> list[Outcome]:
+    """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
+    answers: list[Outcome] = []
+    seen: set[object] = set()
+    for one in read:
+        if isinstance(one, Refused):
+            answers.append(one)
+            continue
+        outcome = outcomes[one.uid]
+        if one.uid in seen and isinstance(outcome, Accepted):
+            outcome = msgspec.structs.replace(outcome, duplicate=True)
+        seen.add(one.uid)
+        answers.append(outcome)
+    return answers
+
+
+__all__ = ["Accepted", "Outcome", "Plan", "Refused", "accept_many"]

@@ -1,0 +1,127 @@
+"""Judging a notification as a whole: every recipient, address, template, subject and rendering, or none of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from backend.channels.base import Channel
+from backend.delivery.compose import render_job
+from backend.intake.content import Content
+from backend.intake.schema import ChannelIn
+from backend.lib.problems import FieldError, Problem
+from backend.registry.lookup import Address, FoundTemplate
+from backend.rendering import engine
+from backend.rendering.model import Rendered
+
+_NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
+
+
+class ServiceState(msgspec.Struct, frozen=True):
+    """What intake asks of a service; ``daily_limit`` counts messages a day."""
+
+    active: bool
+    daily_limit: int
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What is registered of all that a group of notifications of one service names."""
+
+    recipients: Mapping[str, Sequence[Address]]
+    templates: Mapping[str, FoundTemplate]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One address of a channel, with every recipient group that has it."""
+
+    address: str
+    recipients: list[str]
+
+
+class PlannedChannel(msgspec.Struct, frozen=True):
+    """One channel that can be carried out."""
+
+    channel: ChannelIn
+    template: FoundTemplate
+    targets: list[Target]
+    rendered: Rendered
+    subject: str | None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A notification that can be carried out as a whole."""
+
+    channels: list[PlannedChannel]
+
+
+def judge(content: Content, service: ServiceState, registered: Registered) -> Plan | Problem:
+    """Return the plan for a well-formed notification, or every reason why there is none."""
+    if content.fault is not None:
+        return content.fault
+    if not service.active:
+        return Problem("service_disabled", "The service of this API client has been switched off.")
+    notification = content.notification
+    assert notification is not None  # noqa: S101 - content without a fault has a notification
+    errors: list[FieldError] = []
+    planned: list[PlannedChannel] = []
+    for index, channel in enumerate(notification.channels):
+        outcome = _plan_channel(index, channel, registered, batch=notification.priority == "BATCH")
+        if isinstance(outcome, PlannedChannel):
+            planned.append(outcome)
+        else:
+            errors += outcome
+    return _refusal(errors) if errors else Plan(planned)
+
+
+def _plan_channel(
+    index: int, channel: ChannelIn, registered: Registered, *, batch: bool
+) -> PlannedChannel | list[FieldError]:
+    pointer = f"/channels/{index}"
+    errors = list(_recipient_faults(pointer, channel, registered))
+    template = registered.templates.get(channel.template_id)
+    if template is None:
+        detail = f"No template {channel.template_id!r} is registered for this service."
+        return [*errors, FieldError(f"{pointer}/template_id", "unknown_template", detail)]
+    try:
+        # A BATCH template sees a list; it is tried here with a list of this one notification.
+        fields: object = [channel.fields] if batch else channel.fields
+        rendered = engine.render(render_job(template, fields, batch=batch))
+    except Problem as problem:
+        detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
+        return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
+    subject = channel.subject or rendered.subject
+    if channel.type in _NEED_SUBJECT and not subject:
+        detail = f"A subject is needed for {channel.type}: neither the channel nor its template has one."
+        errors.append(FieldError(f"{pointer}/subject", "missing_subject", detail))
+    if errors:
+        return errors
+    return PlannedChannel(channel, template, _targets(channel, registered), rendered, subject)
+
+
+def _recipient_faults(pointer: str, channel: ChannelIn, registered: Registered) -> Iterator[FieldError]:
+    for position, identifier in enumerate(channel.recipient):
+        place = f"{pointer}/recipient/{position}"
+        addresses = registered.recipients.get(identifier)
+        if addresses is None:
+            detail = f"No recipient {identifier!r} is registered for this service."
+            yield FieldError(place, "unknown_recipient", detail)
+        elif not any(address.type == channel.type for address in addresses):
+            yield FieldError(
+                place, "no_address_for_channel", f"The recipient {identifier} has no {channel.type} endpoint."
+            )
+
+
+def _targets(channel: ChannelIn, registered: Registered) -> list[Target]:
+    """List each address once, with the groups that share it, in order of first mention."""
+    groups: dict[str, list[str]] = {}
+    for identifier in dict.fromkeys(channel.recipient):
+        for address in registered.recipients[identifier]:
+            if address.type == channel.type:
+                groups.setdefault(address.address, []).append(identifier)
+    return [Target(address, identifiers) for address, identifiers in groups.items()]
+
+
+def _refusal(errors: list[FieldError]) -> Problem:
+    codes = {error.code for error in errors}
+    code = codes.pop() if len(codes) == 1 else "invalid_notification"
+    more = "" if len(errors) == 1 else f" There are {len(errors)} faults in all."
+    return Problem(code, f"Nothing was sent: at {errors[0].pointer}: {errors[0].detail}{more}", errors=errors)

@@ -1,0 +1,54 @@
+"""What intake reads before it judges: known ids, services, and all that a group of notifications names."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.db.models.accounts import Service
+from backend.db.models.notifications import Notification, Priority
+from backend.intake.content import Content
+from backend.intake.judge import Registered, ServiceState
+from backend.lib import settings
+from backend.registry import lookup
+
+PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
+
+
+def accepted(session: Session, uids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return the status of each notification that was accepted before; refused ones are judged afresh."""
+    rows = session.execute(
+        select(Notification.uid, Notification.status).where(
+            Notification.uid.in_(list(uids)), Notification.accepted_at.is_not(None)
+        )
+    )
+    return dict(rows.tuples())
+
+
+def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:
+    """Return each service's state; one without a daily limit of its own has the installation's."""
+    rows = session.execute(select(Service.id, Service.active, Service.daily_limit).where(Service.id.in_(ids)))
+    default = settings.current().daily_limit
+    return {
+        identity: ServiceState(active=active, daily_limit=default if limit is None else limit)
+        for identity, active, limit in rows
+    }
+
+
+def registered(session: Session, contents: Sequence[Content]) -> dict[int, Registered]:
+    """Look up every recipient and template that the contents name, by service."""
+    recipients: dict[int, set[str]] = defaultdict(set)
+    templates: dict[int, set[str]] = defaultdict(set)
+    for one in contents:
+        for channel in one.notification.channels if one.notification else ():
+            recipients[one.service_id].update(channel.recipient)
+            templates[one.service_id].add(channel.template_id)
+    return {
+        service: Registered(
+            recipients=lookup.recipients(session, service, recipients[service]),
+            templates=lookup.templates(session, service, templates[service]),
+        )
+        for service in {one.service_id for one in contents}
+    }

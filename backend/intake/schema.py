@@ -1,0 +1,85 @@
+"""The shape of a notification as client systems send it."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from backend.lib.problems import FieldError
+from backend.lib.shapes import Shape
+
+Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+AGGREGATOR = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+
+
+class ChannelIn(Shape):
+    """One channel of a notification: what goes to whom, made from which template."""
+
+    type: Literal["EMAIL", "SLACK", "FRESHSERVICE", "MSTEAMS", "SMS"]
+    recipient: Annotated[
+        list[Identifier],
+        Field(
+            min_length=1,
+            max_length=100,
+            description="Identifiers of recipient groups. The name `recipients` is understood too.",
+        ),
+    ]
+    subject: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=500,
+            description="One line. Needed for EMAIL, FRESHSERVICE and MSTEAMS unless the template has a subject.",
+        ),
+    ] = None
+    content_type: Annotated[
+        Literal["text", "html"],
+        Field(description="`text` sends the text rendering alone, `html` sends HTML with its text alternative."),
+    ] = "html"
+    template_id: Identifier
+    fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="Arguments of the template.")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_name(cls, data: Any) -> Any:
+        """Take ``recipients`` for ``recipient``."""
+        if not isinstance(data, dict) or "recipients" not in data:
+            return data
+        if "recipient" in data:
+            raise PydanticCustomError("two_names", "Give either 'recipient' or 'recipients', not both.")
+        return {("recipient" if name == "recipients" else name): value for name, value in data.items()}
+
+
+class NotificationIn(Shape):
+    """A notification: one or more channels, a priority, and for BATCH what it is gathered by."""
+
+    channels: Annotated[list[ChannelIn], Field(min_length=1, max_length=20)]
+    priority: Annotated[
+        Literal["NORMAL", "HIGH", "BATCH"],
+        Field(description="HIGH goes first; BATCH is held and sent together with others of its `aggregator_id`."),
+    ] = "NORMAL"
+    aggregator_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._:\-]{1,128}$",
+            description="Needed for BATCH and refused otherwise: what belongs together.",
+        ),
+    ] = None
+
+
+def across(notification: NotificationIn) -> list[FieldError]:
+    """Find the faults that no single member shows by itself."""
+    errors: list[FieldError] = []
+    if notification.priority == "BATCH" and notification.aggregator_id is None:
+        detail = "The member 'aggregator_id' is needed when the priority is BATCH."
+        errors.append(FieldError("/aggregator_id", "missing_member", detail))
+    if notification.priority != "BATCH" and notification.aggregator_id is not None:
+        detail = "The member 'aggregator_id' is allowed only when the priority is BATCH."
+        errors.append(FieldError("/aggregator_id", "invalid_value", detail))
+    for index, channel in enumerate(notification.channels):
+        if channel.subject is not None and _CONTROL.search(channel.subject):
+            detail = "A subject is one line without control characters."
+            errors.append(FieldError(f"/channels/{index}/subject", "invalid_value", detail))
+    return errors

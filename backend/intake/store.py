@@ -1,0 +1,162 @@
+"""Storing a judged group in one transaction."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import insert as plain_insert
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
+from backend.db.statements import insert
+from backend.intake.content import Content
+from backend.intake.judge import Plan, ServiceState
+from backend.intake.lookup import PRIORITY
+from backend.intake.usage import Meter
+from backend.lib import clock, ids
+from backend.lib.problems import Problem
+
+# "new", the present status of one that was there before, or why it was refused.
+Result = str | Problem
+Verdict = Plan | Problem
+
+# The content of a refused notification is kept for its reader up to this many bytes.
+_KEPT_WHEN_REFUSED = 65_536
+
+
+def store(
+    session: Session, judged: Sequence[tuple[Content, Verdict]], services: Mapping[int, ServiceState]
+) -> dict[UUID, Result]:
+    """Store what is new: notifications with their deliveries and usage, and refused ones to be read back."""
+    meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
+    known = _claim_ids(session, judged)
+    results: dict[UUID, Result] = {}
+    deliveries: list[dict[str, Any]] = []
+    revoked: list[UUID] = []
+    for content, verdict in judged:
+        row = known[content.uid]
+        if row.status_before is not None:
+            results[content.uid] = row.status_before
+            continue
+        problem = verdict if isinstance(verdict, Problem) else meter.admit(content.service_id, _messages(verdict))
+        if problem is not None:
+            results[content.uid] = problem
+            if problem is not verdict and row.inserted:
+                revoked.append(content.uid)
+        elif isinstance(verdict, Plan):
+            results[content.uid] = "new"
+            deliveries += _delivery_rows(row.id, content, verdict)
+    _finish(session, judged, results, known, revoked)
+    if deliveries:
+        session.execute(plain_insert(Delivery), deliveries)
+    meter.store()
+    return results
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A notification's row; ``status_before`` is set when it had been accepted by someone else meanwhile."""
+
+    id: int
+    inserted: bool
+    status_before: str | None
+
+
+def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]]) -> dict[UUID, _Row]:
+    """Insert every notification, or lock the row of one that was there already."""
+    statement = insert(session, Notification).on_conflict_do_nothing(index_elements=["uid"])
+    rows = [_notification_row(content, verdict) for content, verdict in judged]
+    inserted = session.execute(statement.returning(Notification.uid, Notification.id), rows)
+    known = {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
+    missing = [content.uid for content, _ in judged if content.uid not in known]
+    if missing:
+        there = select(Notification.uid, Notification.id, Notification.status, Notification.accepted_at)
+        for uid, identity, status, accepted_at in session.execute(
+            there.where(Notification.uid.in_(missing)).order_by(Notification.id).with_for_update()
+        ):
+            known[uid] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
+    return known
+
+
+def _notification_row(content: Content, verdict: Verdict) -> dict[str, Any]:
+    accepted = isinstance(verdict, Plan)
+    notification, now = content.notification, clock.now()
+    keep = accepted or len(content.canonical) <= _KEPT_WHEN_REFUSED
+    return {
+        "uid": content.uid,
+        "service_id": content.service_id,
+        "api_client_id": content.api_client_id,
+        "priority": PRIORITY[notification.priority if notification else "NORMAL"].value,
+        "aggregator_id": notification.aggregator_id if notification else None,
+        "status": (NotificationStatus.DISPATCHED if accepted else NotificationStatus.FAILED).value,
+        "content": content.canonical.decode() if keep else None,
+        "problem": None if accepted else _problem(verdict),
+        "created_at": now,
+        "updated_at": now,
+        "accepted_at": now if accepted else None,
+    }
+
+
+def _problem(problem: Verdict) -> dict[str, Any] | None:
+    if not isinstance(problem, Problem):
+        return None
+    return {
+        "code": problem.code,
+        "detail": problem.detail,
+        "errors": [msgspec.to_builtins(error) for error in problem.errors],
+    }
+
+
+def _finish(
+    session: Session,
+    judged: Sequence[tuple[Content, Verdict]],
+    results: Mapping[UUID, Result],
+    known: Mapping[UUID, _Row],
+    revoked: Sequence[UUID],
+) -> None:
+    """Bring earlier refused rows to their new verdict; take back rows that the day's limit turned away."""
+    for content, verdict in judged:
+        row, result = known[content.uid], results[content.uid]
+        if row.inserted or row.status_before is not None or (isinstance(result, Problem) and result is not verdict):
+            continue
+        values = _notification_row(content, verdict)
+        if isinstance(verdict, Problem):
+            del values["created_at"]
+        session.execute(update(Notification).where(Notification.id == row.id).values(**values))
+    if revoked:
+        session.execute(Notification.__table__.delete().where(Notification.uid.in_(revoked)))  # type: ignore[attr-defined]
+
+
+def _messages(plan: Plan) -> Counter[str]:
+    """Count the messages of a plan by channel type."""
+    counts: Counter[str] = Counter()
+    for planned in plan.channels:
+        counts[planned.channel.type] += len(planned.targets)
+    return counts
+
+
+def _delivery_rows(notification_id: int, content: Content, plan: Plan) -> list[dict[str, Any]]:
+    now = clock.now()
+    assert content.notification is not None  # noqa: S101 - what has a plan has a notification
+    priority = PRIORITY[content.notification.priority].value
+    return [
+        {
+            "uid": ids.delivery_id(content.uid, index, target.address),
+            "notification_id": notification_id,
+            "service_id": content.service_id,
+            "priority": priority,
+            "channel_index": index,
+            "type": planned.channel.type,
+            "template_version_id": planned.template.version_id,
+            "recipients": target.recipients,
+            "address": target.address,
+            "status": DeliveryStatus.QUEUED.value,
+            "attempts": 0,
+            "due_at": now,
+            "created_at": now,
+        }
+        for index, planned in enumerate(plan.channels)
+        for target in planned.targets
+    ]

@@ -1,0 +1,125 @@
+"""One notification, whole: its channels, deliveries and everything that happened to it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.db.models.notifications import Delivery, Event, Notification, Priority
+from backend.db.models.registry import TemplateVersion
+from backend.reports.model import (
+    ChannelReport,
+    DeliveryReport,
+    EventReport,
+    Fault,
+    NotificationReport,
+    RecipientReport,
+)
+
+
+def report(session: Session, service_id: int, uid: UUID) -> NotificationReport | None:
+    """Report on a service's notification; ``None`` if the service has none of this id."""
+    notification = session.scalar(
+        select(Notification).where(Notification.uid == uid, Notification.service_id == service_id)
+    )
+    if notification is None:
+        return None
+    deliveries = _deliveries(session, notification.id)
+    return NotificationReport(
+        notification_id=str(notification.uid),
+        status=notification.status,
+        priority=Priority(notification.priority).name,
+        aggregator_id=notification.aggregator_id,
+        created_at=notification.created_at,
+        updated_at=notification.updated_at,
+        channels=_channels(session, notification, deliveries),
+        events=_events(session, notification, deliveries),
+        problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
+    )
+
+
+def _deliveries(session: Session, notification_id: int) -> Sequence[Delivery]:
+    statement = select(Delivery).where(Delivery.notification_id == notification_id).order_by(Delivery.id)
+    return session.scalars(statement).all()
+
+
+def _channels(session: Session, notification: Notification, deliveries: Sequence[Delivery]) -> list[ChannelReport]:
+    """Report the channels as they were asked for; a refused notification has them only if it had their shape."""
+    asked = json.loads(notification.content or "{}")
+    channels = asked.get("channels") if isinstance(asked, dict) else None
+    by_channel: dict[int, list[Delivery]] = defaultdict(list)
+    for delivery in deliveries:
+        by_channel[delivery.channel_index].append(delivery)
+    numbers = _version_numbers(session, {delivery.template_version_id for delivery in deliveries})
+    return [
+        _channel(channel, by_channel[index], numbers)
+        for index, channel in enumerate(channels if isinstance(channels, list) else [])
+        if isinstance(channel, dict)
+    ]
+
+
+def _channel(channel: dict[str, Any], deliveries: Sequence[Delivery], numbers: dict[int, int]) -> ChannelReport:
+    named = channel.get("recipient", channel.get("recipients"))
+    recipients = [str(name) for name in named] if isinstance(named, list) else []
+    return ChannelReport(
+        type=str(channel.get("type", "")),
+        template_id=str(channel.get("template_id", "")),
+        template_version=numbers[deliveries[0].template_version_id] if deliveries else None,
+        recipients=[
+            RecipientReport(name, [_delivery(one) for one in deliveries if name in one.recipients])
+            for name in recipients
+        ],
+    )
+
+
+def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int]:
+    statement = select(TemplateVersion.id, TemplateVersion.number).where(TemplateVersion.id.in_(version_ids))
+    return dict(session.execute(statement).tuples().all())
+
+
+def _delivery(delivery: Delivery) -> DeliveryReport:
+    return DeliveryReport(
+        id=str(delivery.uid),
+        address=delivery.address,
+        status=delivery.status,
+        attempts=delivery.attempts,
+        provider=delivery.provider,
+        provider_message_id=delivery.provider_message_id,
+        error=delivery.error,
+        sent_at=delivery.sent_at,
+        delivered_at=delivery.delivered_at,
+    )
+
+
+_WHAT = {
+    "accepted": "Sent to {address} by {provider} (attempt {attempt}): {detail}",
+    "permanent": "Refused for good for {address} by {provider} (attempt {attempt}): {detail}",
+    "retry": "Not sent to {address} by {provider} (attempt {attempt}), to be tried again: {detail}",
+    "throttled": "Held back for {address} by {provider} (attempt {attempt}): {detail}",
+    "config": "Not sent to {address} because {provider} is set up wrongly (attempt {attempt}): {detail}",
+    "ambiguous": "Handed to {provider} for {address} without an answer (attempt {attempt}): {detail}",
+}
+
+
+def _events(session: Session, notification: Notification, deliveries: Sequence[Delivery]) -> list[EventReport]:
+    """Tell what happened in order: how it came in, then every attempt and change."""
+    problem = notification.problem
+    first = f"Refused: {problem['detail']}" if problem else "Accepted"
+    events = [EventReport(notification.created_at, first)]
+    addresses = {delivery.id: delivery.address for delivery in deliveries}
+    statement = select(Event).where(Event.notification_id == notification.id).order_by(Event.at, Event.id)
+    for event in session.scalars(statement):
+        pattern = _WHAT.get(event.kind, "{detail}")
+        what = pattern.format(
+            address=addresses.get(event.delivery_id or 0, ""),
+            provider=event.provider,
+            attempt=event.attempt,
+            detail=event.detail,
+        )
+        events.append(EventReport(event.at, what))
+    return events

@@ -1,0 +1,49 @@
+"""The worker process: Huey's consumer with every task of the house."""
+
+from types import ModuleType
+
+from huey.consumer import Consumer, Scheduler
+
+from backend.db import session as db
+from backend.delivery import heartbeat
+from backend.delivery import tasks as delivery_tasks
+from backend.delivery.send import Hand
+from backend.lib import queue
+
+# Imported for the tasks that they declare.
+TASKS: tuple[ModuleType, ...] = (delivery_tasks,)
+
+
+class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types
+    """Enqueues the periodic tasks every few seconds, so that a lost nudge costs seconds and not a minute."""
+
+    periodic_task_seconds = 5
+
+
+class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types
+    scheduler_class = _Ticker
+
+
+def run(workers: int) -> None:
+    """Work until SIGTERM, which lets the messages in hand be finished and puts other claims back."""
+    db.relax()
+    hand_name = heartbeat.worker_name()
+    pulse = heartbeat.Heartbeat(hand_name)
+    pulse.start()
+    consumer = _Consumer(
+        queue.bind(),
+        workers=workers,
+        # An idle worker looks at a polled queue after 20 to 100 ms; queues that can block do not poll at all.
+        initial_delay=0.02,
+        max_delay=0.1,
+        scheduler_interval=1,
+        worker_type="thread",
+        graceful_signal="TERM",
+        shutdown_timeout=9,
+    )
+    delivery_tasks.use(Hand(hand_name, stopping=consumer.stop_flag.is_set))
+    try:
+        delivery_tasks.mend()
+        consumer.run()
+    finally:
+        pulse.stop()
