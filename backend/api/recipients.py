@@ -1,0 +1,123 @@
+"""``/registry/v1/recipients``: the recipient groups of the client's service."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from anyio import to_thread
+from litestar import Controller, Request, Response, delete, get, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from backend.api import bodies, errors, parameters
+from backend.api.guards import bearer, principal
+from backend.api.parameters import Cursor, Limit
+from backend.db import session
+from backend.lib import settings
+from backend.registry import owned, recipients
+from backend.registry.lookup import Address
+from backend.registry.recipients import RecipientRecord
+from backend.registry.shapes import RecipientShape
+
+RecipientId = Annotated[
+    str,
+    Parameter(
+        description="The recipient's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
+    ),
+]
+
+
+class RecipientAnswer(msgspec.Struct, frozen=True):
+    """A recipient as it is stored; addresses are in the canonical form of their channel."""
+
+    identifier: str
+    name: str
+    endpoints: Sequence[Address]
+    created_at: datetime
+    updated_at: datetime
+
+
+class RecipientPage(msgspec.Struct, frozen=True):
+    """Recipients in order of identifier; ``next_cursor`` leads to the following page and is null on the last."""
+
+    recipients: list[RecipientAnswer]
+    next_cursor: str | None
+
+
+def _answer(record: RecipientRecord) -> RecipientAnswer:
+    return RecipientAnswer(record.identifier, record.name, record.endpoints, record.created_at, record.updated_at)
+
+
+def _store(service_id: int, identifier: str, body: RecipientShape) -> Response[RecipientAnswer]:
+    owned.check_identifier(identifier)
+    given = [Address(endpoint.type.value, endpoint.address) for endpoint in body.endpoints]
+    endpoints = recipients.canonical_endpoints(given, settings.current().outbound_allow)
+    with session.current().write() as db:
+        record, created = recipients.put(db, service_id, identifier, body.name, endpoints)
+    return Response(_answer(record), status_code=201 if created else 200)
+
+
+class Recipients(Controller):
+    """Recipient groups."""
+
+    path = "/registry/v1/recipients"
+    tags = ("Recipients",)
+    guards = (bearer, parameters.known)
+
+    @put(
+        "/{recipient_id:str}",
+        summary="Store a recipient",
+        description="Creates the recipient or replaces it as a whole.",
+        opt={"scope": "registry:write", "body": RecipientShape},
+        responses={201: ResponseSpec(data_container=RecipientAnswer, description="Created")}
+        | errors.documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    )
+    async def store(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> Response[RecipientAnswer]:
+        """Store a recipient: 201 when it is new, 200 otherwise."""
+        caller = principal(request)
+        owned.check_identifier(recipient_id)
+        body = await bodies.read(request, RecipientShape)
+        return await to_thread.run_sync(_store, caller.service_id, recipient_id, body)
+
+    @get(
+        "/{recipient_id:str}",
+        summary="Read a recipient",
+        opt={"scope": "registry:read"},
+        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        sync_to_thread=True,
+    )
+    def show(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> RecipientAnswer:
+        """Return one recipient."""
+        with session.current().read() as db:
+            return _answer(recipients.get(db, principal(request).service_id, recipient_id))
+
+    @get(
+        summary="List recipients",
+        opt={"scope": "registry:read", "query": ("limit", "cursor")},
+        responses=errors.documented(400, 401, 403, 429, 503),
+        sync_to_thread=True,
+    )
+    def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> RecipientPage:
+        """Return a page of recipients."""
+        after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
+        with session.current().read() as db:
+            found = recipients.page(db, principal(request).service_id, limit + 1, after)
+        more = parameters.write_cursor(found[limit - 1].identifier) if len(found) > limit else None
+        return RecipientPage([_answer(record) for record in found[:limit]], more)
+
+    @delete(
+        "/{recipient_id:str}",
+        summary="Delete a recipient",
+        description="Its identifier stays reserved for the service; storing it again revives it.",
+        opt={"scope": "registry:write"},
+        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        sync_to_thread=True,
+    )
+    def remove(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> None:
+        """Delete one recipient."""
+        with session.current().write() as db:
+            recipients.delete(db, principal(request).service_id, recipient_id)
+
+
+ROUTES = [Recipients]
