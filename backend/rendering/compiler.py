@@ -1,0 +1,118 @@
+"""From the author's source to a compiled template, kept for the next message."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+import css_inline
+import msgspec
+from jinja2 import Template, TemplateSyntaxError, nodes
+
+from backend.rendering.environments import ENVIRONMENTS, SUBJECT
+from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
+from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
+from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
+from backend.rendering.masking import spans, unify_newlines
+from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
+from backend.rendering.model import Source, TemplateWarning
+from backend.rendering.policy import enforce, walk
+from backend.rendering.sandbox import Sandbox
+
+_CACHED_TEMPLATES = 256
+_T = TypeVar("_T")
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """A template ready to run; ``source_line`` turns a line of it into the author's line."""
+
+    body: Template
+    subject: Template | None
+    source_line: Callable[[int], int] | None = None
+    inliner: css_inline.CSSInliner | None = None
+    inline_marks: tuple[str, str] | None = None
+    warnings: tuple[TemplateWarning, ...] = ()
+
+
+@lru_cache(maxsize=_CACHED_TEMPLATES)
+def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of the cache key
+    """Compile a template, or take it from the cache; the key alone is not trusted to tell two sources apart.
+
+    Raises TemplateFault.
+    """
+    subject = parse_subject(source.subject) if source.subject is not None else None
+    template = parse(source)
+    if source.format != "mjml":
+        return Compiled(_template(ENVIRONMENTS[source.format], unify_newlines(source.source), SOURCE), subject)
+    if any(isinstance(node, nodes.Extends) for node in walk(template)):
+        raise TemplateFault("extends is not available in MJML", 1)
+    return _compiled_mjml(unify_newlines(source.source), subject)
+
+
+def _compiled_mjml(source: str, subject: Template | None) -> Compiled:
+    product = _guarded(lambda: compile_mjml(source), SOURCE)
+    body = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
+    inliner = css_inliner(product.inline) if product.inline else None
+    return Compiled(body, subject, product.lines.source_line, inliner, product.inline_marks, tuple(product.warnings))
+
+
+def css_inliner(css: str) -> css_inline.CSSInliner:
+    """Build an inliner of this CSS alone: MJML's own style tags stay as they are, and nothing is fetched."""
+    return css_inline.CSSInliner(
+        inline_style_tags=False,
+        keep_style_tags=True,
+        keep_link_tags=True,
+        load_remote_stylesheets=False,
+        extra_css=css,
+    )
+
+
+def parse(source: Source) -> nodes.Template:
+    """Parse the body as the author wrote it, so that every fault of syntax has the author's line."""
+    return _parse(ENVIRONMENTS[source.format], source.source, SOURCE)
+
+
+def parse_subject(subject: str) -> Template:
+    """Parse and compile a subject."""
+    _parse(SUBJECT, subject, SUBJECT_POINTER)
+    return _template(SUBJECT, unify_newlines(subject), SUBJECT_POINTER)
+
+
+def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
+    if len(text.encode("utf-8", "surrogatepass")) > SOURCE_BYTES:
+        raise TemplateFault(f"the template is larger than {SOURCE_BYTES // 1024} KiB", None, pointer)
+
+    def attempt() -> nodes.Template:
+        unified = unify_newlines(text)
+        for count, span in enumerate(spans(environment, unified)):
+            if count >= JINJA_TOKENS:
+                raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", span.line, pointer)
+        tree = environment.parse(unified)
+        enforce(tree, environment.layouts)
+        return tree
+
+    return _guarded(attempt, pointer)
+
+
+def _template(environment: Sandbox, text: str, pointer: str, product: CompiledMjml | None = None) -> Template:
+    try:
+        return environment.from_string(text)
+    except TemplateSyntaxError as error:
+        fault = syntax_fault(error, pointer)
+        if product is not None and fault.line is not None:
+            fault.line = product.lines.source_line(fault.line)
+        raise fault from None
+    except Exception as error:
+        raise runtime_fault(error, pointer) from None
+
+
+def _guarded(function: Callable[[], _T], pointer: str) -> _T:
+    """Run a step of compilation; whatever goes wrong in it is a fault of the template."""
+    try:
+        return function()
+    except TemplateFault as fault:
+        fault.pointer = pointer
+        raise
+    except TemplateSyntaxError as error:
+        raise syntax_fault(error, pointer) from None
+    except Exception as error:
+        raise runtime_fault(error, pointer) from None

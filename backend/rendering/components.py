@@ -1,0 +1,59 @@
+"""The components of MJML: which there are, what may stand where, and which hold HTML instead of MJML."""
+
+_CONTENT = frozenset(
+    [
+        "mj-accordion",
+        "mj-button",
+        "mj-carousel",
+        "mj-divider",
+        "mj-image",
+        "mj-navbar",
+        "mj-social",
+        "mj-spacer",
+        "mj-table",
+        "mj-text",
+    ]
+)
+
+# Components whose content the compiler carries over as it is ("ending tags" in the MJML documentation).
+ENDING = frozenset(
+    [
+        "mj-accordion-text",
+        "mj-accordion-title",
+        "mj-button",
+        "mj-navbar-link",
+        "mj-preview",
+        "mj-raw",
+        "mj-social-element",
+        "mj-style",
+        "mj-table",
+        "mj-text",
+        "mj-title",
+    ]
+)
+
+CHILDREN: dict[str, frozenset[str]] = {
+    "mjml": frozenset({"mj-head", "mj-body"}),
+    "mj-head": frozenset(["mj-attributes", "mj-breakpoint", "mj-font", "mj-preview", "mj-style", "mj-title"]),
+    "mj-body": frozenset({"mj-section", "mj-wrapper", "mj-hero"}),
+    "mj-wrapper": frozenset({"mj-section", "mj-hero"}),
+    "mj-section": frozenset({"mj-column", "mj-group"}),
+    "mj-group": frozenset({"mj-column"}),
+    "mj-column": _CONTENT,
+    "mj-hero": _CONTENT,
+    "mj-accordion": frozenset({"mj-accordion-element"}),
+    "mj-accordion-element": frozenset({"mj-accordion-title", "mj-accordion-text"}),
+    "mj-carousel": frozenset({"mj-carousel-image"}),
+    "mj-navbar": frozenset({"mj-navbar-link"}),
+    "mj-social": frozenset({"mj-social-element"}),
+}
+
+# Where the compiler takes mj-raw, and so a Jinja token between components.
+HOLDS_RAW = frozenset({"mj-head", "mj-body", "mj-wrapper", "mj-section", "mj-group", "mj-column", "mj-hero"})
+
+KNOWN = frozenset({"mj-raw", *CHILDREN, *(child for children in CHILDREN.values() for child in children)})
+DEFAULTS = KNOWN | {"mj-all", "mj-class"}
+KNOWN_ELSEWHERE = {
+    "mj-include": "mj-include is not available: a template is one text",
+    "mj-html-attributes": "mj-html-attributes is not available",
+}

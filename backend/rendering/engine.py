@@ -1,0 +1,119 @@
+"""The door of the room: renders messages, and checks templates before they are published."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from jinja2 import Template
+from markdown_it import MarkdownIt
+
+from backend.lib.problems import Problem
+from backend.rendering.compiler import Compiled, compiled, css_inliner
+from backend.rendering.data import context
+from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.inspection import clipped, inspect
+from backend.rendering.limits import Meter, metered
+from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.text import text_alternative
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
+# Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def render(job: RenderJob) -> Rendered:
+    """Render one message; raises Problem ``template_arguments`` with the line and the reason."""
+    try:
+        return _render(job)
+    except TemplateFault as fault:
+        raise fault.problem("template_arguments") from None
+    except Exception as error:
+        raise runtime_fault(error).problem("template_arguments") from None
+
+
+def render_many(jobs: Sequence[RenderJob]) -> list[Rendered | Problem]:
+    """Render messages one by one; each result is the message, or the problem of that job alone."""
+    results: list[Rendered | Problem] = []
+    for job in jobs:
+        try:
+            results.append(render(job))
+        except Problem as problem:
+            results.append(problem)
+    return results
+
+
+def check(source: Source, sample_fields: object | None = None, *, batch: bool = False) -> list[TemplateWarning]:
+    """Check a template before it is published.
+
+    ``sample_fields`` is an example of what will be sent: one JSON object, or a list of them for a batch. Returns
+    what the author should look at; raises Problem ``invalid_template`` for a template that cannot work.
+    """
+    try:
+        warnings = [*compiled("", source).warnings, *inspect(source, sample_fields, batch=batch)]
+    except TemplateFault as fault:
+        raise fault.problem("invalid_template") from None
+    except Exception as error:
+        raise runtime_fault(error).problem("invalid_template") from None
+    if sample_fields is not None:
+        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+    return sorted(warnings, key=lambda warning: (warning.line or 0, warning.code))
+
+
+def _render(job: RenderJob) -> Rendered:
+    template = compiled(job.key, job.source)
+    variables = context(job.fields, batch=job.batch)
+    with metered() as meter:
+        subject = None
+        if template.subject is not None:
+            subject = " ".join(_CONTROL.sub(" ", _run(template.subject, variables, meter, pointer=SUBJECT)).split())
+        body = _run(template.body, variables, meter, template.source_line)
+    return _message(job.source, subject, body, template)
+
+
+def _run(
+    template: Template,
+    variables: dict[str, object],
+    meter: Meter,
+    source_line: Callable[[int], int] | None = None,
+    pointer: str = SOURCE,
+) -> str:
+    """Run a template, watching the time and the size of what it writes."""
+    pieces: list[str] = []
+    try:
+        for piece in template.root_render_func(template.new_context(variables)):
+            meter.write(len(piece))
+            pieces.append(piece)
+    except Exception as error:
+        raise runtime_fault(error, pointer, source_line) from None
+    return "".join(pieces)
+
+
+def _message(source: Source, subject: str | None, body: str, template: Compiled) -> Rendered:
+    if source.format == "text":
+        return Rendered(subject, None, body.strip("\n"))
+    if source.format == "markdown":
+        html = _MARKDOWN.render(body)
+        return Rendered(subject, html, text_alternative(html), body.strip("\n"))
+    html = _inlined(body, template)
+    return Rendered(subject, html, text_alternative(html))
+
+
+def _inlined(html: str, template: Compiled) -> str:
+    """Write the style sheets that the author asked to have inline into the elements."""
+    inliner = template.inliner
+    if template.inline_marks is not None:
+        start, end = template.inline_marks
+        before, _, rest = html.partition(start)
+        css, _, after = rest.partition(end)
+        html, inliner = before + after, css_inliner(css)
+    return inliner.inline(html) if inliner is not None else html
+
+
+def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:
+    """Render with the sample fields and say what a reader of the message would meet."""
+    try:
+        rendered = _render(job)
+    except TemplateFault as fault:
+        if fault.line is not None and fault.line in told:
+            return []
+        return [TemplateWarning(fault.line, "sample_fields", f"With the sample fields: {fault.sentence}")]
+    return clipped(rendered)

@@ -1,0 +1,86 @@
+"""What an author should look at in a template that works: fields that the sample lacks, faults of taste."""
+
+import re
+from collections.abc import Iterator
+
+from jinja2 import nodes
+from jinja2.meta import find_undeclared_variables
+
+from backend.rendering.compiler import parse
+from backend.rendering.limits import CLIPPED_BYTES
+from backend.rendering.masking import unify_newlines
+from backend.rendering.model import Rendered, Source, TemplateWarning
+from backend.rendering.policy import walk
+
+_IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+_OURS = frozenset({"fields", "range", "loop", "self", "super"})
+
+
+def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> list[TemplateWarning]:
+    """Return the warnings that need no rendering."""
+    tree = parse(source)
+    warnings = list(_unknown_fields(tree, sample_fields, batch=batch))
+    if source.format == "html":
+        warnings.extend(_images(unify_newlines(source.source)))
+    return warnings
+
+
+def clipped(rendered: Rendered) -> list[TemplateWarning]:
+    """Warn where mail programs would cut the message."""
+    size = len((rendered.html or "").encode())
+    if size <= CLIPPED_BYTES:
+        return []
+    detail = f"The HTML of the message has {size // 1024} KB; Gmail hides what comes after 102 KB."
+    return [TemplateWarning(None, "clipped", detail)]
+
+
+def _images(source: str) -> Iterator[TemplateWarning]:
+    for match in _IMAGE.finditer(source):
+        if not re.search(r"\balt\s*=", match[0], re.IGNORECASE):
+            line = source.count("\n", 0, match.start()) + 1
+            detail = "The image has no alt text, so readers who see no images learn nothing of it."
+            yield TemplateWarning(line, "missing_alt", detail)
+
+
+def _unknown_fields(tree: nodes.Template, sample: object | None, *, batch: bool) -> Iterator[TemplateWarning]:
+    if not batch and not isinstance(sample, dict):
+        return
+    known = frozenset(sample) if isinstance(sample, dict) and not batch else frozenset[str]()
+    # Jinja also counts a name as free that only one branch sets.
+    free = find_undeclared_variables(tree) - _OURS - _assigned(tree)
+    excused = set(_excused(tree))
+    for node in walk(tree):
+        name = _read(node, free, batch=batch)
+        if name is None or name in known or id(node) in excused:
+            continue
+        if batch:
+            detail = f"'{name}' is never set: a batch has only 'fields', the list of all notifications' fields."
+        else:
+            detail = f"The sample fields have no '{name}'."
+        yield TemplateWarning(node.lineno, "unknown_field", detail)
+
+
+def _assigned(tree: nodes.Template) -> set[str]:
+    return {node.name for node in walk(tree) if isinstance(node, nodes.Name) and node.ctx == "store"}
+
+
+def _read(node: nodes.Node, free: set[str], *, batch: bool) -> str | None:
+    """Return the field that a node reads: a free name, or a member of ``fields`` where that is a mapping."""
+    if isinstance(node, nodes.Name) and node.ctx == "load" and node.name in free:
+        return node.name
+    if batch or not isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        return None
+    if not isinstance(node.node, nodes.Name) or node.node.name != "fields":
+        return None
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+
+
+def _excused(tree: nodes.Template) -> Iterator[int]:
+    """Yield the nodes that ask whether a field is there, or say what to use instead."""
+    for node in walk(tree):
+        asks = isinstance(node, nodes.Test) and node.name in {"defined", "undefined"}
+        replaces = isinstance(node, nodes.Filter) and node.name in {"default", "d"}
+        if (asks or replaces) and isinstance(node, (nodes.Test, nodes.Filter)) and node.node is not None:
+            yield id(node.node)

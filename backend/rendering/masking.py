@@ -1,0 +1,180 @@
+"""Hides text from the MJML compiler behind placeholders, and brings it back with the author's line numbers."""
+
+import hashlib
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+from jinja2 import Environment
+
+Kind = Literal["statement", "expression", "comment", "verbatim", "content"]
+_KINDS: dict[str, Kind] = {
+    "block": "statement",
+    "variable": "expression",
+    "comment": "comment",
+    "raw": "verbatim",
+}
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One Jinja token of a text: offsets of its first character and after its last, its line, its kind."""
+
+    start: int
+    end: int
+    line: int
+    kind: Kind
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """What one placeholder stands for; ``height`` is how many line breaks it hides."""
+
+    text: str
+    line: int
+    kind: Kind
+    height: int
+
+
+class LineMap(msgspec.Struct):
+    """Leads from a line of the compiled template to the line that the author wrote."""
+
+    compiled: list[int] = []
+    written: list[int] = []
+    heights: list[int] = []
+
+    def source_line(self, line: int) -> int:
+        """Return the author's line for a compiled one; lines count from 1."""
+        place = max(bisect_right(self.compiled, line) - 1, 0)
+        if not self.compiled:
+            return line
+        return self.written[place] + min(max(line - self.compiled[place], 0), self.heights[place])
+
+
+def unify_newlines(text: str) -> str:
+    """Write every line break as a line feed, as Jinja counts lines."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def spans(environment: Environment, source: str) -> Iterator[Span]:
+    """Find every Jinja token of a source whose line breaks are line feeds.
+
+    Raises jinja2.TemplateSyntaxError where the lexer does.
+    """
+    position, start, first = 0, 0, 1
+    for line, name, value in environment.lexer.tokeniter(source, None):
+        while not source.startswith(value, position):
+            position += 1  # the lexer drops the white space before {%- and after -%}
+        kind, _, edge = name.rpartition("_")
+        if edge == "begin" and kind in _KINDS:
+            start, first = position, line
+        position += len(value)
+        if (edge == "end" and kind in _KINDS) or name == "raw_begin":
+            end = start + len(source[start:position].rstrip())
+            if name == "raw_end":
+                start = source.rindex("{%", 0, end)
+                first = line
+            yield Span(start, end, first, _KINDS[kind])
+
+
+class Mask:
+    """The placeholders of one source.
+
+    A placeholder is letters and digits only, so that it may stand wherever text, an attribute or a part of a URL
+    may, and begins with a digest of the source: no source can contain its own.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._mark = f"q{_digest(source)}x"
+        self._hidden: list[Hidden] = []
+        self.pattern = re.compile(self._mark + r"(\d+)z")
+
+    def hide(self, text: str, line: int, kind: Kind, height: int | None = None) -> str:
+        """Keep a text and return its placeholder; ``height`` counts its line breaks if it had more once."""
+        if height is None:
+            height = self.line(text, len(text), first=0)
+        self._hidden.append(Hidden(text, line, kind, height))
+        return f"{self._mark}{len(self._hidden) - 1}z"
+
+    def __getitem__(self, index: int) -> Hidden:
+        return self._hidden[index]
+
+    def indices(self, text: str) -> list[int]:
+        """Return the numbers of the placeholders that stand in a text, without what these hide in turn."""
+        return [int(number) for number in self.pattern.findall(text)]
+
+    def tokens(self, text: str) -> Iterator[tuple[int, Hidden]]:
+        """Yield the Jinja tokens that a text holds, at any depth."""
+        for index in self.indices(text):
+            hidden = self._hidden[index]
+            if hidden.kind == "content":
+                yield from self.tokens(hidden.text)
+            else:
+                yield index, hidden
+
+    def line(self, text: str, offset: int, first: int = 1) -> int:
+        """Return the author's line at an offset of a masked text that begins on line ``first``."""
+        before = text[:offset]
+        return first + before.count("\n") + sum(self[index].height for index in self.indices(before))
+
+    def lines(self, text: str) -> list[int]:
+        """Return the author's line for each line of a masked text."""
+        lines, current = [], 1
+        for piece in text.split("\n"):
+            lines.append(current)
+            current += 1 + sum(self[index].height for index in self.indices(piece))
+        return lines
+
+    def reveal(self, text: str) -> tuple[str, LineMap]:
+        """Put back what every placeholder stands for, at any depth.
+
+        Each Jinja token gets a line of its own in the result, by a line break inside its brackets where it changes
+        nothing, so that the line of a fault leads back to one token.
+        """
+        pieces: list[str] = []
+        lines = LineMap()
+        self._reveal(text, pieces, lines, 1)
+        return "".join(pieces), lines
+
+    def _reveal(self, text: str, pieces: list[str], lines: LineMap, current: int) -> int:
+        position = 0
+        for match in self.pattern.finditer(text):
+            pieces.append(text[position : match.start()])
+            current += pieces[-1].count("\n")
+            position = match.end()
+            hidden = self._hidden[int(match[1])]
+            if hidden.kind == "content":
+                current = self._reveal(hidden.text, pieces, lines, current)
+                continue
+            token = _on_its_own_line(hidden)
+            if token is not hidden.text:
+                current += 1
+                lines.compiled.append(current)
+                lines.written.append(hidden.line)
+                lines.heights.append(hidden.height)
+            pieces.append(token)
+            current += hidden.height
+        pieces.append(text[position:])
+        return current + pieces[-1].count("\n")
+
+
+def mask_jinja(environment: Environment, source: str, mask: Mask) -> str:
+    """Replace every Jinja token of a source by a placeholder."""
+    pieces: list[str] = []
+    position = 0
+    for span in spans(environment, source):
+        pieces.append(source[position : span.start])
+        pieces.append(mask.hide(source[span.start : span.end], span.line, span.kind))
+        position = span.end
+    return "".join((*pieces, source[position:]))
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _on_its_own_line(hidden: Hidden) -> str:
+    if hidden.kind not in {"statement", "expression"}:
+        return hidden.text
+    opening = 3 if hidden.text[2] in "-+" else 2
+    return f"{hidden.text[:opening]}\n{hidden.text[opening:]}"

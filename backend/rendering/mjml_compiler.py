@@ -1,0 +1,98 @@
+"""Compiles MJML with Jinja in it to HTML with Jinja in it."""
+
+import re
+
+import msgspec
+from lxml import etree
+from mjml import mjml2html
+
+from backend.rendering.environments import MJML
+from backend.rendering.faults import TemplateFault
+from backend.rendering.masking import LineMap, Mask, mask_jinja
+from backend.rendering.mjml_source import Corrected, correct
+from backend.rendering.model import TemplateWarning
+
+_CONDITIONAL = re.compile(r"<!--\[if ([^\]]*)\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
+_EMPTY_CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]><!\[endif\]-->")
+
+
+class CompiledMjml(msgspec.Struct, frozen=True):
+    """HTML with Jinja; ``lines`` leads back to the author's lines.
+
+    ``inline`` is CSS to be written into the elements of the rendered HTML. Where that CSS has Jinja of its own it
+    stands in the HTML instead, between the two texts of ``inline_marks``.
+    """
+
+    html: str
+    lines: LineMap
+    inline: str | None
+    inline_marks: tuple[str, str] | None
+    warnings: list[TemplateWarning]
+
+
+def compile_mjml(source: str) -> CompiledMjml:
+    """Compile a source whose line breaks are line feeds.
+
+    Raises TemplateFault with the line, and jinja2.TemplateSyntaxError for tokens that Jinja cannot read.
+    """
+    mask = Mask(source)
+    corrected = correct(mask_jinja(MJML, source, mask), mask)
+    html = _compile(corrected.tree)
+    html = _free_tokens(html, corrected.between, mask)
+    html = "".join((*corrected.before, html, *corrected.after))
+    style = "\n".join(corrected.inline)
+    marks = None
+    if any(True for _ in mask.tokens(style)):
+        marks = (f'<style data-inline="{mask.pattern.pattern[:12]}">', "</style>")
+        html = html.replace("</head>", f"{marks[0]}{style}{marks[1]}</head>", 1)
+    warnings = [*corrected.warnings, *_lost(html, corrected, mask)]
+    revealed, lines = mask.reveal(html)
+    inline = None if marks or not style else mask.reveal(style)[0]
+    return CompiledMjml(revealed, lines, inline, marks, warnings)
+
+
+def _compile(tree: etree._Element) -> str:
+    text = etree.tostring(tree, encoding="unicode")
+    try:
+        # A comment could otherwise land inside a conditional comment, which breaks Outlook and browsers.
+        return str(mjml2html(text, disable_comments=True))
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        # The compiler's panics are no Exceptions, and its positions are those of the corrected text.
+        reason = re.sub(r" (?:in root template )?at position [\d:]+$", "", str(error))
+        raise TemplateFault(f"the MJML compiler says: {reason}") from None
+
+
+def _free_tokens(html: str, between: set[int], mask: Mask) -> str:
+    """Take what stood between components out of conditional comments, where only Outlook would see it."""
+
+    def free(match: re.Match[str]) -> str:
+        condition, inside = match.groups()
+
+        def lift(token: re.Match[str]) -> str:
+            if int(token[1]) not in between:
+                return token[0]
+            return f"<![endif]-->{token[0]}<!--[if {condition}]>"
+
+        return f"<!--[if {condition}]>{mask.pattern.sub(lift, inside)}<![endif]-->"
+
+    return _EMPTY_CONDITIONAL.sub("", _CONDITIONAL.sub(free, html)) if between else html
+
+
+def _lost(html: str, corrected: Corrected, mask: Mask) -> list[TemplateWarning]:
+    """Find Jinja that stood in the corrected source but is not in the result.
+
+    A lost statement would change what the rest means, so it raises TemplateFault; a lost expression is told.
+    """
+    present = {index for index, _ in mask.tokens(html)}
+    given = etree.tostring(corrected.tree, encoding="unicode")
+    warnings = []
+    for index, hidden in mask.tokens(given):
+        if index in present or hidden.kind == "comment":
+            continue
+        if hidden.kind != "expression":
+            raise TemplateFault(f"MJML drops '{hidden.text}' where it stands", hidden.line)
+        detail = f"'{hidden.text}' has no effect here: MJML needs the value before the fields are known."
+        warnings.append(TemplateWarning(hidden.line, "ignored_expression", detail))
+    return warnings
