@@ -3,19 +3,36 @@
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from backend.api import errors
+from backend.api import docs, errors, guards, health, notifications, oauth, openapi, recipients, templates
+from backend.api.bodies import MAX_BYTES
+from backend.lib import logs
 from backend.lib.problems import Problem
+from backend.portal import errors as portal_errors
+from backend.portal import routes as portal
+from backend.portal.templates import template_config
 
 
 def create_app() -> Litestar:
     """Build the application from the present settings."""
+    logs.configure()
     return Litestar(
-        route_handlers=[],
-        exception_handlers={
-            Problem: errors.on_problem,
-            HTTPException: errors.on_http_exception,
-            Exception: errors.on_unexpected,
-        },
-        openapi_config=None,
-        request_max_body_size=1024 * 1024,
+        route_handlers=[
+            *notifications.ROUTES,
+            *recipients.ROUTES,
+            *templates.ROUTES,
+            *oauth.ROUTES,
+            *docs.ROUTES,
+            *health.ROUTES,
+            *portal.ROUTES,
+        ],
+        exception_handlers=portal_errors.by_door(
+            {
+                Problem: errors.on_problem,
+                HTTPException: errors.on_http_exception,
+                Exception: errors.on_unexpected,
+            }
+        ),
+        template_config=template_config,
+        openapi_config=openapi.config(),
+        request_max_body_size=MAX_BYTES,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import clients, services, users
 from backend.db import session as db
-from backend.db.models.accounts import Service
+from backend.db.models.accounts import Service, User
 from backend.lib import settings
 from backend.registry import recipients, templates
 from backend.registry.lookup import Address
@@ -70,7 +70,7 @@ def create() -> DemoAccess:
     return access
 
 
-def _administrator(session: Session, password: str) -> users.User:
+def _administrator(session: Session, password: str) -> User:
     known = users.by_email(session, ADMINISTRATOR)
     if known is None:
         return users.create_user(session, ADMINISTRATOR, password, platform_admin=True)

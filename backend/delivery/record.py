@@ -94,7 +94,7 @@ def _event(result: Result) -> dict[str, Any]:
         "notification_id": result.claim.notification_id,
         "delivery_id": result.claim.id,
         "at": clock.now(),
-        "kind": result.outcome.value,
+        "kind": result.outcome.value if result.kept is None else "kept",
         "attempt": result.claim.attempts + 1,
         "provider": result.provider,
         "detail": result.detail[:_DETAIL_LENGTH],

@@ -71,7 +71,7 @@ class Hand:
 
 
 def _to_outbox(claim: Claim, message: Message) -> Result:
-    detail = f"Kept in the outbox: no provider is set for {claim.channel}."
+    detail = f"no provider is set for {claim.channel}."
     return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message)
 
 

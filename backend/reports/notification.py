@@ -98,6 +98,7 @@ def _delivery(delivery: Delivery) -> DeliveryReport:
 
 _WHAT = {
     "accepted": "Sent to {address} by {provider} (attempt {attempt}): {detail}",
+    "kept": "Kept in the outbox for {address}: {detail}",
     "permanent": "Refused for good for {address} by {provider} (attempt {attempt}): {detail}",
     "retry": "Not sent to {address} by {provider} (attempt {attempt}), to be tried again: {detail}",
     "throttled": "Held back for {address} by {provider} (attempt {attempt}): {detail}",

@@ -1,0 +1,71 @@
+"""Things that tests need to be there: a service with an API client, recipients and templates."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.accounts import clients, services
+from backend.accounts.clients import NewClient
+from backend.db.session import Database
+from backend.intake.content import Submission
+from backend.registry import recipients, templates
+from backend.registry.lookup import Address
+from backend.registry.templates import TemplateContent
+
+HTML = "<html><body><h1>Sample {{ fields.sample_id }}</h1><p>{{ note | default('no note') }}</p></body></html>"
+BATCH_HTML = "<ul>{% for field in fields %}<li>{{ field['sample-id'] }}</li>{% endfor %}</ul>"
+
+
+@dataclass
+class Laboratory:
+    """A registered service: ``client`` is its API client, with the secret."""
+
+    database: Database
+    service_id: int
+    client: NewClient
+    sent: int = field(default=0)
+
+    def recipient(self, identifier: str, *endpoints: tuple[str, str]) -> None:
+        """Register a recipient group with ``(type, address)`` endpoints."""
+        with self.database.write() as session:
+            addresses = recipients.canonical_endpoints([Address(kind, address) for kind, address in endpoints])
+            recipients.put(session, self.service_id, identifier, identifier.title(), addresses)
+
+    def template(self, identifier: str, source: str = HTML, **content: Any) -> None:
+        """Publish a version of a template."""
+        values = {"name": identifier.title(), "format": "html", **content}
+        with self.database.write() as session:
+            templates.put(session, self.service_id, identifier, TemplateContent(source=source, **values), "tests")
+
+    def submission(self, body: object) -> Submission:
+        """Take a body as this service's client would send it."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return Submission(self.service_id, self.client.id, raw)
+
+
+def laboratory(database: Database, name: str = "Laboratory", **service: Any) -> Laboratory:
+    """Register a service with a client, the group ``X_LAB`` of one mailbox and the template ``X_SAMPLE``."""
+    with database.write() as session:
+        owner = services.create_service(session, name, live=True, **service)
+        client = clients.create_client(session, owner, "lims")
+    made = Laboratory(database, owner.id, client)
+    prefix = "X" if name == "Laboratory" else name[0].upper()
+    made.recipient(f"{prefix}_LAB", ("EMAIL", "lab@lab.example"))
+    made.template(f"{prefix}_SAMPLE")
+    return made
+
+
+def notification(sample_id: str = "S-1", **changes: Any) -> dict[str, Any]:
+    """Write a notification to ``X_LAB`` made from ``X_SAMPLE``; ``changes`` are to its one channel or to itself."""
+    whole = {name: changes.pop(name) for name in ("priority", "aggregator_id", "channels") if name in changes}
+    channel = {
+        "type": "EMAIL",
+        "recipient": ["X_LAB"],
+        "subject": "A sample has failed",
+        "content_type": "html",
+        "template_id": "X_SAMPLE",
+        "fields": {"sample_id": sample_id},
+    }
+    channel |= changes
+    channel = {name: value for name, value in channel.items() if value is not ...}
+    return {"channels": [channel], "priority": "NORMAL"} | whole
