@@ -1,0 +1,88 @@
+"""The API's documentation: the OpenAPI document, its page, the error catalogue, and the list of links at the root."""
+
+from typing import Any
+
+from litestar import MediaType, Request, Response, Router, get
+from litestar.response import Redirect, Template
+from litestar.types import ControllerRouterHandler
+
+from backend.api import openapi
+from backend.lib import settings
+from backend.lib.catalogue import CATALOGUE
+
+# The page talks to our own host alone; Swagger UI draws its arrows from images inside its style sheet.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_LINKS = {
+    "notifications.send": ("POST", "/notifications/v1"),
+    "notifications.read": ("GET", "/notifications/v1"),
+    "oauth.token": ("POST", "/oauth/token"),
+    "docs": ("GET", "/docs"),
+    "docs.openapi": ("GET", "/docs/openapi.json"),
+    "docs.errors": ("GET", "/docs/errors"),
+}
+
+
+def links(base_url: str) -> dict[str, dict[str, str]]:
+    """Return the list of links at the root: each name with its absolute ``url`` and its ``method``."""
+    return {name: {"url": base_url + path, "method": method} for name, (method, path) in _LINKS.items()}
+
+
+def _wants_page(request: Request[Any, Any, Any]) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def root(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Send a browser to the portal; tell a program where things are."""
+    vary = {"Vary": "Accept"}
+    if _wants_page(request):
+        return Redirect("/portal", status_code=303, headers=vary)
+    return Response({"links": links(settings.current().base_url)}, headers=vary)
+
+
+@get("/", sync_to_thread=False)
+def show() -> Template:
+    """Show the API's documentation."""
+    return Template("docs/index.html", media_type=MediaType.HTML)
+
+
+@get("/openapi.json", sync_to_thread=True)
+def document(request: Request[Any, Any, Any]) -> Response[openapi.Document]:
+    """Return the OpenAPI document."""
+    return Response(openapi.create_document(request.app), headers={"Cache-Control": "no-cache"})
+
+
+@get("/errors", sync_to_thread=False)
+def errors(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Show the error catalogue; ``Accept: application/json`` asks for its data."""
+    accept = request.headers.get("accept", "")
+    if "application/json" in accept and not _wants_page(request):
+        return Response({"errors": list(CATALOGUE.values())}, headers={"Vary": "Accept"})
+    return Template(
+        "docs/errors.html",
+        context={"entries": CATALOGUE.values()},
+        headers={"Vary": "Accept"},
+        media_type=MediaType.HTML,
+    )
+
+
+def _harden(response: Response[Any]) -> Response[Any]:
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if settings.current().base_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+_DOCS = Router("/docs", route_handlers=[show, document, errors], after_request=_harden, include_in_schema=False)
+
+ROUTES: list[ControllerRouterHandler] = [root, _DOCS]

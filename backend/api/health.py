@@ -1,0 +1,65 @@
+"""Health: whether the process is up, and whether it can do its work."""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+
+import anyio
+import anyio.to_thread
+from litestar import Response, get
+
+from backend.db import migrate, session
+from backend.lib import queue
+
+logger = logging.getLogger(__name__)
+
+# A database that does not answer within this is as good as none to whoever balances the load.
+_PATIENCE_SECONDS = 3
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+@get("/healthz", tags=["Operations"], summary="Tell that the process is up", sync_to_thread=False)
+def healthz() -> Response[dict[str, str]]:
+    """Answer as long as the process runs; nothing else is looked at."""
+    return Response({"status": "ok"}, headers=_HEADERS)
+
+
+@get("/readyz", tags=["Operations"], summary="Tell whether the database and the queue are ready")
+async def readyz() -> Response[dict[str, str]]:
+    """Answer 200 if the database is at the newest migration and the queue answers, else 503 naming what is not."""
+    found = {"database": await _ask(_database), "queue": await _ask(_queue)}
+    ready = all(answer == "ok" for answer in found.values())
+    body = {"status": "ready" if ready else "not ready", **found}
+    return Response(body, status_code=200 if ready else 503, headers=_HEADERS)
+
+
+async def _ask(question: Callable[[], str]) -> str:
+    """Ask in a thread and with little patience; of a failure the kind is logged, for addresses hold passwords."""
+    answer = "does not answer"
+    with anyio.move_on_after(_PATIENCE_SECONDS):
+        try:
+            answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True)
+        except Exception as error:
+            logger.warning("Not ready: %s raised %s", question.__name__.strip("_"), type(error).__name__)
+            answer = "unreachable"
+    return answer
+
+
+def _database() -> str:
+    present = migrate.present(session.current())
+    if present == _head():
+        return "ok"
+    return f"not migrated: it is at {present or 'nothing'} and must be at {_head()}; run `carillon migrate`"
+
+
+@lru_cache(maxsize=1)
+def _head() -> str:
+    return migrate.head()
+
+
+def _queue() -> str:
+    queue.huey().storage.enqueued_items(1)
+    return "ok"
+
+
+ROUTES = [healthz, readyz]

@@ -1,0 +1,1 @@
+"""The HTML door: the portal that people use in a browser."""

@@ -1,0 +1,59 @@
+"""Style sheets, scripts and images: our own, and the named files of front-end packages, all from our own host."""
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path, PurePath
+
+from litestar import get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import File
+
+_FOLDER = Path(__file__).resolve().parents[2] / "static"
+_OWN = re.compile(r"(styles|scripts|images)/[a-z0-9-]+\.(css|js|svg)")
+# Of a package only what pages load: its folder also holds pages that talk to other hosts.
+_PACKAGES = {
+    "vendor/htmx/htmx.min.js": "node_modules/htmx.org/dist/htmx.min.js",
+    "vendor/swagger-ui/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
+    "vendor/swagger-ui/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
+}
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def _find(name: str) -> Path | None:
+    inside = name if _OWN.fullmatch(name) else _PACKAGES.get(name)
+    path = _FOLDER / inside if inside else None
+    return path if path and path.is_file() else None
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file, which changes with its content, so that browsers may keep it for good."""
+    path = _find(name)
+    if path is None:
+        raise LookupError(f"There is no static file {name!r}; `make setup` installs those of the front-end packages.")
+    return f"/static/{name}?v={_version(path, path.stat().st_mtime_ns)}"
+
+
+@lru_cache(maxsize=256)
+def _version(path: Path, _changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+@get("/static/{file_path:path}", include_in_schema=False, sync_to_thread=True)
+def static_file(file_path: FromPath[PurePath]) -> File:
+    """Serve one static file."""
+    path = _find(file_path.as_posix().lstrip("/"))
+    if path is None:
+        raise NotFoundException
+    return File(
+        path,
+        filename=path.name,
+        media_type=_MEDIA_TYPES[path.suffix],
+        content_disposition_type="inline",
+        headers={
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        },
+    )

@@ -1,0 +1,23 @@
+"""Every address of the portal, with the guards that stand before all of them."""
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from backend.portal import access, assets, home, outbox, security, sign_in
+
+_PAGES = Router(
+    "/portal",
+    route_handlers=[*home.ROUTES, *sign_in.ROUTES, *outbox.ROUTES],
+    dependencies={
+        "viewer": Provide(access.signed_in, sync_to_thread=True),
+        "access": Provide(access.outbox, sync_to_thread=True),
+    },
+    middleware=[security.PortalCsrf],
+    guards=[security.same_origin],
+    after_request=security.harden,
+    exception_handlers={access.SignInNeededError: access.on_sign_in_needed},
+    include_in_schema=False,
+)
+
+ROUTES: list[ControllerRouterHandler] = [_PAGES, assets.static_file]

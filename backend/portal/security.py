@@ -1,0 +1,117 @@
+"""What guards the portal's pages: response headers, the CSRF token, the Origin check, cookies, safe redirects."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request, Response
+from litestar.config.csrf import CSRFConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.exceptions import PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware.csrf import CSRFMiddleware
+from litestar.types import ASGIApp
+
+from backend.accounts import sessions
+from backend.lib import secrecy, settings
+
+HOME = "/portal"
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_PORTAL_ADDRESS = re.compile(r"/portal(/[A-Za-z0-9._~-]+)*(\?[A-Za-z0-9._~=&%+-]*)?")
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+# A message's HTML comes from templates and clients: it may carry its styles and embedded images, and do nothing.
+MESSAGE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+
+
+def harden(response: Response[Any]) -> Response[Any]:
+    """Add the security headers that every portal page carries, where the page has not set its own.
+
+    ``same-origin`` keeps a key in an address from other hosts; ``no-referrer`` would blank the Origin of forms.
+    """
+    headers = {
+        "Content-Security-Policy": PAGE_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Cache-Control": "no-store",
+    }
+    if settings.current().base_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _in_production() -> bool:
+    return settings.current().env == "production"
+
+
+def csrf_config() -> CSRFConfig:
+    """Configure the CSRF token of the portal's forms.
+
+    The cookie's name tells which secret key signed it: after a change of key, or beside another installation on
+    the same host, a browser is given a new token instead of keeping one that can never be right.
+    """
+    secret_key = settings.current().secret_key
+    prefix = "__Host-" if _in_production() else ""
+    return CSRFConfig(
+        secret=secrecy.digest(secret_key, "csrf", "portal"),
+        cookie_name=f"{prefix}carillon-csrf-{secrecy.key_id(secret_key)}",
+        cookie_secure=_in_production(),
+        cookie_httponly=True,
+        cookie_samesite="lax",
+    )
+
+
+class PortalCsrf(CSRFMiddleware):
+    """Litestar's CSRF protection for the portal's routes alone: the APIs take bearer tokens and have no cookies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, csrf_config())
+
+
+def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard: refuse a form that was sent from another site's page.
+
+    Raises:
+        PermissionDeniedException: if the Origin header names another origin than ours.
+    """
+    request = Request[Any, Any, Any](connection.scope)
+    origin = request.headers.get("origin")
+    if request.method in _SAFE_METHODS or origin is None:
+        return
+    base = urlsplit(settings.current().base_url)
+    ours = {f"{base.scheme}://{base.netloc}"}
+    if not _in_production():  # localhost and 127.0.0.1 are the same house while developing
+        ours.add(f"{request.url.scheme}://{request.headers.get('host', '')}")
+    if origin not in ours:
+        raise PermissionDeniedException("The form was sent from a page of another site.")
+
+
+def cookie_name() -> str:
+    """Return the name of the session cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain."""
+    return "__Host-carillon" if _in_production() else "carillon"
+
+
+def session_cookie(value: str) -> Cookie:
+    """Return the cookie that signs a browser in, or, with an empty value, the one that signs it out."""
+    return Cookie(
+        key=cookie_name(),
+        value=value,
+        max_age=int(sessions.ABSOLUTE.total_seconds()) if value else 0,
+        path="/",
+        secure=_in_production(),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def safe_address(wanted: str | None) -> str:
+    """Return ``wanted`` if it is an address inside the portal, else the portal's home."""
+    return wanted if wanted and _PORTAL_ADDRESS.fullmatch(wanted) else HOME

@@ -1,0 +1,69 @@
+"""The template engine of the portal's pages: Jinja2 on ``portal_templates``, with autoescape and no silent gaps."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.template.config import TemplateConfig
+
+from backend.lib import clock
+from backend.portal.assets import asset
+
+_FOLDER = Path(__file__).resolve().parents[2] / "portal_templates"
+
+# The channel's word and the icon beside it: never colour alone.
+_CHANNELS = {
+    "EMAIL": ("Email", "envelope"),
+    "SMS": ("Text message", "phone"),
+    "SLACK": ("Slack", "hash"),
+    "MSTEAMS": ("Teams", "people"),
+    "FRESHSERVICE": ("Freshservice", "ticket"),
+}
+
+
+def relative(moment: datetime) -> str:
+    """Say how long ago a moment was, in words that stay short: ``just now``, ``5 min ago``, ``2 Mar 2026``."""
+    ago = clock.now() - moment
+    if ago < timedelta(seconds=10):
+        return "just now"
+    if ago < timedelta(minutes=1):
+        return f"{int(ago.total_seconds())} s ago"
+    if ago < timedelta(hours=1):
+        return f"{int(ago.total_seconds() // 60)} min ago"
+    if ago < timedelta(days=1):
+        return f"{int(ago.total_seconds() // 3600)} h ago"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def exact(moment: datetime) -> str:
+    """Write a moment in full for a reader: ``2 Mar 2026, 09:00:00 UTC``."""
+    return f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"
+
+
+def channel_word(channel: str) -> str:
+    """Return the name of a channel as people say it."""
+    return _CHANNELS.get(channel, (channel.title(), ""))[0]
+
+
+def channel_icon(channel: str) -> str:
+    """Return the name of a channel's icon in ``components/icon.html``."""
+    return _CHANNELS.get(channel, ("", "outbox"))[1]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = asset
+    environment.filters.update(
+        relative=relative, exact=exact, iso=clock.iso, channel_word=channel_word, channel_icon=channel_icon
+    )
+    return environment
+
+
+template_config = TemplateConfig(instance=JinjaTemplateEngine.from_environment(_environment()))

@@ -1,0 +1,151 @@
+"""The outbox as its pages show it: newest first in keyset pages, and one message whole."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from backend.db.models.accounts import Service
+from backend.db.models.notifications import Delivery, Notification, OutboxMessage
+
+PAGE_SIZE = 50
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of the list; ``uid`` is the delivery's public id."""
+
+    uid: UUID
+    channel: str
+    subject: str | None
+    opening: str
+    address: str
+    service: str
+    created_at: datetime
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Rows with the newest first; ``newer`` and ``older`` are the keys of the neighbouring pages, if there are any."""
+
+    rows: list[Row]
+    newer: UUID | None
+    older: UUID | None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as it would have gone out; ``html`` is null where the channel has text alone."""
+
+    uid: UUID
+    notification_uid: UUID
+    channel: str
+    sender: str
+    address: str
+    subject: str | None
+    text: str
+    html: str | None
+    service: str
+    created_at: datetime
+
+
+def page(
+    session: Session,
+    services: Collection[int] | None,
+    *,
+    before: UUID | None = None,
+    after: UUID | None = None,
+    size: int = PAGE_SIZE,
+) -> Page:
+    """List the messages of these services (``None``: of all), older than ``before`` or newer than ``after``.
+
+    A key whose message is no longer kept gives an empty page.
+    """
+    query = _rows(services)
+    if after is not None:
+        query = query.where(OutboxMessage.id > _place(after)).order_by(OutboxMessage.id)
+    elif before is not None:
+        query = query.where(OutboxMessage.id < _place(before)).order_by(OutboxMessage.id.desc())
+    else:
+        query = query.order_by(OutboxMessage.id.desc())
+    found = [_row(record) for record in session.execute(query.limit(size + 1))]
+    rows, more = found[:size], len(found) > size
+    if after is not None:
+        rows.reverse()
+    newer, older = (more, True) if after is not None else (before is not None, more)
+    return Page(rows, rows[0].uid if rows and newer else None, rows[-1].uid if rows and older else None)
+
+
+def newest(session: Session, services: Collection[int] | None) -> UUID | None:
+    """Return the id of the newest message of these services, by which a reader learns whether there is a new one."""
+    query = _of(services, select(Delivery.uid).join(OutboxMessage, OutboxMessage.delivery_id == Delivery.id))
+    found: UUID | None = session.scalar(query.order_by(OutboxMessage.id.desc()).limit(1))
+    return found
+
+
+def message(session: Session, services: Collection[int] | None, uid: UUID) -> Message | None:
+    """Return the message of one delivery, or nothing if none of these services has it."""
+    query = (
+        select(
+            Delivery.uid,
+            Notification.uid.label("notification_uid"),
+            OutboxMessage.channel,
+            OutboxMessage.sender,
+            OutboxMessage.address,
+            OutboxMessage.subject,
+            OutboxMessage.text,
+            OutboxMessage.html,
+            Service.name.label("service"),
+            OutboxMessage.created_at,
+        )
+        .join(Delivery, OutboxMessage.delivery_id == Delivery.id)
+        .join(Notification, Delivery.notification_id == Notification.id)
+        .join(Service, OutboxMessage.service_id == Service.id)
+        .where(Delivery.uid == uid)
+    )
+    record = session.execute(_of(services, query)).one_or_none()
+    if record is None:
+        return None
+    return Message(**{**record._asdict(), "address": shown_address(record.address)})
+
+
+def shown_address(address: str) -> str:
+    """Write an address as a page may show it: of a webhook URL the host alone, because its path is a secret."""
+    if not address.lower().startswith(("https://", "http://")):
+        return address
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname}/…"
+
+
+def _rows(services: Collection[int] | None) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            Delivery.uid,
+            OutboxMessage.channel,
+            OutboxMessage.subject,
+            OutboxMessage.text,
+            OutboxMessage.address,
+            Service.name,
+            OutboxMessage.created_at,
+        )
+        .join(Delivery, OutboxMessage.delivery_id == Delivery.id)
+        .join(Service, OutboxMessage.service_id == Service.id)
+    )
+    return _of(services, query)
+
+
+def _of(services: Collection[int] | None, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    return query if services is None else query.where(OutboxMessage.service_id.in_(services))
+
+
+def _place(uid: UUID) -> Any:
+    own = select(OutboxMessage.id).join(Delivery, OutboxMessage.delivery_id == Delivery.id)
+    return own.where(Delivery.uid == uid).scalar_subquery()
+
+
+def _row(record: Any) -> Row:
+    uid, channel, subject, text, address, service, created_at = record
+    opening = " ".join(text[:400].split())[:120]
+    return Row(uid, channel, subject, opening, shown_address(address), service, created_at)
