@@ -5,13 +5,16 @@ import ipaddress
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from time import monotonic
+from typing import NoReturn
 
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.smtp_replies import SESSION_STEPS, Reply, Step, error, reply
+
+_COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -107,18 +110,18 @@ class Session:
             )
         try:
             self._envelope(envelope, len(content), deadline)
-            self._command(Step.DATA, "DATA", deadline, accepted=(354,))
+            self._command(Step.DATA, "DATA", deadline, accepted={354})
             return self._content(content, deadline)
         except ProviderError:
             self._reset(deadline)
             raise
 
     def quit(self) -> None:
-        """End the session politely and at once; never raises."""
+        """End the session politely within a second or so; never raises."""
         with contextlib.suppress(OSError):
             if self._client.sock is not None:
                 self._client.sock.settimeout(1)
-                self._client.putcmd("QUIT")
+                self._client.quit()
         self._client.close()
 
     def _connect(self, deadline: float) -> smtplib.SMTP:
@@ -198,17 +201,18 @@ class Session:
             self._client.send(stuffed + end)
         final = monotonic() + self._server.timeouts.final
         with self._talking(Step.CONTENT, final):
-            return self._answer(Step.CONTENT, self._client.getreply(), ())
-
-    def _command(self, step: Step, line: str, deadline: float, accepted: tuple[int, ...] = ()) -> Reply:
-        with self._talking(step, deadline):
-            return self._answer(step, self._client.docmd(line), accepted)
-
-    def _answer(self, step: Step, raw: tuple[int, bytes], accepted: tuple[int, ...]) -> Reply:
-        """Return an accepted reply (any 2yz unless codes are given); raise for every other."""
-        answer = reply(*raw)
-        if answer.code in accepted or (not accepted and 200 <= answer.code < 300):
+            answer = reply(*self._client.getreply())
+            if answer.code not in _COMPLETED:
+                self._refuse(answer, Step.CONTENT)
             return answer
+
+    def _command(self, step: Step, line: str, deadline: float, accepted: Container[int] = _COMPLETED) -> None:
+        with self._talking(step, deadline):
+            code, text = self._client.docmd(line)
+            if code not in accepted:
+                self._refuse(reply(code, text), step)
+
+    def _refuse(self, answer: Reply, step: Step) -> NoReturn:
         if 400 <= answer.code < 600 and answer.code != 421:
             raise error(answer, step)
         # 421, or an answer out of order: what the server would make of the next command is anyone's guess.

@@ -1,9 +1,15 @@
 """SMTP against a real server that misbehaves in each way we can provoke."""
 
+import json
 import socket
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
+from email import message_from_bytes, policy
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.channels.base import Channel, Outcome, ProviderError
@@ -12,8 +18,6 @@ from backend.channels.registry import providers_for
 from backend.channels.smtp_session import Timeouts
 from tests.channels.messages import message
 from tests.smtp_server import SmtpServer
-
-SHORT = Timeouts(connect=0.2, exchange=0.3, final=0.3)
 
 
 def refused(connection: SmtpConnection, **changes: str) -> ProviderError:
@@ -246,26 +250,27 @@ def test_a_connection_lost_after_the_final_dot_is_ambiguous_and_not_renewed() ->
 
 
 @pytest.mark.parametrize(
-    ("place", "outcome"),
+    ("place", "waits", "outcome"),
     [
-        ("greeting", Outcome.RETRY),
-        ("mail", Outcome.RETRY),
-        ("rcpt", Outcome.RETRY),
-        ("final", Outcome.AMBIGUOUS),
+        ("greeting", Timeouts(connect=0.2), Outcome.RETRY),
+        ("mail", Timeouts(exchange=0.3), Outcome.RETRY),
+        ("rcpt", Timeouts(exchange=0.3), Outcome.RETRY),
+        ("final", Timeouts(final=0.2), Outcome.AMBIGUOUS),
     ],
 )
-def test_a_hung_server_is_given_up_in_time(place: str, outcome: Outcome) -> None:
+def test_a_hung_server_is_given_up_in_time(place: str, waits: Timeouts, outcome: Outcome) -> None:
     with SmtpServer() as server:
         server.script.hang = place
-        fault = refused(SmtpProvider(server.address, SHORT).open())
+        fault = refused(SmtpProvider(server.address, waits).open())
     assert (fault.outcome, fault.route_down) == (outcome, True)
     assert "no answer in time" in fault.detail
 
 
 def test_a_server_that_hangs_on_a_used_connection_is_not_tried_twice() -> None:
     with SmtpServer() as server:
-        connection = SmtpProvider(server.address, SHORT).open()
+        connection = SmtpProvider(server.address).open()
         connection.send(message())
+        connection._server = msgspec.structs.replace(connection._server, timeouts=Timeouts(exchange=0.2))
         server.script.hang = "mail"
         assert refused(connection).outcome is Outcome.RETRY
         assert server.connections == 1
@@ -290,6 +295,21 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it(utf8: bool) -> Non
             assert [mail.envelope_to for mail in server.messages] == ["jörg@lab.example", "ann@lab.example"]
         else:
             assert refused(connection, address="jörg@lab.example").outcome is Outcome.PERMANENT
+
+
+def test_the_server_runs_as_a_process_that_keeps_each_mail_as_a_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.smtp_server", "--port", "0", "--maildir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            connection = SmtpProvider(json.loads(process.stdout.readline())["address"]).open()
+            connection.send(message())
+            (kept,) = tmp_path.glob("*.eml")
+            connection.close()
+        finally:
+            process.terminate()
+    mail = message_from_bytes(kept.read_bytes(), policy=policy.default)
+    assert (mail["X-Envelope-To"], mail["Subject"]) == ("ann@lab.example", "Your run has finished")
 
 
 def test_the_default_waits_are_bounded_before_the_final_dot_and_long_after_it() -> None:
