@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Select, Table, select
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Endpoint, Recipient, Template, TemplateVersion
@@ -39,23 +39,50 @@ _endpoints = cast("Table", Endpoint.__table__)
 _templates = cast("Table", Template.__table__)
 _versions = cast("Table", TemplateVersion.__table__)
 
+# Built once: putting a statement together costs more than running it.
+_RECIPIENTS = (
+    select(_recipients.c.identifier, _endpoints.c.type, _endpoints.c.address)
+    .select_from(_recipients.outerjoin(_endpoints, _endpoints.c.recipient_id == _recipients.c.id))
+    .where(
+        _recipients.c.identifier.in_(bindparam("identifiers", expanding=True)),
+        _recipients.c.service_id == bindparam("service_id"),
+        _recipients.c.deleted_at.is_(None),
+    )
+    .order_by(_recipients.c.id, _endpoints.c.position)
+)
+_PUBLISHED = (
+    select(_templates.c.identifier, _versions.c.id)
+    .join(
+        _versions, (_versions.c.template_id == _templates.c.id) & (_versions.c.number == _templates.c.current_version)
+    )
+    .where(
+        _templates.c.identifier.in_(bindparam("identifiers", expanding=True)),
+        _templates.c.service_id == bindparam("service_id"),
+        _templates.c.deleted_at.is_(None),
+    )
+)
+_VERSIONS = (
+    select(
+        _templates.c.identifier,
+        _versions.c.id,
+        _versions.c.number,
+        _versions.c.format,
+        _versions.c.source,
+        _versions.c.subject,
+        _versions.c.batch,
+    )
+    .join(_versions, _versions.c.template_id == _templates.c.id)
+    .where(_versions.c.id.in_(bindparam("version_ids", expanding=True)))
+)
+
 
 def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, tuple[Address, ...]]:
     """Return the endpoints of the service's recipients in their order; unknown and deleted ones are absent."""
     if not identifiers:
         return {}
-    statement = (
-        select(_recipients.c.identifier, _endpoints.c.type, _endpoints.c.address)
-        .select_from(_recipients.outerjoin(_endpoints, _endpoints.c.recipient_id == _recipients.c.id))
-        .where(
-            _recipients.c.identifier.in_(list(identifiers)),
-            _recipients.c.service_id == service_id,
-            _recipients.c.deleted_at.is_(None),
-        )
-        .order_by(_recipients.c.id, _endpoints.c.position)
-    )
+    values = {"service_id": service_id, "identifiers": list(identifiers)}
     found: dict[str, list[Address]] = {}
-    for identifier, kind, address in session.connection().execute(statement):
+    for identifier, kind, address in session.connection().execute(_RECIPIENTS, values):
         addresses = found.setdefault(identifier, [])
         if kind is not None:  # a recipient without endpoints is known, and has none
             addresses.append(Address(kind, address))
@@ -66,17 +93,8 @@ def templates(session: Session, service_id: int, identifiers: Collection[str]) -
     """Return the published version of each of the service's templates; unknown and deleted ones are absent."""
     if not identifiers:
         return {}
-    current = (_versions.c.template_id == _templates.c.id) & (_versions.c.number == _templates.c.current_version)
-    statement = (
-        select(_templates.c.identifier, _versions.c.id)
-        .select_from(_templates.join(_versions, current))
-        .where(
-            _templates.c.identifier.in_(list(identifiers)),
-            _templates.c.service_id == service_id,
-            _templates.c.deleted_at.is_(None),
-        )
-    )
-    published = {row.identifier: row.id for row in session.connection().execute(statement)}
+    values = {"service_id": service_id, "identifiers": list(identifiers)}
+    published = {row.identifier: row.id for row in session.connection().execute(_PUBLISHED, values)}
     found = versions(session, published.values())
     return {identifier: found[version_id] for identifier, version_id in published.items()}
 
@@ -91,24 +109,8 @@ def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundT
     found = cache.take(version_ids)
     missing = [version_id for version_id in version_ids if version_id not in found]
     if missing:
-        for row in session.connection().execute(_version_rows(missing)):
+        for row in session.connection().execute(_VERSIONS, {"version_ids": missing}):
             version = FoundTemplate(*row)
             found[version.version_id] = version
             cache.put(version.version_id, version, size=len(version.source))
     return found
-
-
-def _version_rows(version_ids: list[int]) -> Select[Any]:
-    return (
-        select(
-            _templates.c.identifier,
-            _versions.c.id,
-            _versions.c.number,
-            _versions.c.format,
-            _versions.c.source,
-            _versions.c.subject,
-            _versions.c.batch,
-        )
-        .select_from(_versions.join(_templates, _versions.c.template_id == _templates.c.id))
-        .where(_versions.c.id.in_(version_ids))
-    )

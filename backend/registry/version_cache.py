@@ -51,6 +51,6 @@ _caches_lock = threading.Lock()
 
 def cache_of(session: Session) -> VersionCache[Any]:
     """Return the cache of the session's database."""
-    pool = session.connection().engine.pool
+    pool = session.get_bind().engine.pool  # unlike session.connection(), this begins no transaction
     with _caches_lock:
         return _caches.setdefault(pool, VersionCache())
