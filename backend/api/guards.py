@@ -6,9 +6,13 @@ from anyio import to_thread
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Message, Scope
 
-from backend.accounts import access
+from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
+from backend.accounts.rate_limits import Quota
+
+_QUOTA = "rate_limit_quota"
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -18,6 +22,7 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if found is None:
         found = await to_thread.run_sync(access.authenticate, header, scope)
     connection.scope["auth"] = found
+    connection.scope["state"][_QUOTA] = await rate_limits.hit(found.api_client_id)
 
 
 def principal(request: Request[Any, Any, Any]) -> Principal:
@@ -26,3 +31,13 @@ def principal(request: Request[Any, Any, Any]) -> Principal:
     if not isinstance(found, Principal):
         raise TypeError("This address is not guarded by backend.api.guards.bearer.")
     return found
+
+
+async def tell_rate_limit(message: Message, scope: Scope) -> None:
+    """Add what is left of the client's requests to an answer: a ``before_send`` hook of the application."""
+    if message["type"] != "http.response.start":
+        return
+    quota = scope["state"].get(_QUOTA)
+    if isinstance(quota, Quota):
+        added = [(name.lower().encode(), value.encode()) for name, value in quota.headers.items()]
+        message["headers"] = [*message["headers"], *added]

@@ -1,0 +1,66 @@
+"""Static bearer tokens of services, as clients of the GOV.UK Notify alpha hold them."""
+
+from typing import Literal, get_args
+from uuid import uuid4
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.db.models.accounts import Service, ServiceToken
+from backend.lib import secrecy, settings
+
+TokenType = Literal["client", "admin"]
+TYPES: tuple[str, ...] = get_args(TokenType)
+
+
+class NewToken(msgspec.Struct, frozen=True):
+    """A token that was just made; the representation leaves its text out."""
+
+    id: int
+    token: str
+    type: str
+    service_id: int
+
+    def __repr__(self) -> str:
+        return f"NewToken(id={self.id}, type={self.type!r})"
+
+
+def create(session: Session, service: Service, token_type: TokenType) -> NewToken:
+    """Make a token: the text of a random UUID, which is what the alpha's clients expect."""
+    token = str(uuid4())
+    digest = _digest(token)
+    sealed = secrecy.encrypt(settings.current().secret_key, _place(digest), token)
+    row = ServiceToken(service_id=service.id, type=token_type, digest=digest, sealed=sealed)
+    session.add(row)
+    session.flush()
+    return NewToken(row.id, token, token_type, service.id)
+
+
+def find(session: Session, token: str) -> ServiceToken | None:
+    """Find a token by its text."""
+    return session.scalar(select(ServiceToken).where(ServiceToken.digest == _digest(token)))
+
+
+def of_service(session: Session, service_id: int) -> ServiceToken | None:
+    """Return the newest token of a service."""
+    wanted = select(ServiceToken).where(ServiceToken.service_id == service_id).order_by(ServiceToken.id.desc())
+    return session.scalar(wanted.limit(1))
+
+
+def reveal(row: ServiceToken) -> str:
+    """Return the text of a token.
+
+    Raises:
+        ValueError: if it was sealed under another secret key.
+    """
+    return secrecy.decrypt(settings.current().secret_key, _place(row.digest), row.sealed)
+
+
+def _digest(token: str) -> str:
+    return secrecy.digest(settings.current().secret_key, "service-token", token)
+
+
+def _place(digest: str) -> str:
+    # The digest names the row before the database has numbered it.
+    return f"service_tokens/{digest}/sealed"

