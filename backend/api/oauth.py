@@ -71,7 +71,6 @@ def _respond(answer: OAuthAnswer) -> Response[dict[str, Any]]:
     request_max_body_size=forms.MAX_BYTES,
     summary="Issue an access token",
     description="The client credentials grant of RFC 6749 §4.4; the token is a JWT (RFC 9068) for ten minutes.",
-    tags=["OAuth 2.0"],
 )
 async def token(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """Issue an access token to a client."""
@@ -87,7 +86,6 @@ async def token(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     request_max_body_size=forms.MAX_BYTES,
     summary="Revoke an access token",
     description="RFC 7009; an unknown or expired token is answered as one that was revoked.",
-    tags=["OAuth 2.0"],
 )
 async def revoke(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """End an access token before its time."""
@@ -103,7 +101,6 @@ async def revoke(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     request_max_body_size=forms.MAX_BYTES,
     summary="Describe an access token",
     description="RFC 7662; of a token that is not a live one of the asking client, only that it is not active.",
-    tags=["OAuth 2.0"],
 )
 async def introspect(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """Describe an access token to its client."""
@@ -115,7 +112,6 @@ async def introspect(request: Request[Any, Any, Any]) -> Response[dict[str, Any]
     sync_to_thread=False,
     summary="Describe the authorization server",
     description="Authorization server metadata (RFC 8414).",
-    tags=["OAuth 2.0"],
 )
 def server_metadata() -> Response[ServerMetadata]:
     """Describe the authorization server."""
@@ -127,7 +123,6 @@ def server_metadata() -> Response[ServerMetadata]:
     sync_to_thread=False,
     summary="List the keys that sign access tokens",
     description="A JWK Set (RFC 7517) with the public key of the present.",
-    tags=["OAuth 2.0"],
 )
 def jwks() -> Response[documents.JwkSet]:
     """List the public keys."""

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2 import AuthorizationServer as AuthlibServer
 from authlib.oauth2 import OAuth2Error, OAuth2Request
-from authlib.oauth2.rfc6749 import BasicOAuth2Payload, ClientMixin, InvalidScopeError
+from authlib.oauth2.rfc6749 import ClientMixin, InvalidScopeError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from backend.accounts.oauth import access_tokens, client_authentication
 from backend.accounts.oauth.answers import OAuthAnswer, invalid_request, refusal, success
