@@ -31,11 +31,12 @@ def known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     """
     allowed = handler.opt.get("query", ())
     errors = []
-    for name, values in connection.query_params.dict().items():
+    given = connection.query_params
+    for name in dict.fromkeys(given.keys()):
         if name not in allowed:
             detail = f"The parameter {name[:80]!r} is not known here."
             errors.append(FieldError(f"/{escape(name)}", "unknown_member", detail))
-        elif len(values) > 1:
+        elif len(given.getall(name)) > 1:
             errors.append(FieldError(f"/{escape(name)}", "invalid_value", "The parameter stands there twice."))
     if errors:
         raise shapes.invalid(errors)

@@ -36,8 +36,8 @@ VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versi
 class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a batch of this template goes out; an absent member follows the installation's settings."""
 
-    quiet_seconds: float | int | None = None
-    max_wait_seconds: float | int | None = None
+    quiet_seconds: float | None = None
+    max_wait_seconds: float | None = None
     max_items: int | None = None
 
 
@@ -148,7 +148,7 @@ def _content(body: TemplateShape) -> TemplateContent:
 
 
 def _common(content: TemplateContent) -> dict[str, Any]:
-    batch = msgspec.convert(content.batch, BatchAnswer) if content.batch else None
+    batch = BatchAnswer(**content.batch) if content.batch else None
     return msgspec.structs.asdict(content) | {"batch": batch}
 
 

@@ -1,9 +1,10 @@
-"""Two services, for everything that one owns and the other may not see."""
+"""Both databases, and two services for everything that one owns and the other may not see."""
 
 import pytest
 
 from backend.db.models.accounts import Service
 from backend.db.session import Database
+from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 
 def make_services(database: Database) -> tuple[int, int]:
@@ -19,3 +20,9 @@ def make_services(database: Database) -> tuple[int, int]:
 def services(database: Database) -> tuple[int, int]:
     """Give the ids of two services."""
     return make_services(database)
+
+
+@pytest.fixture(params=["database", "postgres_database"], ids=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest) -> Database:
+    """Give a database of either kind, one test each."""
+    return request.getfixturevalue(request.param)

@@ -10,6 +10,7 @@ from backend.registry import lookup, recipients, templates
 from backend.registry.lookup import Address
 from backend.registry.templates import TemplateContent
 from backend.registry.version_cache import VersionCache
+from tests.registry.conftest import make_services
 
 
 @contextmanager
@@ -32,32 +33,32 @@ def content(source: str, **more: object) -> TemplateContent:
     return TemplateContent(name="T", format="text", source=source, **more)
 
 
-def test_recipients_are_found_in_one_statement(database: Database, services: tuple[int, int]) -> None:
-    mine, theirs = services
+def test_recipients_are_found_in_one_statement(each_database: Database) -> None:
+    mine, theirs = make_services(each_database)
     many = [Address("EMAIL", f"a{number}@lab.example") for number in (3, 1, 2)]
-    with database.write() as session:
+    with each_database.write() as session:
         recipients.put(session, mine, "GROUP", "Group", many)
         recipients.put(session, mine, "EMPTY", "Empty", [])
         recipients.put(session, mine, "GONE", "Gone", many)
         recipients.delete(session, mine, "GONE")
         recipients.put(session, theirs, "THEIRS", "Theirs", many)
     wanted = ["GROUP", "EMPTY", "GONE", "THEIRS", "NOBODY", *(f"N{number}" for number in range(300))]
-    with database.read() as session, statements(database) as sent:
+    with each_database.read() as session, statements(each_database) as sent:
         found = lookup.recipients(session, mine, wanted)
     assert found == {"GROUP": tuple(many), "EMPTY": ()}
     assert len(sent) == 1
 
 
-def test_a_template_that_did_not_change_is_not_read_again(database: Database, services: tuple[int, int]) -> None:
-    mine, theirs = services
-    with database.write() as session:
+def test_a_template_that_did_not_change_is_not_read_again(each_database: Database) -> None:
+    mine, theirs = make_services(each_database)
+    with each_database.write() as session:
         for number in range(20):
             templates.put(session, mine, f"T_{number}", content(f"text {number}"), "client-1")
         templates.put(session, theirs, "THEIRS", content("theirs"), "client-2")
     wanted = [*(f"T_{number}" for number in range(20)), "THEIRS", "NOBODY"]
     counts = []
     for _ in range(2):
-        with database.read() as session, statements(database) as sent:
+        with each_database.read() as session, statements(each_database) as sent:
             found = lookup.templates(session, mine, wanted)
         counts.append(len(sent))
     assert counts == [2, 1]
@@ -65,29 +66,29 @@ def test_a_template_that_did_not_change_is_not_read_again(database: Database, se
     assert found["T_7"].source == "text 7"
 
 
-def test_a_lookup_gives_the_version_of_this_moment(database: Database, services: tuple[int, int]) -> None:
-    mine, _ = services
+def test_a_lookup_gives_the_version_of_this_moment(each_database: Database) -> None:
+    mine, _ = make_services(each_database)
     batch = {"max_items": 7}
-    with database.write() as session:
+    with each_database.write() as session:
         templates.put(session, mine, "TEXT", content("one"), "client-1")
-    with database.read() as session:
+    with each_database.read() as session:
         first = lookup.templates(session, mine, ["TEXT"])["TEXT"]
-    with database.write() as session:
+    with each_database.write() as session:
         templates.put(session, mine, "TEXT", content("two", subject="S", batch=batch), "client-1")
-    with database.read() as session:
+    with each_database.read() as session:
         second = lookup.templates(session, mine, ["TEXT"])["TEXT"]
     assert (first.number, first.source, first.subject, first.batch) == (1, "one", None, None)
     assert (second.number, second.source, second.subject, second.batch) == (2, "two", "S", batch)
-    with database.write() as session:
+    with each_database.write() as session:
         templates.delete(session, mine, "TEXT")
-    with database.read() as session:
+    with each_database.read() as session:
         assert lookup.templates(session, mine, ["TEXT"]) == {}
         both = lookup.versions(session, {first.version_id, second.version_id, 999})
     assert both == {first.version_id: first, second.version_id: second}
 
 
-def test_nothing_asked_costs_nothing(database: Database) -> None:
-    with database.read() as session, statements(database) as sent:
+def test_nothing_asked_costs_nothing(each_database: Database) -> None:
+    with each_database.read() as session, statements(each_database) as sent:
         assert lookup.recipients(session, 1, []) == {}
         assert lookup.templates(session, 1, []) == {}
         assert lookup.versions(session, []) == {}
