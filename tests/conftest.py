@@ -79,3 +79,11 @@ def database(configure: Callable[..., settings.Settings], migrated_file: Path) -
     present = session.current()
     yield present
     present.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_database(request: pytest.FixtureRequest) -> Database:
+    """Run the test once on each database."""
+    name = "database" if request.param == "sqlite" else "postgres_database"
+    found: Database = request.getfixturevalue(name)
+    return found

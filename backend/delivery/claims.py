@@ -84,7 +84,7 @@ def _load(session: Session, taken: Sequence[int]) -> list[Claim]:
 def _contents(session: Session, notification_ids: set[int]) -> dict[int, Any]:
     rows = session.execute(
         select(Notification.id, Notification.content).where(Notification.id.in_(notification_ids))
-    ).tuples()
+    )
     return {identity: json.loads(content or "{}") for identity, content in rows}
 
 

@@ -46,7 +46,7 @@ def beat(session: Session, worker: str) -> None:
 
 def dead(session: Session) -> list[str]:
     """List workers whose heartbeat has stopped, or whose process on this machine is gone."""
-    workers = session.execute(select(Worker.name, Worker.seen_at)).tuples()
+    workers = session.execute(select(Worker.name, Worker.seen_at))
     return [name for name, seen_at in workers if seen_at < clock.now() - DEAD_AFTER or _gone(name)]
 
 

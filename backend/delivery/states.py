@@ -37,7 +37,7 @@ def refresh(session: Session, notification_ids: Sequence[int]) -> None:
         .order_by(Notification.id)
         .with_for_update()
     )
-    before = dict(rows.tuples().all())
+    before = dict(rows.all())
     counts: dict[int, dict[str, int]] = {identity: {} for identity in wanted}
     statement = (
         select(Delivery.notification_id, Delivery.status, func.count())

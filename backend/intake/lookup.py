@@ -24,7 +24,7 @@ def accepted(session: Session, uids: Iterable[UUID]) -> dict[UUID, str]:
             Notification.uid.in_(list(uids)), Notification.accepted_at.is_not(None)
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:

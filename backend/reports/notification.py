@@ -79,7 +79,7 @@ def _channel(channel: dict[str, Any], deliveries: Sequence[Delivery], numbers: d
 
 def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int]:
     statement = select(TemplateVersion.id, TemplateVersion.number).where(TemplateVersion.id.in_(version_ids))
-    return dict(session.execute(statement).tuples().all())
+    return dict(session.execute(statement).all())
 
 
 def _delivery(delivery: Delivery) -> DeliveryReport:

@@ -1,0 +1,73 @@
+"""A laboratory whose mail goes to a real SMTP server, and a hand that sends it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from backend.db.session import Database
+from backend.delivery import routes
+from backend.delivery.send import Hand
+from backend.intake.accept import Accepted, accept_many
+from backend.lib import settings
+from backend.reports import notification as reports
+from backend.reports.model import DeliveryReport, NotificationReport
+from tests.conftest import MovableClock
+from tests.factories import Laboratory, laboratory, notification
+from tests.smtp_server import SmtpServer
+
+
+@dataclass
+class Post:
+    """The way from acceptance to the mailbox, step by step."""
+
+    lab: Laboratory
+    server: SmtpServer
+    clock: MovableClock
+    hand: Hand
+
+    def accept(self, **changes: Any) -> str:
+        """Accept a notification and return its id."""
+        (outcome,) = accept_many([self.lab.submission(notification(**changes))], lambda _priorities: None)
+        assert isinstance(outcome, Accepted), outcome
+        return outcome.notification_id
+
+    def send(self, **options: Any) -> int:
+        """Send what is due now; return how many deliveries were claimed."""
+        return self.hand.send_some(**options)[0]
+
+    def report(self, notification_id: str) -> NotificationReport:
+        """Read a notification back."""
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return found
+
+    def deliveries(self, notification_id: str) -> list[DeliveryReport]:
+        """Read a notification's deliveries back."""
+        channels = self.report(notification_id).channels
+        return [one for channel in channels for group in channel.recipients for one in group.deliveries]
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+
+
+@pytest.fixture
+def post(
+    any_database: Database,
+    server: SmtpServer,
+    moving_clock: MovableClock,
+    configure: Callable[..., settings.Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Post]:
+    monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", server.address)
+    monkeypatch.setenv("CARILLON_MAIL_FROM", "Laboratory <noreply@lab.example>")
+    settings.current.cache_clear()
+    routes.routes.cache_clear()
+    yield Post(laboratory(any_database), server, moving_clock, Hand("worker-one"))
+    routes.routes.cache_clear()

@@ -1,0 +1,251 @@
+"""Sending over a real SMTP server: what arrives, what is tried again, what is given up, and what the status says."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from backend.db.models.notifications import Delivery
+from backend.db.models.operations import Worker
+from backend.delivery import heartbeat, repair, send
+from backend.delivery.record import Result
+from backend.delivery.send import Hand
+from tests.delivery.conftest import Post
+
+
+def test_a_notification_arrives_with_subject_parts_and_identity(post: Post) -> None:
+    sent = post.accept(sample_id="<b>S&1</b>")
+    assert post.send() == 1
+    (received,) = post.server.wait_for(1)
+    message = received.parsed
+    assert (received.envelope_to, message["To"]) == ("lab@lab.example", "lab@lab.example")
+    assert message["Subject"] == "A sample has failed"
+    assert message["From"] == "Laboratory <noreply@lab.example>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    html, text = message.get_body(("html",)), message.get_body(("plain",))
+    assert html is not None
+    assert "&lt;b&gt;S&amp;1&lt;/b&gt;" in html.get_content()
+    assert text is not None
+    assert "Sample <b>S&1</b>" in text.get_content()
+    (delivery,) = post.deliveries(sent)
+    assert message["Message-ID"] == f"<{delivery.id}@lab.example>"
+    assert (delivery.status, delivery.attempts, delivery.error) == ("SENT", 1, None)
+    assert delivery.provider is not None
+    assert delivery.provider.startswith("smtp")
+    assert post.report(sent).status == "SENT"
+
+
+def test_text_content_is_sent_as_text_alone(post: Post) -> None:
+    post.accept(content_type="text")
+    post.send()
+    (received,) = post.server.wait_for(1)
+    assert received.parsed.get_content_type() == "text/plain"
+
+
+def test_each_address_gets_its_own_message(post: Post) -> None:
+    post.lab.recipient("X_TWO", ("EMAIL", "one@lab.example"), ("EMAIL", "two@lab.example"))
+    post.accept(recipient=["X_TWO"])
+    assert post.send() == 2
+    received = post.server.wait_for(2)
+    assert sorted(message.envelope_to for message in received) == ["one@lab.example", "two@lab.example"]
+    assert sorted(message.parsed["To"] for message in received) == ["one@lab.example", "two@lab.example"]
+
+
+def test_an_address_shared_by_two_groups_gets_one_message_shown_under_both(post: Post) -> None:
+    post.lab.recipient("X_ALSO", ("EMAIL", "lab@lab.example"))
+    sent = post.accept(recipient=["X_LAB", "X_ALSO"])
+    assert post.send() == 1
+    groups = post.report(sent).channels[0].recipients
+    assert [group.recipient for group in groups] == ["X_LAB", "X_ALSO"]
+    assert groups[0].deliveries == groups[1].deliveries
+
+
+def test_greylisting_is_outwaited_and_one_copy_arrives(post: Post) -> None:
+    post.server.script.greylist["lab@lab.example"] = 2
+    sent = post.accept()
+    post.send()
+    (delivery,) = post.deliveries(sent)
+    assert (delivery.status, delivery.attempts) == ("RETRYING", 1)
+    assert delivery.error is not None
+    assert "451 4.7.1 greylisted" in delivery.error
+    assert post.report(sent).status == "DISPATCHED"
+    assert post.send() == 0, "the pause is kept"
+    post.clock.forward(seconds=29)
+    assert post.send() == 0
+    post.clock.forward(seconds=9)
+    assert post.send() == 1
+    post.clock.forward(seconds=59)
+    assert post.send() == 0, "the second pause is twice as long"
+    post.clock.forward(seconds=17)
+    assert post.send() == 1
+    assert len(post.server.wait_for(1)) == 1
+    report = post.report(sent)
+    assert report.status == "SENT"
+    assert [event.what.split()[0] for event in report.events] == ["Accepted", "Not", "Not", "Sent"]
+
+
+def test_one_of_two_recipients_refused_for_good(post: Post) -> None:
+    post.server.script.replies["gone@lab.example"] = "550 5.1.1 no such user"
+    post.lab.recipient("X_TWO", ("EMAIL", "here@lab.example"), ("EMAIL", "gone@lab.example"))
+    sent = post.accept(recipient=["X_TWO"])
+    post.send()
+    here, gone = post.deliveries(sent)
+    assert (here.status, gone.status) == ("SENT", "FAILED")
+    assert gone.error is not None
+    assert "550 5.1.1 no such user" in gone.error
+    assert post.report(sent).status == "PARTIAL"
+    post.clock.forward(days=1)
+    assert post.send() == 0, "a refusal for good is not tried again"
+
+
+def test_a_server_that_is_down_loses_nothing(post: Post) -> None:
+    post.server.script.greeting = "421 4.3.2 closing down"
+    sent = [post.accept(sample_id=str(number)) for number in range(3)]
+    assert post.send() == 3
+    assert {delivery.status for one in sent for delivery in post.deliveries(one)} == {"RETRYING"}
+    post.server.script.greeting = None
+    post.clock.forward(seconds=40)
+    assert post.send() == 3
+    assert len(post.server.wait_for(3)) == 3
+    assert {post.report(one).status for one in sent} == {"SENT"}
+
+
+def test_a_connection_lost_in_mid_message_is_made_up_for(post: Post) -> None:
+    post.server.script.drop, post.server.script.drop_times = "data", 1
+    sent = post.accept()
+    post.send()
+    assert post.deliveries(sent)[0].status == "RETRYING"
+    post.clock.forward(seconds=40)
+    post.send()
+    assert len(post.server.wait_for(1)) == 1
+    assert post.report(sent).status == "SENT"
+
+
+def test_an_unanswered_message_goes_again_with_the_same_identity(post: Post) -> None:
+    post.server.script.drop, post.server.script.drop_times = "final", 1
+    sent = post.accept()
+    post.send()
+    (delivery,) = post.deliveries(sent)
+    assert delivery.status == "RETRYING"
+    assert "without an answer" in post.report(sent).events[-1].what
+    post.clock.forward(seconds=40)
+    post.send()
+    first, second = post.server.wait_for(2)
+    assert first.parsed["Message-ID"] == second.parsed["Message-ID"]
+    assert post.report(sent).status == "SENT"
+
+
+def test_ten_tries_are_enough(post: Post) -> None:
+    post.server.script.replies["lab@lab.example"] = "451 4.2.0 not now"
+    sent = post.accept()
+    tries = 0
+    while post.send():
+        tries += 1
+        post.clock.forward(seconds=30 * 2**tries)
+    (delivery,) = post.deliveries(sent)
+    assert (tries, delivery.status, delivery.attempts) == (10, "FAILED", 10)
+    assert delivery.error is not None
+    assert "451 4.2.0 not now" in delivery.error
+    assert post.report(sent).status == "FAILED"
+
+
+def test_a_day_is_enough(post: Post) -> None:
+    post.server.script.replies["lab@lab.example"] = "451 4.2.0 not now"
+    sent = post.accept()
+    post.send()
+    post.clock.forward(hours=23, minutes=59, seconds=50)
+    post.send()
+    (delivery,) = post.deliveries(sent)
+    assert (delivery.status, delivery.attempts) == ("FAILED", 2)
+
+
+def test_high_goes_before_normal_however_late_it_comes(post: Post) -> None:
+    normal = [post.accept(sample_id=f"n{number}") for number in range(3)]
+    post.clock.forward(seconds=5)
+    high = post.accept(sample_id="h", priority="HIGH")
+    assert post.send(limit=1) == 1
+    assert post.report(high).status == "SENT"
+    assert post.send(high_only=True) == 0
+    assert {post.report(one).status for one in normal} == {"DISPATCHED"}
+
+
+def test_no_two_hands_hold_the_same_delivery(post: Post) -> None:
+    for number in range(30):
+        post.accept(sample_id=str(number))
+    other = Hand("worker-two")
+    assert post.send(limit=15) + other.send_some(limit=30)[0] == 30
+    assert post.send() == 0
+    received = post.server.wait_for(30)
+    assert len({message.parsed["Message-ID"] for message in received}) == len(received) == 30
+
+
+def test_a_hand_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
+    sent = [post.accept(sample_id=str(number)) for number in range(3)]
+    stopping = Hand("stopping", stopping=lambda: len(post.server.messages) >= 1)
+    assert stopping.send_some()[0] == 3
+    assert sorted(post.report(one).status for one in sent) == ["DISPATCHED", "DISPATCHED", "SENT"]
+    assert post.send() == 2
+    assert len(post.server.wait_for(3)) == 3
+
+
+def _claimed_by(post: Post, worker: str) -> str:
+    sent = post.accept()
+    with post.lab.database.write() as session:
+        session.execute(update(Delivery).values(status="SENDING", claimed_by=worker))
+    return sent
+
+
+def test_what_a_dead_worker_held_goes_back_and_out(post: Post) -> None:
+    with post.lab.database.write() as session:
+        heartbeat.beat(session, "elsewhere/1/77/abc")
+    sent = _claimed_by(post, "elsewhere/1/77/abc")
+    post.clock.forward(seconds=19)
+    with post.lab.database.write() as session:
+        assert not repair.anything_stranded(session)
+        assert repair.free_dead_claims(session) == 0, "its heart still beats"
+    post.clock.forward(seconds=2)
+    with post.lab.database.write() as session:
+        assert repair.anything_stranded(session)
+        assert repair.free_dead_claims(session) == 1
+        assert session.query(Worker).count() == 0
+    assert post.send() == 1
+    assert post.report(sent).status == "SENT"
+
+
+def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
+    machine = heartbeat.worker_name().rpartition("/")[0].rpartition("/")[0]
+    gone = f"{machine}/4194304/abc"  # above the greatest process id that Linux gives
+    with post.lab.database.write() as session:
+        heartbeat.beat(session, gone)
+        heartbeat.beat(session, heartbeat.worker_name())
+        assert heartbeat.dead(session) == [gone]
+
+
+def test_claims_of_an_unknown_worker_go_back(post: Post) -> None:
+    _claimed_by(post, "never-seen")
+    with post.lab.database.write() as session:
+        assert repair.free_dead_claims(session) == 1
+    assert post.send() == 1
+
+
+def test_a_success_counts_even_when_the_claim_was_lost(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = post.accept()
+    genuine = send.hand_over
+
+    def taken_away_meanwhile(*arguments: Any) -> Result:
+        with post.lab.database.write() as session:
+            session.execute(update(Delivery).values(status="QUEUED", claimed_by=None))
+        return genuine(*arguments)
+
+    monkeypatch.setattr(send, "hand_over", taken_away_meanwhile)
+    assert post.send() == 1
+    assert post.report(sent).status == "SENT"
+    assert post.send() == 0, "it is not sent again"
+
+
+def test_the_first_pause_is_the_base_and_at_most_a_quarter_more(post: Post) -> None:
+    post.server.script.replies["lab@lab.example"] = "451 4.2.0 not now"
+    post.accept()
+    _, due = post.hand.send_some()
+    assert timedelta(seconds=30) <= due[0] - post.clock.moment <= timedelta(seconds=38)
