@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SAY := @printf '\033[1m›\033[0m %s\n'
+SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
 .PHONY: help run demo test bench setup setup-dev browser check format lock clean
 

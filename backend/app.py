@@ -33,6 +33,8 @@ def create_app() -> Litestar:
             }
         ),
         template_config=template_config,
+        before_send=[guards.tell_rate_limit],
         openapi_config=openapi.config(),
+        logging_config=None,
         request_max_body_size=MAX_BYTES,
     )
