@@ -7,6 +7,7 @@ from functools import lru_cache
 import anyio
 import anyio.to_thread
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
 
 from backend.db import migrate, session
 from backend.lib import queue
@@ -24,7 +25,14 @@ def healthz() -> Response[dict[str, str]]:
     return Response({"status": "ok"}, headers=_HEADERS)
 
 
-@get("/readyz", tags=["Operations"], summary="Tell whether the database and the queue are ready")
+@get(
+    "/readyz",
+    tags=["Operations"],
+    summary="Tell whether the database and the queue are ready",
+    responses={
+        503: ResponseSpec(dict[str, str], description="Not ready; the members say why", generate_examples=False)
+    },
+)
 async def readyz() -> Response[dict[str, str]]:
     """Answer 200 if the database is at the newest migration and the queue answers, else 503 naming what is not."""
     found = {"database": await _ask(_database), "queue": await _ask(_queue)}

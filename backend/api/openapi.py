@@ -7,6 +7,7 @@ in ``opt["body_media_type"]``); one that asks for an access token names the scop
 from collections.abc import Iterator
 from copy import deepcopy
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -86,6 +87,7 @@ def create_document(app: Litestar) -> Document:
         if operation is not None:
             _complete(operation, path, handler, schemas)
     document["tags"] = _tags(document)
+    _tidy(document)
     return document
 
 
@@ -100,7 +102,7 @@ def _complete(operation: Document, path: str, handler: HTTPRouteHandler, schemas
     body, scope = handler.opt.get("body"), handler.opt.get("scope")
     responses = operation.setdefault("responses", {})
     for status, response in responses.items():
-        if status >= "4" and "application/json" in response.get("content", {}) and not path.startswith("/oauth"):
+        if _is_framework_fault(response):
             responses[status] = _PROBLEM
     if body is not None:
         media_type = handler.opt.get("body_media_type", "application/json")
@@ -111,6 +113,12 @@ def _complete(operation: Document, path: str, handler: HTTPRouteHandler, schemas
     for status in [*expected, "default"]:
         responses.setdefault(status, _PROBLEM)
     operation.setdefault("tags", [next(tag for prefix, tag, _ in _TAGS if path.startswith(prefix))])
+
+
+def _is_framework_fault(response: Document) -> bool:
+    """Tell whether a response is the framework's own error object, which this application never answers with."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return {"status_code", "detail"}.issubset(schema.get("properties", {}))
 
 
 def _body(model: type[BaseModel], schemas: Document) -> Document:
@@ -158,6 +166,14 @@ def _tags(document: Document) -> list[Document]:
     known = {tag: description for _, tag, description in _TAGS}
     rest = [{"name": tag} for tag in sorted(used - known.keys())]
     return [{"name": tag, "description": text} for tag, text in known.items() if tag in used] + rest
+
+
+def _tidy(part: Any) -> None:
+    """Write every description, most of which are docstrings, without their indentation and in Markdown."""
+    for member in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _tidy(member)
+    if isinstance(part, dict) and isinstance(part.get("description"), str):
+        part["description"] = cleandoc(part["description"]).replace("``", "`")
 
 
 def _own(operation: Any) -> list[str]:

@@ -4,7 +4,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from backend.db import session
@@ -19,7 +21,9 @@ View = Literal["html", "text", "source"]
 
 
 @get("/outbox", sync_to_thread=True)
-def index(access: OutboxAccess, before: UUID | None = None, after: UUID | None = None) -> Template:
+def index(
+    access: NamedDependency[OutboxAccess], before: FromQuery[UUID | None] = None, after: FromQuery[UUID | None] = None
+) -> Template:
     """Show a page of the list."""
     with session.current().read() as reading:
         found = outbox.page(reading, access.services, before=before, after=after)
@@ -28,7 +32,7 @@ def index(access: OutboxAccess, before: UUID | None = None, after: UUID | None =
 
 
 @get("/outbox/list", sync_to_thread=True)
-def refresh(access: OutboxAccess, latest: str = "") -> Response[None] | Template:
+def refresh(access: NamedDependency[OutboxAccess], latest: FromQuery[str] = "") -> Response[None] | Template:
     """Answer the first page's own refresh: nothing (204) while ``latest`` is still the newest message's id."""
     with session.current().read() as reading:
         if latest == str(outbox.newest(reading, access.services) or ""):
@@ -40,7 +44,7 @@ def refresh(access: OutboxAccess, latest: str = "") -> Response[None] | Template
 
 
 @get("/outbox/{uid:uuid}", sync_to_thread=True)
-def show(access: OutboxAccess, uid: UUID, view: View | None = None) -> Template:
+def show(access: NamedDependency[OutboxAccess], uid: FromPath[UUID], view: FromQuery[View | None] = None) -> Template:
     """Show one message: its headers and one of its renditions."""
     message = _message(access, uid)
     views = ["html", "text", "source"] if message.html else ["text"]
@@ -59,7 +63,7 @@ def show(access: OutboxAccess, uid: UUID, view: View | None = None) -> Template:
 
 
 @get("/outbox/{uid:uuid}/html", sync_to_thread=True)
-def rendition(access: OutboxAccess, uid: UUID) -> Response[str]:
+def rendition(access: NamedDependency[OutboxAccess], uid: FromPath[UUID]) -> Response[str]:
     """Serve the message's HTML alone, for the sandboxed frame."""
     message = _message(access, uid)
     if not message.html:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, Parameter
+from litestar.params import Body, QueryParameter
 from litestar.response import Redirect, Template
 
 from backend.accounts import sessions, users
@@ -27,7 +27,7 @@ class SignInForm(msgspec.Struct):
 
 @get("/sign-in", sync_to_thread=True)
 def show_form(
-    request: Request[Any, Any, Any], wanted: Annotated[str | None, Parameter(query="next")] = None
+    request: Request[Any, Any, Any], wanted: Annotated[str | None, QueryParameter(name="next")] = None
 ) -> Response[Any]:
     """Show the form, or pass on whoever is signed in already."""
     address = security.safe_address(wanted)

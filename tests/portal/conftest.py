@@ -1,0 +1,58 @@
+"""A browser, as far as HTTP goes: it keeps cookies, fills in forms and follows no redirect by itself."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from httpx import Response
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from backend.app import create_app
+from backend.db.session import Database
+from tests.portal.people_and_messages import PASSWORD
+
+BASE_URL = "http://testserver.local"
+
+
+class Browser:
+    """Asks for pages as a browser does."""
+
+    def __init__(self, client: TestClient[Litestar]) -> None:
+        self.client = client
+
+    def get(self, address: str, **headers: str) -> Response:
+        return self.client.get(address, headers={"Accept": "text/html", **headers}, follow_redirects=False)
+
+    def send(self, address: str, origin: str | None = BASE_URL, token: str | None = None, **form: str) -> Response:
+        """Send a form with the CSRF token of the sign-in page, or with ``token``."""
+        data = {"_csrf_token": self.token() if token is None else token, **form}
+        headers = {"Accept": "text/html"} | ({"Origin": origin} if origin else {})
+        return self.client.post(address, data=data, headers=headers, follow_redirects=False)
+
+    def token(self) -> str:
+        page = self.get("/portal/sign-in")
+        if page.status_code == 303:
+            page = self.get("/portal")
+        found = re.search(r'name="_csrf_token" value="(\w+)"', page.text)
+        assert found, page.text
+        return found[1]
+
+    def sign_in(self, email: str = "ada@lab.example", password: str = PASSWORD, **form: str) -> Response:
+        return self.send("/portal/sign-in", email=email, password=password, **form)
+
+    def cookie(self, name: str = "carillon") -> str | None:
+        return self.client.cookies.get(name)
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient[Litestar]]:
+    """Give a client of the application on a migrated database."""
+    with TestClient(create_app(), base_url=BASE_URL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(client: TestClient[Litestar]) -> Browser:
+    """Give a browser without cookies."""
+    return Browser(client)

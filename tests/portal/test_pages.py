@@ -1,0 +1,94 @@
+"""What holds for every page: security headers, faults as pages, static files from our own host."""
+
+import re
+
+import pytest
+
+from backend.db.session import Database
+from backend.portal import keys, outbox
+from tests.portal.conftest import Browser
+from tests.portal.people_and_messages import message, service
+
+
+def test_every_page_carries_the_security_headers(browser: Browser) -> None:
+    for address in ("/portal/sign-in", "/portal", "/portal/nothing", "/docs", "/docs/errors"):
+        headers = browser.get(address).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy, address
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_a_message_is_served_into_a_sandbox(browser: Browser, database: Database) -> None:
+    lab = service(database)
+    uid = message(database, lab)
+    answer = browser.get(f"/portal/outbox/{uid}/html?key={keys.outbox_key(lab)}")
+    assert answer.headers["content-security-policy"] == (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+    )
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("address", ["/portal/sign-in", "/portal/nothing", "/docs", "/docs/errors"])
+def test_no_page_has_a_script_or_style_of_its_own_or_reaches_another_host(browser: Browser, address: str) -> None:
+    page = browser.get(address).text
+    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", page)
+    assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page)
+    for asset in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+        assert browser.get(asset).status_code == 200, asset
+
+
+def test_a_missing_page_is_a_page_and_a_missing_api_address_a_problem(browser: Browser) -> None:
+    page = browser.get("/portal/nothing")
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Page not found" in page.text
+    api = browser.get("/nothing")
+    assert (api.status_code, api.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_method_that_a_page_does_not_take_is_a_page_too(browser: Browser) -> None:
+    answer = browser.client.put("/portal/sign-in")
+    assert answer.status_code == 405
+    assert "does not work that way" in answer.text
+
+
+def test_a_fault_of_ours_is_told_without_its_inside(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the inside of the fault")
+
+    monkeypatch.setattr(outbox.outbox, "page", fail)
+    answer = browser.get(f"/portal/outbox?key={keys.outbox_key(1)}")
+    assert answer.status_code == 500
+    assert "Carillon failed to show this page" in answer.text
+    assert "the inside" not in answer.text
+    assert "the inside of the fault" in caplog.text
+    assert keys.outbox_key(1) not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/static/package.json",
+        "/static/node_modules/htmx.org/package.json",
+        "/static/vendor/swagger-ui/index.html",
+        "/static/styles/../package.json",
+        "/static/styles/%2e%2e/package.json",
+        "/static/styles/..%2f..%2fbackend%2fapp.py",
+    ],
+)
+def test_only_named_files_are_static(browser: Browser, address: str) -> None:
+    assert browser.get(address).status_code == 404
+
+
+def test_static_files_may_be_kept_for_good(browser: Browser) -> None:
+    page = browser.get("/portal/sign-in").text
+    address = next(iter(re.findall(r'href="(/static/styles/[^"]+)"', page)))
+    assert "?v=" in address
+    answer = browser.get(address)
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
