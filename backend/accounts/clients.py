@@ -141,6 +141,9 @@ def revoke_client(session: Session, client: ApiClient) -> None:
 
 def by_client_id(session: Session, client_id: str) -> ApiClient | None:
     """Find a client, live or revoked, by its public identifier."""
+    # What a caller claims may be any text, NUL included, which PostgreSQL takes in no parameter.
+    if not client_id.isascii() or not client_id.isprintable():
+        return None
     return session.scalar(select(ApiClient).where(ApiClient.client_id == client_id))
 
 

@@ -24,8 +24,8 @@ def check(password: str) -> None:
     """
     if len(password) < MIN_LENGTH:
         raise Problem("invalid_value", f"A password has at least {MIN_LENGTH} characters.")
-    if len(password) > MAX_LENGTH:
-        raise Problem("invalid_value", f"A password has at most {MAX_LENGTH} characters.")
+    if len(password) > MAX_LENGTH or not _is_text(password):
+        raise Problem("invalid_value", f"A password has at most {MAX_LENGTH} characters, each of them whole.")
 
 
 def make_hash(password: str) -> str:
@@ -39,7 +39,7 @@ def matches(stored: str | None, password: str) -> bool:
 
     Without a stored hash it takes the same time and answers False, so that the time tells nothing about who exists.
     """
-    if len(password) > MAX_LENGTH:
+    if len(password) > MAX_LENGTH or not _is_text(password):
         return False
     with _slots:
         try:
@@ -47,6 +47,11 @@ def matches(stored: str | None, password: str) -> bool:
         except (VerificationError, InvalidHashError):
             return False
     return right and stored is not None
+
+
+def _is_text(password: str) -> bool:
+    """Tell whether the text has a form in UTF-8: half of a surrogate pair has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in password)
 
 
 @lru_cache(maxsize=1)

@@ -61,6 +61,8 @@ def normalised(email: str) -> str:
 
 def by_email(session: Session, email: str) -> User | None:
     """Find a user by the e-mail address, in any case of letters."""
+    if not email.isprintable():
+        return None
     return session.scalar(select(User).where(User.email == email.strip().lower()))
 
 

@@ -1,0 +1,1 @@
+"""Tests of the REST door, over real HTTP messages."""

@@ -57,6 +57,4 @@ def _basic(header: str) -> tuple[str, str]:
         parts = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except ValueError as error:  # malformed base64, or bytes that are not UTF-8
         raise invalid_client() from error
-    if "\x00" in parts[0]:
-        raise invalid_client()
     return parts

@@ -1,0 +1,1 @@
+"""Tests of accounts: people, services, clients, tokens and limits."""
