@@ -44,7 +44,7 @@ def _samples(count: int) -> list[dict[str, object]]:
             "sample-id": f"WTX-{4400 + number}",
             "plate": "P-7 <south>",
             "attributes": [
-                {"key": f"Attribute {(number + step) % 7}", "value": f"wrong & \"odd\" {number}.{step}"}
+                {"key": f"Attribute {(number + step) % 7}", "value": f'wrong & "odd" {number}.{step}'}
                 for step in range(1 + number % 3)
             ],
         }

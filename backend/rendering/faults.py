@@ -28,7 +28,8 @@ class TemplateFault(Exception):
         place = "Subject" if self.pointer == SUBJECT else None
         if self.line is not None and place is None:
             place = f"Line {self.line}"
-        return f"{place}: {self.reason}." if place else f"{self.reason[:1].upper()}{self.reason[1:]}."
+        stop = "" if self.reason.endswith("?") else "."
+        return f"{place}: {self.reason}{stop}" if place else f"{self.reason[:1].upper()}{self.reason[1:]}{stop}"
 
     def problem(self, code: str) -> Problem:
         """Return the fault under a code of the error catalogue."""
@@ -94,4 +95,5 @@ def _reason(error: BaseException) -> str:
 
 def _clean(reason: str) -> str:
     """Bring a foreign message to the form of a clause: one line, bounded, without its full stop."""
-    return " ".join(reason.split())[:_LONGEST_REASON].rstrip(".")
+    clauses = " ".join(reason.split())[:_LONGEST_REASON].rstrip(".").split(". ")
+    return "; ".join(clause[:1].lower() + clause[1:] if clause[1:2].islower() else clause for clause in clauses)

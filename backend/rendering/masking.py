@@ -112,6 +112,12 @@ class Mask:
             else:
                 yield index, hidden
 
+    def bare(self, text: str) -> str:
+        """Return what stands in a text beside Jinja tokens, at any depth."""
+        pieces = [self.pattern.sub("", text)]
+        pieces.extend(self.bare(self[index].text) for index in self.indices(text) if self[index].kind == "content")
+        return "".join(pieces)
+
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""
         before = text[:offset]

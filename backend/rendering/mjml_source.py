@@ -18,6 +18,7 @@ _RAW_TAG = re.compile(r"</?mj-raw(?:\s[^>]*)?/?>")
 _COMMENT = re.compile(r"<!--(?!\[if|<!\[endif\]).*?-->", re.DOTALL)
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
 _FOREIGN_TAG = re.compile(r"<(/?mj(?:-[\w-]+|ml))")
+_SET = re.compile(r"\{%[-+]?\s*set\b[^=]*=")
 _PROLOGUE = re.compile(r"\s*<\?xml[^>]*\?>")
 _REASONS = {
     "ERR_TAG_NAME_MISMATCH": lambda text: re.sub(r" line \d+ and ", " is closed by ", text),
@@ -177,6 +178,8 @@ class _Corrector:
             self._attributes(element)
             if element.tag not in ENDING:
                 self._wrap(element)
+        for raw in root.findall("mj-head/mj-raw"):
+            self._hoist(raw)
         for style in list(root.iter("mj-style")):
             if style.get("inline") == "inline":
                 self._corrected.inline.append(style.text or "")
@@ -200,6 +203,18 @@ class _Corrector:
                 _remove(child)
         root.text = None
 
+    def _hoist(self, raw: etree._Element) -> None:
+        """Let what the head sets come first: the compiler rearranges the head, and puts mj-raw behind the styles."""
+        text = raw.text or ""
+        tokens = [hidden for _, hidden in self._mask.tokens(text) if hidden.kind != "comment"]
+        if self._mask.bare(text).strip():
+            return
+        for hidden in tokens:
+            if not _SET.match(hidden.text):
+                raise TemplateFault(f"MJML rearranges the head, so '{hidden.text}' cannot stand there", hidden.line)
+        self._corrected.before.append(text)
+        _remove(raw)
+
     def _check(self, element: etree._Element) -> None:
         parent = element.getparent()
         if parent is None or not isinstance(element.tag, str):
@@ -216,6 +231,8 @@ class _Corrector:
             raise TemplateFault(f"<{tag}> cannot stand inside <{within}>", line)
 
     def _attributes(self, element: etree._Element) -> None:
+        if len(element.attrib) > len(set(element.attrib)):
+            _drop_doubled(element)
         for name in element.attrib:
             if self._mask.pattern.search(str(name)):
                 reason = f"Jinja may stand inside the values of <{element.tag}>'s attributes, not between them"
@@ -244,6 +261,14 @@ class _Corrector:
             child.tail = None
             if child.tag == "mj-raw":
                 self._corrected.between.update(self._mask.indices(child.text or ""))
+
+
+def _drop_doubled(element: etree._Element) -> None:
+    """Keep the first of each attribute; the parser keeps all, and the compiler would take the last."""
+    first = dict(reversed(list(element.attrib.items())))
+    for name in list(element.attrib):
+        del element.attrib[name]
+    element.attrib.update(first)
 
 
 def _beside(element: etree._Element) -> Iterator[tuple[str, etree._Element | None]]:
