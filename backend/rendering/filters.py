@@ -252,4 +252,4 @@ FILTERS: dict[str, Filter] = {
     CONCATENATION: _concatenation,
     LITERAL: _literal,
 }
-TESTS: dict[str, Callable[..., Any]] = {name: JINJA_TESTS[name] for name in _TESTS}
+TESTS: dict[str, Any] = {name: JINJA_TESTS[name] for name in _TESTS}

@@ -23,7 +23,10 @@ def _render(
         ("html", "<p title='{{ x }}'>{{ x }}</p>"),
         (
             "mjml",
-            "<mjml><mj-body><mj-section><mj-column><mj-text>{{ x }}</mj-text></mj-column></mj-section></mj-body></mjml>",
+            (
+                "<mjml><mj-body><mj-section><mj-column><mj-text>{{ x }}</mj-text>"
+                "</mj-column></mj-section></mj-body></mjml>"
+            ),
         ),
         ("markdown", "Say *{{ x }}*"),
     ],

@@ -82,7 +82,8 @@ def test_values_and_quoted_text_survive_the_compiler_escaped(text: str) -> None:
     literal = text.replace("\\", "\\\\").replace("'", "\\'")
     source = (
         "<mjml><mj-body><mj-section><mj-column>"
-        f'<mj-button href="https://x.example/?a=1&b={{{{ \'{literal}\' }}}}" title="{{{{ value }}}}">[{{{{ value }}}}]</mj-button>'
+        f'<mj-button href="https://x.example/?a=1&b={{{{ \'{literal}\' }}}}" title="{{{{ value }}}}">'
+        "[{{ value }}]</mj-button>"
         "</mj-column></mj-section></mj-body></mjml>"
     )
     html = render(RenderJob("survive", Source("mjml", source), {"value": text})).html

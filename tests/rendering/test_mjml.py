@@ -174,7 +174,10 @@ def test_html_between_sections_is_seen_outside_outlook_too() -> None:
         ("<mjml>\n<mj-body>\n{% for x in y %}\n</mj-body></mjml>", 3, "endfor"),
         ("<mjml>\n<mj-body>\n<mj-section {{ a }}></mj-section></mj-body></mjml>", 3, ""),
         (
-            "<mjml>\n<mj-body><mj-section><mj-column>\n<mj-social>{% if 1 %}\n{% endif %}</mj-social></mj-column></mj-section></mj-body></mjml>",
+            (
+                "<mjml>\n<mj-body><mj-section><mj-column>\n<mj-social>{% if 1 %}\n{% endif %}</mj-social>"
+                "</mj-column></mj-section></mj-body></mjml>"
+            ),
             3,
             "mj-social",
         ),
@@ -207,7 +210,8 @@ def test_faults_of_rendering_have_the_line_of_the_author() -> None:
 
 
 def test_lines_are_right_after_hidden_lines_and_long_tags() -> None:
-    source = "<!-- one\ntwo -->\n<mjml>\n<mj-body>\n<mj-section\n css-class='a'>\n<mj-column>\n<mj-image\n src='x'\n/>{{ b\n}}\n"
+    source = "<!-- one\ntwo -->\n<mjml>\n<mj-body>\n<mj-section\n css-class='a'>\n<mj-column>\n<mj-image"
+    source += "\n src='x'\n/>{{ b\n}}\n"
     source += "<mj-text>\n<i>{{ c }}</i>\n</mj-text></mj-column></mj-section></mj-body></mjml>"
     with pytest.raises(Problem, match=r"^Line 13: the field 'c' is missing\.$"):
         _html(source, {"b": 1})
