@@ -7,9 +7,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 # Imported for their tables, which Alembic compares the database with.
-from backend.db.models import accounts, notifications, operations, registry
+from backend.db.models import accounts, batches, notifications, operations, registry
 
-TABLES = (accounts, notifications, operations, registry)
+TABLES = (accounts, batches, notifications, operations, registry)
 
 # How the types that a migration file imports are written in it.
 _NAMES = {

@@ -78,6 +78,7 @@ class Notification(IdentityBase):
 class Delivery(IdentityBase):
     """One message to one address: the row that says what is due, who holds it and what came of it.
 
+    It belongs to a channel of one notification, or to a batch.
     ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
     ``claimed_by`` names the worker that holds a SENDING one; the claim ends when that worker's heartbeat does.
     """
@@ -102,10 +103,11 @@ class Delivery(IdentityBase):
     )
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
-    notification_id: Mapped[int] = mapped_column(ForeignKey("notifications.id"), index=True)
+    notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id"), index=True)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), index=True, default=None)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
     priority: Mapped[int]
-    channel_index: Mapped[int]
+    channel_index: Mapped[int | None]
     type: Mapped[str] = mapped_column(String(16))
     template_version_id: Mapped[int] = mapped_column(ForeignKey("template_versions.id"))
     recipients: Mapped[list[str]] = mapped_column(JsonB)
@@ -123,11 +125,12 @@ class Delivery(IdentityBase):
 
 
 class Event(IdentityBase):
-    """One thing that happened to a notification or to one of its deliveries; an attempt is one with a number."""
+    """One thing that happened to a notification, a batch or one of their deliveries; an attempt has a number."""
 
     __tablename__ = "events"
 
-    notification_id: Mapped[int] = mapped_column(ForeignKey("notifications.id"), index=True)
+    notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id"), index=True)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), index=True, default=None)
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), default=None)
     at: Mapped[datetime] = mapped_column(DateTimeUTC)
     kind: Mapped[str] = mapped_column(String(24))

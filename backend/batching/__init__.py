@@ -1,0 +1,1 @@
+"""Batches: notifications held back, gathered and sent as one message."""
