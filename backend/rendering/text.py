@@ -1,6 +1,7 @@
 """The text alternative of an HTML message."""
 
 import re
+from typing import cast
 
 from inscriptis.css_profiles import STRICT_CSS_PROFILE  # type: ignore[import-untyped] # as above
 from inscriptis.html_engine import Inscriptis  # type: ignore[import-untyped] # the package ships no types
@@ -14,6 +15,7 @@ _ODD_SPACE = re.compile("[\u00a0\u2007\u202f]")
 _BLANK_RUN = re.compile(r"\n{3,}")
 _ADDRESS = re.compile(r"(?:https?|mailto|tel|ftp):\S+", re.IGNORECASE)
 _PARTS = frozenset({"tbody", "thead", "tfoot", "tr", "td", "th"})
+_CELLS = frozenset({"td", "th"})
 _UNSEEN = frozenset({"head", "style", "script", "template", "title"})
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _CONFIG = ParserConfig(
@@ -27,18 +29,21 @@ def text_alternative(html: str) -> str:
         return ""
     parser = lxml_html.HTMLParser(remove_comments=True, remove_pis=True)
     root = lxml_html.document_fromstring(html, parser=parser)
-    for element in list(root.iter("*")):
+    body = root.find("body")
+    body = root if body is None else body
+    for element in list(body.iter("*")):
         _prepare(element)
-    return tidy(Inscriptis(root, _CONFIG).get_text())
+    for element in body.findall(".//div"):
+        if len(element) == 1 and element[0].tag == "div" and not (element.text or "").strip():
+            cast("lxml_html.HtmlElement", element).drop_tag()
+    return tidy(Inscriptis(body, _CONFIG).get_text())
 
 
 def _prepare(element: lxml_html.HtmlElement) -> None:
     """Bring one element to a form whose text reads well."""
     tag = str(element.tag)
     if tag in _UNSEEN or _HIDDEN.search(element.get("style", "")):
-        tail = element.tail
-        element.clear()
-        element.tag, element.tail = "span", tail
+        element.drop_tree()
         return
     element.attrib.pop("style", None)  # margins and white space are for the eye, not for the text
     if tag == "table" and element.get("role") in {"presentation", "none"}:
@@ -59,8 +64,11 @@ def _dissolve(table: lxml_html.HtmlElement) -> None:
     while pending:
         element = pending.pop()
         if element.tag in _PARTS:
-            element.tag = "div"
             pending.extend(element)
+            if element.tag in _CELLS:
+                element.tag = "div"
+            else:
+                element.drop_tag()  # every node costs time, and rows add nothing to their cells
 
 
 def _append(element: lxml_html.HtmlElement, text: str) -> None:
