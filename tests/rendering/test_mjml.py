@@ -10,7 +10,6 @@ from backend.rendering.engine import check, render
 from backend.rendering.model import RenderJob, Source
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
-REFERENCE_TEXT = Path(__file__).parents[3] / "shared" / "seeds" / "004_468eb3b74df5bd2d.txt"
 _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
 
 
@@ -60,18 +59,6 @@ def test_a_template_with_every_construct(count: int) -> None:
     assert "&nbsp;samples &amp; wrote" in html
     assert ("&lt;v&gt;" in html) == (0 < count < 10)
     assert "different samples, from S-0 to" in html or count < 10
-
-
-@pytest.mark.parametrize("count", [2, 11])
-def test_the_published_example(count: int) -> None:
-    if not REFERENCE_TEXT.exists():
-        return  # the text is no part of the project; the fixture above has all of its constructs
-    text = REFERENCE_TEXT.read_text(encoding="utf-8")
-    source = text[text.index("<!-- This is") : text.index("</mjml>") + 7]
-    html = _html(source, _samples(count), batch=True)
-    _assert_whole(html)
-    assert ("Sample ID" in html) == (count < 10)
-    assert "box-shadow" in html
 
 
 @pytest.mark.parametrize(
