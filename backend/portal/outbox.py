@@ -28,7 +28,7 @@ def index(
     with session.current().read() as reading:
         found = outbox.page(reading, access.services, before=before, after=after)
     first = before is None and after is None
-    return page("outbox/index.html", access.viewer, current="outbox", **_list(access, found), first=first, fresh=set())
+    return page("outbox/index.html", access.viewer, **_own(access), **_list(access, found), first=first, fresh=set())
 
 
 @get("/outbox/list", sync_to_thread=True)
@@ -53,7 +53,7 @@ def show(access: NamedDependency[OutboxAccess], uid: FromPath[UUID], view: FromQ
     return page(
         "outbox/show.html",
         access.viewer,
-        current="outbox",
+        **_own(access),
         message=message,
         view=chosen,
         tabs=[(name, access.address(own, view=name)) for name in views],
@@ -77,6 +77,10 @@ def _message(access: OutboxAccess, uid: UUID) -> Message:
     if message is None:
         raise NotFoundException
     return message
+
+
+def _own(access: OutboxAccess) -> dict[str, Any]:
+    return {"current": "outbox", "home": access.address(_LIST)}
 
 
 def _list(access: OutboxAccess, found: Page) -> dict[str, Any]:

@@ -27,9 +27,19 @@ _BELOW = (
 
 
 def page(
-    template: str, viewer: Viewer | None, *, current: str = "", status_code: int = 200, **context: Any
+    template: str,
+    viewer: Viewer | None,
+    *,
+    current: str = "",
+    home: str = "",
+    status_code: int = 200,
+    **context: Any,
 ) -> Template:
-    """Make a page from a template of ``portal_templates``; ``current`` names the sidebar entry that it belongs to."""
-    main = _MAIN if viewer else tuple(entry for entry in _MAIN if entry.name == current)
+    """Make a page from a template of ``portal_templates``.
+
+    ``current`` names the sidebar entry that the page belongs to. Whoever is not signed in sees that entry alone, and
+    it leads to ``home``, the address with the key that let them in.
+    """
+    main = _MAIN if viewer else tuple(entry._replace(address=home) for entry in _MAIN if entry.name == current)
     common = {"viewer": viewer, "current": current, "entries": main, "entries_below": _BELOW}
     return Template(template, context=common | context, status_code=status_code, media_type="text/html")

@@ -11,14 +11,14 @@
   };
 
   const copy = async (button) => {
-    const word = button.querySelector(".copy-word");
+    const news = button.parentElement.querySelector("[role=status]");
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
-      word.textContent = "Copied";
+      news.textContent = "Copied";
     } catch {
-      word.textContent = "Select and copy by hand";
+      news.textContent = "The browser did not allow it; select and copy by hand";
     }
-    setTimeout(() => { word.textContent = "Copy"; }, COPIED_MILLISECONDS);
+    setTimeout(() => { news.textContent = ""; }, COPIED_MILLISECONDS);
   };
 
   // The same words as the server writes.

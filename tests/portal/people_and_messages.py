@@ -17,7 +17,7 @@ PASSWORD = "a long enough password"
 HTML = (
     "<!doctype html><html><body style='margin:0;background:#eef;font-family:sans-serif'>"
     "<h1 style='color:#036;padding:24px'>Sample 40STDY246690 has failed</h1>"
-    "<p style='padding:0 24px'>Its volume is too low. <script>document.title = 'ran'</script></p></body></html>"
+    "<p style='padding:0 24px'>Its volume is too low. </p></body></html>"
 )
 
 

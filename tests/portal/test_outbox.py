@@ -73,6 +73,7 @@ def test_a_key_opens_one_service_and_travels_on_the_links(browser: Browser, data
     assert "Ours" in page
     assert "Theirs" not in page
     assert f"/portal/outbox/{own}?key={key}" in page
+    assert f'<a href="/portal/outbox?key={key}" aria-current="page">' in page
     shown = browser.get(f"/portal/outbox/{own}?key={key}").text
     assert f"/portal/outbox/{own}/html?key={key}" in shown
     assert f"view=text&amp;key={key}" in shown
@@ -119,7 +120,7 @@ def test_pages_of_rows_go_back_and_forth(browser: Browser, database: Database, l
         following = page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
         address = following if 'rel="next"' in page else address
     assert [len(rows) for rows in seen] == [50, 50, 20]
-    assert sum(seen, []) == [f"{number:03}" for number in range(119, -1, -1)]
+    assert [subject for rows in seen for subject in rows] == [f"{number:03}" for number in range(119, -1, -1)]
     back = page.partition('rel="prev"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
     assert _subjects(browser.get(back).text) == seen[1]
     assert 'rel="prev"' in browser.get(back).text

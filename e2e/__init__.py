@@ -1,0 +1,1 @@
+"""Journeys through a served application in a real browser."""

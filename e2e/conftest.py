@@ -1,0 +1,96 @@
+"""A really served application and a real browser."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from backend.app import create_app
+from backend.db.session import Database
+from backend.lib import settings
+from tests.browser import chromium_path
+from tests.conftest import configure, database, migrated_file
+
+# The fixtures of the other tests serve here too; pytest finds them by their names in this module.
+__all__ = ["chromium", "configure", "database", "migrated_file", "open_page", "site"]
+
+_START_SECONDS = 20
+# What Chromium reports although all is as it should be: a refused sign-in, and the sandbox at its work.
+_EXPECTED = ("Failed to load resource: the server responded with a status of 40", "Blocked script execution")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A served application on its own database."""
+
+    url: str
+    database: Database
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers, so that nobody has to look again and again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready.set()
+
+
+@pytest.fixture
+def site(configure: Callable[..., settings.Settings], database: Database) -> Iterator[Site]:
+    """Serve the application on a free port for one test, on the test's own database."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        configure(PORT=str(port))
+        server = _Server(
+            uvicorn.Config(create_app(), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        assert server.ready.wait(_START_SECONDS), "The application did not start."
+        yield Site(f"http://127.0.0.1:{port}", database)
+        server.should_exit = True
+        thread.join(_START_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Start Chromium once for all journeys."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def _is_fault(said: ConsoleMessage) -> bool:
+    return said.type == "error" and not said.text.startswith(_EXPECTED)
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Give a function that opens a page with context options; the test fails on any fault a page reports."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_one(**options: Any) -> Page:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if _is_fault(said) else None)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not faults
