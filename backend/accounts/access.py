@@ -131,7 +131,7 @@ def _token_id(claims: Claims) -> str:
     """Name a token: ours by its jti, another issuer's so that it cannot be taken for ours."""
     if claims.iss == settings.current().base_url:
         return claims.jti
-    return hashlib.sha256(f"{claims.iss}\n{claims.jti}".encode()).hexdigest()
+    return hashlib.sha256(f"{claims.iss}\n{claims.jti}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _Memory:

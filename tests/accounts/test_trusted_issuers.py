@@ -1,0 +1,192 @@
+"""Access tokens of issuers outside of the installation, whose keys are fetched over real HTTP."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, Key, OctKey, RSAKey
+
+from backend.accounts import access
+from backend.accounts.access import Principal
+from backend.accounts.clients import NewClient
+from backend.accounts.oauth import signatures
+from backend.db import session as databases
+from backend.db.session import Database
+from backend.lib import clock, settings
+from backend.lib.problems import Problem
+from tests.accounts.door import BASE_URL, new_client
+from tests.conftest import MovableClock
+
+OAUTH = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
+
+
+class IssuerServer:
+    """An identity provider: what it serves at each path, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Any] = {}
+        self.asked: list[str] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                page = server.pages.get(self.path)
+                plain = (200 if page else 404, {}, json.dumps(page))
+                status, headers, body = page if isinstance(page, tuple) else plain
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._http.server_port}"
+        self.key: Key = RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def publish(self, where: str = OAUTH, **changes: Any) -> None:
+        self.pages[where] = {"issuer": self.address, "jwks_uri": f"{self.address}/keys"} | changes
+        self.pages["/keys"] = {"keys": [{"kty": "what"}, self.key.as_dict(private=False)]}
+
+    def token(self, client: NewClient, key: Key | None = None, algorithm: str = "RS256", **changes: Any) -> str:
+        now = int(clock.timestamp())
+        claims = {
+            "iss": self.address,
+            "aud": ["https://other.example", BASE_URL],
+            "sub": "robot",
+            "client_id": client.client_id,
+            "iat": now,
+            "exp": now + 7200,
+            "jti": "one",
+            "scope": "notifications:read registry:write openid",
+        }
+        chosen = key or self.key
+        header = {"alg": algorithm, "typ": "at+jwt", "kid": chosen.kid, "x-own": "1"}
+        return jwt.encode(header, claims | changes, chosen, algorithms=[algorithm], registry=signatures.REGISTRY)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def issuer() -> Iterator[IssuerServer]:
+    server = IssuerServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def client(
+    database: Database, configure: Callable[..., settings.Settings], issuer: IssuerServer, moving_clock: MovableClock
+) -> NewClient:
+    configure(TRUSTED_ISSUERS=f"https://other.example, {issuer.address}")
+    return new_client(databases.current(), scopes=["notifications:read"])
+
+
+def ask(token: str, scope: str = "notifications:read") -> Principal:
+    return access.authenticate(f"Bearer {token}", scope)
+
+
+def refusal(token: str) -> str:
+    with pytest.raises(Problem) as refused:
+        ask(token)
+    return refused.value.code
+
+
+@pytest.mark.parametrize("where", [OAUTH, OPENID])
+def test_a_trusted_issuers_token_is_accepted(issuer: IssuerServer, client: NewClient, where: str) -> None:
+    issuer.publish(where)
+    found = ask(issuer.token(client))
+    assert (found.client_id, found.service_id) == (client.client_id, client.service_id)
+    assert found.scopes == {"notifications:read"}
+    assert found.token_id != "one"
+    asked = list(issuer.asked)
+    ask(issuer.token(client, jti="two"))
+    assert issuer.asked == asked
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://stranger.example"},
+        {"iss": BASE_URL},
+        {"aud": "https://other.example"},
+        {"client_id": "nobody"},
+        {"exp": 1},
+        {"jti": None},
+    ],
+)
+def test_wrong_claims_are_refused(issuer: IssuerServer, client: NewClient, changes: dict[str, Any]) -> None:
+    issuer.publish()
+    assert refusal(issuer.token(client, **changes)) == "invalid_token"
+
+
+def test_a_stranger_cannot_sign_for_the_issuer(issuer: IssuerServer, client: NewClient) -> None:
+    issuer.publish()
+    assert refusal(issuer.token(client, RSAKey.generate_key(2048, {"kid": "first"}))) == "invalid_token"
+    assert refusal(issuer.token(client, ECKey.generate_key("P-256", {"kid": "first"}), "ES256")) == "invalid_token"
+    secret = OctKey.import_key("x" * 32, {"kid": "first"})
+    header, claims = {"alg": "HS256", "kid": "first"}, {"iss": issuer.address}
+    assert refusal(jwt.encode(header, claims, secret, algorithms=["HS256"])) == "invalid_token"
+
+
+def test_a_new_key_is_fetched_at_most_once_a_minute(
+    issuer: IssuerServer, client: NewClient, moving_clock: MovableClock
+) -> None:
+    issuer.publish()
+    ask(issuer.token(client))
+    issuer.key = ECKey.generate_key("P-256", {"kid": "second"})
+    issuer.publish()
+    asked = len(issuer.asked)
+    for _ in range(3):
+        assert refusal(issuer.token(client, algorithm="ES256")) == "invalid_token"
+    assert len(issuer.asked) == asked
+    moving_clock.forward(seconds=60)
+    assert ask(issuer.token(client, algorithm="ES256")).client_id == client.client_id
+
+
+def test_old_keys_serve_on_while_the_issuer_is_away(
+    issuer: IssuerServer, client: NewClient, moving_clock: MovableClock
+) -> None:
+    issuer.publish()
+    ask(issuer.token(client))
+    issuer.pages.clear()
+    moving_clock.forward(seconds=700)
+    assert ask(issuer.token(client, jti="two")).client_id == client.client_id
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        (302, {"Location": "/elsewhere"}, "{}"),
+        (200, {}, "[]"),
+        (200, {}, "no json"),
+        (200, {}, '{"a": "' + "x" * 300_000 + '"}'),
+        {"issuer": "https://stranger.example", "jwks_uri": "http://127.0.0.1/keys"},
+        {"jwks_uri": "http://keys.example/keys"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"jwks_uri": 7},
+    ],
+)
+def test_metadata_that_cannot_be_trusted_brings_no_key(issuer: IssuerServer, client: NewClient, page: Any) -> None:
+    issuer.publish()
+    good = issuer.pages[OAUTH]
+    changed = good | page if isinstance(page, dict) else page
+    issuer.pages |= {OAUTH: changed, OPENID: changed, "/elsewhere": good}
+    asked = len(issuer.asked)
+    for _ in range(3):
+        assert refusal(issuer.token(client)) == "unavailable"
+    assert len(issuer.asked) - asked <= 2
+    assert "/keys" not in issuer.asked
+    assert "/elsewhere" not in issuer.asked
