@@ -1,7 +1,7 @@
 """Notifications: sent, explained, looked up and listed."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -182,7 +182,10 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
 def _aware(moment: datetime | None, name: str) -> datetime | None:
     if moment is not None and moment.tzinfo is None:
         raise _faulty(name, "Must be a moment with its offset, such as 2026-11-21T09:30:00Z.")
-    return moment
+    try:
+        return moment.astimezone(UTC) if moment is not None else None
+    except OverflowError as error:
+        raise _faulty(name, "Must be a moment in UTC between the years 1 and 9999.") from error
 
 
 def _plain(text: str | None, name: str) -> str | None:

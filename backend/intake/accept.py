@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.db import session as db
 from backend.intake import content, lookup, store
@@ -28,7 +29,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Why nothing will be sent; the id is there whenever the body was a JSON object."""
+    """Why nothing will be sent; the id is there whenever a notification can be read back by it."""
 
     problem: Problem
     notification_id: str | None
@@ -46,13 +47,14 @@ def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome
     """
     try:
         return _accept_group(submissions, nudge)
-    except OperationalError as error:
-        logger.warning("The database cannot store notifications at the moment: %s", type(error.orig).__name__)
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        reason = type(getattr(error, "orig", None) or error).__name__
+        logger.warning("The database cannot store notifications at the moment: %s", reason)
         return [_unavailable() for _ in submissions]
-    except (DBAPIError, ValueError, UnicodeError):
+    except Exception:
         if len(submissions) == 1:
-            logger.exception("A notification could not be stored")
-            return [_unavailable()]
+            logger.exception("A notification could not be judged or stored")
+            return [_failed()]
         return [outcome for one in submissions for outcome in accept_many([one], nudge)]
 
 
@@ -61,6 +63,11 @@ def _unavailable() -> Refused:
         "unavailable", "The notification could not be stored just now; nothing was kept.", headers={"Retry-After": "5"}
     )
     return Refused(problem, None)
+
+
+def _failed() -> Refused:
+    detail = "Carillon failed to accept this notification; nothing was kept, and the fault has been logged."
+    return Refused(Problem("internal_error", detail), None)
 
 
 def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
@@ -97,7 +104,9 @@ def _priority(one: Content) -> str:
 
 def _outcome(one: Content, result: store.Result) -> Outcome:
     if isinstance(result, Problem):
-        return Refused(result, str(one.uid))
+        # One that only the day's limit turned away was not judged to be wrong: it left no trace to be read back.
+        kept = result.code != "daily_limit_reached"
+        return Refused(result, str(one.uid) if kept else None)
     if result == "new":
         return Accepted(str(one.uid), "DISPATCHED", duplicate=False)
     return Accepted(str(one.uid), result, duplicate=True)

@@ -41,7 +41,10 @@ def read(submission: Submission) -> Content:
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])
     notification, fault = _judge_form(data)
-    canonical = ids.canonical(plain(notification) if notification else data)
+    try:
+        canonical = ids.canonical(plain(notification) if notification else data)
+    except RecursionError as error:
+        raise strict_json.too_deep() from error
     uid = ids.notification_id(submission.service_id, canonical)
     return Content(submission.service_id, submission.api_client_id, uid, canonical, notification, fault)
 

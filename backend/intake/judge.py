@@ -9,6 +9,7 @@ from backend.delivery.compose import render_job
 from backend.intake.content import Content
 from backend.intake.schema import ChannelIn
 from backend.lib.problems import FieldError, Problem
+from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import engine
 from backend.rendering.model import Rendered
@@ -99,7 +100,7 @@ def _plan_channel(
 
 def _recipient_faults(pointer: str, channel: ChannelIn, registered: Registered) -> Iterator[FieldError]:
     for position, identifier in enumerate(channel.recipient):
-        place = f"{pointer}/recipient/{position}"
+        place = f"{pointer}/{channel.recipient_member}/{position}"
         addresses = registered.recipients.get(identifier)
         if addresses is None:
             detail = f"No recipient {identifier!r} is registered for this service."
@@ -124,4 +125,5 @@ def _refusal(errors: list[FieldError]) -> Problem:
     codes = {error.code for error in errors}
     code = codes.pop() if len(codes) == 1 else "invalid_notification"
     more = "" if len(errors) == 1 else f" There are {len(errors)} faults in all."
-    return Problem(code, f"Nothing was sent: at {errors[0].pointer}: {errors[0].detail}{more}", errors=errors)
+    detail = f"Nothing was sent: at {errors[0].pointer}: {errors[0].detail}{more}"
+    return Problem(code, detail, errors=errors[:MAX_ERRORS])

@@ -1,7 +1,9 @@
 """What intake reads before it judges: known ids, services, and all that a group of notifications names."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +15,10 @@ from backend.intake.content import Content
 from backend.intake.judge import Registered, ServiceState
 from backend.lib import settings
 from backend.registry import lookup
+
+Found = TypeVar("Found")
+_Find = Callable[[Session, int, Collection[str]], dict[str, Found]]
+_AT_ONCE = 10_000
 
 PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
 
@@ -45,10 +51,17 @@ def registered(session: Session, contents: Sequence[Content]) -> dict[int, Regis
         for channel in one.notification.channels if one.notification else ():
             recipients[one.service_id].update(channel.recipient)
             templates[one.service_id].add(channel.template_id)
-    return {
-        service: Registered(
-            recipients=lookup.recipients(session, service, recipients[service]),
-            templates=lookup.templates(session, service, templates[service]),
-        )
-        for service in {one.service_id for one in contents}
-    }
+    found: dict[int, Registered] = {}
+    for service in {one.service_id for one in contents}:
+        addresses = _in_parts(lookup.recipients, session, service, recipients[service])
+        published = _in_parts(lookup.templates, session, service, templates[service])
+        found[service] = Registered(addresses, published)
+    return found
+
+
+def _in_parts(find: _Find[Found], session: Session, service: int, identifiers: Collection[str]) -> dict[str, Found]:
+    """Look up any number of identifiers; a database takes only so many in one statement."""
+    wanted, found = iter(identifiers), dict[str, Found]()
+    while part := list(islice(wanted, _AT_ONCE)):
+        found |= find(session, service, part)
+    return found

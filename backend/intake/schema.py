@@ -1,9 +1,9 @@
 """The shape of a notification as client systems send it."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AliasChoices, Field, JsonValue, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from backend.lib.problems import FieldError
@@ -23,6 +23,7 @@ class ChannelIn(Shape):
         Field(
             min_length=1,
             max_length=100,
+            validation_alias=AliasChoices("recipient", "recipients"),
             description="Identifiers of recipient groups. The name `recipients` is understood too.",
         ),
     ]
@@ -41,15 +42,24 @@ class ChannelIn(Shape):
     template_id: Identifier
     fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="Arguments of the template.")]
 
-    @model_validator(mode="before")
+    _recipient_member: str = PrivateAttr("recipient")
+
+    @property
+    def recipient_member(self) -> str:
+        """Return the name by which the request gave its recipients."""
+        return self._recipient_member
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _other_name(cls, data: Any) -> Any:
-        """Take ``recipients`` for ``recipient``."""
-        if not isinstance(data, dict) or "recipients" not in data:
-            return data
-        if "recipient" in data:
+    def _either_name(cls, data: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take ``recipients`` for ``recipient``, but not both."""
+        names = data.keys() & {"recipient", "recipients"} if isinstance(data, dict) else set()
+        if len(names) == 2:
             raise PydanticCustomError("two_names", "Give either 'recipient' or 'recipients', not both.")
-        return {("recipient" if name == "recipients" else name): value for name, value in data.items()}
+        channel = build(data)
+        if "recipients" in names:
+            channel._recipient_member = "recipients"  # noqa: SLF001 - its own class
+        return channel
 
 
 class NotificationIn(Shape):

@@ -38,15 +38,14 @@ class Gatherer(Generic[Item, Answer]):
             group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
             try:
                 answers = await loop.run_in_executor(self._thread, self._work, [item for item, _ in group])
-            except Exception as error:
-                _settle(group, error)
-            else:
                 for (_, future), answer in zip(group, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
+            except Exception as error:
+                _refuse(group, error)
 
 
-def _settle(group: list[tuple[Item, "asyncio.Future[Answer]"]], error: Exception) -> None:
+def _refuse(group: list[tuple[Item, "asyncio.Future[Answer]"]], error: Exception) -> None:
     for _, future in group:
         if not future.done():
             future.set_exception(error)

@@ -44,7 +44,8 @@ class Problem(Exception):
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The ``application/problem+json`` object of RFC 9457 with Carillon's members.
 
-    ``status`` is the HTTP number; ``notification_status`` is ``FAILED`` where a notification was refused.
+    ``status`` is the HTTP number; ``errors`` may be empty; ``notification_status`` is ``FAILED`` where a
+    notification was refused.
     """
 
     type: str
@@ -52,7 +53,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     status: int
     detail: str
     code: str
-    errors: list[FieldError] = []
+    errors: list[FieldError]
     notification_id: str | None = None
     notification_status: str | None = None
 

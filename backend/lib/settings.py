@@ -4,10 +4,11 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from email.utils import parseaddr
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -119,10 +120,36 @@ class _Reader:
 
     def web_address(self, name: str, default: str) -> str:
         raw = self.text(name, default).rstrip("/")
-        parts = urlsplit(raw)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        parts = _split(raw)
+        usable = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
+        if parts is None or not usable or parts.query or parts.fragment:
             raise SettingError(f"CARILLON_{name} must be an http or https address without a query, not {raw!r}.")
         return raw
+
+    def sender(self, name: str, default: str) -> str:
+        raw = self.text(name, default)
+        address = parseaddr(raw)[1]
+        if not raw.isprintable() or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+            raise SettingError(f"CARILLON_{name} must look like Carillon <carillon@lab.example>, not {raw!r}.")
+        return raw
+
+    def places(self, name: str) -> tuple[str, ...]:
+        given = self.many(name)
+        for one in given:
+            parts = _split(f"//{one}")
+            if parts is None or not parts.hostname or parts.port is None or parts.netloc != one:
+                raise SettingError(f"CARILLON_{name} must list places such as mail.lab.example:25, not {one!r}.")
+        return given
+
+
+def _split(address: str) -> SplitResult | None:
+    """Take an address apart; None for one whose host or port is impossible."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # read here, for it is checked when it is read
+    except ValueError:
+        return None
+    return parts
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -149,7 +176,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         sms_providers=read.many("SMS_PROVIDERS"),
         slack_providers=read.many("SLACK_PROVIDERS"),
         freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
-        mail_from=read.text("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
+        mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
         rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
         daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
         batch_quiet_seconds=read.seconds("BATCH_QUIET_SECONDS", 60),
@@ -163,14 +190,14 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         trusted_issuers=read.many("TRUSTED_ISSUERS"),
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
-        outbound_allow=read.many("OUTBOUND_ALLOW"),
+        outbound_allow=read.places("OUTBOUND_ALLOW"),
     )
 
 
 def _database_url(read: _Reader, data_dir: Path) -> str:
     raw = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'carillon.db'}")
     scheme = raw.partition(":")[0]
-    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and _split(raw) is not None:
         return "postgresql+psycopg:" + raw.partition(":")[2]
     if scheme == "sqlite" and raw.startswith("sqlite:///") and len(raw) > len("sqlite:///"):
         return raw
@@ -185,7 +212,8 @@ def _queue_url(read: _Reader, data_dir: Path, database_url: str) -> str:
     beside = f"sqlite:///{data_dir / 'queue.db'}" if database_url.startswith("sqlite") else database_url
     raw = read.text("QUEUE_URL", beside)
     scheme = raw.partition(":")[0]
-    if scheme not in {"sqlite", "postgresql", "postgres", "postgresql+psycopg", "redis", "rediss"}:
+    known = {"sqlite", "postgresql", "postgres", "postgresql+psycopg", "redis", "rediss"}
+    if scheme not in known or _split(raw) is None:
         raise SettingError(
             "CARILLON_QUEUE_URL must begin with postgresql://, redis:// or sqlite:/// "
             f"(an address beginning with {scheme[:20]!r} was given)."

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from backend.lib.problems import FieldError, Problem
-from backend.lib.strict_json import escape, faults
+from backend.lib.strict_json import MAX_FAULTS, faults, pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_ERRORS = 50
+MAX_ERRORS = MAX_FAULTS
 
 
 class Shape(BaseModel):
@@ -56,27 +56,30 @@ def check(model: type[Model], data: Any) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise invalid([_field_error(detail) for detail in error.errors(include_url=False)]) from error
+        found = error.errors(include_url=False, include_input=False)
+        raise invalid([_field_error(detail) for detail in found[:MAX_ERRORS]], len(found)) from error
 
 
-def invalid(errors: list[FieldError]) -> Problem:
-    """Say in one sentence how many places are wrong and what the first is."""
-    first = errors[0]
+def invalid(errors: list[FieldError], count: int | None = None) -> Problem:
+    """Say in one sentence how many places are wrong and what the first is.
+
+    ``count`` is the number of faults where ``errors`` holds only the first of them.
+    """
+    first, number = errors[0], count or len(errors)
     where = first.pointer or "the body"
-    others = "" if len(errors) == 1 else f" and {len(errors) - 1} more"
+    others = "" if number == 1 else f" and {number - 1} more"
     detail = f"The request does not follow the schema: at {where}: {first.detail}"
     return Problem("invalid_request", detail.rstrip(".") + f"{others}.", errors=errors[:MAX_ERRORS])
 
 
 def _field_error(fault: ErrorDetails) -> FieldError:
-    pointer = "".join(f"/{escape(str(part))}" for part in fault["loc"])
     kind = fault["type"]
-    return FieldError(pointer, _CODES.get(kind, "invalid_value"), _sentence(kind, fault))
+    return FieldError(pointer(fault["loc"]), _CODES.get(kind, "invalid_value"), _sentence(kind, fault))
 
 
 def _sentence(kind: str, fault: ErrorDetails) -> str:
     context: Mapping[str, Any] = fault.get("ctx") or {}
-    name = fault["loc"][-1] if fault["loc"] else "body"
+    name = str(fault["loc"][-1])[:80] if fault["loc"] else "body"
     if kind in _TYPES:
         return f"Must be {_TYPES[kind]}."
     sentences = {

@@ -1,45 +1,69 @@
 """JSON read strictly (RFC 8259, and RFC 7493 where senders and readers commonly disagree)."""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from backend.lib.problems import FieldError, Problem
 
 MAX_DEPTH = 64
+MAX_FAULTS = 50
 _EXACT = 2**53 - 1
+_MAX_DIGITS = 400
+_MAX_POINTER = 1000
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
+_NAMES = re.compile(rf"(?P<name>{_STRING})(?=[ \t\r\n]*:)|{_STRING}|[{{}}\[\]]")
 
 
-class _DuplicateMember(ValueError):
+class _DuplicateMember(Exception):
     """A member name that stands twice in one object."""
+
+
+class _NoJsonValue(Exception):
+    """A word that JavaScript takes for a number and JSON does not."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        seen: set[str] = set()
-        name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _DuplicateMember(name)
+        raise _DuplicateMember
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise _NoJsonValue(name)
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+def _integer(digits: str) -> int | float:
+    """Read an integer; one far beyond what a reader can keep becomes infinite, which ``faults`` refuses."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else float("-inf" if digits.startswith("-") else "inf")
+
+
+def _fraction(text: str) -> int | float:
+    """Read a number as its canonical form will be read again: 1.0 is 1."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_fraction
+)
 
 
 def parse(raw: bytes) -> Any:
     """Parse one JSON text.
 
     Raises:
-        Problem: ``malformed_json`` with line and column (both from 1), or ``duplicate_member``.
+        Problem: ``malformed_json`` or ``duplicate_member``, with line and column (both from 1).
     """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise _malformed(f"The body is not UTF-8 at line {line} (byte {error.start + 1} of the body).") from error
+        before = raw[: error.start].decode("utf-8")
+        detail = f"The body is not UTF-8 at {_place(before, len(before))} (byte {error.start + 1} of the body)."
+        raise _malformed(detail) from error
     if text.startswith("\ufeff"):
         raise _malformed("The body begins with a byte order mark (line 1, column 1); send UTF-8 without one.")
     try:
@@ -47,16 +71,22 @@ def parse(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _malformed(_sentence(error, text)) from error
     except _DuplicateMember as error:
-        name = str(error)
-        raise Problem("duplicate_member", f"The member {_quoted(name)} stands twice in one object.") from error
+        name, place = _second_name(text)
+        detail = f"The member {_quoted(name)} stands twice in one object, again at {place}."
+        raise Problem("duplicate_member", detail, errors=[FieldError("", "duplicate_member", detail)]) from error
+    except _NoJsonValue as error:
+        raise _malformed(f"Malformed JSON at {_constant_place(text)}: {error} is no JSON value.") from error
     except RecursionError as error:
-        raise _malformed(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
-    except ValueError as error:
-        raise _malformed(f"The body holds what JSON does not allow: {error}.") from error
+        raise too_deep() from error
 
 
 def _malformed(detail: str) -> Problem:
     return Problem("malformed_json", detail, errors=[FieldError("", "malformed_json", detail)])
+
+
+def too_deep() -> Problem:
+    """Refuse a text that is nested too deeply to be read at all."""
+    return _malformed(f"The body is nested much deeper than the {MAX_DEPTH} levels that are allowed.")
 
 
 def _sentence(error: json.JSONDecodeError, text: str) -> str:
@@ -72,29 +102,65 @@ def _sentence(error: json.JSONDecodeError, text: str) -> str:
     return f"Malformed JSON at {place}: {reason}."
 
 
+def _place(text: str, position: int) -> str:
+    line_start = text.rfind("\n", 0, position) + 1
+    return f"line {text.count(chr(10), 0, position) + 1}, column {position - line_start + 1}"
+
+
+def _constant_place(text: str) -> str:
+    """Find the first NaN or Infinity outside of strings; the parser tells its name alone."""
+    return next(_place(text, token.start()) for token in _CONSTANTS.finditer(text) if token[0][0] != '"')
+
+
+def _second_name(text: str) -> tuple[str, str]:
+    """Find the first member name that its object had before, and its place, which the parser does not tell."""
+    objects: list[set[str]] = []
+    for token in _NAMES.finditer(text):
+        if token[0] in "{[":
+            objects.append(set())
+        elif token[0] in "}]":
+            objects.pop()
+        elif token["name"]:
+            name = json.loads(token["name"])
+            if name in objects[-1]:
+                return name, _place(text, token.start())
+            objects[-1].add(name)
+    raise AssertionError("The parser found a second name.")
+
+
 def faults(value: Any) -> list[FieldError]:
-    """Find what parses but cannot be kept exactly: too deep, numbers out of range, NUL or half characters in text."""
+    """Find what parses but cannot be kept exactly: too deep, numbers out of range, NUL or half characters in text.
+
+    The first 50 are enough to go on with.
+    """
     found: list[FieldError] = []
-    _walk(value, "", 1, found)
+    _walk(value, [], found)
     return found
 
 
-def _walk(value: Any, pointer: str, depth: int, found: list[FieldError]) -> None:
+def _walk(value: Any, path: list[str | int], found: list[FieldError]) -> None:
+    """Look at a value and all in it; the pointer is written only where something is wrong, for names may be long."""
     if isinstance(value, str):
-        _text(value, pointer, found)
+        _found(_text_fault(value), path, found)
     elif isinstance(value, dict | list):
-        if depth > MAX_DEPTH:
-            found.append(FieldError(pointer, "invalid_value", f"Nested deeper than {MAX_DEPTH} levels."))
+        if len(path) >= MAX_DEPTH:
+            _found(f"Nested deeper than {MAX_DEPTH} levels.", path, found)
             return
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, member in pairs:
-            below = f"{pointer}/{escape(str(key))}"
+        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+            if len(found) >= MAX_FAULTS:
+                return
+            path.append(key)
             if isinstance(key, str):
-                _text(key, below, found)
-            _walk(member, below, depth + 1, found)
+                _found(_text_fault(key), path, found)
+            _walk(member, path, found)
+            path.pop()
     elif isinstance(value, int | float) and not isinstance(value, bool) and not _representable(value):
-        detail = "The number cannot be kept exactly by every JSON reader; send it as a string."
-        found.append(FieldError(pointer, "invalid_value", detail))
+        _found("The number cannot be kept exactly by every JSON reader; send it as a string.", path, found)
+
+
+def _found(detail: str | None, path: list[str | int], found: list[FieldError]) -> None:
+    if detail is not None and len(found) < MAX_FAULTS:
+        found.append(FieldError(pointer(path), "invalid_value", detail))
 
 
 def _representable(number: float) -> bool:
@@ -102,16 +168,16 @@ def _representable(number: float) -> bool:
     return -_EXACT <= number <= _EXACT if isinstance(number, int) else abs(number) != float("inf")
 
 
-def _text(value: str, pointer: str, found: list[FieldError]) -> None:
+def _text_fault(value: str) -> str | None:
     if "\x00" in value:
-        found.append(FieldError(_printable(pointer), "invalid_value", "The character U+0000 is not allowed in text."))
-    elif not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        detail = "The text holds half of a surrogate pair, which is no character."
-        found.append(FieldError(_printable(pointer), "invalid_value", detail))
+        return "The character U+0000 is not allowed in text."
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        return "The text holds half of a surrogate pair, which is no character."
+    return None
 
 
-def _printable(pointer: str) -> str:
-    return pointer.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
 
 
 def _quoted(name: str) -> str:
@@ -121,3 +187,9 @@ def _quoted(name: str) -> str:
 def escape(name: str) -> str:
     """Escape a member name for a JSON Pointer (RFC 6901)."""
     return _printable(name.replace("~", "~0").replace("/", "~1"))
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Write a JSON Pointer (RFC 6901); one of hostile length is cut, so that no answer outgrows its request."""
+    whole = "".join(f"/{escape(str(part)[:_MAX_POINTER])}" for part in path)
+    return whole[:_MAX_POINTER]

@@ -21,6 +21,9 @@ from backend.reports.model import (
     RecipientReport,
 )
 
+# Longer than any identifier; only a refused notification can hold more.
+MAX_WORD = 200
+
 
 def report(session: Session, service_id: int, uid: UUID) -> NotificationReport | None:
     """Report on a service's notification; ``None`` if the service has none of this id."""
@@ -50,7 +53,7 @@ def _deliveries(session: Session, notification_id: int) -> Sequence[Delivery]:
 
 def _channels(session: Session, notification: Notification, deliveries: Sequence[Delivery]) -> list[ChannelReport]:
     """Report the channels as they were asked for; a refused notification has them only if it had their shape."""
-    asked = json.loads(notification.content or "{}")
+    asked = _asked(notification)
     channels = asked.get("channels") if isinstance(asked, dict) else None
     by_channel: dict[int, list[Delivery]] = defaultdict(list)
     for delivery in deliveries:
@@ -63,12 +66,25 @@ def _channels(session: Session, notification: Notification, deliveries: Sequence
     ]
 
 
+def _asked(notification: Notification) -> Any:
+    """Read the content; one that was refused because it is nested too deeply tells nothing."""
+    try:
+        return json.loads(notification.content or "{}")
+    except RecursionError:
+        return None
+
+
+def _word(value: object) -> str:
+    """Write what stands where a word should be, so that any reader can take it: half characters as escapes."""
+    return str(value)[:MAX_WORD].encode("utf-8", "backslashreplace").decode()
+
+
 def _channel(channel: dict[str, Any], deliveries: Sequence[Delivery], numbers: dict[int, int]) -> ChannelReport:
     named = channel.get("recipient", channel.get("recipients"))
-    recipients = [str(name) for name in named] if isinstance(named, list) else []
+    recipients = [_word(name) for name in named] if isinstance(named, list) else []
     return ChannelReport(
-        type=str(channel.get("type", "")),
-        template_id=str(channel.get("template_id", "")),
+        type=_word(channel.get("type", "")),
+        template_id=_word(channel.get("template_id", "")),
         template_version=numbers[deliveries[0].template_version_id] if deliveries else None,
         recipients=[
             RecipientReport(name, [_delivery(one) for one in deliveries if name in one.recipients])
