@@ -1,0 +1,50 @@
+"""Identities: the same content has the same id, and nothing else has."""
+
+import json
+from uuid import RFC_4122, UUID
+
+import pytest
+
+from backend.lib import ids
+
+VECTOR = {"\ue000": 1, "\U0001f600": 2, "a": -0.0, "b": 1.0, "c": 1e21}
+CANONICAL = '{"a":0,"b":1,"c":1e+21,"\U0001f600":2,"\ue000":1}'.encode()
+
+
+def test_the_canonical_form_is_that_of_rfc_8785() -> None:
+    assert ids.canonical(VECTOR) == CANONICAL
+
+
+def test_member_order_and_number_form_do_not_change_the_canonical_form() -> None:
+    again = dict(reversed(json.loads('{"b":1,"a":0,"c":1e21}').items())) | {"\U0001f600": 2, "\ue000": 1}
+    assert ids.canonical(again) == CANONICAL
+
+
+@pytest.mark.parametrize("content", [{"a": 2**60}, {"a": float("inf")}, {"a": "\ud800"}, {"\ud800": 1}])
+def test_content_without_a_canonical_form_has_a_stable_one_all_the_same(content: dict[str, object]) -> None:
+    assert ids.canonical(content | {"z": 1}) == ids.canonical({"z": 1} | content)
+    assert ids.canonical(content).isascii()
+
+
+def test_a_notification_id_is_a_uuid_of_version_8_that_never_changes() -> None:
+    made = ids.notification_id(1, CANONICAL)
+    assert (made.version, made.variant) == (8, RFC_4122)
+    assert made == UUID("8e76607b-a46b-87de-8b52-66c0368b7552")
+
+
+def test_another_service_or_content_has_another_id() -> None:
+    made = {ids.notification_id(service, content) for service in (1, 2, 11) for content in (b"{}", b"1{}", b"[]")}
+    assert len(made) == 9
+
+
+def test_delivery_ids_tell_channels_and_addresses_apart() -> None:
+    notification = ids.notification_id(1, b"{}")
+    made = {ids.delivery_id(notification, index, address) for index in (0, 1) for address in ("a@x", "b@x")}
+    assert len(made) == 4
+    assert ids.delivery_id(notification, 0, "a@x") in made
+
+
+def test_a_message_id_is_the_delivery_at_the_domain() -> None:
+    delivery = ids.random_id()
+    assert ids.message_id(delivery, "lab.example") == f"{delivery}@lab.example"
+    assert ids.random_id() != delivery
