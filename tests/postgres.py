@@ -29,6 +29,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             # What a test stores need not survive a power cut.
             connection.execute("ALTER SYSTEM SET fsync = off")
+            # A vacuum in the template would hold up those who copy it.
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
 

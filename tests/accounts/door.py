@@ -1,5 +1,6 @@
 """A small application for tests: the OAuth endpoints and one guarded address, with a client to ask for tokens."""
 
+from functools import lru_cache
 from typing import Any
 
 from httpx import Response as HttpResponse
@@ -30,9 +31,10 @@ def written(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return {"client_id": guards.principal(request).client_id}
 
 
-def door() -> TestClient[Litestar]:
-    """Build the application as the real one does."""
-    app = Litestar(
+@lru_cache(maxsize=1)
+def application() -> Litestar:
+    """Build the application as the real one is built; it keeps no settings."""
+    return Litestar(
         route_handlers=[*oauth.ROUTES, guarded, written],
         exception_handlers={
             Problem: errors.on_problem,
@@ -42,7 +44,11 @@ def door() -> TestClient[Litestar]:
         before_send=[guards.tell_rate_limit],
         request_max_body_size=1024 * 1024,
     )
-    return TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+
+
+def door() -> TestClient[Litestar]:
+    """Give an HTTP client of the application."""
+    return TestClient(application(), base_url=BASE_URL, raise_server_exceptions=False)
 
 
 def new_client(database: Database, name: str = "Laboratory", **options: Any) -> NewClient:

@@ -23,6 +23,7 @@ from tests.conftest import MovableClock
 
 OAUTH = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
+FIRST = RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
 
 
 class IssuerServer:
@@ -50,7 +51,7 @@ class IssuerServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._http.server_port}"
-        self.key: Key = RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
+        self.key: Key = FIRST
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
