@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from backend.db.session import Database
 from backend.portal import keys
 from e2e.conftest import Site
+from tests.factories import laboratory
 from tests.portal.people_and_messages import PASSWORD, message, service, user
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
@@ -189,3 +190,27 @@ def test_an_unknown_page_says_what_to_do(site: Site, open_page: OpenPage) -> Non
     picture(page, "fault")
     page.get_by_role("link", name="Go to the portal").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_an_address_is_tried_from_the_documentation(site: Site, open_page: OpenPage) -> None:
+    page = open_page(viewport=NARROW)
+    page.goto(f"{site.url}/docs")
+    operation = page.locator(".opblock", has_text="/healthz")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
+    fits(page)
+    picture(page, "docs-narrow")
+
+
+def test_the_documentation_signs_in_as_an_api_client(site: Site, open_page: OpenPage) -> None:
+    client = laboratory(site.database).client
+    page = open_page(viewport=WIDE)
+    page.goto(f"{site.url}/docs")
+    page.get_by_role("button", name="Authorize").click()
+    page.get_by_label("client_id").fill(client.client_id)
+    page.get_by_label("client_secret").fill(client.client_secret)
+    page.get_by_text("select all", exact=True).click()
+    page.get_by_role("button", name="Apply given OAuth2 credentials").click()
+    expect(page.get_by_role("button", name="Remove authorization")).to_be_visible()

@@ -44,13 +44,19 @@ async def readyz() -> Response[dict[str, str]]:
 async def _ask(question: Callable[[], str]) -> str:
     """Ask in a thread and with little patience; of a failure the kind is logged, for addresses hold passwords."""
     answer = "does not answer"
+    # Probes that hang on a silent database have a few threads of their own and starve no request.
     with anyio.move_on_after(_PATIENCE_SECONDS):
         try:
-            answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True)
+            answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=_probes())
         except Exception as error:
             logger.warning("Not ready: %s raised %s", question.__name__.strip("_"), type(error).__name__)
             answer = "unreachable"
     return answer
+
+
+@lru_cache(maxsize=1)
+def _probes() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(4)
 
 
 def _database() -> str:

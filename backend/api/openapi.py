@@ -87,6 +87,7 @@ def create_document(app: Litestar) -> Document:
         if operation is not None:
             _complete(operation, path, handler, schemas)
     document["tags"] = _tags(document)
+    document["paths"] = dict(sorted(document.get("paths", {}).items()))
     _tidy(document)
     return document
 

@@ -32,8 +32,16 @@ def test_a_message_is_served_into_a_sandbox(browser: Browser, database: Database
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("address", ["/portal/sign-in", "/portal/nothing", "/docs", "/docs/errors"])
-def test_no_page_has_a_script_or_style_of_its_own_or_reaches_another_host(browser: Browser, address: str) -> None:
+def test_no_page_has_a_script_or_style_of_its_own_or_reaches_another_host(browser: Browser, database: Database) -> None:
+    lab = service(database)
+    uid, key = message(database, lab, text="plain"), keys.outbox_key(lab)
+    for address in ("/portal/sign-in", "/portal/nothing", "/docs", "/docs/errors"):
+        keeps_to_itself(browser, address)
+    for rest in ("", f"/{uid}", f"/{uid}?view=text"):
+        keeps_to_itself(browser, f"/portal/outbox{rest}{'&' if '?' in rest else '?'}key={key}")
+
+
+def keeps_to_itself(browser: Browser, address: str) -> None:
     page = browser.get(address).text
     assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", page)
     assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page)

@@ -1,0 +1,44 @@
+"""What the pages ask of the database answers alike on SQLite and PostgreSQL."""
+
+from datetime import timedelta
+
+from backend.accounts import sessions
+from backend.db.session import Database
+from backend.lib import clock
+from backend.reports import outbox
+from tests.conftest import MovableClock
+from tests.portal.people_and_messages import message, service, user
+
+
+def test_the_outbox(any_database: Database, moving_clock: MovableClock) -> None:
+    lab, other = service(any_database), service(any_database, "Proteomics")
+    uids = [message(any_database, lab, f"Message {number}") for number in range(5)]
+    foreign = message(any_database, other)
+    with any_database.read() as session:
+        first = outbox.page(session, [lab], size=2)
+        second = outbox.page(session, [lab], before=first.older, size=2)
+        back = outbox.page(session, [lab], after=second.newer, size=2)
+        assert [row.uid for row in first.rows + second.rows] == uids[:0:-1]
+        assert (first.newer, back.rows, back.newer) == (None, first.rows, None)
+        assert outbox.newest(session, [lab]) == uids[-1]
+        assert outbox.newest(session, None) == foreign
+        assert outbox.newest(session, []) is None
+        assert outbox.message(session, [lab], foreign) is None
+        found = outbox.message(session, None, foreign)
+    assert found is not None
+    assert (found.service, found.created_at) == ("Proteomics", clock.now())
+
+
+def test_a_session(any_database: Database, moving_clock: MovableClock) -> None:
+    lab = service(any_database)
+    ada = user(any_database, member_of=lab)
+    with any_database.write() as session:
+        value = sessions.begin(session, ada)
+    moving_clock.forward(hours=7)
+    viewer = sessions.resume(any_database, value)
+    assert viewer is not None
+    assert (viewer.email, viewer.reach) == ("ada@lab.example", (lab,))
+    moving_clock.moment += sessions.IDLE - timedelta(seconds=1)
+    assert sessions.resume(any_database, value, touch=False) is not None
+    moving_clock.forward(seconds=1)
+    assert sessions.resume(any_database, value) is None
