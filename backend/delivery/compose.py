@@ -1,24 +1,44 @@
 """Making the message of a claim: rendered, addressed, with the identity that all its attempts share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parseaddr
-from typing import cast
+from typing import Any, cast
 
 from backend.channels.base import Message, Outcome
 from backend.delivery.claims import Claim
-from backend.delivery.record import Result
+from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, settings
 from backend.lib.problems import Problem
 from backend.registry.lookup import FoundTemplate
 from backend.rendering import engine
 from backend.rendering.model import Format, Rendered, RenderJob, Source
 
+Load = Callable[[int], list[Any]]
 
-def compose(claims: Sequence[Claim], versions: Mapping[int, FoundTemplate]) -> list[Message | Result]:
-    """Return the message of each claim, or the permanent failure of one whose template does not render."""
-    jobs = [render_job(versions[claim.template_version_id], claim.fields) for claim in claims]
-    rendered = engine.render_many(jobs)
-    return [_message(claim, outcome) for claim, outcome in zip(claims, rendered, strict=True)]
+
+def compose(
+    claims: Sequence[Claim], versions: Mapping[int, FoundTemplate], load_batch: Load
+) -> Iterator[Message | Result]:
+    """Make the message of each claim, or the permanent failure of one whose template does not render.
+
+    A batch is loaded (by its row's id) and rendered when its turn comes, once for all its addresses: they stand
+    together, and one large list is in memory at a time.
+    """
+    single = [claim for claim in claims if claim.batch_id is None]
+    jobs = [render_job(versions[claim.template_version_id], claim.fields) for claim in single]
+    rendered = iter(engine.render_many(jobs))
+    batch: tuple[int, Rendered | Problem] | None = None
+    for claim in claims:
+        if claim.batch_id is None:
+            yield _message(claim, next(rendered))
+            continue
+        if batch is None or batch[0] != claim.batch_id:
+            batch = (claim.batch_id, _render_batch(versions[claim.template_version_id], load_batch(claim.batch_id)))
+        yield _message(claim, batch[1])
+
+
+def _render_batch(version: FoundTemplate, fields: list[Any]) -> Rendered | Problem:
+    return engine.render_many([render_job(version, fields, batch=True)])[0]
 
 
 def render_job(version: FoundTemplate, fields: object, *, batch: bool = False) -> RenderJob:
@@ -30,7 +50,7 @@ def render_job(version: FoundTemplate, fields: object, *, batch: bool = False) -
 def _message(claim: Claim, rendered: Rendered | Problem) -> Message | Result:
     if isinstance(rendered, Problem):
         detail = f"The template does not render: {rendered.detail}"
-        return Result(claim=claim, outcome=Outcome.PERMANENT, provider="rendering", detail=detail)
+        return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
     sender = settings.current().mail_from
     return Message(
         delivery_id=str(claim.uid),

@@ -15,6 +15,8 @@ from backend.delivery.claims import Claim
 from backend.lib import clock, settings
 
 OUTBOX = "outbox"
+# What stands for the provider where it did not come to one.
+RENDERING = "rendering"
 _DETAIL_LENGTH = 1000
 
 
@@ -57,8 +59,19 @@ def record(session: Session, results: Sequence[Result], worker: str) -> list[dat
     if written:
         session.execute(insert(Event), [_event(result) for result in written])
         _keep(session, written)
-        states.refresh(session, [result.claim.notification_id for result in written])
+        _refresh(session, written)
     return due_again
+
+
+def _refresh(session: Session, written: Sequence[Result]) -> None:
+    """Bring notifications and batches to what their deliveries say now."""
+    states.refresh(session, [identity for one in written if (identity := one.claim.notification_id) is not None])
+    faults = {
+        identity: one.detail[:_DETAIL_LENGTH] if one.provider == RENDERING else None
+        for one in written
+        if (identity := one.claim.batch_id) is not None
+    }
+    states.refresh_batches(session, faults)
 
 
 def _values(result: Result) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def _values(result: Result) -> dict[str, Any]:
 def _event(result: Result) -> dict[str, Any]:
     return {
         "notification_id": result.claim.notification_id,
+        "batch_id": result.claim.batch_id,
         "delivery_id": result.claim.id,
         "at": clock.now(),
         "kind": result.outcome.value if result.kept is None else "kept",

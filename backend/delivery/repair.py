@@ -38,7 +38,7 @@ def free_dead_claims(session: Session) -> int:
             status=case((Delivery.attempts > 0, DeliveryStatus.RETRYING.value), else_=DeliveryStatus.QUEUED.value),
             claimed_by=None,
         )
-        .returning(Delivery.id, Delivery.notification_id)
+        .returning(Delivery.id, Delivery.notification_id, Delivery.batch_id)
         .execution_options(synchronize_session=False)
     ).all()
     heartbeat.forget(session, dead)
@@ -50,12 +50,13 @@ def free_dead_claims(session: Session) -> int:
             [
                 {
                     "notification_id": notification,
+                    "batch_id": batch,
                     "delivery_id": delivery,
                     "at": clock.now(),
                     "kind": "released",
                     "detail": detail,
                 }
-                for delivery, notification in freed
+                for delivery, notification, batch in freed
             ],
         )
     return len(freed)

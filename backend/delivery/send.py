@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from backend.channels.base import Message, Outcome, Provider, ProviderError
 from backend.db import session as db
@@ -46,7 +47,8 @@ class Hand:
         due: list[datetime] = []
         done: list[Result] = []
         down: set[str] = set()
-        for position, (claim, made) in enumerate(zip(taken, compose.compose(taken, versions), strict=True)):
+        messages = compose.compose(taken, versions, _batch_fields)
+        for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
             if self.stopping():
                 self._release(taken[position:])
                 break
@@ -68,6 +70,11 @@ class Hand:
     def _release(self, taken: Sequence[Claim]) -> None:
         with db.current().write() as session:
             claims.release(session, taken, self.worker)
+
+
+def _batch_fields(batch_id: int) -> list[Any]:
+    with db.current().read() as session:
+        return claims.batch_fields(session, batch_id)
 
 
 def _to_outbox(claim: Claim, message: Message) -> Result:

@@ -1,10 +1,11 @@
-"""The states of deliveries and what they make of their notification."""
+"""The states of deliveries and what they make of their notification or batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session
 
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
 from backend.lib import clock
 
@@ -31,6 +32,8 @@ def refresh(session: Session, notification_ids: Sequence[int]) -> None:
     cannot each miss the other's.
     """
     wanted = sorted(set(notification_ids))
+    if not wanted:
+        return
     rows = session.execute(
         select(Notification.id, Notification.status)
         .where(Notification.id.in_(wanted))
@@ -45,10 +48,84 @@ def refresh(session: Session, notification_ids: Sequence[int]) -> None:
         .group_by(Delivery.notification_id, Delivery.status)
     )
     for identity, status, count in session.execute(statement):
-        counts[identity][status] = count
+        counts[identity or 0][status] = count
     for identity, status in before.items():
         after = of_notification(counts[identity]).value
         if after != status:
             session.execute(
                 update(Notification).where(Notification.id == identity).values(status=after, updated_at=clock.now())
             )
+
+
+def refresh_batches(session: Session, faults: Mapping[int, str | None]) -> None:
+    """Bring batches to what their deliveries say, and their members after them.
+
+    ``faults`` names the batches, each with why its message could not be made, if that is so. Rows are locked in
+    one order here too: batches first, then notifications.
+    """
+    wanted = sorted(faults)
+    if not wanted:
+        return
+    locked = select(Batch.id, Batch.status).where(Batch.id.in_(wanted)).order_by(Batch.id).with_for_update()
+    before = dict(session.execute(locked).all())
+    counts: dict[int, dict[str, int]] = {identity: {} for identity in wanted}
+    statement = (
+        select(Delivery.batch_id, Delivery.status, func.count())
+        .where(Delivery.batch_id.in_(wanted))
+        .group_by(Delivery.batch_id, Delivery.status)
+    )
+    for identity, status, count in session.execute(statement):
+        counts[identity or 0][status] = count
+    changed = {
+        identity: after for identity in wanted if (after := of_notification(counts[identity])) != before[identity]
+    }
+    for identity, after in changed.items():
+        session.execute(update(Batch).where(Batch.id == identity).values(status=after.value))
+    for identity, fault in faults.items():
+        if fault is not None:
+            session.execute(update(Batch).where(Batch.id == identity).values(error=fault))
+    if changed:
+        follow(session, changed)
+
+
+def follow(session: Session, batch_ids: Collection[int]) -> None:
+    """Bring every member of these batches to what its batches, of which it may have several, say together."""
+    members = select(BatchMember.notification_id).where(BatchMember.batch_id.in_(batch_ids))
+    lock = select(Notification.id).where(Notification.id.in_(members)).order_by(Notification.id)
+    # Counted, so that ten thousand locked rows need not travel.
+    session.execute(select(func.count()).select_from(lock.with_for_update(key_share=True).subquery()))
+    summed = _summed(members).subquery()
+    session.execute(
+        update(Notification)
+        .where(Notification.id == summed.c.notification_id, Notification.status != summed.c.status)
+        .values(status=summed.c.status, updated_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _summed(notification_ids: Select[int]) -> Select[int, str]:
+    """Sum up the batches of each buffered notification, as ``of_notification`` does with deliveries."""
+    status = case((BatchMember.removed_at.is_not(None), BatchStatus.CANCELLED.value), else_=Batch.status)
+
+    def any_of(*statuses: BatchStatus) -> ColumnElement[bool]:
+        return func.max(case((status.in_([one.value for one in statuses]), 1), else_=0)) == 1
+
+    def only(*statuses: BatchStatus) -> ColumnElement[bool]:
+        ignored = [one.value for one in (*statuses, BatchStatus.CANCELLED)]
+        return func.min(case((status.in_(ignored), 1), else_=0)) == 1
+
+    whole = case(
+        (any_of(BatchStatus.OPEN, BatchStatus.CLOSED), NotificationStatus.BUFFERED.value),
+        (any_of(BatchStatus.DISPATCHED), NotificationStatus.DISPATCHED.value),
+        (only(), NotificationStatus.CANCELLED.value),
+        (only(BatchStatus.FAILED), NotificationStatus.FAILED.value),
+        (only(BatchStatus.DELIVERED), NotificationStatus.DELIVERED.value),
+        (only(BatchStatus.SENT, BatchStatus.DELIVERED), NotificationStatus.SENT.value),
+        else_=NotificationStatus.PARTIAL.value,
+    )
+    return (
+        select(BatchMember.notification_id, whole.label("status"))
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .where(BatchMember.notification_id.in_(notification_ids))
+        .group_by(BatchMember.notification_id)
+    )

@@ -6,12 +6,16 @@ uniqueness of the id decides which of two equal notifications is the first.
 
 import logging
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from backend.batching import tasks as batching_tasks
+from backend.batching.hold import Moment
 from backend.db import session as db
+from backend.db.models.notifications import Priority
 from backend.intake import content, lookup, store
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, judge
@@ -42,7 +46,7 @@ Nudge = Callable[[set[int]], None]
 def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
     """Judge and store a group of submissions; answers come in their order.
 
-    ``nudge`` is called after the commit with the priorities that have something new to deliver.
+    ``nudge`` is called after the commit with the priorities that have something new to deliver; batches get timers.
     A submission that breaks the transaction breaks it for itself alone: the others are done again one by one.
     """
     try:
@@ -72,7 +76,10 @@ def _failed() -> Refused:
 
 def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
     read = [_read(submission) for submission in submissions]
-    contents = {one.uid: one for one in reversed(read) if isinstance(one, Content)}
+    contents: dict[UUID, Content] = {}
+    for one in read:
+        if isinstance(one, Content):
+            contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
     database = db.current()
     with database.read() as session:
         known = lookup.accepted(session, contents)
@@ -83,11 +90,9 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     outcomes: dict[object, Outcome] = {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
     if fresh:
         with database.write() as session:
-            stored = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
+            stored, moments = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
         outcomes |= {uid: _outcome(contents[uid], result) for uid, result in stored.items()}
-        new = {lookup.PRIORITY[_priority(one)].value for one in fresh if stored[one.uid] == "new"}
-        if new:
-            nudge(new)
+        _wake({store.priority(one).value for one in fresh if stored[one.uid] == "new"}, nudge, moments)
     return _in_order(read, outcomes)
 
 
@@ -98,8 +103,12 @@ def _read(submission: Submission) -> Content | Refused:
         return Refused(problem, None)
 
 
-def _priority(one: Content) -> str:
-    return one.notification.priority if one.notification else "NORMAL"
+def _wake(priorities: set[int], nudge: Nudge, moments: Sequence[Moment]) -> None:
+    """Wake the workers for what can be delivered now, and set the timers of batches."""
+    at_once = priorities - {Priority.BATCH.value}
+    if at_once:
+        nudge(at_once)
+    batching_tasks.arm(moments)
 
 
 def _outcome(one: Content, result: store.Result) -> Outcome:
@@ -108,7 +117,7 @@ def _outcome(one: Content, result: store.Result) -> Outcome:
         kept = result.code != "daily_limit_reached"
         return Refused(result, str(one.uid) if kept else None)
     if result == "new":
-        return Accepted(str(one.uid), "DISPATCHED", duplicate=False)
+        return Accepted(str(one.uid), store.first_status(one).value, duplicate=False)
     return Accepted(str(one.uid), result, duplicate=True)
 
 

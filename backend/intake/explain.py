@@ -1,11 +1,16 @@
 """Explaining what a notification would do, with nothing stored and nothing sent."""
 
+from datetime import datetime
+
 import msgspec
 
+from backend.batching import keys
+from backend.batching.hold import expected
 from backend.channels.base import Channel
 from backend.db import session as db
+from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup
+from backend.intake import content, lookup, store
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.problems import FieldError, Problem
@@ -31,13 +36,22 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL."""
+class ExplainedBatch(msgspec.Struct, frozen=True):
+    """The batch as it would be with this notification in it; of several, the one that closes first."""
+
+    aggregator_id: str
+    members: int
+    closes_at: datetime
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER."""
 
     notification_id: str
     would: str
     errors: list[FieldError]
     channels: list[ExplainedChannel]
+    batch: ExplainedBatch | None = None
 
 
 def explain(submission: Submission) -> Explanation:
@@ -55,13 +69,22 @@ def explain(submission: Submission) -> Explanation:
     if isinstance(verdict, Problem):
         errors = list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
         return Explanation(notification_id=str(read.uid), would="FAIL", errors=errors, channels=[])
-    would = "DUPLICATE" if known else _fresh(read)
-    return Explanation(notification_id=str(read.uid), would=would, errors=[], channels=_channels(verdict))
+    buffered = store.priority(read) is Priority.BATCH
+    would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
+    batch = _batch(read, verdict) if would == "BUFFER" else None
+    return Explanation(notification_id=str(read.uid), would=would, errors=[], channels=_channels(verdict), batch=batch)
 
 
-def _fresh(read: Content) -> str:
-    buffered = read.notification is not None and read.notification.priority == "BATCH"
-    return "BUFFER" if buffered else "DISPATCH"
+def _batch(read: Content, plan: Plan) -> ExplainedBatch:
+    limits = {
+        key: keys.limits(planned.template.batch)
+        for planned in plan.channels
+        for key in store.batch_keys(read, planned.channel)
+    }
+    with db.current().read() as session:
+        found = [expected(session, key, limit) for key, limit in limits.items()]
+    closes_at, members = min(found)
+    return ExplainedBatch(next(iter(limits)).aggregator_id, members, closes_at)
 
 
 def _channels(plan: Plan) -> list[ExplainedChannel]:

@@ -10,11 +10,14 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
+from backend.batching.hold import Joining, Moment, hold
+from backend.batching.keys import Key, limits
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.db.statements import insert
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
+from backend.intake.schema import ChannelIn
 from backend.intake.usage import Meter
 from backend.lib import clock, ids
 from backend.lib.problems import Problem
@@ -29,12 +32,16 @@ _KEPT_WHEN_REFUSED = 65_536
 
 def store(
     session: Session, judged: Sequence[tuple[Content, Verdict]], services: Mapping[int, ServiceState]
-) -> dict[UUID, Result]:
-    """Store what is new: notifications with their deliveries and usage, and refused ones to be read back."""
+) -> tuple[dict[UUID, Result], list[Moment]]:
+    """Store what is new: notifications with deliveries or places in batches, usage, refused ones to be read back.
+
+    Returns what came of each, and when the batches that were opened or filled are due.
+    """
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
     known = _claim_ids(session, judged)
     results: dict[UUID, Result] = {}
     deliveries: list[dict[str, Any]] = []
+    joining: list[Joining] = []
     revoked: list[UUID] = []
     for content, verdict in judged:
         row = known[content.uid]
@@ -48,12 +55,26 @@ def store(
                 revoked.append(content.uid)
         elif isinstance(verdict, Plan):
             results[content.uid] = "new"
-            deliveries += _delivery_rows(row.id, content, verdict)
+            if priority(content) is Priority.BATCH:
+                joining += _joining(row.id, content, verdict)
+            else:
+                deliveries += _delivery_rows(row.id, content, verdict)
     _finish(session, judged, results, known, revoked)
     if deliveries:
         session.execute(plain_insert(Delivery), deliveries)
     meter.store()
-    return results
+    return results, hold(session, joining) if joining else []
+
+
+def priority(content: Content) -> Priority:
+    """Return the priority of a notification; a refused body that names none counts as NORMAL."""
+    return PRIORITY[content.notification.priority if content.notification else "NORMAL"]
+
+
+def first_status(content: Content) -> NotificationStatus:
+    """Return the status with which an accepted notification begins."""
+    buffered = priority(content) is Priority.BATCH
+    return NotificationStatus.BUFFERED if buffered else NotificationStatus.DISPATCHED
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -88,9 +109,9 @@ def _notification_row(content: Content, verdict: Verdict) -> dict[str, Any]:
         "uid": content.uid,
         "service_id": content.service_id,
         "api_client_id": content.api_client_id,
-        "priority": PRIORITY[notification.priority if notification else "NORMAL"].value,
+        "priority": priority(content).value,
         "aggregator_id": notification.aggregator_id if notification else None,
-        "status": (NotificationStatus.DISPATCHED if accepted else NotificationStatus.FAILED).value,
+        "status": (first_status(content) if accepted else NotificationStatus.FAILED).value,
         "content": content.canonical.decode() if keep else None,
         "problem": None if accepted else _problem(verdict),
         "created_at": now,
@@ -137,16 +158,40 @@ def _messages(plan: Plan) -> Counter[str]:
     return counts
 
 
+def _joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
+    """List the batches that a notification joins: one for each channel and recipient."""
+    return [
+        Joining(key, limits(planned.template.batch), notification_id, content.uid, index)
+        for index, planned in enumerate(plan.channels)
+        for key in batch_keys(content, planned.channel)
+    ]
+
+
+def batch_keys(content: Content, channel: ChannelIn) -> list[Key]:
+    """Name the batches that a channel of a BATCH notification belongs to, one for each recipient."""
+    assert content.notification is not None  # noqa: S101 - what has channels is a notification
+    return [
+        Key(
+            service_id=content.service_id,
+            aggregator_id=content.notification.aggregator_id or "",
+            type=channel.type,
+            recipient=recipient,
+            template=channel.template_id,
+            content_type=channel.content_type,
+            subject=channel.subject,
+        )
+        for recipient in dict.fromkeys(channel.recipient)
+    ]
+
+
 def _delivery_rows(notification_id: int, content: Content, plan: Plan) -> list[dict[str, Any]]:
     now = clock.now()
-    assert content.notification is not None  # noqa: S101 - what has a plan has a notification
-    priority = PRIORITY[content.notification.priority].value
     return [
         {
             "uid": ids.delivery_id(content.uid, index, target.address),
             "notification_id": notification_id,
             "service_id": content.service_id,
-            "priority": priority,
+            "priority": priority(content).value,
             "channel_index": index,
             "type": planned.channel.type,
             "template_version_id": planned.template.version_id,

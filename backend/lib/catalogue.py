@@ -180,6 +180,14 @@ _ROWS = (
         "The service that this API client belongs to has been switched off.",
         "Ask an administrator to activate the service.",
     ),
+    # Batches
+    Entry(
+        "batch_gone",
+        "Batch gone out",
+        409,
+        "The notification has left with its batch, so it can no longer be taken out.",
+        "Look the notification up to see what became of its batch.",
+    ),
     # Registry
     Entry(
         "invalid_identifier",

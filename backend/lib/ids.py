@@ -10,6 +10,8 @@ import rfc8785
 # Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
 _NOTIFICATION = b"carillon/notification/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
+_BATCHES = UUID("c1b2f0de-90f4-5c5b-8a35-0a6b6b0e7d42")
+_BATCH_DELIVERIES = UUID("2f4f7f63-58a4-5c0e-b1d6-7f7f2f0c9e87")
 
 
 def canonical(content: Any) -> bytes:
@@ -37,6 +39,16 @@ def notification_id(service_id: int, canonical_content: bytes) -> UUID:
 def delivery_id(notification: UUID, channel_index: int, address: str) -> UUID:
     """Derive the id of the one delivery to ``address`` over the channel at ``channel_index``."""
     return uuid5(_DELIVERIES, f"{notification}/{channel_index}/{address}")
+
+
+def batch_id(key: str, first_member: UUID, channel_index: int) -> UUID:
+    """Derive a batch's id from its key and its first member, which is the first member of no other batch."""
+    return uuid5(_BATCHES, f"{key}/{first_member}/{channel_index}")
+
+
+def batch_delivery_id(batch: UUID, address: str) -> UUID:
+    """Derive the id of the one delivery of a batch to ``address``, however often it has to be sent again."""
+    return uuid5(_BATCH_DELIVERIES, f"{batch}/{address}")
 
 
 def random_id() -> UUID:

@@ -19,11 +19,35 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     delivered_at: datetime | None
 
 
-class RecipientReport(msgspec.Struct, frozen=True):
-    """What became of a channel's message to one recipient group."""
+class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
+
+    ``status`` is OPEN or CLOSED while the batch waits, then what became of its message; ``why`` is what closes or
+    closed it; ``template_version`` is the one it was sent with. ``removed_at`` is set when this one was taken out.
+    """
+
+    batch_id: str
+    aggregator_id: str
+    status: str
+    sequence: int
+    members: int
+    held: bool
+    opened_at: datetime
+    closes_at: datetime
+    why: str
+    closed_at: datetime | None
+    dispatched_at: datetime | None
+    template_version: int | None
+    error: str | None
+    removed_at: datetime | None
+
+
+class RecipientReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a channel's message to one recipient group; ``batch`` is there where it went into one."""
 
     recipient: str
     deliveries: list[DeliveryReport]
+    batch: MembershipReport | None = None
 
 
 class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,17 +1,19 @@
 """One notification, whole: its channels, deliveries and everything that happened to it."""
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import Delivery, Event, Notification, Priority
 from backend.db.models.registry import TemplateVersion
+from backend.reports import batches
+from backend.reports.batches import Membership, Memberships
 from backend.reports.model import (
     ChannelReport,
     DeliveryReport,
@@ -32,7 +34,8 @@ def report(session: Session, service_id: int, uid: UUID) -> NotificationReport |
     )
     if notification is None:
         return None
-    deliveries = _deliveries(session, notification.id)
+    memberships = batches.memberships(session, notification.id)
+    deliveries = _deliveries(session, notification.id, memberships)
     return NotificationReport(
         notification_id=str(notification.uid),
         status=notification.status,
@@ -40,27 +43,53 @@ def report(session: Session, service_id: int, uid: UUID) -> NotificationReport |
         aggregator_id=notification.aggregator_id,
         created_at=notification.created_at,
         updated_at=notification.updated_at,
-        channels=_channels(session, notification, deliveries),
-        events=_events(session, notification, deliveries),
+        channels=_channels(session, notification, deliveries, memberships),
+        events=_events(session, notification, deliveries, memberships),
         problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
     )
 
 
-def _deliveries(session: Session, notification_id: int) -> Sequence[Delivery]:
-    statement = select(Delivery).where(Delivery.notification_id == notification_id).order_by(Delivery.id)
-    return session.scalars(statement).all()
+def _deliveries(session: Session, notification_id: int, memberships: Memberships) -> Sequence[Delivery]:
+    """Return the notification's own deliveries and those of the batches that it went with."""
+    own = or_(Delivery.notification_id == notification_id, Delivery.batch_id.in_(_gone_with(memberships)))
+    return session.scalars(select(Delivery).where(own).order_by(Delivery.id)).all()
 
 
-def _channels(session: Session, notification: Notification, deliveries: Sequence[Delivery]) -> list[ChannelReport]:
+def _gone_with(memberships: Memberships) -> list[int]:
+    return [one.batch_row for one in memberships.values() if one.report.removed_at is None]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """What there is for one recipient of a channel."""
+
+    deliveries: list[Delivery]
+    membership: Membership | None
+
+
+def _place(index: int, recipient: str, deliveries: Sequence[Delivery], memberships: Memberships) -> _Place:
+    membership = memberships.get((index, recipient))
+    if membership is None:
+        mine = [one for one in deliveries if one.channel_index == index and recipient in one.recipients]
+    elif membership.report.removed_at is None:
+        mine = [one for one in deliveries if one.batch_id == membership.batch_row]
+    else:
+        mine = []
+    return _Place(mine, membership)
+
+
+def _channels(
+    session: Session, notification: Notification, deliveries: Sequence[Delivery], memberships: Memberships
+) -> list[ChannelReport]:
     """Report the channels as they were asked for; a refused notification has them only if it had their shape."""
     asked = _asked(notification)
     channels = asked.get("channels") if isinstance(asked, dict) else None
-    by_channel: dict[int, list[Delivery]] = defaultdict(list)
-    for delivery in deliveries:
-        by_channel[delivery.channel_index].append(delivery)
     numbers = _version_numbers(session, {delivery.template_version_id for delivery in deliveries})
+
+    def place(index: int, recipient: str) -> _Place:
+        return _place(index, recipient, deliveries, memberships)
+
     return [
-        _channel(channel, by_channel[index], numbers)
+        _channel(channel, partial(place, index), numbers)
         for index, channel in enumerate(channels if isinstance(channels, list) else [])
         if isinstance(channel, dict)
     ]
@@ -79,18 +108,22 @@ def _word(value: object) -> str:
     return str(value)[:MAX_WORD].encode("utf-8", "backslashreplace").decode()
 
 
-def _channel(channel: dict[str, Any], deliveries: Sequence[Delivery], numbers: dict[int, int]) -> ChannelReport:
+def _channel(channel: dict[str, Any], place: Callable[[str], _Place], numbers: dict[int, int]) -> ChannelReport:
     named = channel.get("recipient", channel.get("recipients"))
     recipients = [_word(name) for name in named] if isinstance(named, list) else []
+    places = {name: place(name) for name in recipients}
+    versions = [numbers[one.template_version_id] for found in places.values() for one in found.deliveries]
     return ChannelReport(
         type=_word(channel.get("type", "")),
         template_id=_word(channel.get("template_id", "")),
-        template_version=numbers[deliveries[0].template_version_id] if deliveries else None,
-        recipients=[
-            RecipientReport(name, [_delivery(one) for one in deliveries if name in one.recipients])
-            for name in recipients
-        ],
+        template_version=versions[0] if versions else None,
+        recipients=[_recipient(name, places[name]) for name in recipients],
     )
+
+
+def _recipient(name: str, place: _Place) -> RecipientReport:
+    batch = place.membership.report if place.membership else None
+    return RecipientReport(name, [_delivery(one) for one in place.deliveries], batch)
 
 
 def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int]:
@@ -123,14 +156,18 @@ _WHAT = {
 }
 
 
-def _events(session: Session, notification: Notification, deliveries: Sequence[Delivery]) -> list[EventReport]:
-    """Tell what happened in order: how it came in, then every attempt and change."""
+def _events(
+    session: Session, notification: Notification, deliveries: Sequence[Delivery], memberships: Memberships
+) -> list[EventReport]:
+    """Tell what happened in order: how it came in, then every attempt and change, also of its batches."""
     problem = notification.problem
     first = f"Refused: {problem['detail']}" if problem else "Accepted"
     events = [EventReport(notification.created_at, first)]
+    for one in memberships.values():
+        events += batches.told(one, notification.accepted_at or notification.created_at)
     addresses = {delivery.id: delivery.address for delivery in deliveries}
-    statement = select(Event).where(Event.notification_id == notification.id).order_by(Event.at, Event.id)
-    for event in session.scalars(statement):
+    own = or_(Event.notification_id == notification.id, Event.batch_id.in_(_gone_with(memberships)))
+    for event in session.scalars(select(Event).where(own).order_by(Event.at, Event.id)):
         pattern = _WHAT.get(event.kind, "{detail}")
         what = pattern.format(
             address=addresses.get(event.delivery_id or 0, ""),
@@ -139,4 +176,4 @@ def _events(session: Session, notification: Notification, deliveries: Sequence[D
             detail=event.detail,
         )
         events.append(EventReport(event.at, what))
-    return events
+    return sorted(events, key=lambda event: event.at)

@@ -1,0 +1,187 @@
+"""Flushing: a due batch becomes deliveries, or fails whole with its reason, by one conditional UPDATE."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from backend.batching.keys import Limits
+from backend.db import statements
+from backend.db.models.batches import Batch, BatchStatus, Why
+from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Priority
+from backend.delivery import states
+from backend.lib import clock, ids
+from backend.registry import lookup
+from backend.registry.lookup import FoundTemplate
+
+# Clocks of several machines differ a little; a member from further ahead than this shows that a clock was put back.
+_SKEW = timedelta(seconds=5)
+
+
+class Flushed(msgspec.Struct, frozen=True):
+    """A batch that this transaction has dispatched; ``error`` says why it failed instead."""
+
+    batch_id: int
+    error: str | None
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """A batch that is this transaction's to dispatch."""
+
+    id: int
+    uid: Any
+    service_id: int
+    type: str
+    recipient: str
+    template: str
+    members: int
+
+
+_COLUMNS = tuple(getattr(Batch, name) for name in _Taken.__struct_fields__)
+
+
+def due(session: Session) -> list[int]:
+    """List the batches to be dispatched now, the longest due first."""
+    found = select(Batch.id).where(_is_due()).order_by(Batch.closes_at, Batch.id)
+    return list(session.scalars(found))
+
+
+def _is_due() -> ColumnElement[bool]:
+    passed = and_(Batch.status == BatchStatus.OPEN.value, Batch.closes_at <= clock.now())
+    return and_(or_(passed, Batch.status == BatchStatus.CLOSED.value), Batch.held.is_(False))
+
+
+def unsent() -> ColumnElement[bool]:
+    """Tell which batches can be dispatched on demand: those not gone yet, and those that failed to become a message."""
+    waiting = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
+    return or_(waiting, and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None)))
+
+
+def next_look(session: Session, batch_id: int) -> datetime | None:
+    """Return when an open batch closes, if that is still to come and nobody holds it back."""
+    moment: datetime | None = session.scalar(
+        select(Batch.closes_at).where(
+            Batch.id == batch_id, Batch.status == BatchStatus.OPEN.value, Batch.held.is_(False), ~_is_due()
+        )
+    )
+    return moment
+
+
+def dispatch(session: Session, batch_id: int, *, demanded: bool = False) -> Flushed | None:
+    """Dispatch a batch if it is due, or on demand; ``None`` when it is not, or somebody else has done it.
+
+    The addresses and the template version are those of this moment.
+    """
+    now = clock.now()
+    was_open = Batch.status == BatchStatus.OPEN.value
+    why = case((was_open, Why.DEMAND.value), else_=Batch.why) if demanded else Batch.why
+    taken = session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id, unsent() if demanded else _is_due())
+        .values(
+            status=BatchStatus.DISPATCHED.value,
+            held=False,
+            why=why,
+            closed_at=func.coalesce(Batch.closed_at, now),
+            dispatched_at=now,
+            error=None,
+        )
+        .returning(*_COLUMNS)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if taken is None:
+        return None
+    return _carry_out(session, _Taken(*taken))
+
+
+def _carry_out(session: Session, batch: _Taken) -> Flushed:
+    template = lookup.templates(session, batch.service_id, [batch.template]).get(batch.template)
+    endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient)
+    addresses = [one.address for one in endpoints or () if one.type == batch.type]
+    error = None
+    if template is None:
+        error = f"The template {batch.template} is no longer registered."
+    elif endpoints is None:
+        error = f"The recipient {batch.recipient} is no longer registered."
+    elif not addresses:
+        error = f"The recipient {batch.recipient} has no {batch.type} endpoint any more."
+    if template is None or error is not None:
+        values: dict[str, Any] = {"status": BatchStatus.FAILED.value, "error": error}
+    else:
+        _queue(session, batch, template, addresses)
+        values = {"template_version_id": template.version_id}
+    session.execute(update(Batch).where(Batch.id == batch.id).values(**values))
+    _tell(session, batch, error)
+    states.follow(session, [batch.id])
+    return Flushed(batch.id, error)
+
+
+def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: Sequence[str]) -> None:
+    """Make the deliveries; those of a batch that failed before begin again, with the identities they had."""
+    now = clock.now()
+    earlier = and_(Delivery.batch_id == batch.id, Delivery.status == DeliveryStatus.FAILED.value)
+    session.execute(
+        update(Delivery)
+        .where(earlier, Delivery.address.not_in(addresses))
+        .values(status=DeliveryStatus.CANCELLED.value)
+        .execution_options(synchronize_session=False)
+    )
+    again = {
+        "status": DeliveryStatus.QUEUED.value,
+        "template_version_id": template.version_id,
+        "attempts": 0,
+        "provider": None,
+        "error": None,
+        "due_at": now,
+        "created_at": now,
+    }
+    rows = [
+        again
+        | {
+            "uid": ids.batch_delivery_id(batch.uid, address),
+            "batch_id": batch.id,
+            "service_id": batch.service_id,
+            "priority": Priority.BATCH.value,
+            "type": batch.type,
+            "recipients": [batch.recipient],
+            "address": address,
+        }
+        for address in addresses
+    ]
+    statement = statements.insert(session, Delivery)
+    unsuccessful = Delivery.status.in_([DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value])
+    session.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=again, where=unsuccessful), rows)
+
+
+def _tell(session: Session, batch: _Taken, error: str | None) -> None:
+    count = f"{batch.members} notification" + ("" if batch.members == 1 else "s")
+    detail = f"The batch of {count} could not be sent: {error}" if error else f"The batch of {count} was dispatched."
+    kind = "batch_failed" if error else "batch_dispatched"
+    session.execute(insert(Event).values(batch_id=batch.id, at=clock.now(), kind=kind, detail=detail))
+
+
+def _ahead() -> ColumnElement[bool]:
+    return and_(Batch.status == BatchStatus.OPEN.value, Batch.last_member_at > clock.now() + _SKEW)
+
+
+def anything_ahead(session: Session) -> bool:
+    """Tell whether an open batch seems to come from the future: a look that locks nothing."""
+    return session.execute(select(Batch.id).where(_ahead()).limit(1)).first() is not None
+
+
+def mend_clock(session: Session) -> int:
+    """Let batches that seem to come from the future begin to wait now; return how many.
+
+    A clock that was ahead and is put right would otherwise keep them waiting for as long as it was ahead.
+    """
+    now = clock.now()
+    found = session.scalars(select(Batch).where(_ahead()).order_by(Batch.id).with_for_update()).all()
+    for batch in found:
+        batch.opened_at, batch.last_member_at = min(batch.opened_at, now), now
+        limits = Limits(batch.quiet_seconds, batch.max_wait_seconds, batch.max_items)
+        batch.closes_at, batch.why = limits.closing(batch.opened_at, now)
+    session.flush()
+    return len(found)

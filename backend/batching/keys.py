@@ -1,0 +1,51 @@
+"""What makes a batch one batch, and when it closes."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from backend.db.models.batches import Why
+from backend.lib import ids, settings
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts by which notifications belong together; ``template`` is the template's identifier."""
+
+    service_id: int
+    aggregator_id: str
+    type: str
+    recipient: str
+    template: str
+    content_type: str
+    subject: str | None
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the parts, each apart from the others, in hexadecimal."""
+        return hashlib.sha256(ids.canonical(list(msgspec.structs.astuple(self)))).hexdigest()
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long a batch waits for another member, how long in all, and how many members it takes."""
+
+    quiet_seconds: float
+    max_wait_seconds: float
+    max_items: int
+
+    def closing(self, opened_at: datetime, last_member_at: datetime) -> tuple[datetime, Why]:
+        """Return when a batch closes if nobody joins it any more, and by which of the two times."""
+        quiet = last_member_at + timedelta(seconds=self.quiet_seconds)
+        longest = opened_at + timedelta(seconds=self.max_wait_seconds)
+        return (quiet, Why.QUIET) if quiet <= longest else (longest, Why.LONGEST_WAIT)
+
+
+def limits(template: Mapping[str, Any] | None) -> Limits:
+    """Return the limits in force: the template's own over the installation's."""
+    own, installation = template or {}, settings.current()
+    return Limits(
+        own.get("quiet_seconds", installation.batch_quiet_seconds),
+        own.get("max_wait_seconds", installation.batch_max_wait_seconds),
+        own.get("max_items", installation.batch_max_items),
+    )

@@ -1,0 +1,75 @@
+"""The room's tasks: a timer for each batch, and a sweep that finds what no timer reached."""
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.batching import flush
+from backend.batching.hold import Moment
+from backend.db import session as db
+from backend.db.models.notifications import Priority
+from backend.delivery import tasks as delivery_tasks
+from backend.lib import clock, queue
+
+logger = logging.getLogger(__name__)
+
+# Between NORMAL deliveries and those of batches, in Huey's counting.
+_URGENCY = 15
+# A sweep that has worked for so long lets others have the thread; the next tick goes on.
+_TURN_SECONDS = 2.0
+
+
+def arm(moments: Iterable[Moment]) -> None:
+    """Set the timers of batches, after the commit that made them."""
+    for moment in moments:
+        look(moment.batch_id, priority=_URGENCY, delay=_seconds_until(moment.at))
+
+
+def _seconds_until(moment: datetime) -> float:
+    return max(0.0, (moment - clock.now()).total_seconds())
+
+
+@queue.task
+def look(batch_id: int) -> None:
+    """Dispatch a batch whose moment has come; one whose moment has moved is looked at again then."""
+    if send_off(batch_id):
+        delivery_tasks.nudge({Priority.BATCH.value})
+        return
+    with db.current().read() as session:
+        moment = flush.next_look(session, batch_id)
+    if moment is not None:
+        arm([Moment(batch_id, moment)])
+
+
+def send_off(batch_id: int) -> bool:
+    """Dispatch one batch in a transaction of its own, if it is due; tell whether there is something to deliver."""
+    with db.current().write() as session:
+        flushed = flush.dispatch(session, batch_id)
+    return flushed is not None and flushed.error is None
+
+
+@queue.periodic
+def sweep() -> None:
+    """Dispatch every batch that is due; the trouble of one is not that of the others."""
+    database = db.current()
+    with database.read() as session:
+        lost = flush.anything_ahead(session)
+    if lost:
+        with database.write() as session:
+            flush.mend_clock(session)
+    with database.read() as session:
+        due = flush.due(session)
+    end = time.monotonic() + _TURN_SECONDS
+    dispatched = False
+    for batch_id in due:
+        try:
+            dispatched = send_off(batch_id) or dispatched
+        except SQLAlchemyError:
+            logger.exception("Batch %d could not be dispatched; it is tried again", batch_id)
+        if time.monotonic() > end:
+            break
+    if dispatched:
+        delivery_tasks.nudge({Priority.BATCH.value})

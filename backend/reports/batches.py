@@ -1,0 +1,169 @@
+"""Batches: a notification's places in them, and those that wait to be sent, as people see and handle them."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.batching import flush
+from backend.db.models.batches import Batch, BatchMember
+from backend.db.models.notifications import Notification
+from backend.db.models.registry import TemplateVersion
+from backend.reports.model import EventReport, MembershipReport
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """A place of a notification in a batch; ``batch_row`` is the batch's row."""
+
+    batch_row: int
+    report: MembershipReport
+
+
+# By the channel's index and the recipient.
+Memberships = dict[tuple[int, str], Membership]
+
+
+class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch in a list; ``members`` counts them, ``why`` is what closes or closed it, ``error`` why it failed."""
+
+    batch_id: str
+    aggregator_id: str
+    channel: str
+    recipient: str
+    template_id: str
+    content_type: str
+    subject: str | None
+    status: str
+    held: bool
+    members: int
+    opened_at: datetime
+    last_member_at: datetime
+    closes_at: datetime
+    why: str
+    error: str | None
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A buffered notification in its batch; ``sequence`` numbers them in order of arrival."""
+
+    sequence: int
+    notification_id: str
+    fields: dict[str, Any]
+
+
+class BatchDetails(BatchRow, frozen=True, kw_only=True):
+    """A batch with everything that is in it."""
+
+    notifications: list[Member]
+
+
+def memberships(session: Session, notification_id: int) -> Memberships:
+    """Return the places of a notification in batches."""
+    rows = session.execute(
+        select(BatchMember, Batch, TemplateVersion.number)
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .outerjoin(TemplateVersion, TemplateVersion.id == Batch.template_version_id)
+        .where(BatchMember.notification_id == notification_id)
+        .order_by(BatchMember.id)
+    )
+    return {
+        (member.channel_index, member.recipient): Membership(batch.id, _membership(member, batch, version))
+        for member, batch, version in rows
+    }
+
+
+def _membership(member: BatchMember, batch: Batch, version: int | None) -> MembershipReport:
+    return MembershipReport(
+        batch_id=str(batch.uid),
+        aggregator_id=batch.aggregator_id,
+        status=batch.status,
+        sequence=member.seq,
+        members=batch.members,
+        held=batch.held,
+        opened_at=batch.opened_at,
+        closes_at=batch.closes_at,
+        why=batch.why,
+        closed_at=batch.closed_at,
+        dispatched_at=batch.dispatched_at,
+        template_version=version,
+        error=batch.error,
+        removed_at=member.removed_at,
+    )
+
+
+def told(membership: Membership, joined_at: datetime) -> list[EventReport]:
+    """Tell of a place in a batch: how it was taken, and given up if it was."""
+    report = membership.report
+    events = [EventReport(joined_at, f"Buffered as number {report.sequence} of the batch {report.batch_id}")]
+    if report.removed_at is not None:
+        events.append(EventReport(report.removed_at, f"Taken out of the batch {report.batch_id}"))
+    return events
+
+
+def waiting(session: Session, service_id: int, *, limit: int, after: int | None) -> tuple[list[BatchRow], int | None]:
+    """Return a service's unsent batches behind the row ``after``, oldest first, and where the next page begins."""
+    statement = select(Batch).where(Batch.service_id == service_id, flush.unsent())
+    if after is not None:
+        statement = statement.where(Batch.id > after)
+    found = session.scalars(statement.order_by(Batch.id).limit(limit + 1)).all()
+    more = len(found) > limit
+    return [_row(batch) for batch in found[:limit]], found[limit - 1].id if more else None
+
+
+def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:
+    """Return batches by their rows, oldest first."""
+    found = session.scalars(select(Batch).where(Batch.id.in_(batch_ids)).order_by(Batch.id))
+    return [_row(batch) for batch in found]
+
+
+def details(session: Session, service_id: int, aggregator_id: str) -> list[BatchDetails]:
+    """Return the unsent batches of an aggregator with their members, oldest first."""
+    wanted = select(Batch).where(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent())
+    batches = session.scalars(wanted.order_by(Batch.id)).all()
+    members = _members(session, [batch.id for batch in batches])
+    return [
+        BatchDetails(**msgspec.structs.asdict(_row(batch)), notifications=members.get(batch.id, []))
+        for batch in batches
+    ]
+
+
+def _members(session: Session, batch_ids: Sequence[int]) -> dict[int, list[Member]]:
+    found: dict[int, list[Member]] = {}
+    statement = (
+        select(BatchMember.batch_id, BatchMember.seq, BatchMember.channel_index, Notification.uid, Notification.content)
+        .join(Notification, Notification.id == BatchMember.notification_id)
+        .where(BatchMember.batch_id.in_(batch_ids), BatchMember.removed_at.is_(None))
+        .order_by(BatchMember.batch_id, BatchMember.seq)
+    )
+    for batch_id, seq, index, uid, content in session.execute(statement):
+        found.setdefault(batch_id, []).append(_member(seq, index, uid, content))
+    return found
+
+
+def _member(seq: int, index: int, uid: UUID, content: str | None) -> Member:
+    return Member(seq, str(uid), json.loads(content or "{}")["channels"][index]["fields"])
+
+
+def _row(batch: Batch) -> BatchRow:
+    return BatchRow(
+        batch_id=str(batch.uid),
+        aggregator_id=batch.aggregator_id,
+        channel=batch.type,
+        recipient=batch.recipient,
+        template_id=batch.template,
+        content_type=batch.content_type,
+        subject=batch.subject,
+        status=batch.status,
+        held=batch.held,
+        members=batch.members,
+        opened_at=batch.opened_at,
+        last_member_at=batch.last_member_at,
+        closes_at=batch.closes_at,
+        why=batch.why,
+        error=batch.error,
+    )
