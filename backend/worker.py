@@ -16,9 +16,9 @@ TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks)
 
 
 class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types
-    """Enqueues the periodic tasks every few seconds, so that a lost nudge costs seconds and not a minute."""
+    """Enqueues the periodic tasks every second, not every minute: they find due retries and what no nudge reached."""
 
-    periodic_task_seconds = 5
+    periodic_task_seconds = 1
 
 
 class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types

@@ -1,7 +1,6 @@
 """Recording what came of attempts, each exactly once."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -32,13 +31,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kept: Message | None = None
 
 
-def record(session: Session, results: Sequence[Result], worker: str) -> list[datetime]:
-    """Write the results; return the moments at which deliveries are due again.
+def record(session: Session, results: Sequence[Result], worker: str) -> None:
+    """Write the results.
 
     A success counts even when the claim was lost meanwhile, since the message is out. Anything else is written by
     the holder of the claim alone.
     """
-    due_again: list[datetime] = []
     written: list[Result] = []
     for result in results:
         values = _values(result)
@@ -54,13 +52,10 @@ def record(session: Session, results: Sequence[Result], worker: str) -> list[dat
         ).scalar()
         if done is not None:
             written.append(result)
-            if "due_at" in values:
-                due_again.append(values["due_at"])
     if written:
         session.execute(insert(Event), [_event(result) for result in written])
         _keep(session, written)
         _refresh(session, written)
-    return due_again
 
 
 def _refresh(session: Session, written: Sequence[Result]) -> None:

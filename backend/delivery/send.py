@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from backend.channels.base import Message, Outcome, Provider, ProviderError
@@ -25,26 +24,25 @@ class Hand:
         self.worker = worker
         self.stopping = stopping or (lambda: False)
 
-    def send_some(self, *, high_only: bool = False, limit: int = CHUNK) -> tuple[int, list[datetime]]:
-        """Send up to ``limit`` due deliveries; return how many were claimed and when failed ones are due again."""
+    def send_some(self, *, high_only: bool = False, limit: int = CHUNK) -> int:
+        """Send up to ``limit`` due deliveries; return how many were claimed."""
         database = db.current()
         with database.write() as session:
             taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
         if not taken:
-            return 0, []
+            return 0
         try:
-            due = self._send(taken)
+            self._send(taken)
         except Exception:
             # What this attempt has recorded stays recorded; the rest goes back, and the fault is for the operator.
             logger.exception("Sending was interrupted; its claims go back")
             self._release(taken)
             raise
-        return len(taken), due
+        return len(taken)
 
-    def _send(self, taken: Sequence[Claim]) -> list[datetime]:
+    def _send(self, taken: Sequence[Claim]) -> None:
         with db.current().read() as session:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
-        due: list[datetime] = []
         done: list[Result] = []
         down: set[str] = set()
         messages = compose.compose(taken, versions, _batch_fields)
@@ -58,14 +56,13 @@ class Hand:
             elif not providers:
                 done.append(_to_outbox(claim, made))
             else:
-                due += self._record([hand_over(claim, made, providers, down)])
-        return due + self._record(done)
+                self._record([hand_over(claim, made, providers, down)])
+        self._record(done)
 
-    def _record(self, results: Sequence[Result]) -> list[datetime]:
-        if not results:
-            return []
-        with db.current().write() as session:
-            return record.record(session, results, self.worker)
+    def _record(self, results: Sequence[Result]) -> None:
+        if results:
+            with db.current().write() as session:
+                record.record(session, results, self.worker)
 
     def _release(self, taken: Sequence[Claim]) -> None:
         with db.current().write() as session:

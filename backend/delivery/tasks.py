@@ -1,13 +1,12 @@
 """The engine's tasks: thin nudges around the room's own functions."""
 
 import time
-from datetime import datetime
 
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import heartbeat, repair
 from backend.delivery.send import Hand
-from backend.lib import clock, queue
+from backend.lib import queue
 
 # Huey takes the greatest number first.
 _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
@@ -31,21 +30,10 @@ def deliver(priority: int) -> None:
     """Send what is due: HIGH alone, or everything with HIGH first."""
     high_only = priority == Priority.HIGH.value
     end = time.monotonic() + _TURN_SECONDS
-    due: list[datetime] = []
-    count = 1
-    while count and not _Present.hand.stopping():
-        count, again = _Present.hand.send_some(high_only=high_only)
-        due += again
-        if count and time.monotonic() > end:
+    while _Present.hand.send_some(high_only=high_only) and not _Present.hand.stopping():
+        if time.monotonic() > end:
             deliver(priority, priority=_URGENCY[priority])
             break
-    for moment in {moment.replace(microsecond=0) for moment in due}:
-        deliver(Priority.NORMAL.value, priority=_URGENCY[Priority.NORMAL.value], delay=_seconds_until(moment))
-
-
-def _seconds_until(moment: datetime) -> float:
-    """Return the seconds until the whole second after ``moment``, when all that is due within it is due."""
-    return max(0.0, (moment - clock.now()).total_seconds()) + 1
 
 
 def nudge(priorities: set[int]) -> None:
@@ -56,7 +44,7 @@ def nudge(priorities: set[int]) -> None:
 
 @queue.periodic
 def mend() -> None:
-    """Free what dead workers held, and wake the workers if anything is due."""
+    """Free what dead workers held, and wake the workers if anything is due: retries, and what no nudge reached."""
     database = db.current()
     with database.read() as session:
         stranded = repair.anything_stranded(session)

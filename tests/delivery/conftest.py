@@ -36,7 +36,7 @@ class Post:
 
     def send(self, **options: Any) -> int:
         """Send what is due now; return how many deliveries were claimed."""
-        return self.hand.send_some(**options)[0]
+        return self.hand.send_some(**options)
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""

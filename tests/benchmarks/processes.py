@@ -1,0 +1,92 @@
+"""The processes that a benchmark starts, each with a throwaway installation, all stopped at the end."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CARILLON = (sys.executable, "-c", "from backend.cli import main; main()")
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """Return the environment of an installation without limits."""
+    common = {"DATA_DIR": str(data_dir), "ENV": "test", "SECRET_KEY": "benchmark-secret-key-0123456789"}
+    limits = {"RATE_LIMIT": "100000000/minute", "DAILY_LIMIT": "1000000000"}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CARILLON_")}
+    return plain | {f"CARILLON_{name}": value for name, value in (common | limits | settings).items()}
+
+
+@contextmanager
+def running(*command: str, env: dict[str, str] | None = None, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process for the length of a block."""
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def sink(count: int) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """Run the SMTP sink; give its port and its process, whose lines tell of each ``count`` messages."""
+    command = (sys.executable, "-m", "tests.benchmarks.smtp_sink", str(count))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(json.loads(process.stdout.readline())["port"]), process
+        finally:
+            process.terminate()
+
+
+def rate_of(process: "subprocess.Popen[str]", count: int) -> float:
+    """Wait for the sink's next ``count`` messages; return how many came a second."""
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    return (count - 1) / float(told["last"] - told["first"])
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until somebody listens.
+
+    Raises:
+        RuntimeError: with the process's own lines when it ends or takes more than 30 seconds.
+    """
+    end = time.monotonic() + 30
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"A process of the benchmark did not start:\n{log.read_text()}")
+
+
+def load(url: str, **plan: Any) -> dict[str, Any]:
+    """Run the load generator in a process of its own and return its figures."""
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.benchmarks.load", url),
+        input=json.dumps(plan) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
