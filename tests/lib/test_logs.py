@@ -39,9 +39,13 @@ def test_letters_of_every_language_stay_as_they_are(written: io.StringIO) -> Non
     assert written.getvalue().endswith("Zoë, 東京\t✓\n")
 
 
+def fail(reason: str) -> None:
+    raise ValueError(reason)
+
+
 def test_every_line_of_a_traceback_is_indented(written: io.StringIO) -> None:
     try:
-        int("first\n2026-03-02T09:00:00.000000Z ERROR forged: entry\rsecond")
+        fail("first\n2026-03-02T09:00:00.000000Z ERROR forged: entry\rsecond")
     except ValueError:
         logging.getLogger("x").exception("It failed")
     first, *rest = written.getvalue().splitlines()
