@@ -152,7 +152,9 @@ def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: 
         for address in addresses
     ]
     statement = statements.insert(session, Delivery)
-    unsuccessful = Delivery.status.in_([DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value])
+    unsuccessful = or_(
+        Delivery.status == DeliveryStatus.FAILED.value, Delivery.status == DeliveryStatus.CANCELLED.value
+    )
     session.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=again, where=unsuccessful), rows)
 
 

@@ -1,12 +1,130 @@
-"""Both databases, with a laboratory that gathers its notifications."""
+"""A laboratory that gathers its notifications, and everything between acceptance and the mailbox, step by step."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from backend.batching import tasks
 from backend.db.session import Database
+from backend.delivery import routes
+from backend.delivery.send import Hand
+from backend.intake.accept import Accepted, accept_many
+from backend.lib import queue, settings
+from backend.reports import batches, notification
+from backend.reports.batches import BatchDetails
+from backend.reports.model import MembershipReport, NotificationReport
+from tests.conftest import MovableClock
+from tests.factories import Laboratory, laboratory
+from tests.factories import notification as body
 from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
+from tests.smtp_server import Received, SmtpServer
+
+LIST = "{% for field in fields %}[{{ field.sample_id }}]{% endfor %}"
+LIMITS = {"BATCH_QUIET_SECONDS": "60", "BATCH_MAX_WAIT_SECONDS": "300", "BATCH_MAX_ITEMS": "1000"}
 
 
-@pytest.fixture(params=["database", "postgres_database"], ids=["sqlite", "postgresql"])
-def each_database(request: pytest.FixtureRequest) -> Database:
-    """Give a database of either kind, one test each."""
-    return request.getfixturevalue(request.param)
+@dataclass
+class Room:
+    """A laboratory with the template ``X_LIST``, which lists the samples of a batch in brackets."""
+
+    lab: Laboratory
+    clock: MovableClock
+    hand: Hand
+
+    def accept(self, *samples: str, aggregator_id: str = "run-1", **changes: Any) -> list[Accepted]:
+        """Accept one notification for each sample, together."""
+        values = {"template_id": "X_LIST", "priority": "BATCH", "aggregator_id": aggregator_id} | changes
+        given = [self.lab.submission(body(sample, **values)) for sample in samples]
+        outcomes = accept_many(given, lambda _priorities: None)
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
+        return [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+
+    def one(self, sample: str, **changes: Any) -> str:
+        """Accept one notification and return its id."""
+        return self.accept(sample, **changes)[0].notification_id
+
+    def work(self) -> None:
+        """Do what a worker's tick does: dispatch what is due, send everything that can be sent."""
+        tasks.sweep.run()
+        while self.hand.send_some():
+            pass
+
+    def report(self, notification_id: str) -> NotificationReport:
+        """Read a notification back."""
+        with self.lab.database.read() as session:
+            found = notification.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return found
+
+    def place(self, notification_id: str) -> MembershipReport:
+        """Read the place of a notification in its batch."""
+        place = self.report(notification_id).channels[0].recipients[0].batch
+        assert place is not None
+        return place
+
+    def waiting(self, aggregator_id: str = "run-1") -> list[BatchDetails]:
+        """Read the batches of an aggregator that were not sent yet."""
+        with self.lab.database.read() as session:
+            return batches.details(session, self.lab.service_id, aggregator_id)
+
+
+def samples(received: Received) -> list[str]:
+    """Return the samples that a message lists, in its order."""
+    text = received.parsed.get_body(("plain",))
+    assert text is not None
+    return re.findall(r"\[([^\]]*)\]", text.get_content())
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+
+
+@pytest.fixture
+def no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the queue out: the sweep finds everything."""
+    monkeypatch.setattr(queue.Task, "__call__", lambda *_args, **_options: True)
+
+
+@pytest.fixture
+def room(
+    any_database: Database,
+    moving_clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+    no_timers: None,
+) -> Iterator[Room]:
+    """Give a laboratory whose mail stays in the outbox: quiet 60 s, longest wait 300 s, at most 1000 members."""
+    yield from _room(any_database, moving_clock, monkeypatch, LIMITS)
+
+
+@pytest.fixture
+def mail_room(
+    any_database: Database,
+    server: SmtpServer,
+    moving_clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+    no_timers: None,
+) -> Iterator[Room]:
+    """Give a laboratory whose mail goes to ``server``."""
+    values = LIMITS | {"EMAIL_PROVIDERS": server.address, "MAIL_FROM": "Laboratory <noreply@lab.example>"}
+    yield from _room(any_database, moving_clock, monkeypatch, values)
+
+
+def _room(
+    database: Database, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
+) -> Iterator[Room]:
+    for name, value in values.items():
+        monkeypatch.setenv(f"CARILLON_{name}", value)
+    forget: tuple[Callable[[], None], ...] = (settings.current.cache_clear, routes.routes.cache_clear)
+    for step in forget:
+        step()
+    lab = laboratory(database)
+    lab.template("X_LIST", LIST, format="text")
+    yield Room(lab, moving_clock, Hand("worker-one"))
+    for step in forget:
+        step()
