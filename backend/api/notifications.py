@@ -11,6 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
+from backend.accounts.faults import unavailable_without_database
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.db import session as db
@@ -87,7 +88,7 @@ def _dispatched(outcome: Accepted) -> Dispatched:
     guards=[bearer, parameters.known],
     opt={"scope": "notifications:send", "body": NotificationIn},
     status_code=200,
-    responses=errors.documented(400, 401, 403, 413, 415, 429),
+    responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
     tags=_TAGS,
     summary="Explain what a notification would do",
 )
@@ -95,14 +96,19 @@ async def explain(request: _AnyRequest) -> Explanation:
     """Judge and render a notification with nothing stored and nothing sent."""
     client = principal(request)
     raw = await bodies.raw_json(request)
-    return await asyncio.to_thread(explaining.explain, Submission(client.service_id, client.api_client_id, raw))
+    return await asyncio.to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
+
+
+def _explain(submission: Submission) -> Explanation:
+    with unavailable_without_database():
+        return explaining.explain(submission)
 
 
 @get(
     f"{PATH}/{{notification_id:str}}",
     guards=[bearer, parameters.known],
     opt={"scope": "notifications:read"},
-    responses=errors.documented(400, 401, 403, 404, 429),
+    responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
     summary="Look up a notification",
     sync_to_thread=True,
@@ -113,7 +119,7 @@ def show(
 ) -> NotificationReport:
     """Report what became of a notification, delivery by delivery."""
     uid = _uid(notification_id)
-    with db.current().read() as session:
+    with unavailable_without_database(), db.current().read() as session:
         report = notification.report(session, principal(request).service_id, uid) if uid else None
     if report is None:
         raise Problem("not_found", "This service has no notification of this id.")
@@ -146,7 +152,7 @@ _FILTERS = (
     PATH,
     guards=[bearer, parameters.known],
     opt={"scope": "notifications:read", "query": _FILTERS},
-    responses=errors.documented(400, 401, 403, 429),
+    responses=errors.documented(400, 401, 403, 429, 503),
     tags=_TAGS,
     summary="List notifications",
     sync_to_thread=True,
@@ -174,7 +180,7 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
         created_to=_aware(created_to, "created_to"),
     )
     before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
-    with db.current().read() as session:
+    with unavailable_without_database(), db.current().read() as session:
         rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
 

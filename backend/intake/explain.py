@@ -67,8 +67,10 @@ def explain(submission: Submission) -> Explanation:
         registered = lookup.registered(session, [read])[read.service_id]
     verdict = judge(read, service, registered)
     if isinstance(verdict, Problem):
-        errors = list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
-        return Explanation(notification_id=str(read.uid), would="FAIL", errors=errors, channels=[])
+        # What was accepted once is a duplicate, though its template or recipients have gone since.
+        errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
+        would = "DUPLICATE" if known else "FAIL"
+        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[])
     buffered = store.priority(read) is Priority.BATCH
     would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
     batch = _batch(read, verdict) if would == "BUFFER" else None
