@@ -1,0 +1,199 @@
+"""Batches that wait to be sent: seen, previewed, flushed, held back, released, and relieved of a member."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, delete, get, post
+from litestar.params import Parameter
+
+from backend.api import errors, parameters
+from backend.api.guards import bearer, principal
+from backend.batching import manage, preview
+from backend.batching.preview import BatchPreview
+from backend.db import session as db
+from backend.intake.schema import AGGREGATOR
+from backend.lib.problems import Problem
+from backend.reports import batches
+from backend.reports.batches import BatchDetails, BatchRow
+
+PATH = "/notifications/v1/aggregators"
+_TAGS = ["Batches"]
+_READ: dict[str, Any] = {"scope": "notifications:read"}
+_ACT: dict[str, Any] = {"scope": "notifications:send"}
+_AnyRequest = Request[Any, Any, Any]
+AggregatorId = Annotated[str, Parameter(description="What the notifications were gathered by.", max_length=128)]
+
+
+class BatchPage(msgspec.Struct, frozen=True):
+    """A page of unsent batches, oldest first; ``next_cursor`` is null on the last."""
+
+    aggregators: list[BatchRow]
+    next_cursor: str | None
+
+
+class AggregatorAnswer(msgspec.Struct, frozen=True):
+    """Everything that waits under one aggregator_id: one batch for each channel, recipient, template and subject."""
+
+    aggregator_id: str
+    batches: list[BatchDetails]
+
+
+class Handled(msgspec.Struct, frozen=True):
+    """What was done, and the batches that it was done to as they are now."""
+
+    aggregator_id: str
+    done: str
+    batches: list[BatchRow]
+
+
+class MemberRemoved(msgspec.Struct, frozen=True):
+    """The status of a notification that was taken out, and the batches that it was in."""
+
+    notification_id: str
+    status: str
+    batches: list[BatchRow]
+
+
+class PreviewAnswer(msgspec.Struct, frozen=True):
+    """The messages as they would go now, one for each batch."""
+
+    aggregator_id: str
+    messages: list[BatchPreview]
+
+
+@get(
+    PATH,
+    guards=[bearer, parameters.known],
+    opt={**_READ, "query": ("limit", "cursor")},
+    responses=errors.documented(400, 401, 403, 429),
+    tags=_TAGS,
+    summary="List batches that wait",
+    sync_to_thread=True,
+)
+def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters.Cursor = None) -> BatchPage:
+    """List the service's unsent batches: open, full but held back, and those that no message could be made of."""
+    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    with db.current().read() as session:
+        rows, last = batches.waiting(session, principal(request).service_id, limit=limit, after=after)
+    return BatchPage(rows, parameters.write_cursor(last) if last is not None else None)
+
+
+@get(
+    f"{PATH}/{{aggregator_id:str}}",
+    guards=[bearer, parameters.known],
+    opt=_READ,
+    responses=errors.documented(400, 401, 403, 404, 429),
+    tags=_TAGS,
+    summary="Look into batches",
+    sync_to_thread=True,
+)
+def show(request: _AnyRequest, aggregator_id: AggregatorId) -> AggregatorAnswer:
+    """Show the unsent batches of an aggregator with the fields of every member."""
+    with db.current().read() as session:
+        found = batches.details(session, principal(request).service_id, _asked(aggregator_id))
+    if not found:
+        raise manage.nothing_waits()
+    return AggregatorAnswer(aggregator_id, found)
+
+
+@get(
+    f"{PATH}/{{aggregator_id:str}}/preview",
+    guards=[bearer, parameters.known],
+    opt=_READ,
+    responses=errors.documented(400, 401, 403, 404, 429),
+    tags=_TAGS,
+    summary="Preview batches",
+    sync_to_thread=True,
+)
+def show_preview(request: _AnyRequest, aggregator_id: AggregatorId) -> PreviewAnswer:
+    """Render each unsent batch as it would go now; nothing is sent."""
+    return PreviewAnswer(aggregator_id, preview.previews(principal(request).service_id, _asked(aggregator_id)))
+
+
+@post(
+    f"{PATH}/{{aggregator_id:str}}/flush",
+    guards=[bearer, parameters.known],
+    opt=_ACT,
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 404, 429, 503),
+    tags=_TAGS,
+    summary="Send batches now",
+    sync_to_thread=True,
+)
+def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
+    """Send every unsent batch of an aggregator now, also those held back and those that failed to render."""
+    return _handled(aggregator_id, "flushed", manage.flush_now(principal(request).service_id, _asked(aggregator_id)))
+
+
+@post(
+    f"{PATH}/{{aggregator_id:str}}/hold",
+    guards=[bearer, parameters.known],
+    opt=_ACT,
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 404, 429, 503),
+    tags=_TAGS,
+    summary="Hold batches back",
+    sync_to_thread=True,
+)
+def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
+    """Keep the batches of an aggregator from being sent until they are released or flushed; they go on gathering."""
+    return _handled(aggregator_id, "held", manage.hold_back(principal(request).service_id, _asked(aggregator_id)))
+
+
+@post(
+    f"{PATH}/{{aggregator_id:str}}/release",
+    guards=[bearer, parameters.known],
+    opt=_ACT,
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 404, 429, 503),
+    tags=_TAGS,
+    summary="Release batches",
+    sync_to_thread=True,
+)
+def release(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
+    """Let the batches of an aggregator go on; what has become due meanwhile is sent at once."""
+    return _handled(aggregator_id, "released", manage.release(principal(request).service_id, _asked(aggregator_id)))
+
+
+@delete(
+    f"{PATH}/{{aggregator_id:str}}/members/{{notification_id:str}}",
+    guards=[bearer, parameters.known],
+    opt=_ACT,
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
+    tags=_TAGS,
+    summary="Take a notification out of its batch",
+    sync_to_thread=True,
+)
+def remove(
+    request: _AnyRequest,
+    aggregator_id: AggregatorId,
+    notification_id: Annotated[str, Parameter(description="The id that sending answered.", max_length=64)],
+) -> MemberRemoved:
+    """Take a notification out of every unsent batch of an aggregator; it becomes CANCELLED."""
+    try:
+        uid = UUID(notification_id)
+    except ValueError:
+        raise Problem("not_found", "This service has no notification of this id.") from None
+    removed = manage.remove(principal(request).service_id, _asked(aggregator_id), uid)
+    return MemberRemoved(str(uid), removed.status, _rows(removed.batch_ids))
+
+
+def _asked(aggregator_id: str) -> str:
+    """Return what can be an aggregator_id; nothing waits under anything else, nor could a database look for it."""
+    if not AGGREGATOR.fullmatch(aggregator_id):
+        raise manage.nothing_waits()
+    return aggregator_id
+
+
+def _handled(aggregator_id: str, done: str, batch_ids: list[int]) -> Handled:
+    return Handled(aggregator_id, done, _rows(batch_ids))
+
+
+def _rows(batch_ids: list[int]) -> list[BatchRow]:
+    with db.current().read() as session:
+        return batches.rows(session, batch_ids)
+
+
+ROUTES = [index, show, show_preview, flush, hold, release, remove]
