@@ -1,0 +1,183 @@
+"""Listing notifications: every filter, pages that stay in place while new ones come, and bad parameters."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from backend.delivery import tasks
+from tests import factories
+from tests.api.conftest import Site, is_problem
+from tests.conftest import MovableClock
+from tests.factories import notification
+
+PATH = "/notifications/v1"
+
+
+def listed(site: Site, **parameters: object) -> list[dict[str, Any]]:
+    answer = site.http.get(PATH, params=parameters)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["notifications"])
+
+
+def ids(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["notification_id"] for row in rows]
+
+
+def sent(site: Site, *bodies: object) -> list[str]:
+    return [site.send(body).json()["notification_id"] for body in bodies]
+
+
+def pages(site: Site, **parameters: object) -> Iterator[list[dict[str, Any]]]:
+    cursor: str | None = None
+    while True:
+        more = {} if cursor is None else {"cursor": cursor}
+        answer = site.http.get(PATH, params=parameters | more).json()
+        yield answer["notifications"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            return
+
+
+def test_the_newest_come_first_with_every_member(site: Site, moving_clock: MovableClock) -> None:
+    (first,) = sent(site, notification("S-1", priority="HIGH"))
+    moving_clock.forward(seconds=1.5)
+    (second,) = sent(site, notification(template_id="X_UNKNOWN"))
+    assert listed(site) == [
+        {
+            "notification_id": second,
+            "status": "FAILED",
+            "priority": "NORMAL",
+            "aggregator_id": None,
+            "created_at": "2026-03-02T09:00:01.500000Z",
+            "updated_at": "2026-03-02T09:00:01.500000Z",
+            "links": {"self": f"{PATH}/{second}"},
+        },
+        {
+            "notification_id": first,
+            "status": "DISPATCHED",
+            "priority": "HIGH",
+            "aggregator_id": None,
+            "created_at": "2026-03-02T09:00:00Z",
+            "updated_at": "2026-03-02T09:00:00Z",
+            "links": {"self": f"{PATH}/{first}"},
+        },
+    ]
+
+
+def test_each_filter_chooses_by_its_own_member(site: Site) -> None:
+    site.laboratory.recipient("X_LAB2", ("EMAIL", "two@lab.example"))
+    site.laboratory.template("X_OTHER")
+    site.laboratory.template("X_MANY", factories.BATCH_HTML)
+    done, high, other, failed, batch = sent(
+        site,
+        notification("S-1"),
+        notification("S-2", priority="HIGH", recipient=["X_LAB", "X_LAB2"]),
+        notification("S-3", template_id="X_OTHER"),
+        notification("S-4", template_id="X_UNKNOWN"),
+        notification(priority="BATCH", aggregator_id="run:1", template_id="X_MANY", fields={"sample-id": "S-5"}),
+    )
+    assert ids(listed(site)) == [batch, failed, other, high, done]
+    assert ids(listed(site, priority="HIGH")) == [high]
+    assert ids(listed(site, priority="BATCH")) == [batch]
+    assert ids(listed(site, aggregator_id="run:1")) == [batch]
+    assert ids(listed(site, status="FAILED")) == [failed]
+    assert ids(listed(site, status="BUFFERED")) == [batch]
+    assert ids(listed(site, status="DISPATCHED")) == [other, high, done]
+    assert ids(listed(site, recipient="X_LAB2")) == [high]
+    assert ids(listed(site, recipient="X_LAB"))[-3:] == [other, high, done]
+    assert ids(listed(site, template_id="X_OTHER")) == [other]
+    assert ids(listed(site, template_id="X_SAMPLE", recipient="X_LAB", priority="NORMAL")) == [done]
+    for nothing in ({"aggregator_id": "run"}, {"recipient": "X_LA"}, {"recipient": '"'}, {"template_id": "X_%"}):
+        assert listed(site, **nothing) == []
+    tasks.deliver.run(1)
+    assert ids(listed(site, status="SENT")) == [other, high, done]
+
+
+def test_created_from_is_inclusive_and_created_to_is_not(site: Site, moving_clock: MovableClock) -> None:
+    made = []
+    for number in range(3):
+        made += sent(site, notification(f"S-{number}"))
+        moving_clock.forward(minutes=1)
+    one, two = "2026-03-02T09:01:00Z", "2026-03-02T09:02:00Z"
+    assert ids(listed(site, created_from=one)) == [made[2], made[1]]
+    assert ids(listed(site, created_to=one)) == [made[0]]
+    assert ids(listed(site, created_from=one, created_to=two)) == [made[1]]
+    assert ids(listed(site, created_from="2026-03-02T11:02:00+02:00")) == [made[2]]
+    assert listed(site, created_from=two, created_to=one) == []
+
+
+def test_pages_stay_in_place_while_new_ones_come(site: Site) -> None:
+    made = sent(site, *(notification(f"S-{number}") for number in range(7)))
+    seen: list[list[str]] = []
+    for number, rows in enumerate(pages(site, limit=3)):
+        seen.append(ids(rows))
+        sent(site, notification(f"later {number}"))
+    assert seen == [made[:3:-1], made[3:0:-1], made[:1]]
+
+
+def test_pages_of_a_filter_hold_only_what_it_chooses(site: Site) -> None:
+    made = sent(site, *(notification(f"S-{n}", priority=("HIGH", "NORMAL")[n % 2]) for n in range(8)))
+    seen = [ids(rows) for rows in pages(site, limit=2, priority="HIGH")]
+    assert seen == [[made[6], made[4]], [made[2], made[0]]]
+
+
+def test_the_limit_is_50_unless_it_is_named(site: Site) -> None:
+    sent(site, *(notification(f"S-{number}") for number in range(51)))
+    assert [len(rows) for rows in pages(site)] == [50, 1]
+    assert [len(rows) for rows in pages(site, limit=100)] == [51]
+
+
+def test_a_cursor_of_one_service_shows_another_nothing_of_it(site: Site) -> None:
+    sent(site, *(notification(f"S-{number}") for number in range(3)))
+    cursor = site.http.get(PATH, params={"limit": 1}).json()["next_cursor"]
+    other = site.authorization(factories.laboratory(site.laboratory.database, "Zoology"))
+    answer = site.http.get(PATH, params={"cursor": cursor}, headers=other)
+    assert answer.json() == {"notifications": [], "next_cursor": None}
+
+
+BAD = [
+    ("status", "sent"),
+    ("status", "QUEUED"),
+    ("status", ""),
+    ("priority", "URGENT"),
+    ("template_id", "X" * 65),
+    ("template_id", "X_\x00"),
+    ("recipient", "X" * 65),
+    ("recipient", "X\nY"),
+    ("aggregator_id", "a" * 129),
+    ("aggregator_id", "a\x00"),
+    ("created_from", "yesterday"),
+    ("created_from", "2026-03-02T09:00:00"),
+    ("created_from", "2026-02-30T09:00:00Z"),
+    ("created_from", "0001-01-01T00:00:00+14:00"),
+    ("created_to", "9999-12-31T23:59:59-14:00"),
+    ("created_to", "9" * 30),
+    ("limit", "0"),
+    ("limit", "101"),
+    ("limit", "-1"),
+    ("limit", "ten"),
+    ("limit", "1.5"),
+    ("limit", "9" * 30),
+    ("cursor", "nonsense"),
+    ("cursor", ""),
+    ("cursor", "é"),
+    ("cursor", "W10"),
+    ("cursor", "WyJhIl0"),
+    ("cursor", "WzFlOTk5XQ"),
+    ("cursor", "WzktOV0"),
+    ("cursor", "Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5XQ"),
+    ("cursor", "a" * 2000),
+]
+
+
+def test_a_bad_parameter_is_400_and_named(site: Site) -> None:
+    told = {}
+    for name, value in BAD:
+        problem = is_problem(site.http.get(PATH, params={name: value}), 400, "invalid_request")
+        told[name, value] = [(error["pointer"], error["code"]) for error in problem["errors"]]
+    assert told == {(name, value): [(f"/{name}", "invalid_value")] for name, value in BAD}
+
+
+def test_parameters_that_are_unknown_or_doubled_are_400_and_named(site: Site) -> None:
+    answer = site.http.get(f"{PATH}?state=SENT&limit=1&limit=2&%00=1")
+    errors = {error["pointer"]: error["code"] for error in is_problem(answer, 400, "invalid_request")["errors"]}
+    assert errors == {"/state": "unknown_member", "/limit": "invalid_value", "/\\u0000": "unknown_member"}
