@@ -40,28 +40,29 @@ def read(submission: Submission) -> Content:
     if not isinstance(data, dict):
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])
-    notification, fault = _judge_form(data)
+    is_plain = strict_json.is_plain(submission.raw)
+    notification, fault = _judge_form(data, plain=is_plain)
     try:
-        canonical = ids.canonical(plain(notification) if notification else data)
+        canonical = ids.canonical(spelled_out(notification) if notification else data, plain=is_plain)
     except RecursionError as error:
         raise strict_json.too_deep() from error
     uid = ids.notification_id(submission.service_id, canonical)
     return Content(submission.service_id, submission.api_client_id, uid, canonical, notification, fault)
 
 
-def _judge_form(data: dict[str, Any]) -> tuple[NotificationIn | None, Problem | None]:
+def _judge_form(data: dict[str, Any], *, plain: bool) -> tuple[NotificationIn | None, Problem | None]:
     try:
-        notification = shapes.check(NotificationIn, data)
+        notification = shapes.check(NotificationIn, data, plain=plain)
     except Problem as problem:
         return None, problem
     errors = schema.across(notification)
     return (None, shapes.invalid(errors)) if errors else (notification, None)
 
 
-def plain(notification: NotificationIn) -> dict[str, Any]:
+def spelled_out(notification: NotificationIn) -> dict[str, Any]:
     """Write a notification with every default spelled out and nothing that says nothing."""
     content: dict[str, Any] = {
-        "channels": [_plain_channel(channel) for channel in notification.channels],
+        "channels": [_spelled_out_channel(channel) for channel in notification.channels],
         "priority": notification.priority,
     }
     if notification.aggregator_id is not None:
@@ -69,7 +70,7 @@ def plain(notification: NotificationIn) -> dict[str, Any]:
     return content
 
 
-def _plain_channel(channel: schema.ChannelIn) -> dict[str, Any]:
+def _spelled_out_channel(channel: schema.ChannelIn) -> dict[str, Any]:
     content = {
         "type": channel.type,
         "recipient": list(dict.fromkeys(channel.recipient)),

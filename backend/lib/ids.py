@@ -10,17 +10,20 @@ import rfc8785
 # Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
 _NOTIFICATION = b"carillon/notification/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
+_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _BATCHES = UUID("c1b2f0de-90f4-5c5b-8a35-0a6b6b0e7d42")
 _BATCH_DELIVERIES = UUID("2f4f7f63-58a4-5c0e-b1d6-7f7f2f0c9e87")
 
 
-def canonical(content: Any) -> bytes:
-    """Write plain JSON data in the canonical form of RFC 8785.
+def canonical(content: Any, *, plain: bool = False) -> bytes:
+    """Write JSON data in the canonical form of RFC 8785; what ``strict_json.is_plain`` has it by compact writing.
 
     Data that has no canonical form (a number beyond IEEE 754's exact integers, a lone surrogate) is refused by
     intake; it still needs an identity to be read back by, so it gets a sorted ASCII form, in which equal content
     is equal too.
     """
+    if plain:
+        return _compact(content).encode()
     try:
         return rfc8785.dumps(content)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError):

@@ -12,6 +12,8 @@ MAX_FAULTS = 50
 _EXACT = 2**53 - 1
 _MAX_DIGITS = 400
 _MAX_POINTER = 1000
+# Escapes of characters by number, characters beyond the basic plane, fractions, exponents, long numbers.
+_SPECIAL = re.compile(rb"\\u|[\xf0-\xff]|\d[.eE]|\d{16}")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
 _NAMES = re.compile(rf"(?P<name>{_STRING})(?=[ \t\r\n]*:)|{_STRING}|[{{}}\[\]]")
@@ -78,6 +80,14 @@ def parse(raw: bytes) -> Any:
         raise _malformed(f"Malformed JSON at {_constant_place(text)}: {error} is no JSON value.") from error
     except RecursionError as error:
         raise too_deep() from error
+
+
+def is_plain(raw: bytes) -> bool:
+    """Tell whether a text that parses can hold nothing that ``faults`` looks for, so that the search can be spared.
+
+    Such a text has nothing either whose canonical form (RFC 8785) differs from compact JSON with sorted names.
+    """
+    return _SPECIAL.search(raw) is None and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
 
 
 def _malformed(detail: str) -> Problem:

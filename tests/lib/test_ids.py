@@ -4,8 +4,10 @@ import json
 from uuid import RFC_4122, UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from backend.lib import ids
+from backend.lib import ids, strict_json
 
 VECTOR = {"\ue000": 1, "\U0001f600": 2, "a": -0.0, "b": 1.0, "c": 1e21}
 CANONICAL = '{"a":0,"b":1,"c":1e+21,"\U0001f600":2,"\ue000":1}'.encode()
@@ -48,3 +50,31 @@ def test_a_message_id_is_the_delivery_at_the_domain() -> None:
     delivery = ids.random_id()
     assert ids.message_id(delivery, "lab.example") == f"{delivery}@lab.example"
     assert ids.random_id() != delivery
+
+
+NAMES = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**14), 10**14) | st.text(max_size=20) | NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_the_quick_canonical_form_of_plain_text_is_the_exact_one(value: object) -> None:
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if strict_json.is_plain(text):
+        assert strict_json.faults(value) == []
+        assert ids.canonical(value, plain=True) == ids.canonical(value)
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\u0000"', '"\\ud800"', '"😀"', "1.0", "1e3", "9007199254740993", '{"\\u00e9": 1}', "[" * 65 + "]" * 65]
+)
+def test_a_text_with_something_special_is_not_plain(text: str) -> None:
+    assert not strict_json.is_plain(text.encode())
+
+
+@pytest.mark.parametrize("text", ['{"b": [1, "é⚠"], "a": {"c": null}}', '"line\\nbreak \\"quoted\\""', "-12345"])
+def test_ordinary_texts_are_plain(text: str) -> None:
+    assert strict_json.is_plain(text.encode())
