@@ -1,12 +1,14 @@
 """Lists of notifications: filtered, newest first, in pages that do not shift while new ones come in."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, String, cast, select
+from sqlalchemy import ColumnElement, String, and_, cast, or_, select
 from sqlalchemy.orm import Session
 
+from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Notification, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.reports.model import NotificationRow
@@ -47,18 +49,42 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield Notification.created_at >= wanted.created_from
     if wanted.created_to is not None:
         yield Notification.created_at < wanted.created_to
-    deliveries = select(Delivery.id).where(Delivery.notification_id == Notification.id)
     if wanted.template_id is not None:
-        versions = (
-            select(TemplateVersion.id)
-            .join(Template, Template.id == TemplateVersion.template_id)
-            .where(Template.identifier == wanted.template_id)
-        )
-        yield deliveries.where(Delivery.template_version_id.in_(versions)).exists()
+        yield or_(*_made_from(wanted.template_id))
     if wanted.recipient is not None:
-        # The identifiers are capital letters, digits and underscores, so the quotes mark where one ends.
-        quoted = f'"{wanted.recipient}"'
-        yield deliveries.where(cast(Delivery.recipients, String).contains(quoted, autoescape=True)).exists()
+        yield or_(*_sent_to(wanted.recipient))
+
+
+_OWN_DELIVERIES = select(Delivery.id).where(Delivery.notification_id == Notification.id)
+_OWN_BATCHES = (
+    select(BatchMember.id)
+    .join(Batch, Batch.id == BatchMember.batch_id)
+    .where(BatchMember.notification_id == Notification.id)
+)
+
+
+def _made_from(template_id: str) -> Iterator[ColumnElement[bool]]:
+    """Find by template: in the deliveries, in the batches, or in what a refused notification asked for."""
+    versions = (
+        select(TemplateVersion.id)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(Template.identifier == template_id)
+    )
+    yield _OWN_DELIVERIES.where(Delivery.template_version_id.in_(versions)).exists()
+    yield _OWN_BATCHES.where(Batch.template == template_id).exists()
+    yield _asked_for(f'"template_id":{json.dumps(template_id, ensure_ascii=False)}')
+
+
+def _sent_to(recipient: str) -> Iterator[ColumnElement[bool]]:
+    """Find by recipient group, in the same places."""
+    quoted = json.dumps(recipient, ensure_ascii=False)  # its quotes mark where it begins and ends
+    yield _OWN_DELIVERIES.where(cast(Delivery.recipients, String).contains(quoted, autoescape=True)).exists()
+    yield _OWN_BATCHES.where(BatchMember.recipient == recipient).exists()
+    yield _asked_for(quoted)
+
+
+def _asked_for(text: str) -> ColumnElement[bool]:
+    return and_(Notification.accepted_at.is_(None), Notification.content.contains(text, autoescape=True))
 
 
 def _row(row: Notification) -> NotificationRow:

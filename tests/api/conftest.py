@@ -16,9 +16,10 @@ from backend.app import create_app
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.session import Database
-from backend.lib import settings
+from backend.lib import logs, settings
 from tests import factories
 from tests.factories import Laboratory
+from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 NOTIFICATIONS = "/notifications/v1"
 CATALOGUE = "/docs/errors"
@@ -90,14 +91,16 @@ def is_problem(answer: Response, status: int, code: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _application() -> Litestar:
-    """Build the application once; it asks for settings and database anew at each request."""
-    return create_app()
+def application() -> Litestar:
+    """Build the application once, for it asks for settings and database anew at each request; pytest keeps its logs."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(logs, "configure", lambda: None)
+        return create_app()
 
 
 def _open(database: Database, **service: Any) -> Iterator[Site]:
     laboratory = factories.laboratory(database, **service)
-    with TestClient(_application()) as http:
+    with TestClient(application()) as http:
         site = Site(http, laboratory)
         token = site.token(laboratory.client.client_id, laboratory.client.client_secret)
         http.headers["Authorization"] = f"Bearer {token}"
@@ -108,6 +111,12 @@ def _open(database: Database, **service: Any) -> Iterator[Site]:
 def site(database: Database) -> Iterator[Site]:
     """Serve the whole application with a laboratory's client."""
     yield from _open(database)
+
+
+@pytest.fixture(params=["database", "postgres_database"], ids=["sqlite", "postgresql"])
+def each_site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """Serve the whole application on a database of either kind, one test each."""
+    yield from _open(request.getfixturevalue(request.param))
 
 
 @pytest.fixture
