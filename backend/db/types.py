@@ -1,7 +1,63 @@
 """Column types that both databases share."""
 
-from sqlalchemy import JSON
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.sqlite import DATETIME
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # Advanced Alchemy's JsonB also prepares for Oracle through a function that SQLAlchemy 2.1 no longer has.
 JsonB = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class _SqliteMoment(DATETIME):
+    """SQLite's text form, the same as SQLAlchemy's own, written and read by C code: it is on the accepting path."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:  # noqa: ARG002
+        """Return what writes a moment that is in UTC."""
+        return _write
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:  # noqa: ARG002
+        """Return what reads a moment back, without its offset."""
+        return _read
+
+
+def _write(value: datetime | None) -> str | None:
+    return None if value is None else value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _read(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in time: aware, kept in UTC with microseconds, and ordered as text where it is text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type for the database."""
+        if dialect.name != "sqlite":
+            return DateTime(timezone=True)
+        return _SqliteMoment()  # type: ignore[no-untyped-call] # SQLAlchemy has not typed its initialiser
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Bring a value to UTC.
+
+        Raises:
+            ValueError: for a moment that does not say its offset.
+        """
+        if value is None or value.tzinfo is UTC:
+            return value
+        if value.tzinfo is None:
+            raise ValueError("A moment must be aware of its offset from UTC.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Make a value aware again where the database keeps text."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value

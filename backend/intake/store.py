@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy import insert as plain_insert
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.batching.hold import Joining, Moment, hold
 from backend.batching.keys import Key, limits
+from backend.db import statements
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
-from backend.db.statements import insert
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
@@ -28,6 +29,23 @@ Verdict = Plan | Problem
 
 # The content of a refused notification is kept for its reader up to this many bytes.
 _KEPT_WHEN_REFUSED = 65_536
+
+
+# Tables instead of mapped classes, and statements made once: this path is taken for every request.
+_notifications = cast("Table", Notification.__table__)
+_INSERT_DELIVERIES = plain_insert(cast("Table", Delivery.__table__))
+_THERE = (
+    select(_notifications.c.uid, _notifications.c.id, _notifications.c.status, _notifications.c.accepted_at)
+    .where(_notifications.c.uid.in_(bindparam("uids", expanding=True)))
+    .order_by(_notifications.c.id)
+    .with_for_update()
+)
+
+
+@lru_cache
+def _insert_notifications(dialect: str) -> Any:
+    statement = statements.for_dialect(dialect, _notifications).on_conflict_do_nothing(index_elements=["uid"])
+    return statement.returning(_notifications.c.uid, _notifications.c.id)
 
 
 def store(
@@ -61,7 +79,7 @@ def store(
                 deliveries += _delivery_rows(row.id, content, verdict)
     _finish(session, judged, results, known, revoked)
     if deliveries:
-        session.execute(plain_insert(Delivery), deliveries)
+        session.connection().execute(_INSERT_DELIVERIES, deliveries)
     meter.store()
     return results, hold(session, joining) if joining else []
 
@@ -87,16 +105,13 @@ class _Row(msgspec.Struct, frozen=True):
 
 def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]]) -> dict[UUID, _Row]:
     """Insert every notification, or lock the row of one that was there already."""
-    statement = insert(session, Notification).on_conflict_do_nothing(index_elements=["uid"])
+    connection = session.connection()
     rows = [_notification_row(content, verdict) for content, verdict in judged]
-    inserted = session.execute(statement.returning(Notification.uid, Notification.id), rows)
+    inserted = connection.execute(_insert_notifications(connection.dialect.name), rows)
     known = {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
     missing = [content.uid for content, _ in judged if content.uid not in known]
     if missing:
-        there = select(Notification.uid, Notification.id, Notification.status, Notification.accepted_at)
-        for uid, identity, status, accepted_at in session.execute(
-            there.where(Notification.uid.in_(missing)).order_by(Notification.id).with_for_update()
-        ):
+        for uid, identity, status, accepted_at in connection.execute(_THERE, {"uids": missing}):
             known[uid] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
     return known
 
@@ -147,7 +162,7 @@ def _finish(
             del values["created_at"]
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
     if revoked:
-        session.execute(Notification.__table__.delete().where(Notification.uid.in_(revoked)))  # type: ignore[attr-defined]
+        session.execute(delete(Notification).where(Notification.uid.in_(revoked)))
 
 
 def _messages(plan: Plan) -> Counter[str]:

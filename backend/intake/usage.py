@@ -3,15 +3,40 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
+from functools import lru_cache
+from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from backend.db import statements
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Usage
-from backend.db.statements import insert
 from backend.lib import clock
 from backend.lib.problems import Problem
+
+# Made once: building a statement costs more than running it.
+_services = cast("Table", Service.__table__)
+_usage = cast("Table", Usage.__table__)
+_LOCK = (
+    select(_services.c.id)
+    .where(_services.c.id.in_(bindparam("services", expanding=True)))
+    .order_by(_services.c.id)
+    .with_for_update(key_share=True)
+)
+_USED = (
+    select(_usage.c.service_id, func.sum(_usage.c.count))
+    .where(_usage.c.service_id.in_(bindparam("services", expanding=True)), _usage.c.day == bindparam("today"))
+    .group_by(_usage.c.service_id)
+)
+
+
+@lru_cache
+def _add(dialect: str) -> Any:
+    statement = statements.for_dialect(dialect, _usage)
+    return statement.on_conflict_do_update(
+        index_elements=["service_id", "day", "channel"], set_={"count": _usage.c.count + statement.excluded.count}
+    )
 
 
 class Meter:
@@ -22,20 +47,14 @@ class Meter:
     """
 
     def __init__(self, session: Session, limits: Mapping[int, int]) -> None:
-        self._session = session
+        self._connection = session.connection()
         self._limits = limits
         self._day = clock.today()
         self._added: Counter[tuple[int, str]] = Counter()
-        services = sorted(limits)
-        session.execute(
-            select(Service.id).where(Service.id.in_(services)).order_by(Service.id).with_for_update(key_share=True)
-        )
-        total = (
-            select(Usage.service_id, func.sum(Usage.count))
-            .where(Usage.service_id.in_(services), Usage.day == self._day)
-            .group_by(Usage.service_id)
-        )
-        self._used: Counter[int] = Counter({service: int(count) for service, count in session.execute(total)})
+        if self._connection.dialect.name != "sqlite":
+            self._connection.execute(_LOCK, {"services": list(limits)})
+        used = self._connection.execute(_USED, {"services": list(limits), "today": self._day})
+        self._used: Counter[int] = Counter({service: int(count) for service, count in used})
 
     def admit(self, service_id: int, messages: Mapping[str, int]) -> Problem | None:
         """Count messages by channel type if they fit under the day's limit; else say why not."""
@@ -54,14 +73,7 @@ class Meter:
             for (service, channel), count in sorted(self._added.items())
         ]
         if rows:
-            statement = insert(self._session, Usage)
-            self._session.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["service_id", "day", "channel"],
-                    set_={"count": Usage.count + statement.excluded.count},
-                ),
-                rows,
-            )
+            self._connection.execute(_add(self._connection.dialect.name), rows)
 
 
 def _refusal(limit: int, used: int, wanted: int) -> Problem:

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import DateTimeUTC
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import JsonB
+from backend.db.types import JsonB, Moment
 from backend.lib import clock
 
 
@@ -34,7 +33,7 @@ class Service(IdentityBase):
     active: Mapped[bool] = mapped_column(default=True)
     live: Mapped[bool] = mapped_column(default=False)
     daily_limit: Mapped[int | None] = mapped_column(default=None)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
 class User(IdentityBase):
@@ -48,9 +47,9 @@ class User(IdentityBase):
     active: Mapped[bool] = mapped_column(default=True)
     platform_admin: Mapped[bool] = mapped_column(default=False)
     failed_logins: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now, onupdate=clock.now)
-    password_changed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now, onupdate=clock.now)
+    password_changed_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class Membership(IdentityBase):
@@ -77,8 +76,8 @@ class ApiClient(IdentityBase):
     name: Mapped[str] = mapped_column(String(160))
     scopes: Mapped[str] = mapped_column(String(200))
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    revoked_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class ClientSecret(IdentityBase):
@@ -88,8 +87,8 @@ class ClientSecret(IdentityBase):
 
     api_client_id: Mapped[int] = mapped_column(ForeignKey("api_clients.id"), index=True)
     digest: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    revoked_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class ServiceToken(IdentityBase):
@@ -101,7 +100,7 @@ class ServiceToken(IdentityBase):
     type: Mapped[str] = mapped_column(String(10))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     sealed: Mapped[str] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
 class RevokedToken(IdentityBase):
@@ -110,7 +109,7 @@ class RevokedToken(IdentityBase):
     __tablename__ = "revoked_tokens"
 
     jti: Mapped[str] = mapped_column(String(64), unique=True)
-    expires_at: Mapped[datetime] = mapped_column(DateTimeUTC, index=True)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
 class UsedAssertion(IdentityBase):
@@ -119,7 +118,7 @@ class UsedAssertion(IdentityBase):
     __tablename__ = "used_assertions"
 
     jti: Mapped[str] = mapped_column(String(255), unique=True)
-    expires_at: Mapped[datetime] = mapped_column(DateTimeUTC, index=True)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
 class PortalSession(IdentityBase):
@@ -129,5 +128,5 @@ class PortalSession(IdentityBase):
 
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    seen_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    seen_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)

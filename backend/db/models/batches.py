@@ -5,10 +5,11 @@ from enum import StrEnum
 from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import GUID, DateTimeUTC
+from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.db.types import Moment
 from backend.lib import clock
 
 
@@ -72,12 +73,12 @@ class Batch(IdentityBase):
     quiet_seconds: Mapped[float]
     max_wait_seconds: Mapped[float]
     max_items: Mapped[int]
-    opened_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    last_member_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    closes_at: Mapped[datetime] = mapped_column(DateTimeUTC)
+    opened_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    last_member_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    closes_at: Mapped[datetime] = mapped_column(Moment)
     why: Mapped[str] = mapped_column(String(12))
-    closed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
-    dispatched_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    closed_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    dispatched_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     template_version_id: Mapped[int | None] = mapped_column(ForeignKey("template_versions.id"), default=None)
     error: Mapped[str | None] = mapped_column(Text, default=None)
 
@@ -99,4 +100,4 @@ class BatchMember(IdentityBase):
     notification_id: Mapped[int] = mapped_column(ForeignKey("notifications.id"))
     channel_index: Mapped[int]
     recipient: Mapped[str] = mapped_column(String(64))
-    removed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    removed_at: Mapped[datetime | None] = mapped_column(Moment, default=None)

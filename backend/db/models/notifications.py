@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import GUID, DateTimeUTC
+from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import JsonB
+from backend.db.types import JsonB, Moment
 from backend.lib import clock
 
 
@@ -70,9 +70,9 @@ class Notification(IdentityBase):
     status: Mapped[str] = mapped_column(String(12))
     content: Mapped[str | None] = mapped_column(Text, default=None)
     problem: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    accepted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    accepted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class Delivery(IdentityBase):
@@ -114,25 +114,34 @@ class Delivery(IdentityBase):
     address: Mapped[str] = mapped_column(String(2048))
     status: Mapped[str] = mapped_column(String(12))
     attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[datetime] = mapped_column(DateTimeUTC)
+    due_at: Mapped[datetime] = mapped_column(Moment)
     claimed_by: Mapped[str | None] = mapped_column(String(64), default=None)
     provider: Mapped[str | None] = mapped_column(String(64), default=None)
     provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
     error: Mapped[str | None] = mapped_column(Text, default=None)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    sent_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
-    delivered_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    sent_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    delivered_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class Event(IdentityBase):
     """One thing that happened to a notification, a batch or one of their deliveries; an attempt has a number."""
 
     __tablename__ = "events"
+    __table_args__ = (
+        # Without it every delivery that is deleted would have the whole table searched for its events.
+        Index(
+            "ix_events_delivery_id",
+            "delivery_id",
+            sqlite_where=text("delivery_id IS NOT NULL"),
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
+    )
 
     notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id"), index=True)
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), index=True, default=None)
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), default=None)
-    at: Mapped[datetime] = mapped_column(DateTimeUTC)
+    at: Mapped[datetime] = mapped_column(Moment)
     kind: Mapped[str] = mapped_column(String(24))
     attempt: Mapped[int | None] = mapped_column(default=None)
     provider: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -164,4 +173,4 @@ class OutboxMessage(IdentityBase):
     subject: Mapped[str | None] = mapped_column(Text, default=None)
     text: Mapped[str] = mapped_column(Text)
     html: Mapped[str | None] = mapped_column(Text, default=None)
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)

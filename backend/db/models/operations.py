@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import DateTimeUTC
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.db.types import Moment
 from backend.lib import clock
 
 
@@ -16,8 +16,8 @@ class Worker(IdentityBase):
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(String(64), unique=True)
-    started_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    seen_at: Mapped[datetime] = mapped_column(DateTimeUTC, index=True)
+    started_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    seen_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
 class RateWindow(IdentityBase):

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import DateTimeUTC
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db.types import JsonB
+from backend.db.types import JsonB, Moment
 from backend.lib import clock
 
 
@@ -20,9 +19,9 @@ class Recipient(IdentityBase):
     identifier: Mapped[str] = mapped_column(String(64), unique=True)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
     name: Mapped[str] = mapped_column(String(160))
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    deleted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
     endpoints: Mapped[list["Endpoint"]] = relationship(
         order_by="Endpoint.position", cascade="all, delete-orphan", lazy="selectin"
@@ -49,9 +48,9 @@ class Template(IdentityBase):
     identifier: Mapped[str] = mapped_column(String(64), unique=True)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
     current_version: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
-    deleted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC, default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    deleted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class TemplateVersion(IdentityBase):
@@ -72,5 +71,5 @@ class TemplateVersion(IdentityBase):
     sample_fields: Mapped[Any | None] = mapped_column(JsonB, default=None)
     batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
     content_hash: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC, default=clock.now)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     created_by: Mapped[str] = mapped_column(String(160))
