@@ -4,6 +4,7 @@ from types import ModuleType
 
 from huey.consumer import Consumer, Scheduler
 
+from backend.accounts import tasks as accounts_tasks
 from backend.batching import tasks as batching_tasks
 from backend.db import session as db
 from backend.delivery import heartbeat
@@ -12,7 +13,7 @@ from backend.delivery.send import Hand
 from backend.lib import queue
 
 # Imported for the tasks that they declare.
-TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks)
+TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks, accounts_tasks)
 
 
 class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types

@@ -1,9 +1,9 @@
 """Signed-in browsers: begun at sign-in, resumed by each request, ended by sign-out, idleness or age."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Membership, PortalSession, User
@@ -38,12 +38,7 @@ def begin(session: Session, user_id: int, replacing: str | None = None) -> str:
     if replacing:
         end(session, replacing)
     moment = clock.now()
-    session.execute(
-        delete(PortalSession).where(
-            PortalSession.user_id == user_id,
-            (PortalSession.seen_at <= moment - IDLE) | (PortalSession.created_at <= moment - ABSOLUTE),
-        )
-    )
+    session.execute(delete(PortalSession).where(PortalSession.user_id == user_id, _over(moment)))
     value = secrecy.make_secret()
     session.add(PortalSession(digest=_digest(value), user_id=user_id, created_at=moment, seen_at=moment))
     return value
@@ -76,6 +71,15 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
 def end(session: Session, value: str) -> None:
     """End the session of a cookie's value; one that is over already stays over."""
     session.execute(delete(PortalSession).where(PortalSession.digest == _digest(value)))
+
+
+def forget_over(session: Session) -> None:
+    """Delete every session that is over by idleness or age."""
+    session.execute(delete(PortalSession).where(_over(clock.now())))
+
+
+def _over(moment: datetime) -> ColumnElement[bool]:
+    return (PortalSession.seen_at <= moment - IDLE) | (PortalSession.created_at <= moment - ABSOLUTE)
 
 
 def _alive(row: PortalSession, user: User) -> bool:

@@ -4,14 +4,16 @@ import time
 
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import heartbeat, repair
+from backend.delivery import heartbeat, repair, retention
 from backend.delivery.send import Hand
 from backend.lib import queue
+from backend.lib.pace import Pace
 
 # Huey takes the greatest number first.
 _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
 # A task that has sent for so long lets others have the thread and nudges itself again.
 _TURN_SECONDS = 1.0
+_housekeeping = Pace()
 
 
 class _Present:
@@ -55,3 +57,23 @@ def mend() -> None:
         due = repair.anything_due(session)
     if due:
         nudge({Priority.NORMAL.value})
+
+
+@queue.periodic
+def forget() -> None:
+    """Delete what is past its retention: a chunk at each tick until nothing is left, then not for an hour."""
+    if not _housekeeping.take():
+        return
+    database = db.current()
+    with database.read() as session:
+        notifications = retention.old_notifications(session)
+    if notifications:
+        with database.write() as session:
+            retention.forget_notifications(session, notifications)
+    with database.read() as session:
+        batches = retention.old_batches(session)
+    if batches:
+        with database.write() as session:
+            retention.forget_batches(session, batches)
+    if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
+        _housekeeping.again()

@@ -1,0 +1,82 @@
+"""Retention: what came to its end long ago is deleted, a few hundred at a time, so that nothing else waits."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, select
+from sqlalchemy.orm import Session
+
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
+from backend.db.models.notifications import Delivery, Event, Notification, NotificationStatus, OutboxMessage
+from backend.lib import clock, settings
+
+CHUNK = 300
+_FINAL = [
+    status.value
+    for status in NotificationStatus
+    if status not in {NotificationStatus.DISPATCHED, NotificationStatus.BUFFERED}
+]
+_FINAL_BATCH = [
+    status.value
+    for status in BatchStatus
+    if status not in {BatchStatus.OPEN, BatchStatus.CLOSED, BatchStatus.DISPATCHED}
+]
+
+
+def _limit() -> datetime:
+    """Return the moment before which what is final is forgotten."""
+    return clock.now() - timedelta(days=settings.current().retention_days)
+
+
+def _forgettable() -> ColumnElement[bool]:
+    return and_(Notification.status.in_(_FINAL), Notification.updated_at < _limit())
+
+
+def _left_over() -> ColumnElement[bool]:
+    """Tell of batches that are final and whose members have all been deleted."""
+    members = exists().where(BatchMember.batch_id == Batch.id)
+    return and_(Batch.status.in_(_FINAL_BATCH), Batch.last_member_at < _limit(), ~members)
+
+
+def old_notifications(session: Session) -> Sequence[int]:
+    """List up to ``CHUNK`` notifications that are to be deleted, the oldest first: a look that locks nothing."""
+    return session.scalars(select(Notification.id).where(_forgettable()).order_by(Notification.id).limit(CHUNK)).all()
+
+
+def old_batches(session: Session) -> Sequence[int]:
+    """List up to ``CHUNK`` batches that are to be deleted, in the same way."""
+    return session.scalars(select(Batch.id).where(_left_over()).order_by(Batch.id).limit(CHUNK)).all()
+
+
+def forget_notifications(session: Session, identities: Sequence[int]) -> int:
+    """Delete those of these notifications that are still to be deleted, with all that belongs to them.
+
+    That is their deliveries, events, outbox messages and places in batches; usage stays. Returns how many. The same
+    content sent again is a new notification afterwards.
+    """
+    still = select(Notification.id).where(Notification.id.in_(identities), _forgettable())
+    taken = session.scalars(still.order_by(Notification.id).with_for_update(skip_locked=True)).all()
+    if taken:
+        _delete_deliveries(session, select(Delivery.id).where(Delivery.notification_id.in_(taken)))
+        session.execute(delete(Event).where(Event.notification_id.in_(taken)))
+        session.execute(delete(BatchMember).where(BatchMember.notification_id.in_(taken)))
+        session.execute(delete(Notification).where(Notification.id.in_(taken)))
+    return len(taken)
+
+
+def forget_batches(session: Session, identities: Sequence[int]) -> int:
+    """Delete those of these batches that are still without members, with their deliveries; return how many."""
+    still = select(Batch.id).where(Batch.id.in_(identities), _left_over())
+    taken = session.scalars(still.order_by(Batch.id).with_for_update(skip_locked=True)).all()
+    if taken:
+        _delete_deliveries(session, select(Delivery.id).where(Delivery.batch_id.in_(taken)))
+        session.execute(delete(Event).where(Event.batch_id.in_(taken)))
+        session.execute(delete(Batch).where(Batch.id.in_(taken)))
+    return len(taken)
+
+
+def _delete_deliveries(session: Session, which: Select[int]) -> None:
+    deliveries = session.scalars(which).all()
+    session.execute(delete(OutboxMessage).where(OutboxMessage.delivery_id.in_(deliveries)))
+    session.execute(delete(Event).where(Event.delivery_id.in_(deliveries)))
+    session.execute(delete(Delivery).where(Delivery.id.in_(deliveries)))

@@ -1,0 +1,65 @@
+"""Retention of batches: one goes when its last member has gone, an unsent one stays."""
+
+import pytest
+from sqlalchemy import func, select
+
+from backend.batching import manage
+from backend.db.models.batches import Batch, BatchMember
+from backend.db.models.notifications import Delivery, Event, Notification, OutboxMessage
+from backend.delivery import retention, tasks
+from backend.lib import pace
+from tests.batching.conftest import Room
+
+TABLES = (Notification, BatchMember, Batch, Delivery, Event, OutboxMessage)
+
+
+@pytest.fixture
+def keeper(room: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """Let housekeeping begin anew."""
+    monkeypatch.setattr(tasks, "_housekeeping", pace.Pace())
+    return room
+
+
+def counts(room: Room) -> list[int]:
+    """Count the rows of notifications, members, batches, deliveries, events and outbox messages."""
+    with room.lab.database.read() as session:
+        return [session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES]
+
+
+def test_a_sent_batch_goes_with_its_members(keeper: Room) -> None:
+    keeper.accept("S-1", "S-2", "S-3")
+    keeper.clock.forward(seconds=61)
+    keeper.work()
+    before = counts(keeper)
+    assert before[:4] == [3, 3, 1, 1]
+    assert before[5] == 1
+    keeper.clock.forward(days=29)
+    tasks.forget.run()
+    assert counts(keeper) == before
+    keeper.clock.forward(days=2)
+    tasks.forget.run()
+    assert counts(keeper) == [0] * 6
+
+
+def test_a_batch_outlives_a_chunk_of_its_members(keeper: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    keeper.accept("S-1", "S-2", "S-3")
+    keeper.clock.forward(seconds=61)
+    keeper.work()
+    keeper.clock.forward(days=31)
+    tasks.forget.run()
+    assert counts(keeper)[:4] == [1, 1, 1, 1]
+    tasks.forget.run()
+    assert counts(keeper) == [0] * 6
+
+
+def test_a_batch_that_is_held_back_stays_however_old(keeper: Room) -> None:
+    keeper.accept("S-1")
+    manage.hold_back(keeper.lab.service_id, "run-1")
+    keeper.clock.forward(days=400)
+    keeper.work()
+    before = counts(keeper)
+    tasks.forget.run()
+    assert counts(keeper) == before
+    assert before[:3] == [1, 1, 1]
+    assert [batch.status for batch in keeper.waiting()] == ["OPEN"]
