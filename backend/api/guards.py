@@ -17,6 +17,8 @@ _QUOTA = "rate_limit_quota"
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request pass whose access token has the scope of ``handler.opt["scope"]``, within its rate limit."""
+    if connection.scope.get("method") == "OPTIONS":
+        return  # answered by the framework: the methods of the address, which the documentation tells anyway
     header, scope = connection.headers.get("authorization"), handler.opt["scope"]
     found = access.recognised(header, scope)
     if found is None:

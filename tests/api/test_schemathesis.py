@@ -1,0 +1,84 @@
+"""The served OpenAPI document holds for every operation: generated requests meet no 5xx and no undocumented answer."""
+
+import pytest
+import requests
+from httpx import Response
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import BaseSchema, Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.openapi import from_dict
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from backend.accounts.clients import SCOPES
+from backend.api import openapi
+from backend.lib.settings import from_environment
+from tests.api.conftest import Site, application, is_problem
+from tests.conftest import SECRET_KEY
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+BOUNDED = settings(
+    max_examples=8, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def described() -> BaseSchema:
+    """Describe the application without the catch-all answers, so that each status has to be named."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(openapi.settings, "current", lambda: from_environment({"CARILLON_SECRET_KEY": SECRET_KEY}))
+        document = openapi.create_document(application())
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("default", None)
+    return from_dict(document)
+
+
+schema = described()
+
+
+def call(site: Site, case: Case, authorization: str | None) -> Response:
+    """Send a generated request to the application."""
+    request = requests.Request(**case.as_transport_kwargs(base_url="http://testserver.local")).prepare()
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+    prepared = site.http.build_request(str(request.method), str(request.url), content=request.body, headers=headers)
+    prepared.headers.pop("authorization", None)
+    if authorization is not None:
+        prepared.headers["authorization"] = authorization
+    return site.http.send(prepared)
+
+
+@schema.parametrize()
+@BOUNDED
+def test_every_answer_is_one_that_the_document_names(case: Case, site: Site) -> None:
+    answer = call(site, case, site.http.headers["authorization"])
+    case.validate_response(answer, checks=CHECKS)
+
+
+@schema.parametrize()
+@settings(BOUNDED, max_examples=2, phases=[Phase.generate])
+def test_without_a_token_that_counts_guarded_addresses_answer_401_as_documented(case: Case, site: Site) -> None:
+    if not case.operation.definition.raw.get("security") or case.method == "OPTIONS":
+        return
+    for authorization, code in ((None, "unauthenticated"), ("Bearer wrong", "invalid_token")):
+        answer = call(site, case, authorization)
+        if answer.status_code not in {400, 405}:  # what the framework refuses before it looks at the token
+            is_problem(answer, 401, code)
+        case.validate_response(answer, checks=CHECKS)
+
+
+def test_the_served_document_is_the_one_that_is_tested_and_names_every_guarded_scope(site: Site) -> None:
+    document = site.http.get("/docs/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert document["paths"].keys() == schema.raw_schema["paths"].keys()
+    guarded = [one["security"] for path in document["paths"].values() for one in path.values() if "security" in one]
+    assert {scope for security in guarded for scope in security[0]["oauth2"]} == set(SCOPES)
