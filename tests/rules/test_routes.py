@@ -1,0 +1,83 @@
+"""Every address asks who is there, but for a short list that stands here."""
+
+from collections.abc import Iterator
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from backend.accounts.clients import SCOPES
+from backend.api import guards
+from tests.api.conftest import Site, application
+
+# Open to anyone, each for its reason.
+PUBLIC = {
+    "GET /",  # a list of links, or the way to the portal
+    "POST /oauth/token",  # asks for the client's own credentials
+    "POST /oauth/revoke",
+    "POST /oauth/introspect",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/jwks.json",
+    "GET /docs",
+    "GET /docs/openapi.json",
+    "GET /docs/errors",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /portal/sign-in",
+    "POST /portal/sign-in",
+    "GET /static/{file_path:path}",
+}
+EXAMPLES = {
+    "{notification_id:str}": "00000000-0000-8000-8000-000000000000",
+    "{recipient_id:str}": "X_LAB",
+    "{template_id:str}": "X_SAMPLE",
+    "{aggregator_id:str}": "run-1",
+    "{uid:uuid}": "00000000-0000-8000-8000-000000000000",
+}
+
+
+def routes() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Yield every method and path that the application answers, without the framework's own OPTIONS."""
+    for route in application().routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method != "OPTIONS":
+                    yield str(method), route.path, handler
+
+
+def test_every_address_of_the_api_asks_for_a_token_with_a_scope_that_exists() -> None:
+    unguarded, scopes = set(), set()
+    for method, path, handler in routes():
+        if path.startswith(("/notifications", "/registry")):
+            scopes.add(handler.opt.get("scope"))
+            if guards.bearer not in handler.resolve_guards():
+                unguarded.add(f"{method} {path}")
+    assert unguarded == set()
+    assert scopes == set(SCOPES)
+
+
+def test_an_address_that_only_looks_asks_for_a_scope_to_read_and_one_that_acts_does_not() -> None:
+    for method, path, handler in routes():
+        scope = handler.opt.get("scope")
+        if scope is not None and method in {"GET", "PUT", "DELETE"}:
+            assert scope.endswith(":read") == (method == "GET"), f"{method} {path}"
+
+
+def test_nobody_gets_past_the_door_without_credentials(site: Site) -> None:
+    del site.http.headers["authorization"]
+    open_to_all = set()
+    for method, path, _ in routes():
+        address = path
+        for place, example in EXAMPLES.items():
+            address = address.replace(place, example)
+        if f"{method} {path}" in PUBLIC:
+            continue
+        assert "{" not in address, f"write an example for {path}"
+        answer = site.http.request(method, address, follow_redirects=False)
+        away = answer.status_code == 303 and answer.headers["location"].startswith("/portal/sign-in")
+        if answer.status_code not in {401, 403} and not away:
+            open_to_all.add(f"{method} {path} {answer.status_code}")
+    assert open_to_all == set()
+
+
+def test_the_list_of_open_addresses_names_none_that_is_gone() -> None:
+    assert {f"{method} {path}" for method, path, _ in routes()} >= PUBLIC
