@@ -1,0 +1,103 @@
+"""Transactions: a write is kept whole or not at all, writers queue, and readers never hold them up."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from backend.db.models.accounts import ApiClient, Organisation
+from backend.db.session import Database
+from backend.db.statements import insert
+from tests.intake.conftest import at_once
+
+
+def names(database: Database) -> set[str]:
+    with database.read() as session:
+        return set(session.scalars(select(Organisation.name)))
+
+
+def test_a_write_is_committed_at_its_end(each_database: Database) -> None:
+    with each_database.write() as session:
+        session.add(Organisation(name="Sanger"))
+    assert names(each_database) == {"Sanger"}
+
+
+def test_a_write_that_fails_leaves_nothing(each_database: Database) -> None:
+    def fail() -> None:
+        with each_database.write() as session:
+            session.add(Organisation(name="Sanger"))
+            session.flush()
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        fail()
+    assert names(each_database) == set()
+    with each_database.write() as session:
+        session.add(Organisation(name="EBI"))
+    assert names(each_database) == {"EBI"}
+
+
+def test_a_read_keeps_nothing_that_it_changed(each_database: Database) -> None:
+    with each_database.read() as session:
+        session.execute(text("SELECT 1"))
+        session.add(Organisation(name="Sanger"))
+    assert names(each_database) == set()
+
+
+def test_what_belongs_to_nobody_is_refused(each_database: Database) -> None:
+    with pytest.raises(IntegrityError), each_database.write() as session:
+        session.add(ApiClient(client_id="a", service_id=999, name="a", scopes=""))
+
+
+def test_many_writers_lose_nothing(each_database: Database) -> None:
+    def write(number: int) -> None:
+        with each_database.write() as session:
+            count = session.scalar(select(func.count(Organisation.id)))
+            session.add(Organisation(name=f"{number} after {count}"))
+
+    at_once([lambda number=number: write(number) for number in range(16)])
+    assert len(names(each_database)) == 16
+
+
+def test_two_processes_write_to_one_file_in_turn(database: Database) -> None:
+    other = Database(database.url.render_as_string())
+
+    def write(place: Database, number: int) -> None:
+        with place.write() as session:
+            count = session.scalar(select(func.count(Organisation.id)))
+            session.add(Organisation(name=f"{count}"))
+
+    at_once([lambda n=n: write((database, other)[n % 2], n) for n in range(12)])
+    assert names(database) == {str(number) for number in range(12)}
+    other.close()
+
+
+def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(each_database: Database) -> None:
+    with each_database.write() as session:
+        session.add(Organisation(name="Sanger"))
+    with each_database.write() as session:
+        session.add(Organisation(name="EBI"))
+        session.flush()
+        assert names(each_database) == {"Sanger"}
+    assert names(each_database) == {"Sanger", "EBI"}
+
+
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_sqlite_keeps_what_was_answered_unless_it_is_told_to_hurry(
+    tmp_path: Path, *, durable: bool, synchronous: int
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new' / 'carillon.db'}", durable=durable)
+    pragmas = ("journal_mode", "synchronous", "foreign_keys")
+    with database.engine.connect() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert found == ["wal", synchronous, 1]
+    database.close()
+
+
+def test_an_insert_that_meets_its_equal_can_pass_on_both_databases(each_database: Database) -> None:
+    for _ in range(2):
+        with each_database.write() as session:
+            statement = insert(session, Organisation).on_conflict_do_nothing(index_elements=["name"])
+            added = session.execute(statement.returning(Organisation.id), [{"name": "Sanger"}]).all()
+    assert (added, names(each_database)) == ([], {"Sanger"})
