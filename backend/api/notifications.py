@@ -1,6 +1,7 @@
 """Notifications: sent, explained, looked up and listed."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -135,6 +136,7 @@ def _uid(text: str) -> UUID | None:
 
 Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
 Identifier = Annotated[str | None, Parameter(max_length=64)]
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _FILTERS = (
     "status",
     "priority",
@@ -176,8 +178,8 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
         template_id=_plain(template_id, "template_id"),
         recipient=_plain(recipient, "recipient"),
         aggregator_id=_plain(aggregator_id, "aggregator_id"),
-        created_from=_aware(created_from, "created_from"),
-        created_to=_aware(created_to, "created_to"),
+        created_from=_aware(request, "created_from", created_from),
+        created_to=_aware(request, "created_to", created_to),
     )
     before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
     with unavailable_without_database(), db.current().read() as session:
@@ -185,8 +187,9 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
 
 
-def _aware(moment: datetime | None, name: str) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
+def _aware(request: _AnyRequest, name: str, moment: datetime | None) -> datetime | None:
+    # The framework would take a bare number too, as seconds since the epoch.
+    if moment is not None and (moment.tzinfo is None or not _DATE.match(request.query_params[name])):
         raise _faulty(name, "Must be a moment with its offset, such as 2026-11-21T09:30:00Z.")
     try:
         return moment.astimezone(UTC) if moment is not None else None
