@@ -7,7 +7,9 @@ from backend.channels import mime
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
 from backend.channels.provider_address import ProviderAddress, is_loopback, parse
-from backend.channels.smtp_session import Closed, Envelope, Server, Session, Timeouts
+from backend.channels.smtp_handshake import Server, Timeouts
+from backend.channels.smtp_session import Envelope, Session
+from backend.channels.smtp_wire import Closed
 from backend.lib import clock
 
 _DEFAULT_TLS = {465: "tls", 587: "starttls"}

@@ -1,47 +1,18 @@
-"""One session with an SMTP server: connect, secure, sign in, then one transaction after the other."""
+"""One session with an SMTP server: one transaction after the other, in two round trips where the server can."""
 
-import contextlib
-import ipaddress
-import smtplib
-import socket
-import ssl
-from collections.abc import Container, Iterator
 from time import monotonic
-from typing import NoReturn
 
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError
-from backend.channels.smtp_replies import SESSION_STEPS, Reply, Step, error, reply
+from backend.channels.smtp_handshake import Server, shake_hands
+from backend.channels.smtp_replies import Reply, Step, error, reply
+from backend.channels.smtp_wire import Closed, Wire
 
 _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds that a server is waited for.
-
-    ``connect`` covers each address, its TLS handshake and the greeting; ``exchange`` everything from there to
-    the final dot together; ``final`` the answer to the final dot, which RFC 5321 section 4.5.3.2.6 wants to be
-    10 minutes, because giving up early sends a message twice.
-    """
-
-    connect: float = 10
-    exchange: float = 60
-    final: float = 600
-
-
-class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach a mail server; ``tls`` is none, starttls or tls, and ``context`` is there unless none."""
-
-    host: str
-    port: int
-    tls: str
-    context: ssl.SSLContext | None
-    credentials: tuple[str, str] | None
-    timeouts: Timeouts
-
-    def __repr__(self) -> str:
-        return f"Server({self.host!r}, {self.port!r}, tls={self.tls!r})"
+_ENVELOPE = (Step.MAIL, Step.RCPT, Step.DATA)
+_GO_ON = {Step.MAIL: _COMPLETED, Step.RCPT: _COMPLETED, Step.DATA: range(354, 355)}
+_QUIT_SECONDS = 1
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -56,31 +27,6 @@ class Envelope(msgspec.Struct, frozen=True):
         return self.sender.isascii() and self.recipient.isascii()
 
 
-class Closed(Exception):
-    """The session ended at a step: by a 421 reply, by loss of the connection, or by a time-out."""
-
-    def __init__(self, step: Step, answer: Reply | None = None, *, timed_out: bool = False) -> None:
-        super().__init__(step)
-        self.step = step
-        self.answer = answer
-        self.timed_out = timed_out
-
-    @property
-    def nothing_sent(self) -> bool:
-        """Whether the server was merely gone before it heard anything of the message's content."""
-        return not self.timed_out and self.step in {Step.MAIL, Step.RCPT, Step.DATA}
-
-    def error(self) -> ProviderError:
-        """Return what this means for the message under way."""
-        if self.answer is not None:
-            return error(self.answer, self.step)
-        # The server acts on the final dot. Lost before it: nothing was taken. Lost after it: nobody knows.
-        outcome = Outcome.AMBIGUOUS if self.step is Step.CONTENT else Outcome.RETRY
-        what = "no answer in time" if self.timed_out else "the connection was lost"
-        down = self.timed_out or self.step not in {Step.BODY, Step.CONTENT}
-        return ProviderError(outcome, f"{what} at {self.step}", route_down=down)
-
-
 class Session:
     """An SMTP session that is ready for transactions.
 
@@ -89,190 +35,150 @@ class Session:
     """
 
     def __init__(self, server: Server, deadline: float) -> None:
-        self._server = server
-        self._client = self._connect(deadline)
-        try:
-            self._hello(deadline)
-            if server.tls == "starttls":
-                self._starttls(deadline)
-                self._hello(deadline)
-            if server.credentials is not None:
-                self._sign_in(server.credentials, deadline)
-        except BaseException:
-            self._client.close()
-            raise
-
-    def submit(self, envelope: Envelope, content: bytes, deadline: float) -> Reply:
-        """Carry out one transaction and return the server's acceptance; after a refusal all is reset."""
-        if not envelope.is_ascii and not self._client.has_extn("smtputf8"):
-            raise ProviderError(
-                Outcome.PERMANENT, "the mail server takes ASCII addresses only (no SMTPUTF8)", code="5.6.7"
-            )
-        try:
-            self._envelope(envelope, len(content), deadline)
-            self._command(Step.DATA, "DATA", deadline, accepted={354})
-            return self._content(content, deadline)
-        except ProviderError:
-            self._reset(deadline)
-            raise
-
-    def quit(self) -> None:
-        """End the session politely within a second or so; never raises."""
-        with contextlib.suppress(OSError):
-            if self._client.sock is not None:
-                self._client.sock.settimeout(1)
-                self._client.quit()
-        self._client.close()
-
-    def _connect(self, deadline: float) -> smtplib.SMTP:
-        server = self._server
-        patience = max(0.001, min(server.timeouts.connect, deadline - monotonic()))
-        # Any name given here keeps smtplib from a DNS look-up of its own, which can take long.
-        name = "localhost"
-        try:
-            client: smtplib.SMTP
-            if server.tls == "tls":
-                client = smtplib.SMTP_SSL(server.host, server.port, name, timeout=patience, context=server.context)
-            else:
-                client = smtplib.SMTP(server.host, server.port, name, timeout=patience)
-        except smtplib.SMTPResponseException as fault:
-            raise error(_reply_of(fault), Step.GREETING) from None
-        except smtplib.SMTPServerDisconnected as fault:
-            raise Closed(Step.GREETING, timed_out=_timed_out(fault)) from None
-        except OSError as fault:
-            raise _unreachable(server, fault) from None
-        if client.sock is not None:
-            # Without this a mail of several segments can wait 40 ms for the server's delayed ACK.
-            client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.local_hostname = _own_name(client.sock)
-        return client
-
-    def _hello(self, deadline: float) -> None:
-        with self._talking(Step.HELLO, deadline):
-            code, text = self._client.ehlo()
-            if code != 250:
-                raise error(reply(code, text), Step.HELLO)
-
-    def _starttls(self, deadline: float) -> None:
-        if not self._client.has_extn("starttls"):
-            raise _misconfigured("the mail server does not offer STARTTLS")
-        with self._talking(Step.STARTTLS, deadline):
-            try:
-                self._client.starttls(context=self._server.context)
-            except smtplib.SMTPException:
-                raise
-            except OSError as fault:
-                raise _unreachable(self._server, fault) from None
-
-    def _sign_in(self, credentials: tuple[str, str], deadline: float) -> None:
-        with self._talking(Step.AUTH, deadline):
-            try:
-                self._client.login(*credentials)
-            except smtplib.SMTPResponseException as fault:
-                raise error(_reply_of(fault, credentials), Step.AUTH) from None
-            except smtplib.SMTPServerDisconnected:
-                raise
-            except (smtplib.SMTPException, ValueError):
-                # Their texts can hold what was to be sent, so they are not repeated.
-                raise _misconfigured("the mail server offers no way of signing in that we know") from None
-
-    def _envelope(self, envelope: Envelope, size: int, deadline: float) -> None:
-        options = ""
-        if self._client.has_extn("size"):
-            limit = self._client.esmtp_features["size"]
-            if limit.isdecimal() and 0 < int(limit) < size:
-                raise ProviderError(
-                    Outcome.PERMANENT,
-                    f"the message has {size} octets, the mail server takes {limit}",
-                    code="5.3.4",
-                )
-            options = f" SIZE={size}"
-        if not envelope.is_ascii:
-            options += " BODY=8BITMIME SMTPUTF8"
-        self._client.command_encoding = "ascii" if envelope.is_ascii else "utf-8"
-        self._command(Step.MAIL, f"MAIL FROM:<{envelope.sender}>{options}", deadline)
-        self._command(Step.RCPT, f"RCPT TO:<{envelope.recipient}>", deadline)
-
-    def _content(self, content: bytes, deadline: float) -> Reply:
-        # A line that begins with a dot gets a second one (RFC 5321 section 4.5.2); the first is a header's.
-        stuffed = content.replace(b"\r\n.", b"\r\n..")
-        end = b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n"
-        with self._talking(Step.BODY, deadline):
-            self._client.send(stuffed + end)
-        final = monotonic() + self._server.timeouts.final
-        with self._talking(Step.CONTENT, final):
-            answer = reply(*self._client.getreply())
-            if answer.code not in _COMPLETED:
-                self._refuse(answer, Step.CONTENT)
-            return answer
-
-    def _command(self, step: Step, line: str, deadline: float, accepted: Container[int] = _COMPLETED) -> None:
-        with self._talking(step, deadline):
-            code, text = self._client.docmd(line)
-            if code not in accepted:
-                self._refuse(reply(code, text), step)
-
-    def _refuse(self, answer: Reply, step: Step) -> NoReturn:
-        if 400 <= answer.code < 600 and answer.code != 421:
-            raise error(answer, step)
-        # 421, or an answer out of order: what the server would make of the next command is anyone's guess.
-        self._client.close()
-        raise Closed(step, answer)
-
-    def _reset(self, deadline: float) -> None:
-        try:
-            self._command(Step.MAIL, "RSET", deadline)
-        except (Closed, ProviderError):
-            self._client.close()
+        sock, extensions = shake_hands(server, deadline)
+        self._wire = Wire(sock)
+        self._final = server.timeouts.final
+        self._pipelines = "pipelining" in extensions
+        self._takes_utf8 = "smtputf8" in extensions
+        self._takes_size = "size" in extensions
+        limit = extensions.get("size", "")
+        self._size_limit = int(limit) if limit.isdecimal() else 0  # octets; 0 means none (RFC 1870 section 4)
 
     @property
     def is_open(self) -> bool:
         """Whether the connection has not been closed from our side."""
-        return self._client.sock is not None
+        return self._wire.is_open
 
-    @contextlib.contextmanager
-    def _talking(self, step: Step, deadline: float) -> Iterator[None]:
-        """Bound the step by the deadline and turn the ways of losing a connection into ``Closed``."""
-        if self._client.sock is None:
-            raise Closed(step)
-        self._client.sock.settimeout(max(0.001, deadline - monotonic()))
+    def submit(self, envelope: Envelope, content: bytes, deadline: float) -> Reply:
+        """Carry out one transaction and return the server's acceptance; after a refusal all is reset.
+
+        ``content`` has CRLF line ends only.
+        """
+        commands = self._commands(envelope, len(content))
         try:
-            yield
-        except smtplib.SMTPServerDisconnected as fault:
-            raise Closed(step, timed_out=_timed_out(fault)) from None
-        except smtplib.SMTPResponseException as fault:
-            self._client.close()
-            answer = _reply_of(fault)
-            # Raised by smtplib's reader for a line without end, which is no reply at all.
-            raise (error(answer, step) if step in SESSION_STEPS else Closed(step, Reply(-1, ""))) from None
+            if self._pipelines:
+                self._all_at_once(commands, deadline)
+            else:
+                self._one_by_one(commands, deadline)
+            return self._content(content, deadline)
+        except ProviderError:
+            raise
+        except BaseException:
+            # Stopped in the middle, the next reply on this connection would be taken for another command's.
+            self._wire.close()
+            raise
+
+    def quit(self) -> None:
+        """End the session politely within a second or so; never raises."""
+        deadline = monotonic() + _QUIT_SECONDS
+        try:
+            self._wire.write(b"QUIT\r\n", Step.MAIL, deadline)
+            self._wire.read(Step.MAIL, deadline)
+        except Closed:
+            pass
+        finally:
+            self._wire.close()
+
+    def _commands(self, envelope: Envelope, size: int) -> tuple[bytes, bytes, bytes]:
+        """Return the lines of MAIL, RCPT and DATA, or refuse what the server said that it does not take."""
+        if not envelope.is_ascii and not self._takes_utf8:
+            raise ProviderError(
+                Outcome.PERMANENT, "the mail server takes ASCII addresses only (no SMTPUTF8)", code="5.6.7"
+            )
+        if 0 < self._size_limit < size:
+            raise ProviderError(
+                Outcome.PERMANENT,
+                f"the message has {size} octets, the mail server takes {self._size_limit}",
+                code="5.3.4",
+            )
+        options = f" SIZE={size}" if self._takes_size else ""
+        if not envelope.is_ascii:
+            options += " BODY=8BITMIME SMTPUTF8"
+        mail = f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode()
+        rcpt = f"RCPT TO:<{envelope.recipient}>\r\n".encode()
+        if len(mail.splitlines()) + len(rcpt.splitlines()) != 2:
+            raise ProviderError(Outcome.PERMANENT, "an address contains a line break")
+        return mail, rcpt, b"DATA\r\n"
+
+    def _all_at_once(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
+        """Send the commands as one group; DATA has to be the last of it (RFC 2920 section 3.1)."""
+        self._wire.write(b"".join(commands), Step.MAIL, deadline)
+        for place, step in enumerate(_ENVELOPE, start=1):
+            code, text = self._wire.read(step, deadline)
+            if code not in _GO_ON[step]:
+                refusal = _refusal(code, text, step)
+                self._abandon(_ENVELOPE[place:], deadline)
+                raise refusal
+
+    def _one_by_one(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
+        """Send each command when the one before it was taken, for servers without PIPELINING."""
+        for step, command in zip(_ENVELOPE, commands, strict=True):
+            self._wire.write(command, step, deadline)
+            code, text = self._wire.read(step, deadline)
+            if code not in _GO_ON[step]:
+                refusal = _refusal(code, text, step)
+                self._abandon((), deadline)
+                raise refusal
+
+    def _content(self, content: bytes, deadline: float) -> Reply:
+        if self._wire.has_unread:
+            # Whatever the server says before it has seen the content is not the answer to it.
+            raise Closed(Step.DATA, Reply(-1, ""))
+        self._wire.write(_stuffed(content), Step.BODY, deadline)
+        code, text = self._wire.read(Step.CONTENT, monotonic() + self._final)
+        if code in _COMPLETED:
+            return reply(code, text)
+        refusal = _refusal(code, text, Step.CONTENT)
+        self._abandon((), deadline)
+        raise refusal
+
+    def _abandon(self, unread: tuple[Step, ...], deadline: float) -> None:
+        """Make a session that refused something ready for the next transaction, or close it; never raises.
+
+        ``unread`` are the steps whose commands the server has and whose answers we have not.
+        """
+        try:
+            codes = {step: self._wire.read(step, deadline)[0] for step in unread}
+            if not all(_keeps_session(code) for code in codes.values()):
+                self._wire.close()
+            elif codes.get(Step.DATA) != 354:
+                self._last(b"RSET\r\n", _COMPLETED, deadline)
+            elif codes.get(Step.RCPT) in _COMPLETED:
+                # The sender was refused, but not the recipient: the lone dot could send an empty mail.
+                self._wire.close()
+            else:
+                # Nobody to send to, and yet the server waits for content: RFC 2920 section 3.1 wants a lone dot.
+                self._last(b".\r\n", range(200, 600), deadline)
+        except Closed:
+            self._wire.close()
+
+    def _last(self, command: bytes, wanted: range, deadline: float) -> None:
+        self._wire.write(command, Step.MAIL, deadline)
+        code, _ = self._wire.read(Step.MAIL, deadline)
+        if code not in wanted or not _keeps_session(code):
+            self._wire.close()
 
 
-def _reply_of(fault: smtplib.SMTPResponseException, secrets: tuple[str, ...] = ()) -> Reply:
-    raw = fault.smtp_error
-    return reply(fault.smtp_code, raw if isinstance(raw, bytes) else raw.encode(), secrets)
+def _refusal(code: int, text: bytes, step: Step) -> ProviderError:
+    """Return the error of a refusal; raise ``Closed`` for an answer that ends the session."""
+    answer = reply(code, text)
+    if 400 <= code < 600 and _keeps_session(code):
+        return error(answer, step)
+    # 421, or an answer out of order: what the server would make of the next command is anyone's guess.
+    raise Closed(step, answer)
 
 
-def _timed_out(fault: BaseException) -> bool:
-    # smtplib hides the socket's exception behind its own.
-    return isinstance(fault.__context__, TimeoutError)
+def _keeps_session(code: int) -> bool:
+    return 200 <= code < 600 and code != 421
 
 
-def _misconfigured(detail: str) -> ProviderError:
-    return ProviderError(Outcome.CONFIG, detail, route_down=True)
+def _stuffed(content: bytes) -> bytes:
+    """Return the content with its final dot; a line that begins with a dot gets a second one.
 
-
-def _unreachable(server: Server, fault: OSError) -> ProviderError:
-    """Return the error for a connection or TLS handshake that did not come about."""
-    where = f"{server.host}:{server.port}"
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        return _misconfigured(f"the certificate of {where} cannot be trusted: {fault.verify_message}")
-    if isinstance(fault, ssl.SSLError) and not isinstance(fault, ssl.SSLEOFError):
-        return _misconfigured(f"no TLS with {where}: {fault.reason or 'handshake failed'}")
-    reason = "no answer in time" if isinstance(fault, TimeoutError) else (fault.strerror or "connection lost")
-    return ProviderError(Outcome.RETRY, f"cannot connect to {where}: {reason}", route_down=True)
-
-
-def _own_name(sock: socket.socket) -> str:
-    """Return our end's address as an address literal, the name for EHLO where no DNS name is sure."""
-    address = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
-    return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
+    RFC 5321 section 4.5.2.
+    """
+    if b"\r\n." in content:
+        content = content.replace(b"\r\n.", b"\r\n..")
+    if content.startswith(b"."):
+        content = b"." + content
+    return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")

@@ -15,7 +15,7 @@ import pytest
 from backend.channels.base import Channel, Outcome, ProviderError
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
 from backend.channels.registry import providers_for
-from backend.channels.smtp_session import Timeouts
+from backend.channels.smtp_handshake import Timeouts
 from tests.channels.messages import message
 from tests.smtp_server import SmtpServer
 

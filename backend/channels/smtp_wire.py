@@ -1,0 +1,110 @@
+"""The octets of an SMTP session: commands written, replies read, both bounded, over a socket that is signed in.
+
+smtplib opens the session; for the transactions it is too slow, because it reads and writes one command at a time.
+"""
+
+import socket
+from time import monotonic
+
+from backend.channels.base import Outcome, ProviderError
+from backend.channels.smtp_replies import Reply, Step, error
+
+# RFC 5321 section 4.5.3.1.5 allows 512 octets a reply line; smtplib bears 8192, and so do we.
+_LINE_OCTETS = 8192
+_REPLY_LINES = 100
+_CHUNK = 4096  # octets asked of the socket at a time: all replies to a group of commands
+
+
+class Closed(Exception):
+    """The session ended at a step: by a 421 reply, by loss of the connection, or by a time-out."""
+
+    def __init__(self, step: Step, answer: Reply | None = None, *, timed_out: bool = False) -> None:
+        super().__init__(step)
+        self.step = step
+        self.answer = answer
+        self.timed_out = timed_out
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether the server was merely gone before it heard anything of the message's content."""
+        return not self.timed_out and self.step in {Step.MAIL, Step.RCPT, Step.DATA}
+
+    def error(self) -> ProviderError:
+        """Return what this means for the message under way."""
+        if self.answer is not None:
+            return error(self.answer, self.step)
+        # The server acts on the final dot. Lost before it: nothing was taken. Lost after it: nobody knows.
+        outcome = Outcome.AMBIGUOUS if self.step is Step.CONTENT else Outcome.RETRY
+        what = "no answer in time" if self.timed_out else "the connection was lost"
+        down = self.timed_out or self.step not in {Step.BODY, Step.CONTENT}
+        return ProviderError(outcome, f"{what} at {self.step}", route_down=down)
+
+
+class Wire:
+    """A socket with a small buffer for replies.
+
+    ``deadline`` values are moments of ``time.monotonic()``. Reading and writing raise ``Closed`` for the step
+    they are told: the connection was lost, the time was over, or what came is no SMTP reply.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._unread = b""
+        self.is_open = True
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the server has already said more than was read."""
+        return bool(self._unread)
+
+    def write(self, data: bytes, step: Step, deadline: float) -> None:
+        """Write everything; after ``Closed`` the last octets have not left."""
+        try:
+            self._limit(deadline)
+            self._sock.sendall(data)
+        except OSError as fault:
+            raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
+
+    def read(self, step: Step, deadline: float) -> tuple[int, bytes]:
+        """Return one reply: its code and the texts of its lines, joined by LF.
+
+        The code is that of the last line, and -1 if a line is not of the form of RFC 5321 section 4.2.
+        """
+        texts: list[bytes] = []
+        while len(texts) < _REPLY_LINES:
+            line = self._line(step, deadline)
+            code, mark = line[:3], line[3:4]
+            if not (len(code) == 3 and code.isdigit() and mark in b" -\r"):
+                return -1, b""
+            texts.append(line[4:])
+            if mark != b"-":
+                return int(code), b"\n".join(texts)
+        raise Closed(step, Reply(-1, ""))
+
+    def close(self) -> None:
+        """Close the socket without a word; never raises."""
+        self.is_open = False
+        self._sock.close()
+
+    def _line(self, step: Step, deadline: float) -> bytes:
+        """Return the next line without its LF; it may end with CR, and be of LF alone, as careless servers do."""
+        while b"\n" not in self._unread:
+            if len(self._unread) > _LINE_OCTETS:
+                raise Closed(step, Reply(-1, ""))
+            try:
+                self._limit(deadline)
+                received = self._sock.recv(_CHUNK)
+            except OSError as fault:
+                raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
+            if not received:
+                raise Closed(step)
+            self._unread += received
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _limit(self, deadline: float) -> None:
+        """Give the next call on the socket the time that is left, so that trickling octets gain none."""
+        left = deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
