@@ -90,7 +90,7 @@ def _open(session: Session, digest: str, first: Joining, *, held: bool) -> _Open
     now, key, limits = clock.now(), first.key, first.limits
     closes_at, why = limits.closing(now, now)
     statement = insert(session, Batch).values(
-        uid=ids.batch_id(digest, first.uid, first.channel_index),
+        uid=ids.batch_id(digest, first.uid, first.channel_index, clock.iso(now)),
         key=digest,
         **msgspec.structs.asdict(key),
         **msgspec.structs.asdict(limits),

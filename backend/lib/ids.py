@@ -44,9 +44,12 @@ def delivery_id(notification: UUID, channel_index: int, address: str) -> UUID:
     return uuid5(_DELIVERIES, f"{notification}/{channel_index}/{address}")
 
 
-def batch_id(key: str, first_member: UUID, channel_index: int) -> UUID:
-    """Derive a batch's id from its key and its first member, which is the first member of no other batch."""
-    return uuid5(_BATCHES, f"{key}/{first_member}/{channel_index}")
+def batch_id(key: str, first_member: UUID, channel_index: int, opened_at: str) -> UUID:
+    """Derive a batch's id from its key, its first member, and the moment of opening.
+
+    The moment matters when the same content comes again after its retention: that is another batch.
+    """
+    return uuid5(_BATCHES, f"{key}/{first_member}/{channel_index}/{opened_at}")
 
 
 def batch_delivery_id(batch: UUID, address: str) -> UUID:
