@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
@@ -39,53 +39,55 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     fields: Any
 
 
+# Made once: building a statement costs more than running it.
+_deliveries = cast("Table", Delivery.__table__)
+_notifications = cast("Table", Notification.__table__)
+_DUE = (
+    select(_deliveries.c.id)
+    .where(
+        _deliveries.c.status.in_([status.value for status in WAITING]),
+        _deliveries.c.due_at <= bindparam("now"),
+        _deliveries.c.priority <= bindparam("lowest"),
+    )
+    .order_by(_deliveries.c.priority, _deliveries.c.due_at, _deliveries.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = (
+    update(_deliveries)
+    .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .values(status=DeliveryStatus.SENDING.value, claimed_by=bindparam("worker"))
+)
+_COLUMNS = ("id", "uid", "notification_id", "batch_id", "service_id", "priority", "type", "address", "attempts")
+_TAKEN = (
+    select(
+        *(_deliveries.c[name] for name in (*_COLUMNS, "created_at", "template_version_id", "channel_index")),
+        _notifications.c.content,
+    )
+    .select_from(_deliveries.outerjoin(_notifications, _notifications.c.id == _deliveries.c.notification_id))
+    .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_deliveries.c.priority, _deliveries.c.due_at, _deliveries.c.id)
+)
+
+
 def claim(session: Session, worker: str, *, limit: int, high_only: bool = False) -> list[Claim]:
     """Take up to ``limit`` due deliveries, HIGH first, then by the moment they are due.
 
     On PostgreSQL rows that another worker is claiming are passed over; SQLite has one writer at a time.
     """
-    due = select(Delivery.id).where(
-        Delivery.status.in_([status.value for status in WAITING]), Delivery.due_at <= clock.now()
-    )
-    if high_only:
-        due = due.where(Delivery.priority == Priority.HIGH.value)
-    due = due.order_by(Delivery.priority, Delivery.due_at, Delivery.id).limit(limit).with_for_update(skip_locked=True)
-    taken = list(session.scalars(due))
+    connection = session.connection()
+    lowest = Priority.HIGH if high_only else Priority.BATCH
+    wanted = {"now": clock.now(), "lowest": lowest.value, "most": limit}
+    taken = list(connection.execute(_DUE, wanted).scalars())
     if not taken:
         return []
-    session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(taken))
-        .values(status=DeliveryStatus.SENDING.value, claimed_by=worker)
-        .execution_options(synchronize_session=False)
-    )
-    return _load(session, taken)
-
-
-def _load(session: Session, taken: Sequence[int]) -> list[Claim]:
-    columns = (
-        Delivery.id,
-        Delivery.uid,
-        Delivery.notification_id,
-        Delivery.batch_id,
-        Delivery.service_id,
-        Delivery.priority,
-        Delivery.type,
-        Delivery.address,
-        Delivery.attempts,
-        Delivery.created_at,
-        Delivery.template_version_id,
-        Delivery.channel_index,
-    )
-    rows = session.execute(select(*columns).where(Delivery.id.in_(taken))).all()
-    contents = _contents(session, {row.notification_id for row in rows} - {None})
+    connection.execute(_TAKE, {"ids": taken, "worker": worker})
+    rows = connection.execute(_TAKEN, {"ids": taken}).all()
     batches = _batches(session, {row.batch_id for row in rows} - {None})
-    claims = [
-        _claim(row, batches[row.batch_id] if row.batch_id else contents[row.notification_id][row.channel_index])
+    return [
+        _claim(row, batches[row.batch_id] if row.batch_id else _read(row.content).channels[row.channel_index])
         for row in rows
     ]
-    position = {identity: place for place, identity in enumerate(taken)}
-    return sorted(claims, key=lambda one: position[one.id])
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -101,13 +103,6 @@ class _Content(msgspec.Struct, frozen=True):
 
 
 _read = msgspec.json.Decoder(_Content).decode
-
-
-def _contents(session: Session, notification_ids: set[int]) -> dict[int, list[_Part]]:
-    if not notification_ids:
-        return {}
-    rows = session.execute(select(Notification.id, Notification.content).where(Notification.id.in_(notification_ids)))
-    return {identity: _read(content or "").channels for identity, content in rows}
 
 
 def _batches(session: Session, batch_ids: set[int]) -> dict[int, _Part]:

@@ -1,10 +1,16 @@
-"""Recording what came of attempts, each exactly once."""
+"""Recording what came of attempts, each exactly once, in two steps.
+
+An attempt that has left the house is marked on its delivery at once, before the next one leaves, by one short
+statement: so a killed worker leaves at most one message in each of its hands whose fate is unknown. What follows
+from it (the event, the status of the notification or batch, the end of the claim) is written for the whole group
+together. A worker that dies between the two steps leaves its name on the delivery, by which repair finds the rest.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import insert, update
+from sqlalchemy import Table, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome
@@ -31,36 +37,69 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kept: Message | None = None
 
 
-def record(session: Session, results: Sequence[Result], worker: str) -> None:
-    """Write the results.
+# Made once: building a statement costs more than running it.
+_deliveries = cast("Table", Delivery.__table__)
+_SET = update(_deliveries).values(
+    {name: bindparam(f"new_{name}") for name in ("status", "attempts", "provider", "provider_message_id", "error")}
+    | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at")}
+)
+_HELD = _deliveries.c.claimed_by == bindparam("worker")
+# A success counts even when the claim was lost meanwhile, since the message is out.
+_UNFINISHED = _deliveries.c.status.in_(sorted(status.value for status in states.UNFINISHED))
+_MARK = _SET.where(_deliveries.c.id == bindparam("delivery"), _HELD)
+_MARK_SENT = _SET.where(_deliveries.c.id == bindparam("delivery"), or_(_HELD, _UNFINISHED)).values(
+    claimed_by=bindparam("worker")
+)
+_STILL_HELD = select(_deliveries.c.id).where(_deliveries.c.id.in_(bindparam("ids", expanding=True)), _HELD)
+_LET_GO = (
+    update(_deliveries)
+    .where(
+        _deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        _HELD,
+        _deliveries.c.status != DeliveryStatus.SENDING.value,
+    )
+    .values(claimed_by=None)
+)
+_INSERT_EVENTS = insert(cast("Table", Event.__table__))
+_INSERT_KEPT = insert(cast("Table", OutboxMessage.__table__))
 
-    A success counts even when the claim was lost meanwhile, since the message is out. Anything else is written by
-    the holder of the claim alone.
-    """
-    written: list[Result] = []
-    for result in results:
-        values = _values(result)
-        held = Delivery.claimed_by == worker
-        if result.outcome is Outcome.ACCEPTED:
-            held = Delivery.status.in_([status.value for status in states.UNFINISHED])
-        done = session.execute(
-            update(Delivery)
-            .where(Delivery.id == result.claim.id, held)
-            .values(**values)
-            .returning(Delivery.id)
-            .execution_options(synchronize_session=False)
-        ).scalar()
-        if done is not None:
-            written.append(result)
-    if written:
-        session.execute(insert(Event), [_event(result) for result in written])
-        _keep(session, written)
-        _refresh(session, written)
+
+def mark(session: Session, result: Result, worker: str) -> bool:
+    """Write an attempt's result on its delivery; tell whether it was this worker's to write."""
+    statement = _MARK_SENT if result.outcome is Outcome.ACCEPTED else _MARK
+    return bool(session.connection().execute(statement, _values(result, worker)).rowcount)
+
+
+def finish(session: Session, marked: Sequence[Result], inside: Sequence[Result], worker: str) -> None:
+    """Write what follows from results: from those ``marked`` before, and from those that never left the house."""
+    connection = session.connection()
+    written = [*marked, *_mark_held(session, inside, worker)]
+    if not written:
+        return
+    connection.execute(_INSERT_EVENTS, [_event(result) for result in written])
+    kept = [_kept(result, result.kept) for result in written if result.kept is not None]
+    if kept:
+        connection.execute(_INSERT_KEPT, kept)
+    _refresh(session, written)
+    connection.execute(_LET_GO, {"ids": [result.claim.id for result in written], "worker": worker})
+
+
+def _mark_held(session: Session, results: Sequence[Result], worker: str) -> list[Result]:
+    """Mark at once what this worker still holds of ``results``."""
+    if not results:
+        return []
+    connection = session.connection()
+    ids = [result.claim.id for result in results]
+    held = set(connection.execute(_STILL_HELD.with_for_update(), {"ids": ids, "worker": worker}).scalars())
+    mine = [result for result in results if result.claim.id in held]
+    if mine:
+        connection.execute(_MARK, [_values(result, worker) for result in mine])
+    return mine
 
 
 def _refresh(session: Session, written: Sequence[Result]) -> None:
     """Bring notifications and batches to what their deliveries say now."""
-    states.refresh(session, [identity for one in written if (identity := one.claim.notification_id) is not None])
+    states.refresh(session, {identity for one in written if (identity := one.claim.notification_id) is not None})
     faults = {
         identity: one.detail[:_DETAIL_LENGTH] if one.provider == RENDERING else None
         for one in written
@@ -69,32 +108,35 @@ def _refresh(session: Session, written: Sequence[Result]) -> None:
     states.refresh_batches(session, faults)
 
 
-def _values(result: Result) -> dict[str, Any]:
-    now, claim = clock.now(), result.claim
+def _values(result: Result, worker: str) -> dict[str, Any]:
+    claim, accepted = result.claim, result.outcome is Outcome.ACCEPTED
     values: dict[str, Any] = {
-        "attempts": claim.attempts + 1,
-        "provider": result.provider,
-        "claimed_by": None,
-        "error": None if result.outcome is Outcome.ACCEPTED else result.detail[:_DETAIL_LENGTH],
+        "delivery": claim.id,
+        "worker": worker,
+        "new_attempts": claim.attempts + 1,
+        "new_provider": result.provider,
+        "new_provider_message_id": result.provider_message_id,
+        "new_error": None if accepted else result.detail[:_DETAIL_LENGTH],
+        "new_sent_at": clock.now() if accepted else None,
     }
+    return values | _status(result)
+
+
+def _status(result: Result) -> dict[str, Any]:
+    claim, now = result.claim, clock.now()
     if result.outcome is Outcome.ACCEPTED:
-        return values | {
-            "status": DeliveryStatus.SENT.value,
-            "sent_at": now,
-            "provider_message_id": result.provider_message_id,
-        }
-    if result.outcome is Outcome.PERMANENT:
-        return values | {"status": DeliveryStatus.FAILED.value}
-    again = retries.next_attempt(
-        attempts=claim.attempts + 1,
-        accepted_at=claim.accepted_at,
-        now=now,
-        base_seconds=settings.current().retry_base_seconds,
-        retry_after=result.retry_after,
-    )
-    if again is None:
-        return values | {"status": DeliveryStatus.FAILED.value}
-    return values | {"status": DeliveryStatus.RETRYING.value, "due_at": again}
+        return {"new_status": DeliveryStatus.SENT.value, "new_due_at": now}
+    again = None
+    if result.outcome is not Outcome.PERMANENT:
+        again = retries.next_attempt(
+            attempts=claim.attempts + 1,
+            accepted_at=claim.accepted_at,
+            now=now,
+            base_seconds=settings.current().retry_base_seconds,
+            retry_after=result.retry_after,
+        )
+    status = DeliveryStatus.FAILED if again is None else DeliveryStatus.RETRYING
+    return {"new_status": status.value, "new_due_at": again or now}
 
 
 def _event(result: Result) -> dict[str, Any]:
@@ -110,22 +152,15 @@ def _event(result: Result) -> dict[str, Any]:
     }
 
 
-def _keep(session: Session, results: Sequence[Result]) -> None:
-    """Store outbox messages in the transaction that records them, so that each is there exactly once."""
-    rows = [
-        {
-            "delivery_id": result.claim.id,
-            "service_id": result.claim.service_id,
-            "channel": result.kept.channel.value,
-            "sender": result.kept.sender,
-            "address": result.kept.address,
-            "subject": result.kept.subject,
-            "text": result.kept.text,
-            "html": result.kept.html,
-            "created_at": clock.now(),
-        }
-        for result in results
-        if result.kept is not None
-    ]
-    if rows:
-        session.execute(insert(OutboxMessage), rows)
+def _kept(result: Result, message: Message) -> dict[str, Any]:
+    return {
+        "delivery_id": result.claim.id,
+        "service_id": result.claim.service_id,
+        "channel": message.channel.value,
+        "sender": message.sender,
+        "address": message.address,
+        "subject": message.subject,
+        "text": message.text,
+        "html": message.html,
+        "created_at": clock.now(),
+    }

@@ -1,4 +1,4 @@
-"""Sending: claim a few, render them together, hand each over, record each before the next leaves."""
+"""Sending: claim a few, render them together, hand each over, mark each before the next leaves."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -18,32 +18,34 @@ _connections = routes.Connections()
 
 
 class Hand:
-    """One worker process's part in sending: its name on claims, and whether it has been asked to stop."""
+    """One worker process's part in sending: its name on claims, and whether it has been asked to stop.
+
+    ``holding`` are the deliveries that its threads have at this moment; what bears its name otherwise was dropped.
+    """
 
     def __init__(self, worker: str, stopping: Callable[[], bool] | None = None) -> None:
         self.worker = worker
         self.stopping = stopping or (lambda: False)
+        self.holding: set[int] = set()
 
     def send_some(self, *, high_only: bool = False, limit: int = CHUNK) -> int:
         """Send up to ``limit`` due deliveries; return how many were claimed."""
-        database = db.current()
-        with database.write() as session:
-            taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
-        if not taken:
-            return 0
+        taken: list[Claim] = []
         try:
-            self._send(taken)
-        except Exception:
-            # What this attempt has recorded stays recorded; the rest goes back, and the fault is for the operator.
-            logger.exception("Sending was interrupted; its claims go back")
-            self._release(taken)
-            raise
+            with db.current().write() as session:
+                taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
+                self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
+            if taken:
+                self._send(taken)
+        finally:
+            self.holding.difference_update(claim.id for claim in taken)
         return len(taken)
 
     def _send(self, taken: Sequence[Claim]) -> None:
         with db.current().read() as session:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
-        done: list[Result] = []
+        marked: list[Result] = []
+        inside: list[Result] = []
         down: set[str] = set()
         messages = compose.compose(taken, versions, _batch_fields)
         for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
@@ -52,17 +54,16 @@ class Hand:
                 break
             providers = routes.routes()[claim.channel]
             if isinstance(made, Result):
-                done.append(made)
+                inside.append(made)
             elif not providers:
-                done.append(_to_outbox(claim, made))
+                inside.append(_to_outbox(claim, made))
             else:
-                self._record([hand_over(claim, made, providers, down)])
-        self._record(done)
-
-    def _record(self, results: Sequence[Result]) -> None:
-        if results:
-            with db.current().write() as session:
-                record.record(session, results, self.worker)
+                result = hand_over(claim, made, providers, down)
+                with db.current().write() as session:
+                    if record.mark(session, result, self.worker):
+                        marked.append(result)
+        with db.current().write() as session:
+            record.finish(session, marked, inside, self.worker)
 
     def _release(self, taken: Sequence[Claim]) -> None:
         with db.current().write() as session:

@@ -46,17 +46,24 @@ def nudge(priorities: set[int]) -> None:
 
 @queue.periodic
 def mend() -> None:
-    """Free what dead workers held, and wake the workers if anything is due: retries, and what no nudge reached."""
-    database = db.current()
-    with database.read() as session:
-        stranded = repair.anything_stranded(session)
-    if stranded:
-        with database.write() as session:
-            repair.free_dead_claims(session)
-    with database.read() as session:
+    """Take up what fell out of hands, and wake the workers if anything is due: retries, what no nudge reached."""
+    recover(_Present.hand)
+    with db.current().read() as session:
         due = repair.anything_due(session)
     if due:
         nudge({Priority.NORMAL.value})
+
+
+def recover(hand: Hand) -> None:
+    """Take up what dead workers and dropped claims have left; a look first, which locks nothing."""
+    database = db.current()
+    with database.read() as session:
+        dead = heartbeat.dead(session)
+        found = repair.stranded(session, dead, hand.worker, hand.holding)
+    if dead or found:
+        with database.write() as session:
+            repair.recover(session, found, hand.worker, hand.holding)
+            repair.bury(session, dead)
 
 
 @queue.periodic

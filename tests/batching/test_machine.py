@@ -20,7 +20,8 @@ from backend.batching import flush, manage, tasks
 from backend.batching.hold import Joining, Moment, hold
 from backend.channels.base import Channel, Message, Receipt
 from backend.db.session import Database
-from backend.delivery import repair, routes
+from backend.delivery import routes
+from backend.delivery import tasks as delivery_tasks
 from backend.delivery.send import Hand
 from backend.intake import store
 from backend.intake.accept import Accepted, accept_many
@@ -164,8 +165,7 @@ class Batches(RuleBasedStateMachine):
 
     @rule()
     def repair(self) -> None:
-        with self.lab.database.write() as session:
-            repair.free_dead_claims(session)
+        delivery_tasks.recover(self.hand)
 
     @rule(seconds=st.sampled_from([1, 30, 60, 151, -30, -3600, 3600]))
     def move_clock(self, seconds: int) -> None:

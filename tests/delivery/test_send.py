@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from backend.db.models.notifications import Delivery
 from backend.db.models.operations import Worker
-from backend.delivery import heartbeat, repair, send
+from backend.delivery import heartbeat, send, tasks
 from backend.delivery.record import Result
 from backend.delivery.send import Hand
 from tests.delivery.conftest import Post
@@ -189,28 +189,71 @@ def test_a_hand_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
     assert len(post.server.wait_for(3)) == 3
 
 
-def _claimed_by(post: Post, worker: str) -> str:
+def _left_by(post: Post, worker: str, **values: Any) -> str:
     sent = post.accept()
     with post.lab.database.write() as session:
-        session.execute(update(Delivery).values(status="SENDING", claimed_by=worker))
+        session.execute(update(Delivery).values(status="SENDING", claimed_by=worker, **values))
     return sent
 
 
 def test_what_a_dead_worker_held_goes_back_and_out(post: Post) -> None:
     with post.lab.database.write() as session:
         heartbeat.beat(session, "elsewhere/1/77/abc")
-    sent = _claimed_by(post, "elsewhere/1/77/abc")
+    sent = _left_by(post, "elsewhere/1/77/abc")
     post.clock.forward(seconds=19)
-    with post.lab.database.write() as session:
-        assert not repair.anything_stranded(session)
-        assert repair.free_dead_claims(session) == 0, "its heart still beats"
+    tasks.recover(post.hand)
+    assert post.send() == 0, "its heart still beats"
     post.clock.forward(seconds=2)
-    with post.lab.database.write() as session:
-        assert repair.anything_stranded(session)
-        assert repair.free_dead_claims(session) == 1
+    tasks.recover(post.hand)
+    with post.lab.database.read() as session:
         assert session.query(Worker).count() == 0
     assert post.send() == 1
+    report = post.report(sent)
+    assert report.status == "SENT"
+    assert "goes back" in report.events[1].what
+
+
+def test_what_a_dead_worker_marked_is_finished_and_not_sent_again(post: Post) -> None:
+    sent = _left_by(post, "never-seen")
+    with post.lab.database.write() as session:
+        session.execute(update(Delivery).values(status="SENT", attempts=1, provider="smtp://gone"))
+    assert post.report(sent).status == "DISPATCHED"
+    tasks.recover(post.hand)
     assert post.report(sent).status == "SENT"
+    assert "Sent to lab@lab.example by smtp://gone (attempt 1)" in post.report(sent).events[-1].what
+    tasks.recover(post.hand)
+    assert len(post.report(sent).events) == 2, "once is enough"
+    assert post.send() == 0
+
+
+def test_what_a_living_worker_has_dropped_is_taken_up(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = post.accept()
+
+    def fail(*_arguments: Any) -> None:
+        raise OSError("the database went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(send.record, "mark", fail)
+        with pytest.raises(OSError, match="went away"):
+            post.send()
+    assert post.deliveries(sent)[0].status == "SENDING"
+    tasks.recover(post.hand)
+    assert post.send() == 1
+    first, second = post.server.wait_for(2)
+    assert first.parsed["Message-ID"] == second.parsed["Message-ID"], "its fate was unknown"
+
+
+def test_what_a_thread_is_sending_is_left_to_it(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = post.accept()
+    genuine = send.hand_over
+
+    def while_repair_looks(*arguments: Any) -> Result:
+        tasks.recover(post.hand)
+        return genuine(*arguments)
+
+    monkeypatch.setattr(send, "hand_over", while_repair_looks)
+    assert post.send() == 1
+    assert [event.what.split()[0] for event in post.report(sent).events] == ["Accepted", "Sent"]
 
 
 def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
@@ -223,9 +266,8 @@ def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
 
 
 def test_claims_of_an_unknown_worker_go_back(post: Post) -> None:
-    _claimed_by(post, "never-seen")
-    with post.lab.database.write() as session:
-        assert repair.free_dead_claims(session) == 1
+    _left_by(post, "never-seen")
+    tasks.recover(post.hand)
     assert post.send() == 1
 
 

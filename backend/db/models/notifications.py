@@ -80,7 +80,8 @@ class Delivery(IdentityBase):
 
     It belongs to a channel of one notification, or to a batch.
     ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
-    ``claimed_by`` names the worker that holds a SENDING one; the claim ends when that worker's heartbeat does.
+    ``claimed_by`` names the worker that holds it, or that has marked it and not yet written what follows from that;
+    the claim ends when that worker's heartbeat does.
     """
 
     __tablename__ = "deliveries"
@@ -96,8 +97,8 @@ class Delivery(IdentityBase):
         Index(
             "ix_deliveries_claimed",
             "claimed_by",
-            sqlite_where=text("status = 'SENDING'"),
-            postgresql_where=text("status = 'SENDING'"),
+            sqlite_where=text("claimed_by IS NOT NULL"),
+            postgresql_where=text("claimed_by IS NOT NULL"),
         ),
         Index("ix_deliveries_template", "template_version_id", "notification_id"),
     )
