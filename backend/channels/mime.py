@@ -8,6 +8,7 @@ import re
 from binascii import b2a_base64, b2a_qp
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from backend.channels.base import Message
 from backend.channels.mime_headers import (
@@ -35,7 +36,7 @@ def build(message: Message, now: datetime) -> bytes:
         sender_field(message.sender)[0],
         f"To: {addr_spec(message.address)}".encode(),
         unstructured("Subject", message.subject or ""),
-        f"Date: {format_datetime(now)}".encode("ascii"),
+        _date_field(now.replace(microsecond=0)),
         message_identifier(message.message_id),
         b"MIME-Version: 1.0",
         b"Auto-Submitted: auto-generated",
@@ -56,6 +57,12 @@ def build(message: Message, now: datetime) -> bytes:
     )
 
 
+@lru_cache(maxsize=4)
+def _date_field(second: datetime) -> bytes:
+    """Return the Date field, made once for all mails of a second."""
+    return f"Date: {format_datetime(second)}".encode("ascii")
+
+
 def _boundary(delivery_id: str) -> bytes:
     """Return a boundary that the same delivery always gets.
 
@@ -70,7 +77,7 @@ def _part(content_type: bytes, text: str, boundary: bytes) -> bytes:
     """Return the header and body of one part, in the plainest encoding that can carry the text."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = encode_text(text.replace("\n", "\r\n"))
+    data = encode_text(text).replace(b"\n", b"\r\n")
     if _is_seven_bit(data) and boundary not in data:
         return b"Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n%s" % (
             content_type,
@@ -87,7 +94,14 @@ def _part(content_type: bytes, text: str, boundary: bytes) -> bytes:
 def _is_seven_bit(data: bytes) -> bool:
     if len(data.translate(None, _NOT_SEVEN_BIT)) != len(data):
         return False
-    return len(data) <= _LINE or max(map(len, data.split(b"\r\n"))) <= _LINE
+    # From line end to line end in steps as long as a line may be, which looks at few of the octets.
+    start = 0
+    while len(data) - start > _LINE:
+        end = data.rfind(b"\r\n", start, start + _LINE + 2)
+        if end < 0:
+            return False
+        start = end + 2
+    return True
 
 
 def _encoded(data: bytes) -> tuple[bytes, bytes]:
