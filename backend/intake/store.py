@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
@@ -20,7 +21,7 @@ from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
 from backend.intake.schema import ChannelIn
 from backend.intake.usage import Meter
-from backend.lib import clock, ids
+from backend.lib import ids
 from backend.lib.problems import Problem
 
 # "new", the present status of one that was there before, or why it was refused.
@@ -56,28 +57,28 @@ def store(
     Returns what came of each, and when the batches that were opened or filled are due.
     """
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
-    known = _claim_ids(session, judged)
+    known = _claim_ids(session, judged, meter.moment)
     results: dict[UUID, Result] = {}
     deliveries: list[dict[str, Any]] = []
     joining: list[Joining] = []
-    revoked: list[UUID] = []
     for content, verdict in judged:
         row = known[content.uid]
         if row.status_before is not None:
             results[content.uid] = row.status_before
             continue
-        problem = verdict if isinstance(verdict, Problem) else meter.admit(content.service_id, _messages(verdict))
+        if isinstance(verdict, Problem):
+            problem: Problem | None = verdict
+        else:
+            problem = meter.admit(content.service_id, _messages(content, verdict))
         if problem is not None:
             results[content.uid] = problem
-            if problem is not verdict and row.inserted:
-                revoked.append(content.uid)
         elif isinstance(verdict, Plan):
             results[content.uid] = "new"
             if priority(content) is Priority.BATCH:
                 joining += _joining(row.id, content, verdict)
             else:
-                deliveries += _delivery_rows(row.id, content, verdict)
-    _finish(session, judged, results, known, revoked)
+                deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
+    _finish(session, judged, results, known, meter.moment)
     if deliveries:
         session.connection().execute(_INSERT_DELIVERIES, deliveries)
     meter.store()
@@ -103,10 +104,10 @@ class _Row(msgspec.Struct, frozen=True):
     status_before: str | None
 
 
-def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]]) -> dict[UUID, _Row]:
+def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now: datetime) -> dict[UUID, _Row]:
     """Insert every notification, or lock the row of one that was there already."""
     connection = session.connection()
-    rows = [_notification_row(content, verdict) for content, verdict in judged]
+    rows = [_notification_row(content, verdict, now) for content, verdict in judged]
     inserted = connection.execute(_insert_notifications(connection.dialect.name), rows)
     known = {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
     missing = [content.uid for content, _ in judged if content.uid not in known]
@@ -116,9 +117,9 @@ def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]]) -> d
     return known
 
 
-def _notification_row(content: Content, verdict: Verdict) -> dict[str, Any]:
+def _notification_row(content: Content, verdict: Verdict, now: datetime) -> dict[str, Any]:
     accepted = isinstance(verdict, Plan)
-    notification, now = content.notification, clock.now()
+    notification = content.notification
     keep = accepted or len(content.canonical) <= _KEPT_WHEN_REFUSED
     return {
         "uid": content.uid,
@@ -150,14 +151,18 @@ def _finish(
     judged: Sequence[tuple[Content, Verdict]],
     results: Mapping[UUID, Result],
     known: Mapping[UUID, _Row],
-    revoked: Sequence[UUID],
+    now: datetime,
 ) -> None:
     """Bring earlier refused rows to their new verdict; take back rows that the day's limit turned away."""
+    revoked: list[UUID] = []
     for content, verdict in judged:
         row, result = known[content.uid], results[content.uid]
-        if row.inserted or row.status_before is not None or (isinstance(result, Problem) and result is not verdict):
+        turned_away = isinstance(result, Problem) and result is not verdict
+        if row.inserted and turned_away:
+            revoked.append(content.uid)
+        if row.inserted or row.status_before is not None or turned_away:
             continue
-        values = _notification_row(content, verdict)
+        values = _notification_row(content, verdict, now)
         if isinstance(verdict, Problem):
             del values["created_at"]
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
@@ -165,11 +170,15 @@ def _finish(
         session.execute(delete(Notification).where(Notification.uid.in_(revoked)))
 
 
-def _messages(plan: Plan) -> Counter[str]:
-    """Count the messages of a plan by channel type."""
+def _messages(content: Content, plan: Plan) -> Counter[str]:
+    """Count the messages of a plan by channel type; one that joins batches counts once for each of them.
+
+    What a batch's message will go to is not known yet, and its members share it.
+    """
     counts: Counter[str] = Counter()
     for planned in plan.channels:
-        counts[planned.channel.type] += len(planned.targets)
+        buffered = priority(content) is Priority.BATCH
+        counts[planned.channel.type] += len(set(planned.channel.recipient) if buffered else planned.targets)
     return counts
 
 
@@ -199,8 +208,7 @@ def batch_keys(content: Content, channel: ChannelIn) -> list[Key]:
     ]
 
 
-def _delivery_rows(notification_id: int, content: Content, plan: Plan) -> list[dict[str, Any]]:
-    now = clock.now()
+def _delivery_rows(notification_id: int, content: Content, plan: Plan, now: datetime) -> list[dict[str, Any]]:
     return [
         {
             "uid": ids.delivery_id(content.uid, index, target.address),

@@ -42,6 +42,7 @@ def _add(dialect: str) -> Any:
 class Meter:
     """What one transaction adds to the usage of its services, checked against what is there.
 
+    ``moment`` is when everything in the transaction is accepted, so that its rows are of the day that is counted.
     The services' rows are locked first (on PostgreSQL; SQLite has one writer anyway), so that the limit is exact
     however many processes accept at once.
     """
@@ -49,7 +50,8 @@ class Meter:
     def __init__(self, session: Session, limits: Mapping[int, int]) -> None:
         self._connection = session.connection()
         self._limits = limits
-        self._day = clock.today()
+        self.moment = clock.now()
+        self._day = self.moment.date()
         self._added: Counter[tuple[int, str]] = Counter()
         if self._connection.dialect.name != "sqlite":
             self._connection.execute(_LOCK, {"services": list(limits)})

@@ -10,7 +10,7 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification, Priority
 from backend.intake.accept import Accepted, Refused, accept_many
 from tests.conftest import MovableClock
-from tests.factories import laboratory, notification
+from tests.factories import BATCH_HTML, laboratory, notification
 from tests.intake.conftest import Counter
 
 
@@ -169,3 +169,11 @@ def test_answers_come_in_the_order_of_the_group(counter: Counter) -> None:
     assert [type(one) for one in outcomes] == [Accepted, Refused, Refused, Accepted, Refused]
     codes = [one.problem.code for one in outcomes if isinstance(one, Refused)]
     assert codes == ["malformed_json", "unknown_recipient", "invalid_request"]
+
+
+def test_a_buffered_notification_counts_once_for_each_batch_it_joins(counter: Counter) -> None:
+    counter.laboratory.recipient("X_TWO", ("EMAIL", "lab@lab.example"), ("EMAIL", "night@lab.example"))
+    counter.laboratory.template("X_LIST", BATCH_HTML)
+    several = [channel(template_id="X_LIST", recipient=["X_LAB", "X_TWO", "X_LAB"], fields={"sample-id": "S-1"})]
+    counter.accepted(notification(channels=several, priority="BATCH", aggregator_id="run-1"))
+    assert counter.usage() == {"EMAIL": 2}

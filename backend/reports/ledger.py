@@ -1,0 +1,189 @@
+"""The conservation ledger: of each service and day, what was accepted is found again in the rows, or it is lost.
+
+The unit is the message as it was accepted, which is what usage counts: of a HIGH or NORMAL notification one for each
+channel and address, of a BATCH one each place in a batch, that is one for each channel and recipient. The one side is
+usage; the other is counted from deliveries and from places in batches, each of which is in exactly one state.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Usage
+from backend.delivery import states
+from backend.lib import clock, settings
+from backend.reports import floors
+
+DAYS = 2
+_DAY = timedelta(days=1)
+
+ACCEPTED, LOST = "accepted", "lost"
+DELIVERED, SENT, FAILED, CANCELLED, WAITING = "delivered", "sent", "failed", "cancelled", "waiting"
+STATES = (DELIVERED, SENT, FAILED, CANCELLED, WAITING)
+OF_DELIVERY = {
+    DeliveryStatus.QUEUED: WAITING,
+    DeliveryStatus.SENDING: WAITING,
+    DeliveryStatus.RETRYING: WAITING,
+    DeliveryStatus.SENT: SENT,
+    DeliveryStatus.DELIVERED: DELIVERED,
+    DeliveryStatus.FAILED: FAILED,
+    DeliveryStatus.CANCELLED: CANCELLED,
+}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One service's day (UTC), in messages as accepted."""
+
+    service_id: int
+    day: date
+    accepted: int
+    delivered: int
+    sent: int
+    failed: int
+    cancelled: int
+    waiting: int
+
+    @property
+    def imbalance(self) -> int:
+        """Return how many messages are in no state, or, below zero, in one without having been accepted."""
+        return self.accepted - (self.delivered + self.sent + self.failed + self.cancelled + self.waiting)
+
+    def describe(self) -> str:
+        """Write the entry in one line of figures."""
+        figures = " + ".join(f"{getattr(self, state)} {state}" for state in STATES)
+        sign = "=" if not self.imbalance else "≠"
+        return f"service {self.service_id} on {self.day}: {self.accepted} accepted {sign} {figures}"
+
+
+def balance(session: Session, days: int = DAYS) -> list[Entry]:
+    """Draw up the last ``days`` days, by service and day; a service without messages on a day has no entry.
+
+    The cost grows with the messages of these days and not with the tables: rows before them are not visited. Where
+    rows and usage differ, that day is counted again with nothing passed over, so that an imbalance is never one of
+    the counting. Days of which retention may have deleted something are left out.
+    """
+    window = _window(days)
+    if not window:
+        return []
+    quick = _entries(session, window, floors.before(session, _midnight(window[0])))
+    uneven = sorted({entry.day for entry in quick if entry.imbalance})
+    if not uneven:
+        return quick
+    sure = [entry for day in uneven for entry in _entries(session, [day], floors.NONE)]
+    return sorted(
+        [entry for entry in quick if entry.day not in uneven] + sure, key=lambda entry: (entry.service_id, entry.day)
+    )
+
+
+def _window(days: int) -> list[date]:
+    """List the last days, oldest first, that are wholly within the time that finished messages are kept."""
+    kept_since = clock.now() - timedelta(days=settings.current().retention_days)
+    last = clock.today()
+    found = [last - _DAY * back for back in reversed(range(days))]
+    return [day for day in found if _midnight(day) >= kept_since]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _entries(session: Session, window: Sequence[date], floor: floors.Floors) -> list[Entry]:
+    counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    # One statement is one snapshot on both databases, so what is accepted or sent meanwhile cannot disturb it.
+    parts = [_usage(window), _deliveries(window, floor.delivery), _places(window, floor.member)]
+    for service, day, state, count in session.execute(union_all(*parts)):
+        counts[service, day][state] += int(count)
+    return [
+        Entry(
+            service_id=service,
+            day=window[day],
+            accepted=found[ACCEPTED],
+            **{state: found[state] for state in STATES},
+        )
+        for (service, day), found in sorted(counts.items())
+    ]
+
+
+def _usage(window: Sequence[date]) -> Select[Any]:
+    place = case({day: number for number, day in enumerate(window)}, value=Usage.day)
+    return (
+        select(Usage.service_id, place, literal(ACCEPTED), func.sum(Usage.count))
+        .where(Usage.day.in_(window))
+        .group_by(Usage.service_id, Usage.day)
+    )
+
+
+def _place_of(moment: Any, window: Sequence[date]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+    """Return in SQL which day of the window a moment is in, and whether it is in one."""
+    ends = [_midnight(day + _DAY) for day in window]
+    place = case(*((moment < end, number) for number, end in enumerate(ends)), else_=-1)
+    return place, and_(moment >= _midnight(window[0]), moment < ends[-1])
+
+
+def _deliveries(window: Sequence[date], floor: int) -> Select[Any]:
+    """Count deliveries of notifications; one is made when its notification is accepted, with the same moment."""
+    place, inside = _place_of(Delivery.created_at, window)
+    state = case({status.value: state for status, state in OF_DELIVERY.items()}, value=Delivery.status, else_=LOST)
+    kinds = select(Delivery.service_id, place.label("place"), state.label("state")).where(
+        Delivery.id >= floor, Delivery.notification_id.is_not(None), inside
+    )
+    return _counted(kinds)
+
+
+def _counted(kinds: Select[Any]) -> Select[Any]:
+    rows = kinds.subquery()
+    return select(rows.c.service_id, rows.c.place, rows.c.state, func.count()).group_by(
+        rows.c.service_id, rows.c.place, rows.c.state
+    )
+
+
+def _places(window: Sequence[date], floor: int) -> Select[Any]:
+    """Count places in batches by what became of the batch, which its deliveries say once it is dispatched."""
+    place, inside = _place_of(Notification.accepted_at, window)
+    dispatched = select(BatchMember.batch_id).where(BatchMember.id >= floor)
+    fates = _fates(dispatched).subquery()
+    undispatched = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
+    # Without deliveries a batch can only have failed before any was made; else they have been lost.
+    without = case((Batch.status == BatchStatus.FAILED.value, FAILED), else_=LOST)
+    state = case(
+        (or_(BatchMember.removed_at.is_not(None), Batch.status == BatchStatus.CANCELLED.value), CANCELLED),
+        (undispatched, WAITING),
+        else_=func.coalesce(fates.c.state, without),
+    )
+    kinds = (
+        select(Notification.service_id, place.label("place"), state.label("state"))
+        .select_from(BatchMember)
+        .join(Notification, Notification.id == BatchMember.notification_id)
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .outerjoin(fates, fates.c.batch_id == Batch.id)
+        .where(BatchMember.id >= floor, inside)
+    )
+    return _counted(kinds)
+
+
+def _fates(batches: Select[Any]) -> Select[Any]:
+    """Sum up the deliveries of each batch; one that reached only some of its addresses counts as failed."""
+
+    def least(*statuses: DeliveryStatus) -> ColumnElement[int]:
+        return func.min(case((Delivery.status.in_([status.value for status in statuses]), 1), else_=0))
+
+    unfinished = case((Delivery.status.in_(sorted(status.value for status in states.UNFINISHED)), 1), else_=0)
+    gone = DeliveryStatus.CANCELLED
+    state = case(
+        (func.max(unfinished) == 1, WAITING),
+        (least(gone) == 1, CANCELLED),
+        (least(DeliveryStatus.DELIVERED, gone) == 1, DELIVERED),
+        (least(DeliveryStatus.SENT, DeliveryStatus.DELIVERED, gone) == 1, SENT),
+        else_=FAILED,
+    )
+    return (
+        select(Delivery.batch_id, state.label("state"))
+        .where(Delivery.batch_id.in_(batches))
+        .group_by(Delivery.batch_id)
+    )
