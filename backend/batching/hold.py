@@ -148,6 +148,9 @@ def expected(session: Session, key: Key, limits: Limits) -> tuple[datetime, int]
     now = clock.now()
     batch = session.scalar(select(Batch).where(Batch.key == key.digest(), Batch.status == BatchStatus.OPEN.value))
     if batch is None or batch.members >= limits.max_items:
-        return limits.closing(now, now)[0], 1
-    closes_at = batch.closes_at if batch.closes_at <= now else limits.closing(batch.opened_at, now)[0]
-    return closes_at, batch.members + 1
+        members, opened_at, due = 1, now, False
+    else:
+        members, opened_at, due = batch.members + 1, batch.opened_at, batch.closes_at <= now
+    if due or members >= limits.max_items:
+        return now, members
+    return limits.closing(opened_at, now)[0], members
