@@ -8,25 +8,31 @@ import css_inline
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, nodes
 
-from backend.rendering.environments import ENVIRONMENTS, SUBJECT
+from backend.rendering.environments import ENVIRONMENTS, HTML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
+from backend.rendering.inlining import css_inliner
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
-from backend.rendering.masking import spans, unify_newlines
+from backend.rendering.masking import Mask, mask_jinja, spans, unify_newlines
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
 from backend.rendering.model import Source, TemplateWarning
 from backend.rendering.policy import enforce, walk
 from backend.rendering.sandbox import Sandbox
+from backend.rendering.text_template import derived
 
 _CACHED_TEMPLATES = 256
 _T = TypeVar("_T")
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """A template ready to run; ``source_line`` turns a line of it into the author's line."""
+    """A template ready to run; ``source_line`` turns a line of it into the author's line.
+
+    ``flow`` writes the text alternative of an HTML template, where that can be told without its HTML.
+    """
 
     body: Template
     subject: Template | None
+    flow: Template | None = None
     source_line: Callable[[int], int] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
@@ -41,28 +47,30 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
     """
     subject = parse_subject(source.subject) if source.subject is not None else None
     template = parse(source)
-    if source.format != "mjml":
-        return Compiled(_template(ENVIRONMENTS[source.format], unify_newlines(source.source), SOURCE), subject)
-    if any(isinstance(node, nodes.Extends) for node in walk(template)):
-        raise TemplateFault("extends is not available in MJML", 1)
-    return _compiled_mjml(unify_newlines(source.source), subject)
+    if source.format == "mjml":
+        if any(isinstance(node, nodes.Extends) for node in walk(template)):
+            raise TemplateFault("extends is not available in MJML", 1)
+        return _compiled_mjml(unify_newlines(source.source), subject)
+    body = _template(ENVIRONMENTS[source.format], template, SOURCE)
+    return Compiled(body, subject, _flow(unify_newlines(source.source)) if source.format == "html" else None)
+
+
+def _flow(html: str) -> Template | None:
+    mask = Mask(html)
+    return derived(mask_jinja(HTML, html, mask), mask)
 
 
 def _compiled_mjml(source: str, subject: Template | None) -> Compiled:
     product = _guarded(lambda: compile_mjml(source), SOURCE)
     body = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
-    inliner = css_inliner(product.inline) if product.inline else None
-    return Compiled(body, subject, product.lines.source_line, inliner, product.inline_marks, tuple(product.warnings))
-
-
-def css_inliner(css: str) -> css_inline.CSSInliner:
-    """Build an inliner of this CSS alone: MJML's own style tags stay as they are, and nothing is fetched."""
-    return css_inline.CSSInliner(
-        inline_style_tags=False,
-        keep_style_tags=True,
-        keep_link_tags=True,
-        load_remote_stylesheets=False,
-        extra_css=css,
+    return Compiled(
+        body,
+        subject,
+        product.flow,
+        product.lines.source_line,
+        css_inliner(product.inline) if product.inline else None,
+        product.inline_marks,
+        tuple(product.warnings),
     )
 
 
@@ -73,8 +81,7 @@ def parse(source: Source) -> nodes.Template:
 
 def parse_subject(subject: str) -> Template:
     """Parse and compile a subject."""
-    _parse(SUBJECT, subject, SUBJECT_POINTER)
-    return _template(SUBJECT, unify_newlines(subject), SUBJECT_POINTER)
+    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
 
 
 def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
@@ -93,9 +100,11 @@ def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
     return _guarded(attempt, pointer)
 
 
-def _template(environment: Sandbox, text: str, pointer: str, product: CompiledMjml | None = None) -> Template:
+def _template(
+    environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
+) -> Template:
     try:
-        return environment.from_string(text)
+        return environment.from_string(source)
     except TemplateSyntaxError as error:
         fault = syntax_fault(error, pointer)
         if product is not None and fault.line is not None:

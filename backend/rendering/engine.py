@@ -7,13 +7,15 @@ from jinja2 import Template
 from markdown_it import MarkdownIt
 
 from backend.lib.problems import Problem
-from backend.rendering.compiler import Compiled, compiled, css_inliner
+from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import clipped, inspect
 from backend.rendering.limits import Meter, metered
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.text import text_alternative
+from backend.rendering.text_layout import lay_out
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 # Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
@@ -62,11 +64,38 @@ def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
     variables = context(job.fields, batch=job.batch)
     with metered() as meter:
-        subject = None
-        if template.subject is not None:
-            subject = " ".join(_CONTROL.sub(" ", _run(template.subject, variables, meter, pointer=SUBJECT)).split())
+        subject = _subject(template.subject, variables, meter) if template.subject is not None else None
+        if not job.want_html and template.flow is not None and (text := _flow(template.flow, variables)) is not None:
+            return Rendered(subject, None, text)
         body = _run(template.body, variables, meter, template.source_line)
-    return _message(job.source, subject, body, template)
+    if job.source.format == "text":
+        return Rendered(subject, None, body.strip("\n"))
+    if job.source.format == "markdown":
+        html = _MARKDOWN.render(body) if job.want_html or job.want_text else ""
+        text = text_alternative(html) if job.want_text else ""
+        return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
+    html = _inlined(body, template)
+    text = _text(html, template, variables) if job.want_text else ""
+    return Rendered(subject, html if job.want_html else None, text)
+
+
+def _subject(template: Template, variables: dict[str, object], meter: Meter) -> str:
+    line = _run(template, variables, meter, pointer=SUBJECT)
+    return " ".join((line if line.isprintable() else _CONTROL.sub(" ", line)).split())
+
+
+def _text(html: str, template: Compiled, variables: dict[str, object]) -> str:
+    text = _flow(template.flow, variables) if template.flow is not None else None
+    return text if text is not None else text_alternative(html)
+
+
+def _flow(template: Template, variables: dict[str, object]) -> str | None:
+    """Write the text alternative without HTML; None where that fails, since the HTML tells the line of a fault."""
+    try:
+        with metered() as meter:
+            return lay_out(_run(template, variables, meter))
+    except TemplateFault:
+        return None
 
 
 def _run(
@@ -77,24 +106,10 @@ def _run(
     pointer: str = SOURCE,
 ) -> str:
     """Run a template, watching the time and the size of what it writes."""
-    pieces: list[str] = []
     try:
-        for piece in template.root_render_func(template.new_context(variables)):
-            meter.write(len(piece))
-            pieces.append(piece)
+        return "".join(meter.written(template.root_render_func(template.new_context(variables))))
     except Exception as error:
         raise runtime_fault(error, pointer, source_line) from None
-    return "".join(pieces)
-
-
-def _message(source: Source, subject: str | None, body: str, template: Compiled) -> Rendered:
-    if source.format == "text":
-        return Rendered(subject, None, body.strip("\n"))
-    if source.format == "markdown":
-        html = _MARKDOWN.render(body)
-        return Rendered(subject, html, text_alternative(html), body.strip("\n"))
-    html = _inlined(body, template)
-    return Rendered(subject, html, text_alternative(html))
 
 
 def _inlined(html: str, template: Compiled) -> str:

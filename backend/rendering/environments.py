@@ -33,15 +33,16 @@ def _finalize_markdown(value: Any) -> Any:
     return value if hasattr(value, "__html__") else Markup(escape_markdown(str(value)))  # noqa: S704 - text, escaped
 
 
-def _layouts(suffix: str) -> dict[str, str]:
+def layouts(suffix: str) -> dict[str, str]:
+    """Return the layouts of one format by their names."""
     paths = sorted((LIBRARY / "layouts").glob(f"*{suffix}"))
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
 _TIDY: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
-HTML = Sandbox(autoescape=True, layouts=_layouts(".html"))
+HTML = Sandbox(autoescape=True, layouts=layouts(".html"))
 MJML = Sandbox(autoescape=True)
-TEXT = Sandbox(layouts=_layouts(".txt"), **_TIDY)
+TEXT = Sandbox(layouts=layouts(".txt"), **_TIDY)
 # Marked-up values pass unescaped, as in HTML; finalize does the escaping that the format needs.
 MARKDOWN = Sandbox(autoescape=True, finalize=_finalize_markdown, **_TIDY)
 SUBJECT = Sandbox()

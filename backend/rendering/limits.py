@@ -25,14 +25,12 @@ CLIPPED_BYTES = 102 * 1024
 class Meter:
     """Counts what a running template uses; each step may raise LimitExceeded."""
 
-    __slots__ = ("_deadline", "_iterations", "_pieces", "_spent", "_written")
+    __slots__ = ("_deadline", "_iterations", "_spent")
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._deadline = time.monotonic() + seconds
         self._iterations = 0
         self._spent = 0
-        self._pieces = 0
-        self._written = 0
 
     def tick(self) -> None:
         """Check the deadline."""
@@ -49,14 +47,18 @@ class Meter:
                 self.tick()
             yield value
 
-    def write(self, characters: int) -> None:
-        """Count a piece of the message."""
-        self._written += characters
-        if self._written > OUTPUT_CHARACTERS:
-            raise LimitExceeded(f"the message is longer than {OUTPUT_CHARACTERS:,} characters")
-        self._pieces += 1
-        if self._pieces & 0xFF == 0:
-            self.tick()
+    def written(self, pieces: Iterable[str]) -> list[str]:
+        """Gather the pieces of a message as they are written, bounding its length and the time between them."""
+        gathered: list[str] = []
+        characters = 0
+        for piece in pieces:
+            gathered.append(piece)
+            characters += len(piece)
+            if characters > OUTPUT_CHARACTERS:
+                raise LimitExceeded(f"the message is longer than {OUTPUT_CHARACTERS:,} characters")
+            if len(gathered) & 0xFF == 0:
+                self.tick()
+        return gathered
 
     def spend(self, characters: int) -> None:
         """Take characters of the memory that strings built by the template may fill."""

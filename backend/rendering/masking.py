@@ -94,7 +94,11 @@ class Mask:
         if height is None:
             height = self.line(text, len(text), first=0)
         self._hidden.append(Hidden(text, line, kind, height))
-        return f"{self._mark}{len(self._hidden) - 1}z"
+        return self.placeholder(len(self._hidden) - 1)
+
+    def placeholder(self, index: int) -> str:
+        """Return what stands for a hidden text."""
+        return f"{self._mark}{index}z"
 
     def __getitem__(self, index: int) -> Hidden:
         return self._hidden[index]
@@ -117,6 +121,16 @@ class Mask:
         pieces = [self.pattern.sub("", text)]
         pieces.extend(self.bare(self[index].text) for index in self.indices(text) if self[index].kind == "content")
         return "".join(pieces)
+
+    def unfold(self, text: str) -> str:
+        """Put back everything but the Jinja tokens."""
+        if not any(self[index].kind == "content" for index in self.indices(text)):
+            return text
+        return self.pattern.sub(self._unfold_one, text)
+
+    def _unfold_one(self, match: re.Match[str]) -> str:
+        hidden = self[int(match[1])]
+        return self.unfold(hidden.text) if hidden.kind == "content" else match[0]
 
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""

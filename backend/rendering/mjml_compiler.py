@@ -3,28 +3,32 @@
 import re
 
 import msgspec
+from jinja2 import Template
 from lxml import etree
 from mjml import mjml2html
 
 from backend.rendering.environments import MJML
 from backend.rendering.faults import TemplateFault
+from backend.rendering.inlining import inlined_template
 from backend.rendering.masking import LineMap, Mask, mask_jinja
 from backend.rendering.mjml_source import Corrected, correct
 from backend.rendering.model import TemplateWarning
+from backend.rendering.text_template import derived
 
 _CONDITIONAL = re.compile(r"<!--\[if ([^\]]*)\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
 _EMPTY_CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]><!\[endif\]-->")
 
 
 class CompiledMjml(msgspec.Struct, frozen=True):
-    """HTML with Jinja; ``lines`` leads back to the author's lines.
+    """HTML with Jinja; ``lines`` leads back to the author's lines, ``flow`` writes its text alternative if it can.
 
-    ``inline`` is CSS to be written into the elements of the rendered HTML. Where that CSS has Jinja of its own it
-    stands in the HTML instead, between the two texts of ``inline_marks``.
+    ``inline`` is CSS that is still to be written into the elements of the rendered HTML. Where that CSS has Jinja of
+    its own it stands in the HTML instead, between the two texts of ``inline_marks``.
     """
 
     html: str
     lines: LineMap
+    flow: Template | None
     inline: str | None
     inline_marks: tuple[str, str] | None
     warnings: list[TemplateWarning]
@@ -40,15 +44,18 @@ def compile_mjml(source: str) -> CompiledMjml:
     html = _compile(corrected.tree)
     html = _free_tokens(html, corrected.between, mask)
     html = "".join((*corrected.before, html, *corrected.after))
-    style = "\n".join(corrected.inline)
+    warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
+    style = mask.unfold("\n".join(corrected.inline))
+    html = mask.unfold(html)
+    flow = derived(html, mask)
     marks = None
-    if any(True for _ in mask.tokens(style)):
+    if mask.indices(style):
         marks = (f'<style data-inline="{mask.pattern.pattern[:12]}">', "</style>")
-        html = html.replace("</head>", f"{marks[0]}{style}{marks[1]}</head>", 1)
-    warnings = [*corrected.warnings, *_lost(html, corrected, mask)]
+        html, style = html.replace("</head>", f"{marks[0]}{style}{marks[1]}</head>", 1), ""
+    if style and flow is not None and (inlined := inlined_template(html, style, mask)) is not None:
+        html, style = inlined, ""
     revealed, lines = mask.reveal(html)
-    inline = None if marks or not style else mask.reveal(style)[0]
-    return CompiledMjml(revealed, lines, inline, marks, warnings)
+    return CompiledMjml(revealed, lines, flow, style or None, marks, warnings)
 
 
 def _compile(tree: etree._Element) -> str:

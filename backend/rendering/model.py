@@ -19,13 +19,16 @@ class RenderJob(msgspec.Struct, frozen=True):
     """One message to render.
 
     ``key`` names the template version in the cache, such as ``tv:17``. ``fields`` is the JSON object of one
-    notification, or, where ``batch`` is true, the list of the objects of all buffered notifications.
+    notification, or, where ``batch`` is true, the list of the objects of all buffered notifications. Who uses only
+    one part of the message can spare the other: the HTML is then absent, the text alternative of HTML empty.
     """
 
     key: str
     source: Source
     fields: object
     batch: bool = False
+    want_html: bool = True
+    want_text: bool = True
 
 
 class Rendered(msgspec.Struct, frozen=True):

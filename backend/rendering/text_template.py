@@ -1,0 +1,84 @@
+"""The text alternative as a template of its own, derived once, so that no HTML need be read for each message."""
+
+from typing import Any
+
+from jinja2 import Template, nodes
+from markupsafe import Markup
+
+from backend.rendering.environments import HTML, layouts
+from backend.rendering.masking import Mask, mask_jinja
+from backend.rendering.policy import walk
+from backend.rendering.sandbox import Sandbox, printable
+from backend.rendering.text_flow import NotDerivable, flow_of_template
+from backend.rendering.text_layout import BRACE, PREFORMATTED, clean, compact
+
+_UNCERTAIN = (nodes.AssignBlock, nodes.FilterBlock)
+
+
+def derived(masked: str, mask: Mask) -> Template | None:
+    """Derive the template of the flowing text from one of HTML whose Jinja tokens are masked.
+
+    Returns None where the text must wait for the rendered HTML.
+    """
+    try:
+        tree = FLOW.parse(derived_source(masked, mask))
+    except NotDerivable:
+        return None
+    if any(map(_is_uncertain, walk(tree))):
+        return None
+    return FLOW.from_string(tree)
+
+
+def derived_source(masked: str, mask: Mask) -> str:
+    """Return a template of flowing text for one of HTML whose Jinja tokens are masked; raises NotDerivable."""
+    flow = flow_of_template(_trimmed(masked, mask), mask)
+    shorten = str if PREFORMATTED in flow else compact
+    parts = mask.pattern.split(flow)
+    pieces = []
+    for literal, index in zip(parts[::2], [*parts[1::2], None], strict=True):
+        pieces.append(shorten(literal).replace("{", BRACE))
+        if index is not None:
+            pieces.append(_without_trimming(mask[int(index)].text))
+    return "".join(pieces)
+
+
+def _is_uncertain(node: nodes.Node) -> bool:
+    """Say whether a node prints what is flowing text already as if it were a value, or extends what is not there."""
+    if isinstance(node, nodes.Extends):
+        return not isinstance(node.template, nodes.Const) or node.template.value not in FLOW.layouts
+    return isinstance(node, _UNCERTAIN) or (isinstance(node, nodes.Name) and node.name in {"self", "super"})
+
+
+def _trimmed(masked: str, mask: Mask) -> str:
+    """Remove the white space that Jinja tokens ask to have removed, before tags between them are taken away."""
+    parts = mask.pattern.split(masked)
+    for place in range(1, len(parts), 2):
+        token = mask[int(parts[place])].text
+        if token[2] == "-":
+            parts[place - 1] = parts[place - 1].rstrip()
+        if token[-3] == "-":
+            parts[place + 1] = parts[place + 1].lstrip()
+        parts[place] = mask.placeholder(int(parts[place]))
+    return "".join(parts)
+
+
+def _without_trimming(token: str) -> str:
+    start = f"{token[:2]} {token[3:]}" if token[2] in "-+" else token
+    return f"{start[:-3]} {start[-2:]}" if start[-3] in "-+" else start
+
+
+def _plain(value: Any) -> Markup:
+    """Print a value as it is, but for control characters, which could pass for marks of the layout."""
+    value = printable(value)
+    return Markup(clean(value.unescape() if isinstance(value, Markup) else str(value)))  # noqa: S704 - never HTML
+
+
+def _derived_layouts() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, html in layouts(".html").items():
+        mask = Mask(html)
+        found[name] = derived_source(mask_jinja(HTML, html, mask), mask)
+    return found
+
+
+FLOW = Sandbox(autoescape=True, finalize=_plain, layouts=_derived_layouts())
