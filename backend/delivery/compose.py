@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any, cast
 
 from backend.channels.base import Message, Outcome
@@ -60,5 +61,10 @@ def _message(claim: Claim, rendered: Rendered | Problem) -> Message | Result:
         subject=claim.subject or rendered.subject,
         text=rendered.text,
         html=rendered.html if claim.content_type == "html" else None,
-        message_id=ids.message_id(claim.uid, parseaddr(sender)[1].rpartition("@")[2] or "localhost"),
+        message_id=ids.message_id(claim.uid, _domain(sender)),
     )
+
+
+@lru_cache
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"

@@ -6,11 +6,11 @@ from it (the event, the status of the notification or batch, the end of the clai
 together. A worker that dies between the two steps leaves its name on the delivery, by which repair finds the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Table, bindparam, insert, or_, select, update
+from sqlalchemy import Executable, Table, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome
@@ -23,6 +23,9 @@ OUTBOX = "outbox"
 # What stands for the provider where it did not come to one.
 RENDERING = "rendering"
 _DETAIL_LENGTH = 1000
+
+
+Run = Callable[[Executable, Mapping[str, Any]], int]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +67,10 @@ _INSERT_EVENTS = insert(cast("Table", Event.__table__))
 _INSERT_KEPT = insert(cast("Table", OutboxMessage.__table__))
 
 
-def mark(session: Session, result: Result, worker: str) -> bool:
+def mark(run: Run, result: Result, worker: str) -> bool:
     """Write an attempt's result on its delivery; tell whether it was this worker's to write."""
     statement = _MARK_SENT if result.outcome is Outcome.ACCEPTED else _MARK
-    return bool(session.connection().execute(statement, _values(result, worker)).rowcount)
+    return run(statement, _values(result, worker)) == 1
 
 
 def finish(session: Session, marked: Sequence[Result], inside: Sequence[Result], worker: str) -> None:

@@ -48,20 +48,18 @@ class Hand:
         inside: list[Result] = []
         down: set[str] = set()
         messages = compose.compose(taken, versions, _batch_fields)
-        for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
-            if self.stopping():
-                self._release(taken[position:])
-                break
-            providers = routes.routes()[claim.channel]
-            if isinstance(made, Result):
-                inside.append(made)
-            elif not providers:
-                inside.append(_to_outbox(claim, made))
-            else:
-                result = hand_over(claim, made, providers, down)
-                with db.current().write() as session:
-                    if record.mark(session, result, self.worker):
-                        marked.append(result)
+        with db.current().single_statements() as run:
+            for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
+                if self.stopping():
+                    self._release(taken[position:])
+                    break
+                providers = routes.routes()[claim.channel]
+                if isinstance(made, Result):
+                    inside.append(made)
+                elif not providers:
+                    inside.append(_to_outbox(claim, made))
+                elif record.mark(run, result := hand_over(claim, made, providers, down), self.worker):
+                    marked.append(result)
         with db.current().write() as session:
             record.finish(session, marked, inside, self.worker)
 
