@@ -6,10 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from backend.db import migrate, session
 from backend.db.session import Database
 from backend.lib import clock, queue, settings
+
+# How long an example takes says something of the machine, not of the promise.
+examples.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("any machine")
 
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
 
