@@ -35,7 +35,11 @@ PARTS: dict[str, list[Any]] = {
 @given(
     st.lists(st.tuples(*(st.sampled_from(values) for values in PARTS.values())), min_size=1, max_size=12),
 )
-@examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_keys_never_mix(room: Room, choices: list[tuple[Any, ...]]) -> None:
     for identifier in ("X_TEAM", "X_LAB"):
         room.lab.recipient(identifier, ("EMAIL", "lab@lab.example"), ("SMS", "+447700900123"))
