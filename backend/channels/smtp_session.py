@@ -1,6 +1,7 @@
 """One session with an SMTP server: one transaction after the other, in two round trips where the server can."""
 
 import re
+from collections.abc import Sequence
 from time import monotonic
 
 import msgspec
@@ -11,8 +12,8 @@ from backend.channels.smtp_replies import Reply, Step, error, reply
 from backend.channels.smtp_wire import Closed, Wire
 
 _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
-_ENVELOPE = (Step.MAIL, Step.RCPT, Step.DATA)
-_GO_ON = {Step.MAIL: _COMPLETED, Step.RCPT: _COMPLETED, Step.DATA: range(354, 355)}
+_GO_ON = range(354, 355)
+_ENVELOPE = ((Step.MAIL, _COMPLETED), (Step.RCPT, _COMPLETED), (Step.DATA, _GO_ON))  # the steps and good replies
 _QUIT_SECONDS = 1
 _DOT_LINE = re.compile(rb"\r\n\.")  # found in half the time that bytes.find and bytes.replace take
 
@@ -105,21 +106,21 @@ class Session:
     def _all_at_once(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
         """Send the commands as one group; DATA has to be the last of it (RFC 2920 section 3.1)."""
         self._wire.write(b"".join(commands), Step.MAIL, deadline)
-        for place, step in enumerate(_ENVELOPE, start=1):
+        for place, (step, good) in enumerate(_ENVELOPE, start=1):
             code, text = self._wire.read(step, deadline)
-            if code not in _GO_ON[step]:
+            if code not in good:
                 refusal = _refusal(code, text, step)
-                self._abandon(_ENVELOPE[place:], deadline)
+                self._abandon([step for step, _ in _ENVELOPE[place:]], deadline)
                 raise refusal
 
     def _one_by_one(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
         """Send each command when the one before it was taken, for servers without PIPELINING."""
-        for step, command in zip(_ENVELOPE, commands, strict=True):
+        for (step, good), command in zip(_ENVELOPE, commands, strict=True):
             self._wire.write(command, step, deadline)
             code, text = self._wire.read(step, deadline)
-            if code not in _GO_ON[step]:
+            if code not in good:
                 refusal = _refusal(code, text, step)
-                self._abandon((), deadline)
+                self._abandon([], deadline)
                 raise refusal
 
     def _content(self, content: bytes, deadline: float) -> Reply:
@@ -131,10 +132,10 @@ class Session:
         if code in _COMPLETED:
             return reply(code, text)
         refusal = _refusal(code, text, Step.CONTENT)
-        self._abandon((), deadline)
+        self._abandon([], deadline)
         raise refusal
 
-    def _abandon(self, unread: tuple[Step, ...], deadline: float) -> None:
+    def _abandon(self, unread: Sequence[Step], deadline: float) -> None:
         """Make a session that refused something ready for the next transaction, or close it; never raises.
 
         ``unread`` are the steps whose commands the server has and whose answers we have not.
@@ -143,7 +144,7 @@ class Session:
             codes = {step: self._wire.read(step, deadline)[0] for step in unread}
             if not all(_keeps_session(code) for code in codes.values()):
                 self._wire.close()
-            elif codes.get(Step.DATA) != 354:
+            elif codes.get(Step.DATA) not in _GO_ON:
                 self._last(b"RSET\r\n", _COMPLETED, deadline)
             elif codes.get(Step.RCPT) in _COMPLETED:
                 # The sender was refused, but not the recipient: the lone dot could send an empty mail.

@@ -13,6 +13,7 @@ from backend.channels.smtp_replies import Reply, Step, error
 _LINE_OCTETS = 8192
 _REPLY_LINES = 100
 _CHUNK = 4096  # octets asked of the socket at a time: all replies to a group of commands
+_SLACK = 0.01  # seconds that a call may take longer than it should
 
 
 class Closed(Exception):
@@ -50,6 +51,7 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._unread = b""
+        self._timeout = -1.0  # seconds, as last set on the socket; negative before that
         self.is_open = True
 
     @property
@@ -107,4 +109,7 @@ class Wire:
         left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError
-        self._sock.settimeout(left)
+        # Setting it is a system call, so a limit that is a few milliseconds too long stays.
+        if not 0 <= self._timeout - left < _SLACK:
+            self._timeout = left
+            self._sock.settimeout(left)
