@@ -241,7 +241,7 @@ def test_every_accepted_member_is_in_exactly_one_message(
 
     Machine.sink = sink
     quick = examples(
-        max_examples=30,
+        max_examples=20,
         stateful_step_count=25,
         deadline=None,
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
