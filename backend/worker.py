@@ -10,10 +10,11 @@ from backend.db import session as db
 from backend.delivery import heartbeat
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.send import Hand
-from backend.lib import queue
+from backend.lib import logs, metrics, queue, settings
+from backend.reports import tasks as reports_tasks
 
 # Imported for the tasks that they declare.
-TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks, accounts_tasks)
+TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks, accounts_tasks, reports_tasks)
 
 
 class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types
@@ -28,6 +29,9 @@ class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types
 
 def run(workers: int) -> None:
     """Work until SIGTERM, which lets the messages in hand be finished and puts other claims back."""
+    logs.configure(as_json=settings.current().env == "production")
+    metrics.offer(settings.current().data_dir)
+    metrics.share()
     db.relax()
     hand_name = heartbeat.worker_name()
     pulse = heartbeat.Heartbeat(hand_name)
@@ -41,7 +45,7 @@ def run(workers: int) -> None:
         scheduler_interval=1,
         worker_type="thread",
         graceful_signal="TERM",
-        shutdown_timeout=9,
+        shutdown_timeout=8,
     )
     delivery_tasks.use(Hand(hand_name, stopping=consumer.stop_flag.is_set))
     try:
@@ -49,3 +53,5 @@ def run(workers: int) -> None:
         consumer.run()
     finally:
         pulse.stop()
+        # What hangs in a thread goes back now, not when another worker comes across it.
+        delivery_tasks.recover(Hand(heartbeat.worker_name()))

@@ -1,0 +1,115 @@
+"""An installation of real processes that a test kills and starts again, with a mailbox to send to."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Self
+
+CARILLON = (sys.executable, "-c", "from backend.cli import main; main()")
+
+
+class Mailbox:
+    """An SMTP server as a process of its own, which stores each message as a file; stopped at the end of the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        command = (sys.executable, "-m", "tests.smtp_server", "--maildir", str(folder))
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.address = str(json.loads(self._process.stdout.readline())["address"])
+
+    def count(self) -> int:
+        """Count the messages so far."""
+        return sum(path.suffix == ".eml" for path in self.folder.iterdir())
+
+    def copies(self) -> Counter[str]:
+        """Count how often each message came, by the name before the ``@`` of its Message-ID."""
+        texts = (path.read_bytes() for path in self.folder.glob("*.eml"))
+        names = (str(message_from_bytes(text, policy=policy.default)["Message-ID"]) for text in texts)
+        return Counter(name.strip("<>").partition("@")[0] for name in names)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Installation:
+    """The processes of one installation, with this process's settings; whatever still runs at the end is killed."""
+
+    def __init__(self, folder: Path, provider: str) -> None:
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        fixed = {"PORT": str(self.port), "EMAIL_PROVIDERS": provider, "RETRY_BASE_SECONDS": "0.2"}
+        self._environment = os.environ | {f"CARILLON_{name}": value for name, value in fixed.items()}
+        self._log = folder / "processes.log"
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start ``serve`` or ``worker``."""
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                (*CARILLON, *command), env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._running.append(process)
+        return process
+
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kill a process without a warning.
+
+        Raises:
+            AssertionError: with the processes' lines, when it had stopped of its own accord.
+        """
+        assert process.poll() is None, self.lines()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self, process: "subprocess.Popen[bytes]", seconds: float) -> int:
+        """Ask a process to stop and return its exit status, which must come within ``seconds``."""
+        process.send_signal(signal.SIGTERM)
+        return process.wait(seconds)
+
+    def lines(self) -> str:
+        """Return what the processes said."""
+        return self._log.read_text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(true: Callable[[], bool], seconds: float, what: Callable[[], str]) -> float:
+    """Look every few milliseconds, where other processes can only be looked at; return how long it took.
+
+    Raises:
+        AssertionError: saying ``what`` has not come about within ``seconds``.
+    """
+    began = time.monotonic()
+    while not true():
+        if time.monotonic() - began > seconds:
+            raise AssertionError(f"not within {seconds} s: {what()}")
+        time.sleep(0.005)
+    return time.monotonic() - began
