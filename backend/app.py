@@ -3,9 +3,23 @@
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from backend.api import docs, errors, guards, health, notifications, oauth, openapi, recipients, templates
+from backend.api import (
+    aggregators,
+    docs,
+    errors,
+    guards,
+    health,
+    metrics,
+    notifications,
+    oauth,
+    openapi,
+    recipients,
+    templates,
+)
+from backend.api.access_log import LoggedLitestar
 from backend.api.bodies import MAX_BYTES
-from backend.lib import logs
+from backend.lib import logs, settings
+from backend.lib import metrics as measures
 from backend.lib.problems import Problem
 from backend.portal import errors as portal_errors
 from backend.portal import routes as portal
@@ -14,15 +28,17 @@ from backend.portal.templates import template_config
 
 def create_app() -> Litestar:
     """Build the application from the present settings."""
-    logs.configure()
-    return Litestar(
+    logs.configure(as_json=settings.current().env == "production")
+    return LoggedLitestar(
         route_handlers=[
             *notifications.ROUTES,
+            *aggregators.ROUTES,
             *recipients.ROUTES,
             *templates.ROUTES,
             *oauth.ROUTES,
             *docs.ROUTES,
             *health.ROUTES,
+            *metrics.ROUTES,
             *portal.ROUTES,
         ],
         exception_handlers=portal_errors.by_door(
@@ -34,6 +50,7 @@ def create_app() -> Litestar:
         ),
         template_config=template_config,
         before_send=[guards.tell_rate_limit],
+        on_startup=[measures.share],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,

@@ -13,7 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from backend.accounts.faults import unavailable_without_database
-from backend.api import bodies, errors, parameters
+from backend.api import access_log, bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.db import session as db
 from backend.delivery import tasks
@@ -74,6 +74,7 @@ async def send(request: _AnyRequest) -> Response[Dispatched]:
     client = principal(request)
     raw = await bodies.raw_json(request)
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
+    access_log.about(request.scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         return Response(_dispatched(outcome), status_code=200 if outcome.duplicate else 202)
     return errors.respond(outcome.problem, outcome.notification_id)  # type: ignore[return-value]

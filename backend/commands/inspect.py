@@ -13,6 +13,7 @@ from backend.db import migrate
 from backend.db import session as db
 from backend.delivery import routes as delivery_routes
 from backend.lib import queue, settings
+from backend.reports import ledger
 
 
 @click.command()
@@ -33,6 +34,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "database", _database
     yield "queue", _queue
     yield "providers", _providers
+    yield "ledger", _ledger
 
 
 def _settings() -> str:
@@ -62,6 +64,16 @@ def _providers() -> str:
         f"{channel.value}: {', '.join(provider.describe() for provider in routes[channel]) or 'outbox'}"
         for channel in Channel
     )
+
+
+def _ledger() -> str:
+    with db.current().read() as session:
+        entries = ledger.balance(session)
+    uneven = [entry.describe() for entry in entries if entry.imbalance]
+    if uneven:
+        raise RuntimeError("messages are missing or too many: " + "; ".join(uneven))
+    accepted = sum(entry.accepted for entry in entries)
+    return f"{accepted} messages accepted since yesterday, every one accounted for"
 
 
 @click.command()

@@ -9,7 +9,7 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, settings
+from backend.lib import logs, metrics, settings
 
 
 @click.command()
@@ -25,6 +25,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings.current.cache_clear()
     configuration = _check()
     _see_that_port_is_free(configuration.host, configuration.port)
+    metrics.offer(configuration.data_dir)
     uvicorn.run(
         "backend.app:create_app",
         factory=True,

@@ -5,7 +5,8 @@ uniqueness of the id decides which of two equal notifications is the first.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,7 @@ from backend.db.models.notifications import Priority
 from backend.intake import content, lookup, store
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, judge
+from backend.lib import metrics
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome
     A submission that breaks the transaction breaks it for itself alone: the others are done again one by one.
     """
     try:
-        return _accept_group(submissions, nudge)
+        with metrics.timed("accept", len(submissions)):
+            return _accept_group(submissions, nudge)
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         reason = type(getattr(error, "orig", None) or error).__name__
         logger.warning("The database cannot store notifications at the moment: %s", reason)
@@ -92,8 +95,31 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
         with database.write() as session:
             stored, moments = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
         outcomes |= {uid: _outcome(contents[uid], result) for uid, result in stored.items()}
-        _wake({store.priority(one).value for one in fresh if stored[one.uid] == "new"}, nudge, moments)
-    return _in_order(read, outcomes)
+        new = [one for one in fresh if stored[one.uid] == "new"]
+        _wake({store.priority(one).value for one in new}, nudge, moments)
+        _count_messages((one, verdict) for one in new if isinstance(verdict := verdicts[one.uid], Plan))
+    answers = _in_order(read, outcomes)
+    _count_submissions(read, answers)
+    return answers
+
+
+def _count_messages(planned: Iterable[tuple[Content, Plan]]) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    for one, plan in planned:
+        for channel, count in store.messages(one, plan).items():
+            counts[channel, store.priority(one).name] += count
+    for (channel, priority), count in counts.items():
+        metrics.messages(channel, priority).inc(count)
+
+
+def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outcome]) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    for one, answer in zip(read, answers, strict=True):
+        priority = store.priority(one).name if isinstance(one, Content) else "UNKNOWN"
+        outcome = "refused" if isinstance(answer, Refused) else "duplicate" if answer.duplicate else "accepted"
+        counts[priority, outcome] += 1
+    for (priority, outcome), count in counts.items():
+        metrics.submissions(priority, outcome).inc(count)
 
 
 def _read(submission: Submission) -> Content | Refused:

@@ -69,7 +69,7 @@ def store(
         if isinstance(verdict, Problem):
             problem: Problem | None = verdict
         else:
-            problem = meter.admit(content.service_id, _messages(content, verdict))
+            problem = meter.admit(content.service_id, messages(content, verdict))
         if problem is not None:
             results[content.uid] = problem
         elif isinstance(verdict, Plan):
@@ -170,7 +170,7 @@ def _finish(
         session.execute(delete(Notification).where(Notification.uid.in_(revoked)))
 
 
-def _messages(content: Content, plan: Plan) -> Counter[str]:
+def messages(content: Content, plan: Plan) -> Counter[str]:
     """Count the messages of a plan by channel type; one that joins batches counts once for each of them.
 
     What a batch's message will go to is not known yet, and its members share it.

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_enabled: bool
     sms_enabled: bool
     outbound_allow: tuple[str, ...]
+    metrics_token: str
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -126,6 +127,12 @@ class _Reader:
             raise SettingError(f"CARILLON_{name} must be an http or https address without a query, not {raw!r}.")
         return raw
 
+    def token(self, name: str) -> str:
+        given = self.text(name)
+        if given and not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,256}", given):
+            raise SettingError(f"CARILLON_{name} must be 16 to 256 letters, digits or -._~+/= if it is set.")
+        return given
+
     def sender(self, name: str, default: str) -> str:
         raw = self.text(name, default)
         address = parseaddr(raw)[1]
@@ -191,6 +198,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
         outbound_allow=read.places("OUTBOUND_ALLOW"),
+        metrics_token=read.token("METRICS_TOKEN"),
     )
 
 

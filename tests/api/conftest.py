@@ -94,7 +94,7 @@ def is_problem(answer: Response, status: int, code: str) -> dict[str, Any]:
 def application() -> Litestar:
     """Build the application once, for it asks for settings and database anew at each request; pytest keeps its logs."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(logs, "configure", lambda: None)
+        patched.setattr(logs, "configure", lambda **_options: None)
         return create_app()
 
 

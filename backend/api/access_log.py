@@ -1,0 +1,93 @@
+"""One line in the log for each request, and the id by which it can be found again."""
+
+import logging
+import time
+from typing import cast
+
+from litestar import Litestar
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
+
+from backend.accounts.access import Principal
+from backend.lib import correlation, logs
+
+logger = logging.getLogger(__name__)
+
+_NOTIFICATION = "logged_notification_id"
+# Asked every few seconds by machines, or by every page: of interest when one looks for them.
+_OFTEN = ("/healthz", "/readyz", "/metrics", "/static/")
+# A part of a path that is longer is no id of ours, which have 36 characters, but may be a secret.
+_LONGEST_PART = 40
+
+
+class LoggedLitestar(Litestar):
+    """The framework's application; it answers each request with its ``X-Request-ID`` and logs it when it is done.
+
+    A line says method, path without query, status, milliseconds, the API client, and the notification that was sent.
+    """
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """Answer one connection (ASGI)."""
+        if scope["type"] != ScopeType.HTTP:
+            await super().__call__(scope, receive, send)
+            return
+        await self._answer(cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 500
+        identity = correlation.choose(*_given(scope))
+        header = (b"x-request-id", identity.encode())
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        token = correlation.request_id.set(identity)
+        try:
+            await super().__call__(scope, receive, answer)
+        finally:
+            _log(scope, status, time.perf_counter() - began)
+            correlation.request_id.reset(token)
+
+
+def about(scope: Scope, notification_id: str | None) -> None:
+    """Name the notification that a request has sent, so that its line leads on to the lines of its deliveries."""
+    scope["state"][_NOTIFICATION] = notification_id
+
+
+def _given(scope: HTTPScope) -> tuple[bytes | None, bytes | None]:
+    given: bytes | None = None
+    traceparent: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value
+        elif name == b"traceparent":
+            traceparent = value
+    return given, traceparent
+
+
+def _log(scope: HTTPScope, status: int, seconds: float) -> None:
+    path = scope["path"]
+    level = logging.DEBUG if status < 500 and path.startswith(_OFTEN) else logging.INFO
+    fields: dict[str, logs.Value] = {
+        "method": scope["method"],
+        "path": path if len(path) <= _LONGEST_PART else _shortened(path),
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+    }
+    principal = scope.get("auth")
+    if isinstance(principal, Principal):
+        fields["client_id"] = principal.client_id
+    if (notification := scope["state"].get(_NOTIFICATION)) is not None:
+        fields["notification"] = notification
+    logs.event(logger, level, "request", fields)
+
+
+def _shortened(path: str) -> str:
+    parts = [part if len(part) <= _LONGEST_PART else "…" for part in path.split("/", 12)]
+    return logs.masked("/".join(parts[:12]))

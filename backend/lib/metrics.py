@@ -1,0 +1,214 @@
+"""What the processes count and measure, for Prometheus.
+
+Every instrument has few label values, all of them words of ours: nothing that a client wrote becomes a label.
+
+In one process the figures are in memory. The web and worker processes of one machine write theirs to files in one
+directory instead (the client library's multiprocess mode), so that ``/metrics`` of any web process tells of all of
+them. What processes on other machines count is not there: each machine's web answers for its own, and workers alone
+on a machine are seen by the state that the database holds. Counts go on when one process is restarted; they begin
+anew when the first process starts after all have ended.
+"""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Self
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+# The client library's own variable; a process that starts others hands the directory on to them by it.
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_SLOW = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_registry = CollectorRegistry()
+
+_submissions = Counter(
+    "carillon_submissions",
+    "Notifications handed in, by what became of them",
+    ["priority", "outcome"],
+    registry=_registry,
+)
+_messages = Counter(
+    "carillon_accepted_messages", "Messages accepted, as usage counts them", ["channel", "priority"], registry=_registry
+)
+_steps = Histogram(
+    "carillon_step_seconds", "Time for a step of a whole group", ["step"], buckets=_FAST, registry=_registry
+)
+_groups = Histogram("carillon_step_size", "Members of a group", ["step"], buckets=_SIZES, registry=_registry)
+_attempts = Counter(
+    "carillon_attempts",
+    "Attempts to hand a message over",
+    ["channel", "provider", "priority", "outcome"],
+    registry=_registry,
+)
+_send = Histogram(
+    "carillon_send_seconds", "Time for one attempt", ["channel", "provider"], buckets=_FAST, registry=_registry
+)
+_latency = Histogram(
+    "carillon_accept_to_sent_seconds",
+    "Time from acceptance (of a batch: from its dispatch) until the provider had the message",
+    ["channel", "priority"],
+    buckets=_SLOW,
+    registry=_registry,
+)
+
+
+@lru_cache(maxsize=64)
+def step(name: str) -> Histogram:
+    """Return the time taken for groups in ``accept``, ``claim`` or ``render``, in seconds."""
+    return _steps.labels(name)
+
+
+@lru_cache(maxsize=64)
+def group(name: str) -> Histogram:
+    """Return the sizes of groups in such a step."""
+    return _groups.labels(name)
+
+
+@lru_cache(maxsize=64)
+def submissions(priority: str, outcome: str) -> Counter:
+    """Count notifications handed in; the outcome is ``accepted``, ``duplicate`` or ``refused``."""
+    return _submissions.labels(priority, outcome)
+
+
+@lru_cache(maxsize=64)
+def messages(channel: str, priority: str) -> Counter:
+    """Count messages accepted, in the ledger's unit."""
+    return _messages.labels(channel, priority)
+
+
+@lru_cache(maxsize=4096)
+def attempts(channel: str, provider: str, priority: str, outcome: str) -> Counter:
+    """Count attempts; the provider is named as operators have set it."""
+    return _attempts.labels(channel, provider, priority, outcome)
+
+
+@lru_cache(maxsize=512)
+def send_seconds(channel: str, provider: str) -> Histogram:
+    """Return the durations of attempts."""
+    return _send.labels(channel, provider)
+
+
+@lru_cache(maxsize=64)
+def accept_to_sent(channel: str, priority: str) -> Histogram:
+    """Return the times from acceptance until a provider had the message."""
+    return _latency.labels(channel, priority)
+
+
+class timed:  # noqa: N801 - used like a function
+    """Measure the block as one step of a group of ``size`` members; an empty group is not counted."""
+
+    def __init__(self, name: str, size: int = 0) -> None:
+        self._name = name
+        self.size = size
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.size:
+            step(self._name).observe(time.perf_counter() - self._began)
+            group(self._name).observe(self.size)
+
+
+_CACHES = (step, group, submissions, messages, attempts, send_seconds, accept_to_sent)
+
+
+class _Share:
+    """This process's part in the directory: its name, and the lock that it holds for as long as it lives."""
+
+    alive: IO[bytes] | None = None
+
+
+def offer(data_dir: Path) -> None:
+    """Name the directory for the processes that this one starts, and for itself; a directory named before stays."""
+    os.environ.setdefault(_DIRECTORY, str(data_dir / "metrics"))
+
+
+def share() -> None:
+    """Keep this process's figures in the directory from now on, if one is named; call before the first observation.
+
+    What was counted in memory before stays there unseen.
+    """
+    named = os.environ.get(_DIRECTORY)
+    if not named or _Share.alive is not None:
+        return
+    directory = Path(named)
+    directory.mkdir(parents=True, exist_ok=True)
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"  # process ids come back, and repeat between containers
+    with _exclusively(directory):
+        _tidy(directory)
+        _Share.alive = (directory / f"{name}.alive").open("wb")
+        fcntl.flock(_Share.alive, fcntl.LOCK_EX)
+    values.ValueClass = values.MultiProcessValue(lambda: name)
+    for instrument in (_submissions, _messages, _steps, _groups, _attempts, _send, _latency):
+        instrument.clear()
+    for cache in _CACHES:
+        cache.cache_clear()
+
+
+@contextmanager
+def _exclusively(directory: Path) -> Iterator[None]:
+    with (directory / "lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _tidy(directory: Path) -> None:
+    """Add the figures of ended processes to one file of each kind, or forget them if none is alive any more.
+
+    They must stay in the sums: a counter that falls would be read as one that began anew.
+    """
+    marks = list(directory.glob("*.alive"))
+    ended = [mark for mark in marks if not _is_held(mark)]
+    if len(ended) == len(marks):
+        for file in directory.glob("*.db"):
+            file.unlink()
+    for mark in ended:
+        for file in directory.glob(f"*_{mark.stem}.db"):
+            _fold(file, directory / f"{file.name.partition('_')[0]}_ended.db")
+        mark.unlink()
+
+
+def _is_held(mark: Path) -> bool:
+    """Tell whether the process is alive: the system lets go of its lock when it ends, in whatever way."""
+    with mark.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _fold(file: Path, into: Path) -> None:
+    taken = file.rename(file.with_suffix(".taken"))  # rather lost than counted twice, should this process end here
+    whole = MmapedDict(str(into))
+    for key, value, _timestamp, _position in MmapedDict.read_all_values_from_file(str(taken)):
+        whole.write_value(key, whole.read_value(key)[0] + value, 0.0)
+    whole.close()
+    taken.unlink()
+
+
+def exposition(*state: Collector) -> bytes:
+    """Write all figures in Prometheus's text format, those of ``state`` after those of the processes."""
+    registry = CollectorRegistry()
+    for collector in state:
+        registry.register(collector)
+    if _Share.alive is None:
+        return generate_latest(_registry) + generate_latest(registry)
+    directory = Path(os.environ[_DIRECTORY])
+    shared = CollectorRegistry()
+    with _exclusively(directory):
+        _tidy(directory)
+        MultiProcessCollector(shared, path=str(directory))
+        return generate_latest(shared) + generate_latest(registry)

@@ -1,0 +1,39 @@
+"""The ledger's alarm: an imbalance is an ERROR in the log, for as long as it is there."""
+
+import logging
+
+from backend.db import session as db
+from backend.lib import logs
+from backend.lib.remember import Remembered
+from backend.reports import ledger
+from backend.reports.ledger import Entry
+
+logger = logging.getLogger(__name__)
+
+_MINUTE = 60.0
+
+
+def _read() -> list[Entry]:
+    with db.current().read() as session:
+        return ledger.balance(session)
+
+
+# One for the whole process: web pages and scrapes together ask the database no more often than once a minute.
+recent = Remembered(_read, seconds=_MINUTE)
+
+
+def raise_alarm(entries: list[Entry]) -> int:
+    """Log every uneven entry with its figures; return how many there are."""
+    uneven = [entry for entry in entries if entry.imbalance]
+    for entry in uneven:
+        fields: dict[str, logs.Value] = {"service": entry.service_id, "day": entry.day.isoformat()}
+        fields |= {state: getattr(entry, state) for state in (ledger.ACCEPTED, *ledger.STATES)}
+        logs.event(logger, logging.ERROR, "The ledger does not balance", fields | {"imbalance": entry.imbalance})
+    return len(uneven)
+
+
+def _check() -> int:
+    return raise_alarm(_read())
+
+
+check = Remembered(_check, seconds=_MINUTE)

@@ -1,0 +1,86 @@
+"""How much waits, where and since when: the state of the installation, read from its database and queue."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.db.models.batches import Batch, BatchStatus
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Priority
+from backend.db.models.operations import Worker
+from backend.delivery.heartbeat import DEAD_AFTER
+from backend.lib import clock
+
+
+class Depths(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits at one moment.
+
+    ``queued`` and ``retrying`` count deliveries by priority, ``oldest_seconds`` is by how much the longest due of
+    them is overdue, zero if none is. ``sending`` are in workers' hands. ``workers`` counts those whose heartbeat is
+    fresh, ``silent_workers`` the others; ``heartbeat_seconds`` is the age of the oldest heartbeat.
+    """
+
+    queued: Mapping[Priority, int]
+    retrying: Mapping[Priority, int]
+    oldest_seconds: Mapping[Priority, float]
+    sending: int
+    open_batches: int
+    full_batches: int
+    workers: int
+    silent_workers: int
+    heartbeat_seconds: float
+
+
+def measure(session: Session) -> Depths:
+    """Read the present depths; each statement is answered by an index of the rows that wait, not by the tables."""
+    now = clock.now()
+    waiting = _waiting(session)
+    batches = _batches(session)
+    beats = session.scalars(select(Worker.seen_at)).all()
+    fresh = sum(seen_at >= now - DEAD_AFTER for seen_at in beats)
+    return Depths(
+        queued={priority: waiting.get((priority, DeliveryStatus.QUEUED), 0) for priority in Priority},
+        retrying={priority: waiting.get((priority, DeliveryStatus.RETRYING), 0) for priority in Priority},
+        oldest_seconds={priority: _overdue(session, priority, now) for priority in Priority},
+        sending=_sending(session),
+        open_batches=batches.get(BatchStatus.OPEN, 0),
+        full_batches=batches.get(BatchStatus.CLOSED, 0),
+        workers=fresh,
+        silent_workers=len(beats) - fresh,
+        heartbeat_seconds=max(((now - seen_at).total_seconds() for seen_at in beats), default=0.0),
+    )
+
+
+_IS_WAITING = Delivery.status.in_([status.value for status in WAITING])
+
+
+def _waiting(session: Session) -> dict[tuple[Priority, DeliveryStatus], int]:
+    found = (
+        select(Delivery.priority, Delivery.status, func.count())
+        .where(_IS_WAITING)
+        .group_by(Delivery.priority, Delivery.status)
+    )
+    return {(Priority(priority), DeliveryStatus(status)): count for priority, status, count in session.execute(found)}
+
+
+def _overdue(session: Session, priority: Priority, now: datetime) -> float:
+    oldest = session.scalar(
+        select(Delivery.due_at)
+        .where(_IS_WAITING, Delivery.priority == priority.value)
+        .order_by(Delivery.priority, Delivery.due_at)
+        .limit(1)
+    )
+    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+
+
+def _sending(session: Session) -> int:
+    held = select(func.count()).where(Delivery.claimed_by.is_not(None), Delivery.status == DeliveryStatus.SENDING.value)
+    return session.scalar(held) or 0
+
+
+def _batches(session: Session) -> dict[BatchStatus, int]:
+    waiting = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
+    rows = session.execute(select(Batch.status, func.count()).where(waiting).group_by(Batch.status))
+    return {BatchStatus(status): count for status, count in rows}

@@ -1,0 +1,95 @@
+"""The state of the installation as Prometheus reads it: depths, workers and the ledger, from the database."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from backend.db import session as db
+from backend.lib import clock, queue
+from backend.lib.remember import Remembered
+from backend.reports import alarm, depths, ledger
+from backend.reports.depths import Depths
+from backend.reports.ledger import Entry
+
+# Several who scrape at once, or one who scrapes without pause, get the same figures.
+_FRESH_SECONDS = 1.0
+
+
+def _read_depths() -> Depths:
+    with db.current().read() as session:
+        return depths.measure(session)
+
+
+_depths = Remembered(_read_depths, seconds=_FRESH_SECONDS)
+_pending = Remembered(lambda: int(queue.huey().pending_count()), seconds=_FRESH_SECONDS)
+
+
+def forget() -> None:
+    """Read everything anew at the next call."""
+    for figure in (_depths, _pending, alarm.recent):
+        figure.forget()
+
+
+class State(Collector):
+    """Reads the state when it is collected; the database's errors are raised.
+
+    Depths are a second old at most, the ledger a minute; both are older where reading them takes long.
+    """
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every gauge."""
+        yield from _of_depths(_depths.get())
+        yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=_pending.get())
+        yield from _of_ledger(alarm.recent.get())
+
+
+def _of_depths(found: Depths) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("carillon_deliveries", "Deliveries not finished", labels=["priority", "state"])
+    oldest = GaugeMetricFamily(
+        "carillon_oldest_due_seconds", "By how much the longest due delivery is overdue", labels=["priority"]
+    )
+    for priority, count in found.queued.items():
+        waiting.add_metric([priority.name, "queued"], count)
+        waiting.add_metric([priority.name, "retrying"], found.retrying[priority])
+        oldest.add_metric([priority.name], found.oldest_seconds[priority])
+    yield waiting
+    yield oldest
+    yield GaugeMetricFamily("carillon_deliveries_sending", "Deliveries in workers' hands", value=found.sending)
+    batches = GaugeMetricFamily("carillon_batches_waiting", "Batches not dispatched yet", labels=["state"])
+    batches.add_metric(["open"], found.open_batches)
+    batches.add_metric(["full"], found.full_batches)
+    yield batches
+    workers = GaugeMetricFamily("carillon_workers", "Worker processes by their heartbeat", labels=["state"])
+    workers.add_metric(["alive"], found.workers)
+    workers.add_metric(["silent"], found.silent_workers)
+    yield workers
+    yield GaugeMetricFamily(
+        "carillon_worker_heartbeat_seconds", "Age of the oldest heartbeat", value=found.heartbeat_seconds
+    )
+
+
+def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:
+    """Sum up the services, for their number has no bound; the log and ``carillon doctor`` name the uneven ones."""
+    messages = GaugeMetricFamily(
+        "carillon_ledger_messages", "Messages by day of acceptance (UTC) and state", labels=["day", "state"]
+    )
+    imbalance = GaugeMetricFamily(
+        "carillon_ledger_imbalance",
+        "Messages that the ledger misses or has too many; not 0 is an alarm",
+        labels=["day"],
+    )
+    uneven = GaugeMetricFamily(
+        "carillon_ledger_uneven_services", "Services whose ledger does not balance", labels=["day"]
+    )
+    today = clock.today()
+    for name, day in (("today", today), ("yesterday", today - timedelta(days=1))):
+        of_day = [entry for entry in entries if entry.day == day]
+        for state in (ledger.ACCEPTED, *ledger.STATES):
+            messages.add_metric([name, state], sum(getattr(entry, state) for entry in of_day))
+        imbalance.add_metric([name], sum(abs(entry.imbalance) for entry in of_day))
+        uneven.add_metric([name], sum(bool(entry.imbalance) for entry in of_day))
+    yield messages
+    yield imbalance
+    yield uneven
