@@ -19,12 +19,14 @@ import httpx2
 from backend.commands import demo_data
 from backend.commands.database import bring_up
 from backend.commands.demo_data import DemoAccess
-from backend.commands.seed import example
+from backend.commands.seed import batch_example, example
 from backend.db import session as db
 from backend.lib import settings
 from backend.reports import outbox
 
 _PATIENCE_SECONDS = 40.0
+# A batch of the demo goes out as soon as nothing has joined it for so long.
+_QUIET_SECONDS = "2"
 _FINAL = {"SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"}
 
 
@@ -41,9 +43,10 @@ def demo(output: Path | None) -> None:
         access = demo_data.create()
         with _processes(Path(data_dir)), httpx2.Client(base_url=settings.current().base_url, trust_env=False) as http:
             _say(f"The product answers at {settings.current().base_url}")
-            sent = [_send(http, access, priority) for priority in ("NORMAL", "HIGH")]
+            bodies = [example("NORMAL"), example("HIGH"), *(batch_example(number) for number in range(1, 4))]
+            sent = [_send(http, access, body) for body in bodies]
             reports = [_follow(http, access, notification_id) for notification_id in sent]
-        files = [file for report in reports for file in _save(report, folder)]
+        files = sorted({file for report in reports for file in _save(report, folder)})
         db.current().close()
     _say(f"Done in {time.monotonic() - started:.1f} seconds. The rendered messages:")
     for file in files:
@@ -58,7 +61,11 @@ def _use(data_dir: str, port: int) -> None:
     """Point this process, and the ones that it starts, at the throwaway installation."""
     for name in [name for name in os.environ if name.startswith("CARILLON_")]:
         del os.environ[name]
-    os.environ |= {"CARILLON_DATA_DIR": data_dir, "CARILLON_PORT": str(port)}
+    os.environ |= {
+        "CARILLON_DATA_DIR": data_dir,
+        "CARILLON_PORT": str(port),
+        "CARILLON_BATCH_QUIET_SECONDS": _QUIET_SECONDS,
+    }
     settings.current.cache_clear()
 
 
@@ -106,10 +113,10 @@ def _wait_until_ready(running: list[subprocess.Popen[bytes]], log: Path) -> None
     raise click.ClickException(f"The web process did not become ready:\n{log.read_text()}")
 
 
-def _send(http: httpx2.Client, access: DemoAccess, priority: str) -> str:
-    answer = http.post("/notifications/v1", json=example(priority), headers=_authorization(http, access))
+def _send(http: httpx2.Client, access: DemoAccess, notification: dict[str, object]) -> str:
+    answer = http.post("/notifications/v1", json=notification, headers=_authorization(http, access))
     body = _checked(answer, 202)
-    _say(f"Sent one of priority {priority}: {body['notification_id']} is {body['status']}")
+    _say(f"Sent one of priority {notification['priority']}: {body['notification_id']} is {body['status']}")
     return str(body["notification_id"])
 
 

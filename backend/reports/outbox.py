@@ -11,6 +11,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Service
+from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage
 
 PAGE_SIZE = 50
@@ -37,10 +38,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message as it would have gone out; ``html`` is null where the channel has text alone."""
+    """One message as it would have gone out; ``html`` is null where the channel has text alone.
+
+    It was made of one notification, or of the ``members`` of a batch, which then has an ``aggregator_id``.
+    """
 
     uid: UUID
-    notification_uid: UUID
+    notification_uid: UUID | None
+    aggregator_id: str | None
+    members: int | None
     channel: str
     sender: str
     address: str
@@ -91,6 +97,8 @@ def message(session: Session, services: Collection[int] | None, uid: UUID) -> Me
         select(
             Delivery.uid,
             Notification.uid.label("notification_uid"),
+            Batch.aggregator_id,
+            Batch.members,
             OutboxMessage.channel,
             OutboxMessage.sender,
             OutboxMessage.address,
@@ -101,7 +109,8 @@ def message(session: Session, services: Collection[int] | None, uid: UUID) -> Me
             OutboxMessage.created_at,
         )
         .join(Delivery, OutboxMessage.delivery_id == Delivery.id)
-        .join(Notification, Delivery.notification_id == Notification.id)
+        .outerjoin(Notification, Delivery.notification_id == Notification.id)
+        .outerjoin(Batch, Delivery.batch_id == Batch.id)
         .join(Service, OutboxMessage.service_id == Service.id)
         .where(Delivery.uid == uid)
     )
