@@ -6,6 +6,7 @@ is not parsed and written anew for that, since an HTML parser moves what stands 
 """
 
 import re
+from html import unescape
 
 import css_inline
 
@@ -23,6 +24,10 @@ _RULE = re.compile(r"([^{}]*)\{[^{}]*\}")
 # can mean an element that the parser adds.
 _STEADY_SELECTORS = re.compile(r"(?:(?!\b(?:tbody|html|head|body)\b)[\w\s.#>,-])+")
 _NUMBER = "data-place"
+# As css-inline writes them: quoted always, and no quotation mark inside.
+_WRITTEN_TAG = re.compile(r"""<[A-Za-z](?:[^"<>]|"[^"]*")*+>""")
+_NUMBERED = re.compile(rf"""\s{_NUMBER}="(\d+)\"""")
+_STYLE = re.compile(r"""\sstyle="([^"]*)\"""")
 
 
 def css_inliner(css: str) -> css_inline.CSSInliner:
@@ -88,17 +93,19 @@ def _styles(masked: str, tags: list[re.Match[str]], css: str) -> dict[int, str]:
         pieces.extend((masked[position : tag.end(2)], f' {_NUMBER}="{number}"'))
         position = tag.end(2)
     numbered = "".join((*pieces, masked[position:]))
-    before, after = (_numbered_styles(css_inliner(sheet).inline(numbered)) for sheet in ("", css))
-    return {number: style for number, style in after.items() if style is not None and style != before.get(number)}
+    styles: dict[int, str] = {}
+    for match in _WRITTEN_TAG.finditer(css_inliner(css).inline(numbered)):
+        found, style = _NUMBERED.search(match[0]), _STYLE.search(match[0])
+        if found and style and unescape(style[1]) != unescape(_style(tags[int(found[1])][3])):
+            styles[int(found[1])] = style[1]
+    return styles
 
 
-def _numbered_styles(html: str) -> dict[int, str | None]:
-    found: dict[int, str | None] = {}
-    for tag in _TAG.finditer(html):
-        given = {match[1]: match[2] for match in _ATTRIBUTE.finditer(tag[3] or "")}
-        if _NUMBER in given:
-            found[int(given[_NUMBER][1:-1])] = given.get("style", '""')[1:-1]
-    return found
+def _style(attributes: str) -> str:
+    for match in _ATTRIBUTE.finditer(attributes):
+        if match[1].lower() == "style":
+            return match[2].strip("\"'")
+    return ""
 
 
 def _with_style(attributes: str, style: str, mask: Mask) -> str | None:

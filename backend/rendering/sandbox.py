@@ -8,6 +8,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.filters import _GroupTuple
 from jinja2.runtime import BlockReference, Context, LoopContext, TemplateReference, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
+from markupsafe import Markup
 
 from backend.rendering import policy
 from backend.rendering.faults import LimitExceeded
@@ -31,6 +32,7 @@ _ATTRIBUTES: dict[type, frozenset[str]] = {
     BlockReference: frozenset({"super"}),
     _GroupTuple: frozenset({"grouper", "list"}),
 }
+_DATA = frozenset({str, Markup, int, float, bool, type(None), dict, list})
 _MAPPING_METHODS: dict[str, Callable[[dict[Any, Any]], Callable[..., Any]]] = {
     "items": lambda mapping: lambda: list(mapping.items()),
     "keys": lambda mapping: lambda: list(mapping),
@@ -58,6 +60,9 @@ class Method:
     __iter__ = None
 
 
+GLOBALS: dict[str, object] = {"range": Method("range", safe_range)}
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja for templates that strangers write.
 
@@ -77,7 +82,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             **{"finalize": printable, **options},
         )
         self.layouts = frozenset(layouts or ())
-        self.globals = {"range": Method("range", safe_range)}
+        self.globals = dict(GLOBALS)
         self.filters = dict(FILTERS)
         self.tests = dict(TESTS)
         self.concat = bounded_concat  # type: ignore[method-assign] # Jinja's way to replace its join
@@ -138,6 +143,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 def printable(value: Any) -> Any:
     """Refuse to print what is no data, such as the unfinished result of ``map``."""
+    if type(value) in _DATA:
+        return value
     if isinstance(value, (Iterator, LoopContext, TemplateReference, BlockReference)):
         raise TypeError("this is a sequence or block in the making, not a value: add |list or |join, or brackets")
     return value

@@ -69,8 +69,11 @@ def _without_trimming(token: str) -> str:
 
 def _plain(value: Any) -> Markup:
     """Print a value as it is, but for control characters, which could pass for marks of the layout."""
-    value = printable(value)
-    return Markup(clean(value.unescape() if isinstance(value, Markup) else str(value)))  # noqa: S704 - never HTML
+    if type(value) is not str:
+        value = printable(value)
+        value = value.unescape() if isinstance(value, Markup) else str(value)
+    # Never shown as HTML; str.__new__ spares the look for __html__, which a str has not.
+    return str.__new__(Markup, value if value.isprintable() else clean(value))
 
 
 def _derived_layouts() -> dict[str, str]:
