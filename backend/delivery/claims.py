@@ -37,6 +37,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     subject: str | None
     fields: Any
+    notification_uid: UUID | None = None
 
 
 # Made once: building a statement costs more than running it.
@@ -63,6 +64,7 @@ _TAKEN = (
     select(
         *(_deliveries.c[name] for name in (*_COLUMNS, "created_at", "template_version_id", "channel_index")),
         _notifications.c.content,
+        _notifications.c.uid.label("notification_uid"),
     )
     .select_from(_deliveries.outerjoin(_notifications, _notifications.c.id == _deliveries.c.notification_id))
     .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
@@ -140,6 +142,7 @@ def _claim(row: Any, part: _Part) -> Claim:
         content_type=part.content_type,
         subject=part.subject,
         fields=part.fields,
+        notification_uid=row.notification_uid,
     )
 
 

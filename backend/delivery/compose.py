@@ -8,7 +8,7 @@ from typing import Any, cast
 from backend.channels.base import Message, Outcome
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
-from backend.lib import ids, settings
+from backend.lib import ids, metrics, settings
 from backend.lib.problems import Problem
 from backend.registry.lookup import FoundTemplate
 from backend.rendering import engine
@@ -27,7 +27,8 @@ def compose(
     """
     single = [claim for claim in claims if claim.batch_id is None]
     jobs = [render_job(versions[claim.template_version_id], claim.fields) for claim in single]
-    rendered = iter(engine.render_many(jobs))
+    with metrics.timed("render", len(jobs)):
+        rendered = iter(engine.render_many(jobs))
     batch: tuple[int, Rendered | Problem] | None = None
     for claim in claims:
         if claim.batch_id is None:
@@ -39,7 +40,8 @@ def compose(
 
 
 def _render_batch(version: FoundTemplate, fields: list[Any]) -> Rendered | Problem:
-    return engine.render_many([render_job(version, fields, batch=True)])[0]
+    with metrics.timed("render", 1):
+        return engine.render_many([render_job(version, fields, batch=True)])[0]
 
 
 def render_job(version: FoundTemplate, fields: object, *, batch: bool = False) -> RenderJob:

@@ -6,9 +6,10 @@ from typing import Any
 
 from backend.channels.base import Message, Outcome, Provider, ProviderError
 from backend.db import session as db
-from backend.delivery import claims, compose, record, routes
+from backend.delivery import claims, compose, record, routes, watch
 from backend.delivery.claims import Claim
 from backend.delivery.record import OUTBOX, Result
+from backend.lib import metrics
 from backend.registry import lookup
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,9 @@ class Hand:
         """Send up to ``limit`` due deliveries; return how many were claimed."""
         taken: list[Claim] = []
         try:
-            with db.current().write() as session:
+            with metrics.timed("claim") as step, db.current().write() as session:
                 taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
+                step.size = len(taken)
                 self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
             if taken:
                 self._send(taken)
@@ -62,6 +64,7 @@ class Hand:
                     marked.append(result)
         with db.current().write() as session:
             record.finish(session, marked, inside, self.worker)
+        watch.inside(inside)
 
     def _release(self, taken: Sequence[Claim]) -> None:
         with db.current().write() as session:
@@ -97,6 +100,7 @@ def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], dow
     return Result(claim=claim, outcome=Outcome.RETRY, provider=providers[0].name, detail=detail)
 
 
+@watch.timed
 def _attempt(claim: Claim, message: Message, provider: Provider, down: set[str]) -> Result:
     try:
         receipt = _connections.to(provider).send(message)

@@ -1,0 +1,70 @@
+"""What sending tells of itself: counts and times for Prometheus, and one line in the log for each attempt.
+
+A line names the delivery and its notification, which the line of the request that sent it names too; of a batch it
+names the batch's row. Addresses, subjects and the provider's words are not in it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+from backend.channels.base import Message, Outcome, Provider
+from backend.db.models.notifications import Priority
+from backend.delivery.claims import Claim
+from backend.delivery.record import Result
+from backend.lib import clock, logs, metrics
+
+logger = logging.getLogger(__name__)
+
+_Attempt = Callable[[Claim, Message, Provider, set[str]], Result]
+_PRIORITIES = {priority.value: priority.name for priority in Priority}
+
+
+def timed(attempt: _Attempt) -> _Attempt:
+    """Observe every call of a function that makes one attempt."""
+
+    @wraps(attempt)
+    def observed(claim: Claim, message: Message, provider: Provider, down: set[str]) -> Result:
+        began = time.perf_counter()
+        result = attempt(claim, message, provider, down)
+        seconds = time.perf_counter() - began
+        _count(result)
+        metrics.send_seconds(claim.channel.value, result.provider).observe(seconds)
+        logs.event(logger, logging.INFO, "attempt", _fields(result, seconds))
+        return result
+
+    return observed
+
+
+def inside(results: Sequence[Result]) -> None:
+    """Observe what never came to a provider: messages that do not render, and those for the outbox."""
+    for result in results:
+        _count(result)
+    if results:
+        logs.event(logger, logging.INFO, "attempt", *(_fields(result, 0.0) for result in results))
+
+
+def _count(result: Result) -> None:
+    claim = result.claim
+    channel, priority = claim.channel.value, _PRIORITIES[claim.priority]
+    metrics.attempts(channel, result.provider, priority, result.outcome.value).inc()
+    if result.outcome is Outcome.ACCEPTED:
+        waited = (clock.now() - claim.accepted_at).total_seconds()
+        metrics.accept_to_sent(channel, priority).observe(waited)
+
+
+def _fields(result: Result, seconds: float) -> dict[str, logs.Value]:
+    claim = result.claim
+    fields: dict[str, logs.Value] = {
+        "delivery": str(claim.uid),
+        "provider": result.provider,
+        "outcome": result.outcome.value,
+        "attempt": claim.attempts + 1,
+        "ms": round(seconds * 1000, 2),
+    }
+    if claim.batch_id is not None:
+        fields["batch"] = claim.batch_id
+    elif claim.notification_uid is not None:
+        fields["notification"] = str(claim.notification_uid)
+    return fields
