@@ -44,8 +44,9 @@ class Session:
         self._pipelines = "pipelining" in extensions
         self._takes_utf8 = "smtputf8" in extensions
         self._takes_size = "size" in extensions
+        # Octets; 0 means none. RFC 1870 section 4 allows 20 digits.
         limit = extensions.get("size", "")
-        self._size_limit = int(limit) if limit.isdecimal() else 0  # octets; 0 means none (RFC 1870 section 4)
+        self._size_limit = int(limit) if limit.isdecimal() and len(limit) <= 20 else 0
 
     @property
     def is_open(self) -> bool:

@@ -69,7 +69,7 @@ def test_a_mail_takes_two_round_trips(server: GroupServer) -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("offers", ["8BITMIME", "X-PIPELINING", "SIZE 50000000"])
+@pytest.mark.parametrize("offers", ["8BITMIME", "X-PIPELINING", "SIZE 50000000", "SIZE 0", "SIZE " + "9" * 5000])
 def test_no_groups_for_a_server_that_does_not_offer_them(offers: str) -> None:
     with GroupServer(offers) as server:
         sending = connection(server)
