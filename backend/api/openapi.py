@@ -43,6 +43,7 @@ _TAGS = (
     ("/.well-known", "Authorization", "OAuth 2.0: tokens, revocation, introspection and metadata"),
     ("/", "Operations", "For those who run the installation"),
 )
+_READING_ORDER = ("Notifications", "Batches", "Recipients", "Templates", "Authorization", "Operations")
 _REFERENCE = "#/components/schemas/"
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 
@@ -164,7 +165,8 @@ def _tags(document: Document) -> list[Document]:
     used = {
         tag for item in document.get("paths", {}).values() for operation in item.values() for tag in _own(operation)
     }
-    known = {tag: description for _, tag, description in _TAGS}
+    described = {tag: description for _, tag, description in _TAGS}
+    known = {tag: described[tag] for tag in sorted(described, key=_READING_ORDER.index)}
     rest = [{"name": tag} for tag in sorted(used - known.keys())]
     return [{"name": tag, "description": text} for tag, text in known.items() if tag in used] + rest
 
