@@ -10,6 +10,7 @@ anew when the first process starts after all have ended.
 """
 
 import fcntl
+import logging
 import os
 import secrets
 import time
@@ -24,8 +25,13 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+logger = logging.getLogger(__name__)
+
 # The client library's own variable; a process that starts others hands the directory on to them by it.
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_KINDS = ("counter", "histogram")
+# Room for some two thousand figures, many times what the instruments below come to.
+_FILE_BYTES = 524_288
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _SLOW = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -138,23 +144,40 @@ def offer(data_dir: Path) -> None:
 def share() -> None:
     """Keep this process's figures in the directory from now on, if one is named; call before the first observation.
 
-    What was counted in memory before stays there unseen.
+    What was counted in memory before stays there unseen. Where the directory cannot be used, as on a full disk, the
+    figures stay in memory: no message shall wait for them.
     """
     named = os.environ.get(_DIRECTORY)
     if not named or _Share.alive is not None:
         return
-    directory = Path(named)
-    directory.mkdir(parents=True, exist_ok=True)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"  # process ids come back, and repeat between containers
-    with _exclusively(directory):
-        _tidy(directory)
-        _Share.alive = (directory / f"{name}.alive").open("wb")
-        fcntl.flock(_Share.alive, fcntl.LOCK_EX)
+    try:
+        _Share.alive = _enter(Path(named), name)
+    except OSError as error:
+        logger.warning("Figures stay in this process: %s cannot be used (%s)", named, error.strerror)
+        return
     values.ValueClass = values.MultiProcessValue(lambda: name)
     for instrument in (_submissions, _messages, _steps, _groups, _attempts, _send, _latency):
         instrument.clear()
     for cache in _CACHES:
         cache.cache_clear()
+
+
+def _enter(directory: Path, name: str) -> IO[bytes]:
+    directory.mkdir(parents=True, exist_ok=True)
+    with _exclusively(directory):
+        _tidy(directory)
+        for kind in _KINDS:
+            _reserve(directory / f"{kind}_{name}.db")
+        alive = (directory / f"{name}.alive").open("wb")
+        fcntl.flock(alive, fcntl.LOCK_EX)
+    return alive
+
+
+def _reserve(file: Path) -> None:
+    """Make a file with all its blocks: writing to one that the full disk has no block for would kill the process."""
+    with file.open("ab") as opened:
+        os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
 
 
 @contextmanager
@@ -175,8 +198,10 @@ def _tidy(directory: Path) -> None:
         for file in directory.glob("*.db"):
             file.unlink()
     for mark in ended:
-        for file in directory.glob(f"*_{mark.stem}.db"):
-            _fold(file, directory / f"{file.name.partition('_')[0]}_ended.db")
+        for kind in _KINDS:
+            file = directory / f"{kind}_{mark.stem}.db"
+            if file.exists():
+                _fold(file, directory / f"{kind}_ended.db")
         mark.unlink()
 
 
@@ -191,6 +216,7 @@ def _is_held(mark: Path) -> bool:
 
 
 def _fold(file: Path, into: Path) -> None:
+    _reserve(into)
     taken = file.rename(file.with_suffix(".taken"))  # rather lost than counted twice, should this process end here
     whole = MmapedDict(str(into))
     for key, value, _timestamp, _position in MmapedDict.read_all_values_from_file(str(taken)):
@@ -209,6 +235,9 @@ def exposition(*state: Collector) -> bytes:
     directory = Path(os.environ[_DIRECTORY])
     shared = CollectorRegistry()
     with _exclusively(directory):
-        _tidy(directory)
+        try:
+            _tidy(directory)
+        except OSError as error:
+            logger.warning("Figures of ended processes cannot be put together: %s", error.strerror)
         MultiProcessCollector(shared, path=str(directory))
         return generate_latest(shared) + generate_latest(registry)

@@ -1,22 +1,24 @@
 """An entry of the log is one line, whatever a stranger wrote into it."""
 
 import io
+import json
 import logging
 
 import pytest
 
-from backend.lib import logs
+from backend.lib import correlation, logs
 from tests.conftest import MovableClock
 
 
 @pytest.fixture
-def written(moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def written(moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> io.StringIO:
+    """Give what is written, as JSON if the test's parameter says so."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
-    logs.configure()
+    logs.configure(as_json=getattr(request, "param", False))
     return stream
 
 
@@ -58,3 +60,67 @@ def test_libraries_that_write_tokens_are_quiet(written: io.StringIO) -> None:
     for name in ("httpx2", "authlib", "sqlalchemy.engine"):
         logging.getLogger(name).info("Bearer secret")
     assert written.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("written_text", "shown"),
+    [
+        ("for ada@lab.example and <bob.b@x.org>", "for a…@lab.example and <b…@x.org>"),
+        ("to +447700900123", "to +44…3"),
+        ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer …"),
+        ("https://hooks.slack.com/services/T0/B0/secret?x=1 failed", "https://hooks.slack.com/… failed"),
+        ("1 + 1, a @ b, +12", "1 + 1, a @ b, +12"),
+    ],
+)
+def test_persons_and_secrets_are_masked(written: io.StringIO, written_text: str, shown: str) -> None:
+    logging.getLogger("x").error("%s", written_text)
+    assert written.getvalue().endswith(f"ERROR   x: {shown}\n")
+    try:
+        fail(written_text)
+    except ValueError:
+        logging.getLogger("x").exception("It failed")
+    assert written.getvalue().endswith(f"    ValueError: {shown}\n")
+
+
+def test_an_event_has_named_fields_and_the_request_it_belongs_to(written: io.StringIO) -> None:
+    token = correlation.request_id.set("req-1")
+    logs.event(logging.getLogger("x"), logging.INFO, "attempt", {"provider": "a b\nc", "ms": 1.5}, {"provider": "d"})
+    correlation.request_id.reset(token)
+    assert written.getvalue() == (
+        "2026-03-02T09:00:00.000000Z INFO    x: attempt provider='a b\\\\nc' ms=1.5 request_id=req-1\n"
+        "2026-03-02T09:00:00.000000Z INFO    x: attempt provider=d request_id=req-1\n"
+    )
+
+
+def test_events_below_the_level_are_not_written(written: io.StringIO) -> None:
+    logs.event(logging.getLogger("x"), logging.DEBUG, "attempt", {"ms": 1})
+    assert written.getvalue() == ""
+
+
+def test_an_event_reaches_whatever_else_listens(written: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    logs.event(logging.getLogger("x"), logging.INFO, "attempt", {"ms": 1})
+    assert [(entry.getMessage(), entry.__dict__["fields"]) for entry in caplog.records] == [("attempt", {"ms": 1})]
+    assert written.getvalue().endswith("attempt ms=1\n")
+
+
+@pytest.mark.parametrize("written", [True], indirect=True, ids=["json"])
+@pytest.mark.parametrize("text", ["a\nb", "a\x85b\u2028c", 'quote " and \\', "Zoë ✓", "\x1b[2J"])
+def test_json_is_one_object_a_line_and_says_the_same(written: io.StringIO, text: str) -> None:
+    token = correlation.request_id.set("req-1")
+    logging.getLogger("x").warning("Said %s", text)
+    try:
+        fail(text)
+    except ValueError:
+        logging.getLogger("x").exception("It failed")
+    correlation.request_id.reset(token)
+    first, second = (json.loads(line) for line in written.getvalue().splitlines())
+    assert written.getvalue().replace("\n", "").isprintable()
+    assert first == {
+        "time": "2026-03-02T09:00:00.000000Z",
+        "level": "WARNING",
+        "logger": "x",
+        "message": f"Said {text}",
+        "request_id": "req-1",
+    }
+    assert second["exception"].endswith(f"ValueError: {text}")
