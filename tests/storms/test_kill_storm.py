@@ -34,7 +34,12 @@ class Victim:
         self.kills = 0
 
     def look(self, reached: int) -> bool:
-        """Kill the process if its moment has come; tell whether there are more to come."""
+        """Kill the process if its moment has come; tell whether there are more to come.
+
+        Raises:
+            AssertionError: with the processes' lines, when it has ended of its own accord.
+        """
+        assert self._process.poll() is None, self._home.lines()
         if self._early is not None and time.monotonic() >= self._early:
             self._kill()
         elif self._marks and reached >= self._marks[0]:

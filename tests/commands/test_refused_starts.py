@@ -1,0 +1,119 @@
+"""A start that cannot succeed says why in one sentence; the command's own entry is called in this process."""
+
+import socket
+import sys
+from collections.abc import Callable
+
+import pytest
+import uvicorn
+
+from backend import cli, worker
+from backend.db.session import Database
+from backend.delivery import routes
+from backend.lib import settings
+
+Start = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Start:
+    """Run a command that must fail, and give its status and its one sentence.
+
+    One whose setting was let through fails the test instead of serving for ever.
+    """
+
+    def served(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("it was started")
+
+    monkeypatch.setattr(uvicorn, "run", served)
+    monkeypatch.setattr(worker, "run", served)
+    routes.routes.cache_clear()
+
+    def start(*line: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["carillon", *line])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.count("\n") == 1, said.err
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.err
+
+    return start
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "ENV=staging",
+        "PORT=eighty",
+        "PORT=70000",
+        "BASE_URL=carillon.example",
+        "SECRET_KEY=short",
+        "DATABASE_URL=mysql://db/carillon",
+        "QUEUE_URL=amqp://queue",
+        "EMAIL_PROVIDERS=pigeon://roof",
+        "EMAIL_PROVIDERS=smtp://mail.example:587?tls=perhaps",
+        "MAIL_FROM=nobody",
+        "RATE_LIMIT=many",
+        "DAILY_LIMIT=-1",
+        "BATCH_QUIET_SECONDS=soon",
+        "BATCH_MAX_ITEMS=0",
+        "RETRY_BASE_SECONDS=1e3",
+        "RETENTION_DAYS=0",
+        "EMAIL_ENABLED=maybe",
+        "OUTBOUND_ALLOW=10.0.0.1",
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_setting_that_cannot_be_used_is_named(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Start,
+    command: str,
+    setting: str,
+) -> None:
+    name, _, value = setting.partition("=")
+    monkeypatch.setenv(f"CARILLON_{name}", value)
+    settings.current.cache_clear()
+    status, sentence = refusal(command)
+    assert status == 2
+    assert f"CARILLON_{name}" in sentence
+
+
+def test_a_taken_port_is_named(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Start,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, sentence = refusal("serve", "--port", str(port))
+    assert status == 1
+    assert f"CARILLON_PORT {port}" in sentence
+    assert "in use" in sentence
+
+
+def test_production_wants_a_secret_key(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Start,
+) -> None:
+    monkeypatch.setenv("CARILLON_ENV", "production")
+    monkeypatch.delenv("CARILLON_SECRET_KEY")
+    settings.current.cache_clear()
+    status, sentence = refusal("serve")
+    assert status == 2
+    assert "CARILLON_SECRET_KEY must be set in production" in sentence
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_production_does_not_migrate_on_its_own(
+    configure: Callable[..., settings.Settings],
+    refusal: Start,
+    command: str,
+) -> None:
+    configure(ENV="production")
+    status, sentence = refusal(command)
+    assert status == 1
+    assert "carillon migrate" in sentence
