@@ -18,6 +18,7 @@ _NOTIFICATION = "logged_notification_id"
 _OFTEN = ("/healthz", "/readyz", "/metrics", "/static/")
 # A part of a path that is longer is no id of ours, which have 36 characters, but may be a secret.
 _LONGEST_PART = 40
+_MOST_PARTS = 12
 
 
 class LoggedLitestar(Litestar):
@@ -76,7 +77,7 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
     level = logging.DEBUG if status < 500 and path.startswith(_OFTEN) else logging.INFO
     fields: dict[str, logs.Value] = {
         "method": scope["method"],
-        "path": path if len(path) <= _LONGEST_PART else _shortened(path),
+        "path": path if len(path) <= _LONGEST_PART and "@" not in path else _shortened(path),
         "status": status,
         "ms": round(seconds * 1000, 2),
     }
@@ -89,5 +90,5 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
 
 
 def _shortened(path: str) -> str:
-    parts = [part if len(part) <= _LONGEST_PART else "…" for part in path.split("/", 12)]
-    return logs.masked("/".join(parts[:12]))
+    parts = path.split("/", _MOST_PARTS)[:_MOST_PARTS]
+    return "/".join(logs.masked(part) if len(part) <= _LONGEST_PART else "…" for part in parts)

@@ -6,13 +6,13 @@ import ipaddress
 from typing import Any
 
 from litestar import Request, Response, get
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.lib import metrics, settings
 from backend.lib.problems import Problem
 from backend.reports.gauges import State
 
+_MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the charset
 # A request that came through a proxy on this machine is not one of this machine.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -24,7 +24,7 @@ async def show(request: Request[Any, Any, Any]) -> Response[bytes]:
         detail = "Send CARILLON_METRICS_TOKEN as the bearer token, or ask from the machine itself."
         raise Problem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="Carillon metrics"'})
     body = await asyncio.to_thread(_write)
-    return Response(body, media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+    return Response(body, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 def _write() -> bytes:
