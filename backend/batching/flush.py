@@ -13,7 +13,7 @@ from backend.db import statements
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Priority
 from backend.delivery import states
-from backend.lib import clock, ids
+from backend.lib import clock, ids, settings
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
 
@@ -55,9 +55,14 @@ def _is_due() -> ColumnElement[bool]:
 
 
 def unsent() -> ColumnElement[bool]:
-    """Tell which batches can be dispatched on demand: those not gone yet, and those that failed to become a message."""
+    """Tell which batches can be dispatched on demand: those not gone yet, and those that failed to become a message.
+
+    One that failed longer ago than the retention time may have lost members to it already, and stays as it is.
+    """
     waiting = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
-    return or_(waiting, and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None)))
+    kept_since = clock.now() - timedelta(days=settings.current().retention_days)
+    failed = and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None), Batch.dispatched_at >= kept_since)
+    return or_(waiting, failed)
 
 
 def next_look(session: Session, batch_id: int) -> datetime | None:

@@ -8,6 +8,7 @@ from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Event, Notification, OutboxMessage
 from backend.delivery import retention, tasks
 from backend.lib import pace
+from backend.lib.problems import Problem
 from tests.batching.conftest import Room
 
 TABLES = (Notification, BatchMember, Batch, Delivery, Event, OutboxMessage)
@@ -63,3 +64,14 @@ def test_a_batch_that_is_held_back_stays_however_old(keeper: Room) -> None:
     assert counts(keeper) == before
     assert before[:3] == [1, 1, 1]
     assert [batch.status for batch in keeper.waiting()] == ["OPEN"]
+
+
+def test_a_failed_batch_can_be_sent_again_only_while_all_its_members_are_kept(keeper: Room) -> None:
+    keeper.accept("S-1", "S-2")
+    keeper.lab.template("X_LIST", "{{ fields[0].missing.deeper }}", format="text")
+    keeper.clock.forward(seconds=61)
+    keeper.work()
+    keeper.clock.forward(days=31)
+    with pytest.raises(Problem) as refused:
+        manage.flush_now(keeper.lab.service_id, "run-1")
+    assert refused.value.code == "not_found"
