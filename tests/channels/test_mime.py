@@ -66,6 +66,7 @@ def test_text_alone_makes_a_mail_of_one_part() -> None:
 @example("trailing \nspace \t\n\n", "")
 @example("", "é" * 5000)
 @example("a" * 998 + "\n" + "b" * 999, "From here\n=20=\n")
+@example("a" * 999 + "\n", "b" * 998 + "\n")
 @example("\x00\x07\x1b[2J\x7f\x85\u2028", "\x0b\x0c\x1c\x1d\x1e")
 def test_the_bodies_come_back_as_they_were(text: str, html: str | None) -> None:
     content = build(message(text=text, html=html), NOW)
