@@ -1,8 +1,10 @@
 """The worker process: Huey's consumer with every task of the house."""
 
+import logging
 from types import ModuleType
 
 from huey.consumer import Consumer, Scheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.accounts import tasks as accounts_tasks
 from backend.batching import tasks as batching_tasks
@@ -12,6 +14,8 @@ from backend.delivery import tasks as delivery_tasks
 from backend.delivery.send import Hand
 from backend.lib import logs, metrics, queue, settings
 from backend.reports import tasks as reports_tasks
+
+logger = logging.getLogger(__name__)
 
 # Imported for the tasks that they declare.
 TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks, accounts_tasks, reports_tasks)
@@ -52,6 +56,13 @@ def run(workers: int) -> None:
         delivery_tasks.mend()
         consumer.run()
     finally:
+        leave(pulse)
+
+
+def leave(pulse: heartbeat.Heartbeat) -> None:
+    """Take leave of the database, with what hangs in threads put back now, not when another worker finds it."""
+    try:
         pulse.stop()
-        # What hangs in a thread goes back now, not when another worker comes across it.
         delivery_tasks.recover(Hand(heartbeat.worker_name()))
+    except SQLAlchemyError:
+        logger.warning("The database cannot be told that this worker stops; its claims go back when it is missed")
