@@ -85,9 +85,9 @@ class Mask:
     """
 
     def __init__(self, source: str) -> None:
-        self._mark = f"q{_digest(source)}x"
+        self.mark = f"q{_digest(source)}x"
         self._hidden: list[Hidden] = []
-        self.pattern = re.compile(self._mark + r"(\d+)z")
+        self.pattern = re.compile(self.mark + r"(\d+)z")
 
     def hide(self, text: str, line: int, kind: Kind, height: int | None = None) -> str:
         """Keep a text and return its placeholder; ``height`` counts its line breaks if it had more once."""
@@ -98,7 +98,7 @@ class Mask:
 
     def placeholder(self, index: int) -> str:
         """Return what stands for a hidden text."""
-        return f"{self._mark}{index}z"
+        return f"{self.mark}{index}z"
 
     def __getitem__(self, index: int) -> Hidden:
         return self._hidden[index]

@@ -11,6 +11,8 @@ from backend.rendering.environments import MJML
 from backend.rendering.faults import TemplateFault
 from backend.rendering.inlining import inlined_template
 from backend.rendering.masking import LineMap, Mask, mask_jinja
+from backend.rendering.mjml_differences import AFTER, BEFORE, Marked
+from backend.rendering.mjml_fitting import minified
 from backend.rendering.mjml_source import Corrected, correct
 from backend.rendering.model import TemplateWarning
 from backend.rendering.text_template import derived
@@ -41,16 +43,21 @@ def compile_mjml(source: str) -> CompiledMjml:
     """
     mask = Mask(source)
     corrected = correct(mask_jinja(MJML, source, mask), mask)
-    html = _compile(corrected.tree)
+    marked = Marked(mask.mark)
+    for before in BEFORE:
+        before(corrected.tree, marked)
+    html = marked.correct(_compile(corrected.tree))
+    for after in AFTER:
+        html = after(html)
     html = _free_tokens(html, corrected.between, mask)
     html = "".join((*corrected.before, html, *corrected.after))
     warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
     style = mask.unfold("\n".join(corrected.inline))
-    html = mask.unfold(html)
+    html = minified(mask.unfold(html), mask.mark)
     flow = derived(html, mask)
     marks = None
     if mask.indices(style):
-        marks = (f'<style data-inline="{mask.pattern.pattern[:12]}">', "</style>")
+        marks = (f'<style data-inline="{mask.mark[:12]}">', "</style>")
         html, style = html.replace("</head>", f"{marks[0]}{style}{marks[1]}</head>", 1), ""
     if style and flow is not None and (inlined := inlined_template(html, style, mask)) is not None:
         html, style = inlined, ""

@@ -220,7 +220,7 @@ class _Corrector:
         if parent is None or not isinstance(element.tag, str):
             return
         line, tag, within = self._line(element), element.tag, str(parent.tag)
-        if within == "mj-attributes" and tag in DEFAULTS:
+        if within in {"mj-attributes", "mj-class"} and tag in DEFAULTS:
             return
         if tag in KNOWN_ELSEWHERE:
             raise TemplateFault(KNOWN_ELSEWHERE[tag], line)

