@@ -127,9 +127,6 @@ class timed:  # noqa: N801 - used like a function
             group(self._name).observe(self.size)
 
 
-_CACHES = (step, group, submissions, messages, attempts, send_seconds, accept_to_sent)
-
-
 class _Share:
     """This process's part in the directory: its name, and the lock that it holds for as long as it lives."""
 
@@ -144,7 +141,7 @@ def offer(data_dir: Path) -> None:
 def share() -> None:
     """Keep this process's figures in the directory from now on, if one is named; call before the first observation.
 
-    What was counted in memory before stays there unseen. Where the directory cannot be used, as on a full disk, the
+    What was counted before would stay in memory, unseen. Where the directory cannot be used, as on a full disk, the
     figures stay in memory: no message shall wait for them.
     """
     named = os.environ.get(_DIRECTORY)
@@ -157,10 +154,6 @@ def share() -> None:
         logger.warning("Figures stay in this process: %s cannot be used (%s)", named, error.strerror)
         return
     values.ValueClass = values.MultiProcessValue(lambda: name)
-    for instrument in (_submissions, _messages, _steps, _groups, _attempts, _send, _latency):
-        instrument.clear()
-    for cache in _CACHES:
-        cache.cache_clear()
 
 
 def _enter(directory: Path, name: str) -> IO[bytes]:

@@ -3,13 +3,16 @@
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import event
 
 from backend.commands import inspect
+from backend.db.session import Database
 from backend.lib import metrics
-from backend.reports import alarm, gauges, tasks
+from backend.reports import alarm, depths, gauges, tasks
 from tests.reports.conftest import House
 from tests.reports.test_ledger import lose
 
@@ -118,3 +121,22 @@ def test_sending_is_counted_and_timed_by_channel_provider_and_outcome(house: Hou
     house.work()
     after = [scraped(name) for name in (attempts, latency.format("count"), latency.format("sum"), accepted)]
     assert [b - a for a, b in zip(before, after, strict=True)] == [4, 4, pytest.approx(28), 4]
+
+
+def test_depths_are_found_without_reading_whole_tables(database: Database) -> None:
+    """SQLite takes the indexes of what waits only for statements that say so in so many words."""
+    said: list[tuple[str, Any]] = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        said.append((statement, parameters))
+
+    with database.read() as session:
+        depths.measure(session)
+        asked = [pair for pair in said if " deliveries" in pair[0] or " batches" in pair[0]]
+        assert len(asked) == 6
+        for statement, parameters in asked:
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            steps = [str(row[3]) for row in plan if "B-TREE" not in row[3]]
+            assert steps
+            assert all("ix_deliveries_" in step or "ix_batches_" in step for step in steps), (statement, steps)
