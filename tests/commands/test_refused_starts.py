@@ -1,5 +1,6 @@
 """A start that cannot succeed says why in one sentence; the command's own entry is called in this process."""
 
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -28,6 +29,10 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     monkeypatch.setattr(uvicorn, "run", served)
     monkeypatch.setattr(worker, "run", served)
     routes.routes.cache_clear()
+    # The command sends all logging to this test's own standard error.
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
 
     def start(*line: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["carillon", *line])
