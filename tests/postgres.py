@@ -25,6 +25,7 @@ _TEMPLATE = "carillon_migrated"
 _LOCK = 815_000
 _FOLDER = pytest.StashKey[Path]()
 _STARTS = 3
+_PREFIX = "carillon-postgres-"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,8 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
     again, which the server's user needs (root runs it as somebody else), and removes it when three more have begun.
     """
     given = getattr(config, "workerinput", {}).get("postgres_folder")
-    name = f"carillon-postgres-{os.getpid()}-{secrets.token_hex(4)}"
+    if given is None:
+        _remove_left_over()
+    name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
     config.stash[_FOLDER] = Path(given or Path(tempfile.gettempdir()) / name)
+
+
+def _remove_left_over() -> None:
+    """Remove the folders of runs that were killed; a server stops within a minute of finding its folder gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            os.kill(int(folder.name.removeprefix(_PREFIX).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue  # somebody else's
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,7 +59,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the folder when the last worker has ended; a server that outlived a crash stops when it finds it gone."""
+    """Remove the folder when the last worker has ended."""
     if not hasattr(config, "workerinput") and _FOLDER in config.stash:
         shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
 
