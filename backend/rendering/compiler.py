@@ -15,6 +15,7 @@ from backend.rendering.inlining import css_inliner
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, spans, unify_newlines
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
+from backend.rendering.mjml_partials import with_partials
 from backend.rendering.model import Source, TemplateWarning
 from backend.rendering.policy import enforce, walk
 from backend.rendering.sandbox import Sandbox
@@ -50,7 +51,7 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
     if source.format == "mjml":
         if any(isinstance(node, nodes.Extends) for node in walk(template)):
             raise TemplateFault("extends is not available in MJML", 1)
-        return _compiled_mjml(unify_newlines(source.source), subject)
+        return _compiled_mjml(_written(source), subject)
     body = _template(ENVIRONMENTS[source.format], template, SOURCE)
     return Compiled(body, subject, _flow(unify_newlines(source.source)) if source.format == "html" else None)
 
@@ -76,7 +77,12 @@ def _compiled_mjml(source: str, subject: Template | None) -> Compiled:
 
 def parse(source: Source) -> nodes.Template:
     """Parse the body as the author wrote it, so that every fault of syntax has the author's line."""
-    return _parse(ENVIRONMENTS[source.format], source.source, SOURCE)
+    return _parse(ENVIRONMENTS[source.format], _written(source), SOURCE)
+
+
+def _written(source: Source) -> str:
+    text = unify_newlines(source.source)
+    return _guarded(lambda: with_partials(text), SOURCE) if source.format == "mjml" else text
 
 
 def parse_subject(subject: str) -> Template:

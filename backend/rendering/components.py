@@ -54,6 +54,6 @@ HOLDS_RAW = frozenset({"mj-head", "mj-body", "mj-wrapper", "mj-section", "mj-gro
 KNOWN = frozenset({"mj-raw", *CHILDREN, *(child for children in CHILDREN.values() for child in children)})
 DEFAULTS = KNOWN | {"mj-all", "mj-class"}
 KNOWN_ELSEWHERE = {
-    "mj-include": "mj-include is not available: a template is one text",
+    "mj-include": "mj-include takes the name of a partial in quotes, as in path='footer.mjml', and nothing else",
     "mj-html-attributes": "mj-html-attributes is not available",
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from jinja2 import Template
 from jinja2.runtime import Context
 from markdown_it import MarkdownIt
+from markupsafe import escape
 
 from backend.lib.problems import Problem
 from backend.rendering.compiler import Compiled, compiled
@@ -76,7 +77,7 @@ def _render(job: RenderJob) -> Rendered:
         html = _MARKDOWN.render(body) if job.want_html or job.want_text else ""
         text = text_alternative(html) if job.want_text else ""
         return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
-    html = _inlined(body, template)
+    html = _titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
 
@@ -125,6 +126,11 @@ def _inlined(html: str, template: Compiled) -> str:
         css, _, after = rest.partition(end)
         html, inliner = before + after, css_inliner(css)
     return inliner.inline(html) if inliner is not None else html
+
+
+def _titled(html: str, subject: str | None) -> str:
+    """Give a message without a title its subject for one: browsers and screen readers announce it."""
+    return html.replace("<title></title>", f"<title>{escape(subject)}</title>", 1) if subject else html
 
 
 def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:

@@ -20,7 +20,7 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
     """Return the warnings that need no rendering."""
     tree = parse(source)
     warnings = list(_unknown_fields(tree, sample_fields, batch=batch))
-    if source.format == "html":
+    if source.format in {"html", "mjml"}:
         warnings.extend(_images(unify_newlines(source.source)))
     return warnings
 

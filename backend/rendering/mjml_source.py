@@ -9,6 +9,7 @@ from lxml import etree
 from backend.rendering.components import CHILDREN, DEFAULTS, ENDING, HOLDS_RAW, KNOWN, KNOWN_ELSEWHERE
 from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
+from backend.rendering.mjml_attributes import told
 from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
@@ -19,6 +20,7 @@ _COMMENT = re.compile(r"<!--(?!\[if|<!\[endif\]).*?-->", re.DOTALL)
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
 _FOREIGN_TAG = re.compile(r"<(/?mj(?:-[\w-]+|ml))")
 _SET = re.compile(r"\{%[-+]?\s*set\b[^=]*=")
+_PICTURES = frozenset({"mj-image", "mj-carousel-image"})
 _PROLOGUE = re.compile(r"\s*<\?xml[^>]*\?>")
 _REASONS = {
     "ERR_TAG_NAME_MISMATCH": lambda text: re.sub(r" line \d+ and ", " is closed by ", text),
@@ -237,7 +239,9 @@ class _Corrector:
             if self._mask.pattern.search(str(name)):
                 reason = f"Jinja may stand inside the values of <{element.tag}>'s attributes, not between them"
                 raise TemplateFault(reason, self._line(element))
-        if element.tag == "mj-image" and element.get("alt") is None and not _in_defaults(element):
+            if detail := told(str(element.tag), str(name)):
+                self._corrected.warnings.append(TemplateWarning(self._line(element), "unknown_attribute", detail))
+        if element.tag in _PICTURES and element.get("alt") is None and not _in_defaults(element):
             element.set("alt", "")
             detail = "The image has no alt text, so readers who see no images learn nothing of it."
             self._corrected.warnings.append(TemplateWarning(self._line(element), "missing_alt", detail))

@@ -239,3 +239,60 @@ def test_own_style_sheets_stay_and_only_the_inline_one_is_written_into_elements(
 def test_broken_sources_are_refused_quickly(unclosed: str) -> None:
     with pytest.raises(Problem):
         check(Source("mjml", f"<mjml><mj-body>{unclosed}</mj-body></mjml>"))
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (
+            _column("\n<mj-text colour='red'>x</mj-text>"),
+            "<mj-text> has no attribute 'colour', so it does nothing. Did",
+        ),
+        ("\n<mj-section href='x' />", "<mj-section> has no attribute 'href', so it does nothing."),
+    ],
+)
+def test_attributes_that_do_nothing_are_told(body: str, detail: str) -> None:
+    (warning,) = check(Source("mjml", _mjml(body)))
+    assert (warning.line, warning.code) == (2, "unknown_attribute")
+    assert warning.detail.startswith(detail)
+
+
+def test_defaults_and_classes_may_have_any_attribute() -> None:
+    head = "<mj-attributes><mj-all colour='red' /><mj-class name='a' any='x' /></mj-attributes>"
+    assert check(Source("mjml", _mjml(_column("<mj-text mj-class='a' css-class='b'>x</mj-text>"), head))) == []
+
+
+def test_partials_of_the_library_can_be_included() -> None:
+    head = "<mj-include path='fonts.mjml' />"
+    source = _mjml(_column("<mj-text>x</mj-text>") + '\n<mj-include\n path="footer.mjml"></mj-include>{{ a }}', head)
+    html = _html(source, {"a": ""})
+    assert "This message was sent automatically" in html
+    assert "font-family:Arial, Helvetica, sans-serif;font-size:15px" in html
+    with pytest.raises(Problem, match=r"^Line 3: the field 'a' is missing"):
+        _html(source)
+
+
+@pytest.mark.parametrize("path", ["", "x.mjml", "../layouts/base.html", "/etc/passwd", "{{ a }}", "footer"])
+def test_nothing_else_can_be_included(path: str) -> None:
+    with pytest.raises(Problem, match=r"^Line 2: mj-include takes the name of a partial"):
+        check(Source("mjml", _mjml(f"\n<mj-include path='{path}' />")))
+
+
+def test_defaults_of_a_class_reach_what_stands_inside() -> None:
+    head = "<mj-attributes><mj-class name='a'><mj-text color='#010203' /></mj-class></mj-attributes>"
+    body = "<mj-section mj-class='a'><mj-column><mj-text>x</mj-text></mj-column></mj-section>"
+    assert "color:#010203" in _html(_mjml(body, head))
+
+
+def test_the_html_is_no_longer_than_it_need_be() -> None:
+    text = "<mj-text>\n\n      {{ a }}\n      <b>x</b>\n      y</mj-text>"
+    html = _html(_mjml(_column(text) + _column(text)), {"a": ""})
+    assert "<![endif]--><!--[if mso | IE]>" not in html
+    assert "\n      <b>" not in html
+    assert "\n\n" not in html
+    assert "\n      <b>" in _html(_mjml(_column(text) + _column("<mj-text><pre>a</pre></mj-text>")), {"a": ""})
+
+
+def test_a_message_without_a_title_gets_its_subject() -> None:
+    job = RenderJob("title", Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "A & {{ a }}"), {"a": "<b>"})
+    assert "<title>A &amp; &lt;b&gt;</title>" in (render(job).html or "")
