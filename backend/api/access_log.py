@@ -11,10 +11,10 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 from backend.accounts.access import Principal
 from backend.lib import correlation, logs
 
-logger = logging.getLogger(__name__)
+lines = logs.Deferred(logging.getLogger(__name__), "request")
 
 _NOTIFICATION = "logged_notification_id"
-# Asked every few seconds by machines, or by every page: of interest when one looks for them.
+# Asked every few seconds by machines, or by every page: of interest when they fail.
 _OFTEN = ("/healthz", "/readyz", "/metrics", "/static/")
 # A part of a path that is longer is no id of ours, which have 36 characters, but may be a secret.
 _LONGEST_PART = 40
@@ -32,13 +32,11 @@ class LoggedLitestar(Litestar):
     ) -> None:
         """Answer one connection (ASGI)."""
         if scope["type"] != ScopeType.HTTP:
-            await super().__call__(scope, receive, send)
+            await Litestar.__call__(self, scope, receive, send)
             return
-        await self._answer(cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
-
-    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        http, pass_on = cast("HTTPScope", scope), cast("Send", send)
         began, status = time.perf_counter(), 500
-        identity = correlation.choose(*_given(scope))
+        identity = correlation.choose(*_given(http))
         header = (b"x-request-id", identity.encode())
 
         async def answer(message: Message) -> None:
@@ -46,13 +44,13 @@ class LoggedLitestar(Litestar):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], header]
-            await send(message)
+            await pass_on(message)
 
         token = correlation.request_id.set(identity)
         try:
-            await super().__call__(scope, receive, answer)
+            await Litestar.__call__(self, scope, receive, answer)
         finally:
-            _log(scope, status, time.perf_counter() - began)
+            _log(http, status, time.perf_counter() - began)
             correlation.request_id.reset(token)
 
 
@@ -74,19 +72,20 @@ def _given(scope: HTTPScope) -> tuple[bytes | None, bytes | None]:
 
 def _log(scope: HTTPScope, status: int, seconds: float) -> None:
     path = scope["path"]
-    level = logging.DEBUG if status < 500 and path.startswith(_OFTEN) else logging.INFO
+    if status < 500 and path.startswith(_OFTEN):
+        return
     fields: dict[str, logs.Value] = {
         "method": scope["method"],
         "path": path if len(path) <= _LONGEST_PART and "@" not in path else _shortened(path),
         "status": status,
-        "ms": round(seconds * 1000, 2),
+        "ms": int(seconds * 100_000) / 100,
     }
     principal = scope.get("auth")
     if isinstance(principal, Principal):
         fields["client_id"] = principal.client_id
     if (notification := scope["state"].get(_NOTIFICATION)) is not None:
         fields["notification"] = notification
-    logs.event(logger, level, "request", fields)
+    lines.add(fields)
 
 
 def _shortened(path: str) -> str:

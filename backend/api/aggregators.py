@@ -64,7 +64,7 @@ class PreviewAnswer(msgspec.Struct, frozen=True):
 
 @get(
     PATH,
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt={**_READ, "query": ("limit", "cursor")},
     responses=errors.documented(400, 401, 403, 429),
     tags=_TAGS,
@@ -81,7 +81,7 @@ def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters
 
 @get(
     f"{PATH}/{{aggregator_id:str}}",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_READ,
     responses=errors.documented(400, 401, 403, 404, 429),
     tags=_TAGS,
@@ -99,7 +99,7 @@ def show(request: _AnyRequest, aggregator_id: AggregatorId) -> AggregatorAnswer:
 
 @get(
     f"{PATH}/{{aggregator_id:str}}/preview",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_READ,
     responses=errors.documented(400, 401, 403, 404, 429),
     tags=_TAGS,
@@ -113,7 +113,7 @@ def show_preview(request: _AnyRequest, aggregator_id: AggregatorId) -> PreviewAn
 
 @post(
     f"{PATH}/{{aggregator_id:str}}/flush",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_ACT,
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -128,7 +128,7 @@ def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 
 @post(
     f"{PATH}/{{aggregator_id:str}}/hold",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_ACT,
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -143,7 +143,7 @@ def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 
 @post(
     f"{PATH}/{{aggregator_id:str}}/release",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_ACT,
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -158,7 +158,7 @@ def release(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 
 @delete(
     f"{PATH}/{{aggregator_id:str}}/members/{{notification_id:str}}",
-    guards=[bearer, parameters.known],
+    guards=[bearer],
     opt=_ACT,
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 409, 429, 503),

@@ -11,12 +11,17 @@ from litestar.types import Message, Scope
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
+from backend.api import parameters
 
 _QUOTA = "rate_limit_quota"
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let a request pass whose access token has the scope of ``handler.opt["scope"]``, within its rate limit."""
+    """Let a request pass whose access token has the scope of ``handler.opt["scope"]``, within its rate limit.
+
+    The query's parameters are those that ``handler.opt["query"]`` names, and no others. All of this is one guard,
+    because the framework copies the handler for each.
+    """
     if connection.scope.get("method") == "OPTIONS":
         return  # answered by the framework: the methods of the address, which the documentation tells anyway
     header, scope = connection.headers.get("authorization"), handler.opt["scope"]
@@ -25,6 +30,8 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         found = await to_thread.run_sync(access.authenticate, header, scope)
     connection.scope["auth"] = found
     connection.scope["state"][_QUOTA] = await rate_limits.hit(found.api_client_id)
+    if connection.scope["query_string"]:
+        parameters.check_names(connection, handler.opt.get("query", ()))
 
 
 def principal(request: Request[Any, Any, Any]) -> Principal:

@@ -3,10 +3,10 @@
 import base64
 import binascii
 import json
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
 from litestar.params import Parameter
 
 from backend.lib import shapes
@@ -23,13 +23,12 @@ Cursor = Annotated[
 ]
 
 
-def known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard that refuses parameters of the query which ``handler.opt["query"]`` does not name, and doubled ones.
+def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collection[str]) -> None:
+    """Refuse parameters of the query that are not ``allowed``, and doubled ones.
 
     Raises:
         Problem: ``invalid_request`` with one error for each, its pointer being ``/name``.
     """
-    allowed = handler.opt.get("query", ())
     errors = []
     given = connection.query_params
     for name in dict.fromkeys(given.keys()):

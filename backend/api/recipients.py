@@ -63,7 +63,7 @@ class Recipients(Controller):
 
     path = "/registry/v1/recipients"
     tags = ("Recipients",)
-    guards = (bearer, parameters.known)
+    guards = (bearer,)
 
     @put(
         "/{recipient_id:str}",

@@ -193,7 +193,7 @@ class Templates(Controller):
 
     path = "/registry/v1/templates"
     tags = ("Templates",)
-    guards = (bearer, parameters.known)
+    guards = (bearer,)
 
     @put(
         "/{template_id:str}",
