@@ -10,6 +10,7 @@ from backend.rendering.components import CHILDREN, DEFAULTS, ENDING, HOLDS_RAW, 
 from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
 from backend.rendering.mjml_attributes import told
+from backend.rendering.mjml_columns import uncertain_widths
 from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
@@ -180,6 +181,7 @@ class _Corrector:
             self._attributes(element)
             if element.tag not in ENDING:
                 self._wrap(element)
+            self._corrected.warnings.extend(uncertain_widths(element, self._mask))
         for raw in root.findall("mj-head/mj-raw"):
             self._hoist(raw)
         for style in list(root.iter("mj-style")):

@@ -7,9 +7,8 @@ from backend.rendering.text_layout import BLOCK, BULLETS, NUMBERS, PARAGRAPH
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 UNSEEN = frozenset({"head", "script", "style", "template", "title"})
 PLAIN_CONTENT = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title")}
-# The tags whose attributes are shown or change the layout, and the attributes that do in any tag.
+# The tags whose attributes are shown or change the layout.
 TELLING = frozenset({"a", "img", "table"})
-STEERING = frozenset({"align", "role", "style"})
 CELLS = frozenset({"td", "th"})
 LISTS = {"ul": BULLETS, "ol": NUMBERS}
 BOUNDARIES: dict[str, str] = {

@@ -15,7 +15,6 @@ from backend.rendering.text_elements import (
     CLOSED_BY,
     LISTS,
     PLAIN_CONTENT,
-    STEERING,
     TELLING,
     UNSEEN,
     VOID,
@@ -247,7 +246,7 @@ class _Flow:
         """Return the attributes that the text depends on."""
         if self._mask is not None and (indices := self._mask.indices(text)):
             self._enclosed([self._mask[index] for index in indices])
-            self._refuse_decisions(text, self._mask, telling=name in TELLING)
+            self._refuse_decisions(name, text, self._mask)
         if name not in TELLING and "none" not in text.lower():
             return {}
         given: dict[str, str] = {}
@@ -269,15 +268,18 @@ class _Flow:
         if depth:
             raise NotDerivable
 
-    def _refuse_decisions(self, text: str, mask: Mask, *, telling: bool) -> None:
+    def _refuse_decisions(self, name: str, text: str, mask: Mask) -> None:
         """Refuse Jinja that decides what a tag means; a value inside of a style is taken to hide nothing."""
         free = mask.indices(_ATTRIBUTE.sub(lambda match: match[1], text))
-        if free and (telling or "display" in text.lower()):
+        if free and (name in TELLING or "display" in text.lower()):
             raise NotDerivable
         for match in _ATTRIBUTE.finditer(text):
-            if match[1].lower() in STEERING and (indices := mask.indices(match[0])):
+            attribute, indices = match[1].lower(), mask.indices(match[0])
+            if indices and name == "table" and attribute in {"align", "role"}:
+                raise NotDerivable
+            if indices and attribute == "style":
                 written = " ".join([match[0], *(mask[index].text for index in indices)]).lower()
-                if match[1].lower() != "style" or "display" in written or "none" in written:
+                if "display" in written or "none" in written:
                     raise NotDerivable
 
     def _close(self, name: str) -> None:

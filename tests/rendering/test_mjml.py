@@ -212,6 +212,8 @@ def test_lines_are_right_after_hidden_lines_and_long_tags() -> None:
         (_column("\n<mj-image src='x' alt='a' alt='b'/>"), "doubled_attribute"),
         (_column("\n<mj-image src='x' alt='a' width='{{ 5 }}px'/>"), "ignored_expression"),
         (_column("\nlost<mj-text>x</mj-text>"), "lost_text"),
+        ("<mj-section>\n{% for x in [1] %}<mj-column />{% endfor %}</mj-section>", "uncertain_width"),
+        ("<mj-section><mj-group>\n{% if 1 %}<mj-column />{% endif %}</mj-group></mj-section>", "uncertain_width"),
     ],
 )
 def test_warnings_have_their_line(body: str, code: str) -> None:

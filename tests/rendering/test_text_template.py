@@ -32,7 +32,7 @@ _VALUES = st.sampled_from(
         "{{ many|join('<br>') }}",
         "{{ (word ~ '<')|length }}",
         "{# c #}",
-        "{% set word = 'set' %}",
+        "{% set other = 'set' %}{{ other }}",
         '<a href="{{ url }}">{{ word }}</a>',
         '<a href="{{ url }}">{{ url }}</a>',
         '<a href="{% if no %}x{% else %}mailto:{{ word }}{% endif %}">m</a>',
