@@ -4,6 +4,7 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from backend.api import (
+    access_log,
     aggregators,
     docs,
     errors,
@@ -16,7 +17,6 @@ from backend.api import (
     recipients,
     templates,
 )
-from backend.api.access_log import LoggedLitestar
 from backend.api.bodies import MAX_BYTES
 from backend.lib import logs, settings
 from backend.lib import metrics as measures
@@ -29,7 +29,7 @@ from backend.portal.templates import template_config
 def create_app() -> Litestar:
     """Build the application from the present settings."""
     logs.configure(as_json=settings.current().env == "production")
-    return LoggedLitestar(
+    return access_log.LoggedLitestar(
         route_handlers=[
             *notifications.ROUTES,
             *aggregators.ROUTES,
@@ -51,6 +51,7 @@ def create_app() -> Litestar:
         template_config=template_config,
         before_send=[guards.tell_rate_limit],
         on_startup=[measures.share],
+        on_shutdown=[access_log.lines.flush],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,
