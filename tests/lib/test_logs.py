@@ -127,22 +127,24 @@ def test_json_is_one_object_a_line_and_says_the_same(written: io.StringIO, text:
     assert second["exception"].endswith(f"ValueError: {text}")
 
 
-@pytest.fixture
-def alone(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Give what is written where nobody but the house's own handler listens, as pytest does during a test."""
+def leave_the_house_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the handlers that pytest adds when a test begins."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [one for one in root.handlers if isinstance(one, logs._House)])
-    return written
 
 
-def test_events_are_the_same_where_nobody_else_listens(alone: io.StringIO) -> None:
+def test_events_are_the_same_where_nobody_else_listens(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_the_house_alone(monkeypatch)
     logs.event(logging.getLogger("x"), logging.WARNING, "attempt", {"ms": 1}, {"ms": 2})
-    assert alone.getvalue() == (
+    assert written.getvalue() == (
         "2026-03-02T09:00:00.000000Z WARNING x: attempt ms=1\n2026-03-02T09:00:00.000000Z WARNING x: attempt ms=2\n"
     )
 
 
-def test_deferred_events_keep_their_moment_and_their_request(alone: io.StringIO, moving_clock: MovableClock) -> None:
+def test_deferred_events_keep_their_moment_and_their_request(
+    written: io.StringIO, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_the_house_alone(monkeypatch)
     deferred = logs.Deferred(logging.getLogger("x"), "request")
 
     async def serve() -> None:
@@ -151,26 +153,27 @@ def test_deferred_events_keep_their_moment_and_their_request(alone: io.StringIO,
             deferred.add({"status": 200 + number})
             correlation.request_id.reset(token)
             moving_clock.forward(seconds=1)
-        assert alone.getvalue() == ""
+        assert written.getvalue() == ""
         deferred.flush()
 
     asyncio.run(serve())
-    assert alone.getvalue() == (
+    assert written.getvalue() == (
         "2026-03-02T09:00:00.000000Z INFO    x: request status=201 request_id=req-1\n"
         "2026-03-02T09:00:01.000000Z INFO    x: request status=202 request_id=req-2\n"
     )
 
 
 def test_deferred_events_are_written_without_being_asked_for(
-    alone: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    leave_the_house_alone(monkeypatch)
     monkeypatch.setattr(logs, "_MOMENT_SECONDS", 0)
     deferred = logs.Deferred(logging.getLogger("x"), "request")
 
     async def serve() -> None:
         deferred.add({"status": 200})
-        while not alone.getvalue():
+        while not written.getvalue():
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(serve(), 10))
-    assert alone.getvalue().endswith("request status=200\n")
+    assert written.getvalue().endswith("request status=200\n")
