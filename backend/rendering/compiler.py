@@ -8,7 +8,7 @@ import css_inline
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, nodes
 
-from backend.rendering.environments import ENVIRONMENTS, HTML, SUBJECT
+from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
 from backend.rendering.inlining import css_inliner
@@ -17,7 +17,7 @@ from backend.rendering.masking import Mask, mask_jinja, spans, unify_newlines
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
 from backend.rendering.mjml_partials import with_partials
 from backend.rendering.model import Source, TemplateWarning
-from backend.rendering.policy import enforce, walk
+from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
 from backend.rendering.text_template import derived
 
@@ -28,12 +28,12 @@ _T = TypeVar("_T")
 class Compiled(msgspec.Struct, frozen=True):
     """A template ready to run; ``source_line`` turns a line of it into the author's line.
 
-    ``flow`` writes the text alternative of an HTML template, where that can be told without its HTML.
+    ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
     """
 
     body: Template
     subject: Template | None
-    flow: Template | None = None
+    flow: str | None = None
     source_line: Callable[[int], int] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
@@ -47,21 +47,19 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
     Raises TemplateFault.
     """
     subject = parse_subject(source.subject) if source.subject is not None else None
-    template = parse(source)
     if source.format == "mjml":
-        if any(isinstance(node, nodes.Extends) for node in walk(template)):
-            raise TemplateFault("extends is not available in MJML", 1)
         return _compiled_mjml(_written(source), subject)
-    body = _template(ENVIRONMENTS[source.format], template, SOURCE)
+    body = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
     return Compiled(body, subject, _flow(unify_newlines(source.source)) if source.format == "html" else None)
 
 
-def _flow(html: str) -> Template | None:
+def _flow(html: str) -> str | None:
     mask = Mask(html)
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
 def _compiled_mjml(source: str, subject: Template | None) -> Compiled:
+    _guarded(lambda: _bound(MJML, source, SOURCE), SOURCE)
     product = _guarded(lambda: compile_mjml(source), SOURCE)
     body = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
     return Compiled(
@@ -91,14 +89,9 @@ def parse_subject(subject: str) -> Template:
 
 
 def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
-    if len(text.encode("utf-8", "surrogatepass")) > SOURCE_BYTES:
-        raise TemplateFault(f"the template is larger than {SOURCE_BYTES // 1024} KiB", None, pointer)
-
     def attempt() -> nodes.Template:
         unified = unify_newlines(text)
-        for count, span in enumerate(spans(environment, unified)):
-            if count >= JINJA_TOKENS:
-                raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", span.line, pointer)
+        _bound(environment, unified, pointer)
         tree = environment.parse(unified)
         enforce(tree, environment.layouts)
         return tree
@@ -106,15 +99,26 @@ def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
     return _guarded(attempt, pointer)
 
 
+def _bound(environment: Sandbox, text: str, pointer: str) -> None:
+    """Refuse what would take long to parse."""
+    if len(text.encode("utf-8", "surrogatepass")) > SOURCE_BYTES:
+        raise TemplateFault(f"the template is larger than {SOURCE_BYTES // 1024} KiB", None, pointer)
+    found = spans(environment, text)
+    if len(found) > JINJA_TOKENS:
+        line = found[JINJA_TOKENS].line
+        raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", line, pointer)
+
+
 def _template(
     environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
 ) -> Template:
     try:
         return environment.from_string(source)
-    except TemplateSyntaxError as error:
-        fault = syntax_fault(error, pointer)
+    except (TemplateSyntaxError, TemplateFault) as error:
+        fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
         if product is not None and fault.line is not None:
             fault.line = product.lines.source_line(fault.line)
+        fault.pointer = pointer
         raise fault from None
     except Exception as error:
         raise runtime_fault(error, pointer) from None

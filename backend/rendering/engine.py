@@ -19,6 +19,7 @@ from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
 from backend.rendering.text_layout import lay_out
+from backend.rendering.text_template import flow_template
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 # Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
@@ -53,7 +54,8 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     what the author should look at; raises Problem ``invalid_template`` for a template that cannot work.
     """
     try:
-        warnings = [*compiled("", source).warnings, *inspect(source, sample_fields, batch=batch)]
+        # The inspection comes first: it reads the source as it was written, and so names the lines best.
+        warnings = [*inspect(source, sample_fields, batch=batch), *compiled("", source).warnings]
     except TemplateFault as fault:
         raise fault.problem("invalid_template") from None
     except Exception as error:
@@ -92,8 +94,11 @@ def _text(html: str, template: Compiled, variables: dict[str, object]) -> str:
     return text if text is not None else text_alternative(html)
 
 
-def _flow(template: Template, variables: dict[str, object]) -> str | None:
+def _flow(source: str, variables: dict[str, object]) -> str | None:
     """Write the text alternative without HTML; None where that fails, since the HTML tells the line of a fault."""
+    template = flow_template(source)
+    if template is None:
+        return None
     try:
         with metered() as meter:
             return lay_out(_run(template, variables, meter))

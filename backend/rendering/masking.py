@@ -4,6 +4,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -56,11 +57,17 @@ def unify_newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def spans(environment: Environment, source: str) -> Iterator[Span]:
+@lru_cache(maxsize=4)
+def spans(environment: Environment, source: str) -> tuple[Span, ...]:
     """Find every Jinja token of a source whose line breaks are line feeds.
 
-    Raises jinja2.TemplateSyntaxError where the lexer does.
+    The last few are kept, since one source is asked for by several steps of its compilation. Raises
+    jinja2.TemplateSyntaxError where the lexer does.
     """
+    return tuple(_spans(environment, source))
+
+
+def _spans(environment: Environment, source: str) -> Iterator[Span]:
     position, start, first = 0, 0, 1
     for line, name, value in environment.lexer.tokeniter(source, None):
         while not source.startswith(value, position):
@@ -92,7 +99,7 @@ class Mask:
     def hide(self, text: str, line: int, kind: Kind, height: int | None = None) -> str:
         """Keep a text and return its placeholder; ``height`` counts its line breaks if it had more once."""
         if height is None:
-            height = self.line(text, len(text), first=0)
+            height = self.height(text)
         self._hidden.append(Hidden(text, line, kind, height))
         return self.placeholder(len(self._hidden) - 1)
 
@@ -132,17 +139,21 @@ class Mask:
         hidden = self[int(match[1])]
         return self.unfold(hidden.text) if hidden.kind == "content" else match[0]
 
+    def height(self, text: str) -> int:
+        """Count the line breaks of a text, with those that its placeholders hide."""
+        hidden = self._hidden
+        return text.count("\n") + sum([hidden[int(number)].height for number in self.pattern.findall(text)])
+
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""
-        before = text[:offset]
-        return first + before.count("\n") + sum(self[index].height for index in self.indices(before))
+        return first + self.height(text[:offset])
 
     def lines(self, text: str) -> list[int]:
         """Return the author's line for each line of a masked text."""
         lines, current = [], 1
         for piece in text.split("\n"):
             lines.append(current)
-            current += 1 + sum(self[index].height for index in self.indices(piece))
+            current += 1 + (self.height(piece) if self.mark in piece else 0)
         return lines
 
     def reveal(self, text: str) -> tuple[str, LineMap]:

@@ -3,7 +3,6 @@
 import re
 
 import msgspec
-from jinja2 import Template
 from lxml import etree
 from mjml import mjml2html
 
@@ -30,7 +29,7 @@ class CompiledMjml(msgspec.Struct, frozen=True):
 
     html: str
     lines: LineMap
-    flow: Template | None
+    flow: str | None
     inline: str | None
     inline_marks: tuple[str, str] | None
     warnings: list[TemplateWarning]
@@ -54,15 +53,22 @@ def compile_mjml(source: str) -> CompiledMjml:
     warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
     style = mask.unfold("\n".join(corrected.inline))
     html = minified(mask.unfold(html), mask.mark)
-    flow = derived(html, mask)
     marks = None
     if mask.indices(style):
         marks = (f'<style data-inline="{mask.mark[:12]}">', "</style>")
         html, style = html.replace("</head>", f"{marks[0]}{style}{marks[1]}</head>", 1), ""
-    if style and flow is not None and (inlined := inlined_template(html, style, mask)) is not None:
-        html, style = inlined, ""
+    html, style, flow = _prepared(html, style, mask)
     revealed, lines = mask.reveal(html)
-    return CompiledMjml(revealed, lines, flow, style or None, marks, warnings)
+    return CompiledMjml(revealed, lines, flow if marks is None else None, style or None, marks, warnings)
+
+
+def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:
+    """Do at once what would else be done to each message: return the HTML, the CSS still to inline, and the flow."""
+    flow = derived(html, mask)
+    inlined = inlined_template(html, style, mask) if style and flow is not None else None
+    if "display" in style:  # what a style sheet hides has no place in the text
+        flow = derived(inlined, mask) if inlined is not None else None
+    return (html, style, flow) if inlined is None else (inlined, "", flow)
 
 
 def _compile(tree: etree._Element) -> str:

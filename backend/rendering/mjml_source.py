@@ -15,7 +15,8 @@ from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
 _REST_OF_TAG = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*+>""")
-_TAG = re.compile(r"<[A-Za-z][^<>]*>")
+_CLOSING = {name: re.compile(rf"</{name}\s*>") for name in ENDING}
+_LONG_TAG = re.compile(r"<[A-Za-z][^<>\n]*\n[^<>]*>")
 _RAW_TAG = re.compile(r"</?mj-raw(?:\s[^>]*)?/?>")
 _COMMENT = re.compile(r"<!--(?!\[if|<!\[endif\]).*?-->", re.DOTALL)
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
@@ -60,19 +61,21 @@ def correct(masked: str, mask: Mask) -> Corrected:
 def _fold(masked: str, mask: Mask) -> str:
     """Hide the content of every component that holds HTML, and drop comments; both may be no XML."""
     pieces: list[str] = []
-    position = 0
+    position, line = 0, 1
     while match := _OPENING.search(masked, position):
         pieces.append(masked[position : match.start()])
-        folded, position = _fold_one(masked, match, mask)
+        line += mask.height(pieces[-1])
+        folded, end = _fold_one(masked, match, line, mask)
         pieces.append(folded)
+        line += mask.height(masked[match.start() : end])
+        position = end
     folded = "".join((*pieces, masked[position:]))
     # References such as &nbsp; and the bare & of addresses mean nothing to XML, and pass as they are.
     folded = folded.replace("&", mask.hide("&", 1, "content")) if "&" in folded else folded
-    return _TAG.sub(lambda tag: tag[0].replace("\n", " ") + "\n" * tag[0].count("\n"), folded)
+    return _LONG_TAG.sub(lambda tag: tag[0].replace("\n", " ") + "\n" * tag[0].count("\n"), folded)
 
 
-def _fold_one(masked: str, match: re.Match[str], mask: Mask) -> tuple[str, int]:
-    line = mask.line(masked, match.start())
+def _fold_one(masked: str, match: re.Match[str], line: int, mask: Mask) -> tuple[str, int]:
     name = match["name"]
     if name is None:
         return _fold_comment(masked, match.start(), line, mask)
@@ -80,16 +83,15 @@ def _fold_one(masked: str, match: re.Match[str], mask: Mask) -> tuple[str, int]:
     if tag is None or masked[tag.end() - 2] == "/":
         end = tag.end() if tag else match.end()
         return masked[match.start() : end], end
-    close = re.compile(rf"</{name}\s*>").search(masked, tag.end())
+    close = _CLOSING[name].search(masked, tag.end())
     if close is None:
         raise TemplateFault(f"<{name}> is never closed", line)
     content = masked[tag.end() : close.start()]
-    first = mask.line(masked, tag.end())
-    if name not in {"mj-style", "mj-title", "mj-preview"}:
+    first = line + mask.height(masked[match.start() : tag.end()])
+    if name not in {"mj-style", "mj-title", "mj-preview"} and "<" in content:
         _refuse_components(content, name, first, mask)
     cleaned = content if name == "mj-style" else html_content(content, mask)
-    height = mask.line(content, len(content), first=0)
-    hidden = mask.hide(cleaned, first, "content", height) if content.strip() else ""
+    hidden = mask.hide(cleaned, first, "content", mask.height(content)) if content.strip() else ""
     return masked[match.start() : tag.end()] + hidden + close[0], close.end()
 
 
@@ -103,8 +105,7 @@ def _fold_comment(masked: str, start: int, line: int, mask: Mask) -> tuple[str, 
         return mask.hide(comment, line, "content"), end
     # A Jinja statement works inside a comment too, as it would after any other compiler.
     kept = "".join(_statements(comment, mask))
-    height = mask.line(comment, len(comment), first=0) - mask.line(kept, len(kept), first=0)
-    return kept + "\n" * height, end
+    return kept + "\n" * (mask.height(comment) - mask.height(kept)), end
 
 
 def _statements(comment: str, mask: Mask) -> list[str]:
@@ -120,6 +121,8 @@ def _refuse_components(content: str, parent: str, first: int, mask: Mask) -> Non
 
 def html_content(text: str, mask: Mask) -> str:
     """Clean HTML that a component holds: no mj-raw left in it, and no comment but conditional ones."""
+    if "<" not in text:
+        return text.strip()
     text = _COMMENT.sub(lambda match: "".join(_statements(match[0], mask)), text)
     return _RAW_TAG.sub("", text).strip()
 

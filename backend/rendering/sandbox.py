@@ -97,7 +97,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Look up ``obj.attribute``."""
         if isinstance(obj, dict):
-            return self._member(obj, attribute)
+            return obj[attribute] if attribute in obj else self._member(obj, attribute)
         if isinstance(obj, Undefined):
             return getattr(obj, attribute)
         if isinstance(obj, TemplateReference):
@@ -110,6 +110,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Look up ``obj[argument]``."""
+        if type(obj) is dict and type(argument) is str and argument in obj:
+            return obj[argument]
         if isinstance(obj, dict) and isinstance(argument, str):
             return self._member(obj, argument)
         if isinstance(obj, tuple) and isinstance(argument, str):

@@ -1,5 +1,6 @@
 """The text alternative as a template of its own, derived once, so that no HTML need be read for each message."""
 
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Template, nodes
@@ -15,18 +16,22 @@ from backend.rendering.text_layout import BRACE, PREFORMATTED, clean, compact
 _UNCERTAIN = (nodes.AssignBlock, nodes.FilterBlock)
 
 
-def derived(masked: str, mask: Mask) -> Template | None:
+def derived(masked: str, mask: Mask) -> str | None:
     """Derive the template of the flowing text from one of HTML whose Jinja tokens are masked.
 
     Returns None where the text must wait for the rendered HTML.
     """
     try:
-        tree = FLOW.parse(derived_source(masked, mask))
+        return derived_source(masked, mask)
     except NotDerivable:
         return None
-    if any(map(_is_uncertain, walk(tree))):
-        return None
-    return FLOW.from_string(tree)
+
+
+@lru_cache(maxsize=256)
+def flow_template(source: str) -> Template | None:
+    """Compile a template of flowing text when its first message asks for it; None if it cannot stand for the HTML."""
+    tree = FLOW.parse(source)
+    return None if any(map(_is_uncertain, walk(tree))) else FLOW.from_string(tree)
 
 
 def derived_source(masked: str, mask: Mask) -> str:

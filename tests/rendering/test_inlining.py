@@ -10,6 +10,7 @@ from backend.rendering.engine import render
 from backend.rendering.inlining import css_inliner
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
+from backend.rendering.text import text_alternative
 from tests.rendering.test_mjml import FIXTURE
 
 _CSS = """
@@ -97,3 +98,12 @@ def _styles(html: str) -> list[str]:
 def test_what_depends_on_the_fields_waits_for_them(css: str, body: str) -> None:
     assert compiled("wait", _mjml(css, body)).inliner is not None
     assert render(RenderJob("wait", _mjml(css, body), FIELDS)).html
+
+
+@pytest.mark.parametrize("css", [".x { display: none }", ".x:first-child { display: none }", "b { display: none }"])
+def test_what_a_style_sheet_hides_is_not_in_the_text(css: str) -> None:
+    body = '<mj-section css-class="x"><mj-column><mj-text>seen? <b>or not</b></mj-text></mj-column></mj-section>'
+    rendered = render(RenderJob("hidden", _mjml(css, body), FIELDS))
+    assert rendered.html is not None
+    assert rendered.text == text_alternative(rendered.html)
+    assert "or not" not in rendered.text
