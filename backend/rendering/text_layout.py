@@ -5,6 +5,7 @@ in: how wide a column is, and whether a blank line separates, depends on them.
 """
 
 import re
+from itertools import repeat
 
 from backend.rendering.limits import OUTPUT_CHARACTERS
 
@@ -25,7 +26,7 @@ _SPACE_BEFORE = re.compile(" (?=[\x01\x02\x03])")
 _AFTER_ITEM = re.compile("\x0f[ \x01\x02\x03]+")
 _LINK = re.compile("\x04([^\x04-\x06]*)\x05([^\x04-\x06]*)\x06")
 _ADDRESS = re.compile(r"(?:https?|mailto|tel|ftp):\S+", re.IGNORECASE)
-_SCHEME = re.compile(r"^(?:mailto|tel):")
+_SCHEMES = ("mailto:", "tel:")
 _TABLE = re.compile("\x10([^\x10\x13]*)\x13")
 _BREAKS = re.compile("[ \x03]*\x03[ \x03]*")
 _PARTED = re.compile("[\x01\x02\x07\x08\x0e\x0f]")
@@ -86,9 +87,11 @@ def _keep_space(match: re.Match[str]) -> str:
 
 def _link(match: re.Match[str]) -> str:
     text, address = match[1], match[2].strip()
-    shown = " ".join(_MARKS.sub(" ", text).split())
-    bare = _SCHEME.sub("", address)
-    if not _ADDRESS.fullmatch(address) or shown in {address, bare}:
+    if not _ADDRESS.match(address) or " " in address:
+        return text
+    shown = text.strip() if text.isprintable() else " ".join(_MARKS.sub(" ", text).split())
+    bare = address.partition(":")[2] if address.startswith(_SCHEMES) else address
+    if shown in {address, bare}:
         return text
     ended = text.rstrip(_EDGES)
     return f"{ended} ({bare}){text[len(ended) :]}" if shown else f"{text}{bare}"
@@ -96,33 +99,29 @@ def _link(match: re.Match[str]) -> str:
 
 def _table(match: re.Match[str]) -> str:
     """Write rows as lines and columns below each other; a table whose cells hold blocks only lays them out."""
-    rows = [
-        [cell.strip(_EDGES) for cell in row.split(CELL)[1:]] for row in match[1].replace(ROW, ROW + CELL).split(ROW)
-    ]
-    before = match[1].partition(ROW)[0].strip(_EDGES)
-    rows = [row[1:] for row in rows if any(row)]
-    if any(_PARTED.search(cell) for row in rows for cell in row):
+    body = match[1]
+    before, *written = body.split(ROW) if ROW in body else ["", body]
+    rows = [[cell.strip(_EDGES) for cell in row.split(CELL)[1:]] for row in written]
+    rows = [row for row in rows if any(row)]
+    if _PARTED.search(body) and any(_PARTED.search(cell) for row in rows for cell in row):
         return BLOCK + BLOCK.join([before, *(cell for row in rows for cell in row)]) + BLOCK
-    rows = [[_BREAKS.sub(" ", cell) for cell in row] for row in rows]
+    if BREAK in body:
+        rows = [[_BREAKS.sub(" ", cell) for cell in row] for row in rows]
     lines = _aligned(rows)
+    before = before.strip(_EDGES)
     return PARAGRAPH + BLOCK.join([before, *lines] if before else lines) + PARAGRAPH
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
-    columns = max(map(len, rows), default=0)
-    widths = [0] * columns
+    widths = [0] * max(map(len, rows), default=0)
     for row in rows:
-        for place, cell in enumerate(row):
-            if widths[place] < len(cell) <= _WIDEST_COLUMN:
-                widths[place] = len(cell)
+        for place, length in enumerate(map(len, row)):
+            if widths[place] < length <= _WIDEST_COLUMN:
+                widths[place] = length
     if sum(widths) * len(rows) > OUTPUT_CHARACTERS:
-        widths = [0] * columns
+        widths = [0] * len(widths)
     gap = SPACE * 2
-    return [gap.join(map(_padded, row, widths)).rstrip(SPACE) for row in rows]
-
-
-def _padded(cell: str, width: int) -> str:
-    return cell.ljust(width, SPACE)
+    return [gap.join(map(str.ljust, row, widths, repeat(SPACE))).rstrip(SPACE) for row in rows]
 
 
 def _lists(text: str) -> str:

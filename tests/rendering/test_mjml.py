@@ -298,3 +298,26 @@ def test_the_html_is_no_longer_than_it_need_be() -> None:
 def test_a_message_without_a_title_gets_its_subject() -> None:
     job = RenderJob("title", Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "A & {{ a }}"), {"a": "<b>"})
     assert "<title>A &amp; &lt;b&gt;</title>" in (render(job).html or "")
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "reason"),
+    [
+        ("\n{% for x in y %}\n", 2, "endfor"),
+        ("\n\n{{ a\n b c }}", 4, "expected token"),
+        (_column("<mj-text>\n{{ a|nothing }}</mj-text>"), 2, "no filter named 'nothing'"),
+        ("\n{% include 'x' %}", 2, "include is not available"),
+        ("\n{% extends 'base.html' %}", 2, "extends"),
+    ],
+)
+def test_what_was_never_checked_is_refused_with_its_line_too(body: str, line: int, reason: str) -> None:
+    source = Source("mjml", _mjml(body))
+    for ask in (lambda: check(source), lambda: render(RenderJob("unchecked", source, {}))):
+        with pytest.raises(Problem, match=rf"^Line {line}: .*{reason}"):
+            ask()
+
+
+def test_bounds_hold_for_what_was_never_checked() -> None:
+    for source in (_mjml("{{ 1 }}" * 5_001), _mjml("x" * (256 * 1024))):
+        with pytest.raises(Problem, match=r"more than 5,000 Jinja tags|larger than 256 KiB"):
+            render(RenderJob("bounds", Source("mjml", source), {}))
