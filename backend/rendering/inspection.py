@@ -13,6 +13,7 @@ from backend.rendering.model import Rendered, Source, TemplateWarning
 from backend.rendering.policy import walk
 
 _IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+_REMOTE_STYLE = re.compile(r"@import\b|<link\b[^>]*\bstylesheet\b", re.IGNORECASE)
 _OURS = frozenset({"fields", "range", "loop", "self", "super"})
 
 
@@ -21,7 +22,8 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
     tree = parse(source)
     warnings = list(_unknown_fields(tree, sample_fields, batch=batch))
     if source.format in {"html", "mjml"}:
-        warnings.extend(_images(unify_newlines(source.source)))
+        written = unify_newlines(source.source)
+        warnings.extend((*_images(written), *_remote_styles(written)))
     return warnings
 
 
@@ -40,6 +42,13 @@ def _images(source: str) -> Iterator[TemplateWarning]:
             line = source.count("\n", 0, match.start()) + 1
             detail = "The image has no alt text, so readers who see no images learn nothing of it."
             yield TemplateWarning(line, "missing_alt", detail)
+
+
+def _remote_styles(source: str) -> Iterator[TemplateWarning]:
+    for match in _REMOTE_STYLE.finditer(source):
+        line = source.count("\n", 0, match.start()) + 1
+        detail = "Few mail programs fetch a style sheet from elsewhere: declare fonts by mj-font, and write styles out."
+        yield TemplateWarning(line, "remote_stylesheet", detail)
 
 
 def _unknown_fields(tree: nodes.Template, sample: object | None, *, batch: bool) -> Iterator[TemplateWarning]:

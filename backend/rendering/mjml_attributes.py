@@ -1,4 +1,7 @@
-"""The attributes that each component of MJML knows; the reference compiler ignores all others."""
+"""The attributes that each component of MJML knows; the reference compiler ignores all others.
+
+``gutter`` of sections is left out: MRML has not learnt it, so that it does nothing here.
+"""
 
 from difflib import get_close_matches
 
@@ -9,7 +12,7 @@ _WRITING = f"{_FONT} font-style letter-spacing text-decoration text-transform"
 _BOX = f"container-background-color {_PADDING}"
 _GROUND = (
     "background-color background-url background-repeat background-size background-position background-position-x "
-    f"background-position-y {_BORDERS} border-radius direction full-width gutter {_PADDING} text-align text-padding"
+    f"background-position-y {_BORDERS} border-radius direction full-width {_PADDING} text-align text-padding"
 )
 _ICONS = (
     "border font-family icon-align icon-width icon-height icon-wrapped-url icon-wrapped-alt icon-unwrapped-url "

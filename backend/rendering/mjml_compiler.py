@@ -74,8 +74,9 @@ def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:
 def _compile(tree: etree._Element) -> str:
     text = etree.tostring(tree, encoding="unicode")
     try:
-        # A comment could otherwise land inside a conditional comment, which breaks Outlook and browsers.
-        return str(mjml2html(text, disable_comments=True))
+        # A comment could otherwise land inside a conditional comment, which breaks Outlook and browsers. Of fonts only
+        # those count that mj-font declares: asking Google for its Ubuntu would tell it who reads the message.
+        return str(mjml2html(text, disable_comments=True, fonts={}))
     except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise

@@ -12,6 +12,7 @@ from lxml import etree
 Element = etree._Element  # noqa: SLF001 - the public name of the type
 Correction = Callable[[str], str]
 _PIXELS = re.compile(r"(\d+(?:\.\d+)?)px|0")
+_PLAIN_VALUE = re.compile(r"[\w\s.%#(),-]+")
 _BORDER = re.compile(r"(?<![\w.])(\d+)px")
 
 
@@ -133,6 +134,15 @@ def _button_borders(root: Element, marked: Marked) -> None:
             marked.add(button, narrower)
 
 
+def _image_borders(root: Element, marked: Marked) -> None:
+    """MRML passes over the borders of single sides of an image."""
+    for image in root.iterfind("mj-body//mj-image"):
+        sides = {f"border-{side}": given(image, f"border-{side}") for side in ("bottom", "left", "right", "top")}
+        style = "".join(f"{name}:{value};" for name, value in sides.items() if value and _PLAIN_VALUE.fullmatch(value))
+        if style:
+            marked.add(image, _styled(r'(<img [^>]*style="border:[^;"]*;)', style))
+
+
 def _heroes(root: Element, marked: Marked) -> None:
     """MRML does not take the padding off a hero's height, and passes over its inner padding, radius and fluid mode."""
     for hero in root.iterfind("mj-body//mj-hero"):
@@ -146,7 +156,7 @@ def _heroes(root: Element, marked: Marked) -> None:
             (given(hero, "inner-padding"), r'(<div class="mj-hero-content" style=")', "padding"),
             (given(hero, "border-radius"), r'(<tr style="vertical-align:top;"><td [^>]*?style=")', "border-radius"),
         ):
-            if value is not None and re.fullmatch(r"[\w. %]+", value):
+            if value is not None and _PLAIN_VALUE.fullmatch(value):
                 marked.add(hero, _styled(pattern, f"{style}:{value};"))
 
 
@@ -188,6 +198,7 @@ BEFORE: tuple[Callable[[Element, Marked], None], ...] = (
     _social_icons_right,
     _gaps,
     _button_borders,
+    _image_borders,
     _heroes,
 )
 AFTER: tuple[Correction, ...] = (_carousel_media, _group_widths)

@@ -25,6 +25,7 @@ def _warnings(
         ("\n{% for x in a %}{{ x.y }}{% endfor %}", [(2, "sample_fields")]),
         ("<p>\n<img src='x'></p>{{ a }}", [(2, "missing_alt")]),
         ("<img src='x' alt=''>{{ a }}", []),
+        ("<style>\n@import url(https://x.example/)</style>{{ a }}", [(2, "remote_stylesheet")]),
         ("{{ a }}" + "<p>long</p>" * 10_000, [(None, "clipped")]),
     ],
 )

@@ -212,6 +212,8 @@ def test_lines_are_right_after_hidden_lines_and_long_tags() -> None:
         (_column("\n<mj-image src='x' alt='a' alt='b'/>"), "doubled_attribute"),
         (_column("\n<mj-image src='x' alt='a' width='{{ 5 }}px'/>"), "ignored_expression"),
         (_column("\nlost<mj-text>x</mj-text>"), "lost_text"),
+        (_column("<mj-text>\n<img src='x'></mj-text>"), "missing_alt"),
+        (_column("<mj-raw>\n<link rel='stylesheet' href='https://x.example/'></mj-raw>"), "remote_stylesheet"),
         ("<mj-section>\n{% for x in [1] %}<mj-column />{% endfor %}</mj-section>", "uncertain_width"),
         ("<mj-section><mj-group>\n{% if 1 %}<mj-column />{% endif %}</mj-group></mj-section>", "uncertain_width"),
     ],
@@ -321,3 +323,11 @@ def test_bounds_hold_for_what_was_never_checked() -> None:
     for source in (_mjml("{{ 1 }}" * 5_001), _mjml("x" * (256 * 1024))):
         with pytest.raises(Problem, match=r"more than 5,000 Jinja tags|larger than 256 KiB"):
             render(RenderJob("bounds", Source("mjml", source), {}))
+
+
+def test_only_declared_fonts_are_fetched() -> None:
+    body = _column(
+        "<mj-text>Ubuntu</mj-text><mj-text font-family='Own'>x</mj-text><mj-text font-family='Roboto'>y</mj-text>"
+    )
+    html = _html(_mjml(body, "<mj-font name='Own' href='https://fonts.example/own' />"))
+    assert set(re.findall(r"https://[^/]*fonts[^\s\"')]*", html)) == {"https://fonts.example/own"}
