@@ -6,10 +6,21 @@ leaves the same elements open as it found; where that cannot be told, ``NotDeriv
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from html import unescape
 
-from backend.rendering.masking import Hidden, Mask
+from backend.rendering.masking import Mask
+from backend.rendering.text_certainty import (
+    ATTRIBUTE,
+    CLOSING,
+    KEYWORD,
+    MIDDLE,
+    OPENING,
+    NotDerivable,
+    refuse_decisions,
+    refuse_open,
+)
 from backend.rendering.text_elements import (
     BOUNDARIES,
     CLOSED_BY,
@@ -41,19 +52,9 @@ from backend.rendering.text_layout import (
 _MARKUP = re.compile(
     r"""<!--.*?(?:-->|\Z)|<[!?][^>]*>|<(/?)([A-Za-z][^\s/<>"']*)((?:[^<>"']|"[^"]*"|'[^']*')*+)>""", re.DOTALL
 )
-_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);")
 _HALF_ENTITY = re.compile(r"&#?\w*$")
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
-_KEYWORD = re.compile(r"\{%[-+]?\s*(\w+)")
-
-_OPENING = frozenset({"block", "for", "if", "with"})
-_MIDDLE = frozenset({"elif", "else"})
-_CLOSING = frozenset({"endblock", "endfor", "endif", "endwith"})
-
-
-class NotDerivable(Exception):
-    """The text of a template depends on more than can be told before its fields are known."""
 
 
 class _Element:
@@ -78,6 +79,8 @@ class _Flow:
         self._mask = mask
         self._pieces: list[str] = []
         self._open: list[_Element] = []
+        self._opened: Counter[str] = Counter()
+        self._tables: list[_Element] = []
         self._hidden = 0
         self._blocks: list[_State] = []
 
@@ -99,7 +102,7 @@ class _Flow:
                 if name in PLAIN_CONTENT:
                     end = PLAIN_CONTENT[name].search(html, position)
                     stop = end.start() if end else len(html)
-                    self._statements(html[position:stop], tuple(self._open))
+                    self._statements(html[position:stop])
                     position = stop
         self._text(html[position:])
         self._close_down_to(0)
@@ -113,15 +116,12 @@ class _Flow:
         return name.lower()
 
     def _text(self, text: str) -> None:
-        if not text:
-            return
-        state = tuple(self._open)
         if self._hidden:
-            self._statements(text, state)
-        else:
-            self._pieces.append(self._literal(text, state, unescape))
+            self._statements(text)
+        elif text:
+            self._pieces.append(self._literal(text, (), unescape))
 
-    def _literal(self, text: str, state: _State, decode: _Decode) -> str:
+    def _literal(self, text: str, within: _State, decode: _Decode) -> str:
         """Decode what stands between Jinja tokens, and keep these."""
         if self._mask is None:
             return clean(decode(text) if "&" in text else text)
@@ -132,27 +132,31 @@ class _Flow:
                 raise NotDerivable
             pieces.append(clean(decode(literal)))
             position = match.end()
-            self._judge(int(match[1]), state)
+            self._judge(int(match[1]), within)
             pieces.append(match[0])
         pieces.append(clean(decode(text[position:])))
         return "".join(pieces)
 
-    def _judge(self, index: int, state: _State, *, hidden: bool = False) -> bool:
-        """Check that a statement finds open what its block began with; say whether the token is a statement."""
+    def _judge(self, index: int, within: _State, *, hidden: bool = False) -> bool:
+        """Check that a statement finds open what its block began with; say whether the token is a statement.
+
+        ``within`` names what it stands in beside the open elements, such as a comment.
+        """
         assert self._mask is not None  # noqa: S101 - only a mask has placeholders
         token = self._mask[index]
         if token.kind != "statement":
             if token.kind == "verbatim":
                 raise NotDerivable
             return False
-        match = _KEYWORD.match(token.text)
+        match = KEYWORD.match(token.text)
         keyword = match[1] if match else ""
-        if keyword in _OPENING:
+        state = (*self._open, *within)
+        if keyword in OPENING:
             self._blocks.append(state)
-        elif keyword in _MIDDLE | _CLOSING:
+        elif keyword in MIDDLE | CLOSING:
             if not self._blocks or self._blocks[-1] != state:
                 raise NotDerivable
-            if keyword in _CLOSING:
+            if keyword in CLOSING:
                 self._blocks.pop()
         elif keyword not in {"extends", "set"}:
             raise NotDerivable
@@ -160,12 +164,12 @@ class _Flow:
             raise NotDerivable
         return True
 
-    def _statements(self, text: str, state: _State) -> None:
+    def _statements(self, text: str, within: _State = ()) -> None:
         """Keep of what is not seen the statements: they may set what is used later."""
         if self._mask is None:
             return
         for match in self._mask.pattern.finditer(text):
-            if self._judge(int(match[1]), state, hidden=True):
+            if self._judge(int(match[1]), within, hidden=True):
                 self._pieces.append(match[0])
 
     def _aside(self, markup: str) -> None:
@@ -175,7 +179,7 @@ class _Flow:
         between = self._mask.pattern.split(markup)[2::2]
         if not markup.startswith("<!--") or any(text.startswith((">", "->")) for text in between):
             raise NotDerivable
-        self._statements(markup, (*self._open, _COMMENT))
+        self._statements(markup, (_COMMENT,))
 
     def _start(self, name: str, attributes: str) -> None:
         for _ in range(2):  # a row closes the cell and the row before it
@@ -188,7 +192,10 @@ class _Flow:
             self._begin(element, given)
         if name not in VOID:
             self._open.append(element)
+            self._opened[name] += 1
             self._hidden += hidden
+            if name == "table":
+                self._tables.append(element)
 
     def _begin(self, element: _Element, given: dict[str, str]) -> None:
         name = element.name
@@ -208,7 +215,7 @@ class _Flow:
 
     def _rest(self, element: _Element) -> str:
         if element.name in LISTS:
-            boundary = BLOCK if any(outer.name in LISTS for outer in self._open) else PARAGRAPH
+            boundary = BLOCK if any(self._opened[name] for name in LISTS) else PARAGRAPH
             element.end = LIST_END + boundary
             return boundary + LISTS[element.name]
         if element.name == "pre":
@@ -226,72 +233,46 @@ class _Flow:
         return TABLE
 
     def _in_data_table(self) -> bool:
-        for element in reversed(self._open):
-            if element.name == "table":
-                return element.holds_data
+        if self._tables:
+            return self._tables[-1].holds_data
         if self._mask is not None:
             raise NotDerivable  # the table may be in the layout that this template extends
         return False
 
     def _inline(self, element: _Element, given: dict[str, str]) -> str:
-        state = (*self._open, element)
         if element.name == "img":
-            return f" {self._literal(given.get('alt', ''), state, _decode_attribute)} "
+            return f" {self._literal(given.get('alt', ''), (element,), _decode_attribute)} "
         if "href" not in given:
             return ""
-        element.end = ADDRESS + self._literal(given["href"].strip(), state, _decode_attribute) + LINK_END
+        element.end = ADDRESS + self._literal(given["href"].strip(), (element,), _decode_attribute) + LINK_END
         return LINK
 
     def _attributes(self, name: str, text: str) -> dict[str, str]:
         """Return the attributes that the text depends on."""
         if self._mask is not None and (indices := self._mask.indices(text)):
-            self._enclosed([self._mask[index] for index in indices])
-            self._refuse_decisions(name, text, self._mask)
+            refuse_open([self._mask[index] for index in indices])
+            refuse_decisions(name, text, self._mask)
         if name not in TELLING and "none" not in text.lower():
             return {}
         given: dict[str, str] = {}
-        for match in _ATTRIBUTE.finditer(text):
+        for match in ATTRIBUTE.finditer(text):
             given.setdefault(match[1].lower(), match[2] or match[3] or match[4] or "")
         return given
 
-    def _enclosed(self, tokens: list[Hidden]) -> None:
-        """Refuse Jinja that reaches out of the tag in which it stands."""
-        depth = 0
-        for token in tokens:
-            match = _KEYWORD.match(token.text)
-            if token.kind == "statement" and match is not None:
-                if match[1] not in {"if", "for", "elif", "else", "endif", "endfor"}:
-                    raise NotDerivable
-                depth += (match[1] in _OPENING) - (match[1] in _CLOSING)
-            if depth < 0:
-                raise NotDerivable
-        if depth:
-            raise NotDerivable
-
-    def _refuse_decisions(self, name: str, text: str, mask: Mask) -> None:
-        """Refuse Jinja that decides what a tag means; a value inside of a style is taken to hide nothing."""
-        free = mask.indices(_ATTRIBUTE.sub(lambda match: match[1], text))
-        if free and (name in TELLING or "display" in text.lower()):
-            raise NotDerivable
-        for match in _ATTRIBUTE.finditer(text):
-            attribute, indices = match[1].lower(), mask.indices(match[0])
-            if indices and name == "table" and attribute in {"align", "role"}:
-                raise NotDerivable
-            if indices and attribute == "style":
-                written = " ".join([match[0], *(mask[index].text for index in indices)]).lower()
-                if "display" in written or "none" in written:
-                    raise NotDerivable
-
     def _close(self, name: str) -> None:
-        for place in range(len(self._open) - 1, -1, -1):
-            if self._open[place].name == name:
-                self._close_down_to(place)
-                return
+        if self._opened[name]:
+            place = len(self._open) - 1
+            while self._open[place].name != name:
+                place -= 1
+            self._close_down_to(place)
 
     def _close_down_to(self, place: int) -> None:
         for element in reversed(self._open[place:]):
             self._hidden -= element.hidden
+            self._opened[element.name] -= 1
             self._pieces.append(element.end)
+            if element.name == "table":
+                self._tables.pop()
         del self._open[place:]
 
 

@@ -36,6 +36,7 @@ _BLANK_RUN = re.compile(r"\n{3,}")
 _LEFT = (LINK, LINK_END, TABLE, TABLE_END, ROW, CELL, LIST_END, PREFORMATTED, PREFORMATTED_END)
 _EDGES = " \x01\x02\x03"
 _WIDEST_COLUMN = 40
+_DEEPEST = 8  # lists and tables inside of each other
 
 
 def clean(text: str) -> str:
@@ -50,8 +51,9 @@ def lay_out(flow: str) -> str:
     flow = " ".join(flow.split())
     if LINK in flow:
         flow = _LINK.sub(_link, flow)
-    while TABLE_END in flow and (tabled := _TABLE.sub(_table, flow)) != flow:
-        flow = tabled
+    for _ in range(_DEEPEST):
+        if TABLE_END in flow:
+            flow = _TABLE.sub(_table, flow)
     if ITEM in flow:
         flow = _AFTER_ITEM.sub(ITEM, flow)
     # A pattern that began with a space would be tried at every space of the text.
@@ -133,11 +135,11 @@ def _lists(text: str) -> str:
             lines.append(line)
             continue
         content = _LIST.sub("", line).strip()
-        depth, prefix = len(counters), ""
+        depth, prefix = min(len(counters), _DEEPEST), ""
         for mark in _LIST.findall(line):
             if mark == ITEM:
                 prefix = _prefix(counters)
-                depth = len(counters)
+                depth = min(len(counters), _DEEPEST)
             elif mark == LIST_END:
                 del counters[-1:]
             else:
@@ -153,7 +155,7 @@ def _prefix(counters: list[int | None]) -> str:
     if not counters:
         return f"{SPACE}{SPACE}*{SPACE}"
     counter = counters[-1]
-    indent = SPACE * 4 * (len(counters) - 1)
+    indent = SPACE * 4 * min(len(counters) - 1, _DEEPEST)
     if counter is None:
         return f"{indent}{SPACE}{SPACE}*{SPACE}"
     counters[-1] = counter + 1

@@ -10,7 +10,8 @@ from backend.rendering.environments import HTML, layouts
 from backend.rendering.masking import Mask, mask_jinja
 from backend.rendering.policy import walk
 from backend.rendering.sandbox import Sandbox, printable
-from backend.rendering.text_flow import NotDerivable, flow_of_template
+from backend.rendering.text_certainty import NotDerivable
+from backend.rendering.text_flow import flow_of_template
 from backend.rendering.text_layout import BRACE, PREFORMATTED, clean, compact
 
 _UNCERTAIN = (nodes.AssignBlock, nodes.FilterBlock)

@@ -1,5 +1,7 @@
 """The text alternative reads as a person would have typed it."""
 
+import time
+
 import pytest
 
 from backend.rendering.text import text_alternative
@@ -31,3 +33,30 @@ from backend.rendering.text import text_alternative
 )
 def test_reads_well(html: str, text: str) -> None:
     assert text_alternative(html) == text
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<b>x" * 60_000,
+        "<b>" * 40_000 + "</i>" * 40_000,
+        "<b>" * 40_000 + "<td>x" * 40_000,
+        "<table>" * 20_000 + "x" + "</table>" * 20_000,
+        "<table><tr><td>" * 20_000,
+        "<ul><li>x" * 20_000,
+        "<a href='https://x.example'>" * 40_000,
+        '<a "' * 60_000,
+        "<a '" + '<b "' * 60_000,
+        "<!--" * 60_000,
+        "<style>" * 40_000,
+        "<pre>" * 40_000,
+        "&" * 200_000,
+        "<br> " * 60_000,
+        "<" * 200_000,
+    ],
+    ids=lambda html: html[:12],
+)
+def test_any_html_is_read_in_linear_time(html: str) -> None:
+    began = time.process_time()
+    assert len(text_alternative(html)) < 10_000_000
+    assert time.process_time() - began < 4
