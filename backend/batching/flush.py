@@ -50,8 +50,10 @@ def due(session: Session) -> list[int]:
 
 
 def _is_due() -> ColumnElement[bool]:
-    passed = and_(Batch.status == BatchStatus.OPEN.value, Batch.closes_at <= clock.now())
-    return and_(or_(passed, Batch.status == BatchStatus.CLOSED.value), Batch.held.is_(False))
+    """Tell which batches are to be dispatched, in the words of the index on those that wait."""
+    waiting = statements.one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
+    passed = or_(Batch.closes_at <= clock.now(), Batch.status == BatchStatus.CLOSED.value)
+    return and_(waiting, passed, Batch.held.is_(False))
 
 
 def unsent() -> ColumnElement[bool]:
@@ -171,7 +173,8 @@ def _tell(session: Session, batch: _Taken, error: str | None) -> None:
 
 
 def _ahead() -> ColumnElement[bool]:
-    return and_(Batch.status == BatchStatus.OPEN.value, Batch.last_member_at > clock.now() + _SKEW)
+    waiting = statements.one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
+    return and_(waiting, Batch.status == BatchStatus.OPEN.value, Batch.last_member_at > clock.now() + _SKEW)
 
 
 def anything_ahead(session: Session) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Channel
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Notification, Priority
+from backend.db.statements import one_of
 from backend.lib import clock
 
 
@@ -46,11 +47,11 @@ _notifications = cast("Table", Notification.__table__)
 _DUE = (
     select(_deliveries.c.id)
     .where(
-        _deliveries.c.status.in_([status.value for status in WAITING]),
+        one_of(_deliveries.c.status, WAITING),
         _deliveries.c.due_at <= bindparam("now"),
-        _deliveries.c.priority <= bindparam("lowest"),
+        _deliveries.c.priority == bindparam("priority"),
     )
-    .order_by(_deliveries.c.priority, _deliveries.c.due_at, _deliveries.c.id)
+    .order_by(_deliveries.c.due_at, _deliveries.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
@@ -78,9 +79,13 @@ def claim(session: Session, worker: str, *, limit: int, high_only: bool = False)
     On PostgreSQL rows that another worker is claiming are passed over; SQLite has one writer at a time.
     """
     connection = session.connection()
-    lowest = Priority.HIGH if high_only else Priority.BATCH
-    wanted = {"now": clock.now(), "lowest": lowest.value, "most": limit}
-    taken = list(connection.execute(_DUE, wanted).scalars())
+    taken: list[int] = []
+    # One priority after the other, so that the index leads to what is due past all that is not due yet.
+    for priority in (Priority.HIGH,) if high_only else Priority:
+        wanted = {"now": clock.now(), "priority": priority.value, "most": limit - len(taken)}
+        taken += connection.execute(_DUE, wanted).scalars()
+        if len(taken) >= limit:
+            break
     if not taken:
         return []
     connection.execute(_TAKE, {"ids": taken, "worker": worker})

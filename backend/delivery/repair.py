@@ -5,11 +5,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy import Select, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Priority
 from backend.db.models.operations import Worker
+from backend.db.statements import one_of
 from backend.delivery import heartbeat, states
 from backend.lib import clock
 
@@ -29,6 +30,15 @@ class Stranded(msgspec.Struct, frozen=True):
     claimed_by: str
 
 
+_DUE = (
+    select(Delivery.id)
+    .where(
+        one_of(Delivery.status, WAITING),
+        Delivery.priority == bindparam("priority"),
+        Delivery.due_at <= bindparam("now"),
+    )
+    .limit(1)
+)
 _COLUMNS = tuple(getattr(Delivery, name) for name in Stranded.__struct_fields__)
 
 
@@ -112,7 +122,5 @@ def bury(session: Session, dead: Collection[str]) -> None:
 
 def anything_due(session: Session) -> bool:
     """Tell whether a delivery is due that nobody holds."""
-    due = select(Delivery.id).where(
-        Delivery.status.in_([status.value for status in WAITING]), Delivery.due_at <= clock.now()
-    )
-    return session.execute(due.limit(1)).first() is not None
+    now = clock.now()
+    return any(session.execute(_DUE, {"priority": one.value, "now": now}).first() for one in Priority)

@@ -1,16 +1,16 @@
 """How much waits, where and since when: the state of the installation, read from its database and queue."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Priority
 from backend.db.models.operations import Worker
+from backend.db.statements import one_of
 from backend.delivery.heartbeat import DEAD_AFTER
 from backend.lib import clock
 
@@ -54,12 +54,7 @@ def measure(session: Session) -> Depths:
     )
 
 
-def _one_of(name: str, statuses: Iterable[StrEnum]) -> BindParameter[Sequence[str]]:
-    """Write statuses into the statement itself: SQLite takes a partial index only if it sees that its rows suffice."""
-    return bindparam(name, [status.value for status in statuses], expanding=True, literal_execute=True)
-
-
-_IS_WAITING = Delivery.status.in_(_one_of("waiting", WAITING))
+_IS_WAITING = one_of(Delivery.status, WAITING)
 
 
 def _waiting(session: Session) -> dict[tuple[Priority, DeliveryStatus], int]:
@@ -87,6 +82,6 @@ def _sending(session: Session) -> int:
 
 
 def _batches(session: Session) -> dict[BatchStatus, int]:
-    waiting = Batch.status.in_(_one_of("unsent", (BatchStatus.OPEN, BatchStatus.CLOSED)))
+    waiting = one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
     rows = session.execute(select(Batch.status, func.count()).where(waiting).group_by(Batch.status))
     return {BatchStatus(status): count for status, count in rows}

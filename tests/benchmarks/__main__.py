@@ -1,29 +1,40 @@
-"""``make bench``: run every row, print the table, write ``.data/bench.json``."""
+"""``make bench``: run every row, print the table, write ``.data/bench.json``.
+
+``python -m tests.benchmarks accept deliver.sqlite`` runs only the rows whose names begin so.
+"""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import rows
-from tests.benchmarks.rows import Row
+from tests.benchmarks import accept, deliver, flush, latency, rendering
+from tests.benchmarks.table import ENGINES, Row
 
 _REPORT = Path(".data") / "bench.json"
-_PARTS: tuple[Callable[[], list[Row]], ...] = (
-    lambda: [rows.accept_row("accept.sqlite", 5)],
-    lambda: [rows.deliver_row("deliver.sqlite", 1024, 4000)],
-    lambda: [rows.deliver_row("deliver.sqlite.16k", 16 * 1024, 1200)],
-    rows.render_rows,
-)
+
+
+def _parts() -> Iterator[tuple[str, Callable[[], list[Row]]]]:
+    for engine in ENGINES:
+        yield f"accept.{engine}", lambda engine=engine: [accept.row(engine)]
+    for engine in ENGINES:
+        yield f"deliver.{engine}", lambda engine=engine: [deliver.row(engine, 1024, 4000)]
+        yield f"deliver.{engine}.16k", lambda engine=engine: [deliver.row(engine, 16 * 1024, 1500)]
+    for engine in ENGINES:
+        yield f"high_latency.{engine}", lambda engine=engine: [latency.row(engine)]
+    for engine in ENGINES:
+        yield f"batch_flush.{engine}", lambda engine=engine: [flush.row(engine)]
+    yield "render", rendering.rows
 
 
 def main() -> None:
-    """Run and report."""
+    """Run and report; words on the command line choose rows by the beginning of their names."""
+    chosen = tuple(sys.argv[1:]) or ("",)
     done: list[Row] = []
     print(f"{'row':<22}{'rate/s':>10}{'limit/s':>10}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'s':>11}  note")
-    for part in _PARTS:
-        for row in part():
+    for name, part in _parts():
+        for row in part() if name.startswith(chosen) else ():
             done.append(row)
             print(_line(row), flush=True)
     _REPORT.parent.mkdir(exist_ok=True)

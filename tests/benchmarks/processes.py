@@ -45,23 +45,40 @@ def running(*command: str, env: dict[str, str] | None = None, log: Path) -> Iter
                 process.wait()
 
 
+class Sink:
+    """The SMTP sink's process, and what it tells."""
+
+    def __init__(self, process: "subprocess.Popen[str]", count: int) -> None:
+        assert process.stdout is not None
+        self._lines = process.stdout
+        self._count = count
+        self.port = int(json.loads(self._lines.readline())["port"])
+        self.address = f"smtp://127.0.0.1:{self.port}"
+
+    def rate(self) -> float:
+        """Wait for the next group of messages; return how many came a second."""
+        told = json.loads(self._lines.readline())
+        return (self._count - 1) / float(told["last"] - told["first"])
+
+    def arrivals(self, names: set[str]) -> dict[str, float]:
+        """Wait for the messages that carry ``@@NAME@@``; return when each was answered."""
+        found: dict[str, float] = {}
+        while names - found.keys():
+            told = json.loads(self._lines.readline())
+            if told.get("name") in names:
+                found[told["name"]] = float(told["at"])
+        return found
+
+
 @contextmanager
-def sink(count: int) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
-    """Run the SMTP sink; give its port and its process, whose lines tell of each ``count`` messages."""
+def sink(count: int) -> Iterator[Sink]:
+    """Run the SMTP sink, which tells of each ``count`` messages."""
     command = (sys.executable, "-m", "tests.benchmarks.smtp_sink", str(count))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         try:
-            yield int(json.loads(process.stdout.readline())["port"]), process
+            yield Sink(process, count)
         finally:
             process.terminate()
-
-
-def rate_of(process: "subprocess.Popen[str]", count: int) -> float:
-    """Wait for the sink's next ``count`` messages; return how many came a second."""
-    assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
-    return (count - 1) / float(told["last"] - told["first"])
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

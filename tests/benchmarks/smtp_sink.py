@@ -1,7 +1,8 @@
 """An SMTP server that takes everything and keeps nothing, as fast as Python can.
 
 ``python -m tests.benchmarks.smtp_sink COUNT`` prints ``{"port": …}`` when it listens, and
-``{"first": …, "last": …}`` (seconds of the system's clock) for every COUNT messages.
+``{"first": …, "last": …}`` (seconds of the system's clock) for every COUNT messages, and ``{"name": …, "at": …}`` for
+each message that carries ``@@name@@``.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ class Sink(asyncio.Protocol):
         if end < 0:
             return False
         verb = bytes(self._buffer[:4]).upper()
+        if self._in_data and (mark := self._buffer.find(b"@@", 0, end)) >= 0:
+            self._counted.named(bytes(self._buffer[mark + 2 : self._buffer.find(b"@@", mark + 2)]).decode())
         del self._buffer[: end + len(ending)]
         if self._in_data:
             self._in_data = False
@@ -65,6 +68,10 @@ class Counter:
         self._size = size
         self._count = 0
         self._first = 0.0
+
+    def named(self, name: str) -> None:
+        """Tell when a message that carries a name was answered."""
+        print(json.dumps({"name": name, "at": time.time()}), flush=True)
 
     def one(self) -> None:
         """Count a message."""
