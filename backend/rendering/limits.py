@@ -30,13 +30,13 @@ class Meter:
     __slots__ = ("_deadline", "_iterations", "_spent")
 
     def __init__(self, seconds: float = SECONDS) -> None:
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.thread_time() + seconds
         self._iterations = 0
         self._spent = 0
 
     def tick(self) -> None:
-        """Check the deadline."""
-        if time.monotonic() > self._deadline:
+        """Check the deadline, in seconds of work: a busy machine fails no honest template."""
+        if time.thread_time() > self._deadline:
             raise LimitExceeded("the template takes too long")
 
     def iterate(self, values: Iterable[object]) -> Iterator[object]:
