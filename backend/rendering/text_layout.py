@@ -20,7 +20,7 @@ BRACE = "\x16"  # an opening brace that must not begin a Jinja token
 SPACE, LINE = "\x17", "\x18"  # a space and a line break that stay
 
 _MARKS = re.compile("[\x01-\x08\x0e-\x18]")
-_UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f\u00ad\u034f\u200b-\u200d\u2060\ufeff]")
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u200b-\u200d\u2060\ufeff]")
 _BOUNDARY = re.compile("[\x01\x02\x03][ \x01\x02\x03]*")
 _SPACE_BEFORE = re.compile(" (?=[\x01\x02\x03])")
 _AFTER_ITEM = re.compile("\x0f[ \x01\x02\x03]+")
@@ -34,6 +34,7 @@ _PREFORMATTED = re.compile("\x14([^\x14\x15]*)\x15")
 _LIST = re.compile("[\x07\x08\x0e\x0f]")
 _BLANK_RUN = re.compile(r"\n{3,}")
 _LEFT = (LINK, LINK_END, TABLE, TABLE_END, ROW, CELL, LIST_END, PREFORMATTED, PREFORMATTED_END)
+_SPACES = "\n\t\r\v\f"
 _EDGES = " \x01\x02\x03"
 _WIDEST_COLUMN = 40
 _DEEPEST = 8  # lists and tables inside of each other
@@ -48,7 +49,8 @@ def lay_out(flow: str) -> str:
     """Write flowing text as lines: links with their addresses, tables as lines, lists with bullets or numbers."""
     if PREFORMATTED in flow:
         flow = _PREFORMATTED.sub(_keep_space, flow)
-    flow = " ".join(flow.split())
+    if "  " in flow or not flow.isascii() or any(space in flow for space in _SPACES):
+        flow = " ".join(flow.split())
     if LINK in flow:
         flow = _LINK.sub(_link, flow)
     for _ in range(_DEEPEST):
@@ -56,8 +58,7 @@ def lay_out(flow: str) -> str:
             flow = _TABLE.sub(_table, flow)
     if ITEM in flow:
         flow = _AFTER_ITEM.sub(ITEM, flow)
-    # A pattern that began with a space would be tried at every space of the text.
-    text = _BOUNDARY.sub(_boundary, flow).replace(" \n", "\n").strip()
+    text = _parted(flow)
     if BULLETS in text or NUMBERS in text or ITEM in text:
         text = _lists(text)
     return _finished(text)
@@ -79,8 +80,21 @@ def _strongest(match: re.Match[str]) -> str:
     return (BLOCK if BLOCK in run else "") + BREAK * min(run.count(BREAK), 2)
 
 
-def _boundary(match: re.Match[str]) -> str:
-    return "\n\n" if PARAGRAPH in match[0] or match[0].count(BREAK) > 1 else "\n"
+def _parted(flow: str) -> str:
+    """Write the boundaries as line breaks, one or two for any number of them."""
+    # A pattern would look at every character, which takes longer than all the rest.
+    lines = flow.replace(PARAGRAPH, f"\n{PARAGRAPH}\n").replace(BREAK, f"\n{BREAK}\n").replace(BLOCK, "\n").split("\n")
+    pieces: list[str] = []
+    breaks = 0
+    for line in map(str.strip, lines):
+        if line == BREAK:
+            breaks += 1
+        elif line == PARAGRAPH:
+            breaks += 2
+        elif line:
+            pieces += ("\n\n" if breaks > 1 else "\n", line)
+            breaks = 0
+    return "".join(pieces[1:])
 
 
 def _keep_space(match: re.Match[str]) -> str:
