@@ -26,7 +26,10 @@ def compose(
     together, and one large list is in memory at a time.
     """
     single = [claim for claim in claims if claim.batch_id is None]
-    jobs = [render_job(versions[claim.template_version_id], claim.fields) for claim in single]
+    jobs = [
+        render_job(versions[claim.template_version_id], claim.fields, want_html=claim.content_type == "html")
+        for claim in single
+    ]
     with metrics.timed("render", len(jobs)):
         rendered = iter(engine.render_many(jobs))
     batch: tuple[int, Rendered | Problem] | None = None
@@ -44,10 +47,19 @@ def _render_batch(version: FoundTemplate, fields: list[Any]) -> Rendered | Probl
         return engine.render_many([render_job(version, fields, batch=True)])[0]
 
 
-def render_job(version: FoundTemplate, fields: object, *, batch: bool = False) -> RenderJob:
+def render_job(
+    version: FoundTemplate, fields: object, *, batch: bool = False, want_html: bool = True, want_text: bool = True
+) -> RenderJob:
     """Describe the rendering of a template version; its row names it in the cache, since it never changes."""
     source = Source(format=cast("Format", version.format), source=version.source, subject=version.subject)
-    return RenderJob(key=f"tv:{version.version_id}", source=source, fields=fields, batch=batch)
+    return RenderJob(
+        key=f"tv:{version.version_id}",
+        source=source,
+        fields=fields,
+        batch=batch,
+        want_html=want_html,
+        want_text=want_text,
+    )
 
 
 def _message(claim: Claim, rendered: Rendered | Problem) -> Message | Result:

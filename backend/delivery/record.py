@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Executable, Table, bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, Table, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome
@@ -25,7 +25,7 @@ RENDERING = "rendering"
 _DETAIL_LENGTH = 1000
 
 
-Run = Callable[[Executable, Mapping[str, Any]], int]
+Run = Callable[[ClauseElement, Mapping[str, Any]], int]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ _SET = update(_deliveries).values(
 )
 _HELD = _deliveries.c.claimed_by == bindparam("worker")
 # A success counts even when the claim was lost meanwhile, since the message is out.
-_UNFINISHED = _deliveries.c.status.in_(sorted(status.value for status in states.UNFINISHED))
+_UNFINISHED = or_(*(_deliveries.c.status == status.value for status in sorted(states.UNFINISHED)))
 _MARK = _SET.where(_deliveries.c.id == bindparam("delivery"), _HELD)
 _MARK_SENT = _SET.where(_deliveries.c.id == bindparam("delivery"), or_(_HELD, _UNFINISHED)).values(
     claimed_by=bindparam("worker")

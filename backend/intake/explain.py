@@ -65,7 +65,7 @@ def explain(submission: Submission) -> Explanation:
         known = lookup.accepted(session, [read.uid])
         service = lookup.services(session, {read.service_id})[read.service_id]
         registered = lookup.registered(session, [read])[read.service_id]
-    verdict = judge(read, service, registered)
+    verdict = judge(read, service, registered, whole=True)
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]

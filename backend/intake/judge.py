@@ -1,6 +1,6 @@
 """Judging a notification as a whole: every recipient, address, template, subject and rendering, or none of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -54,8 +54,12 @@ class Plan(msgspec.Struct, frozen=True):
     channels: list[PlannedChannel]
 
 
-def judge(content: Content, service: ServiceState, registered: Registered) -> Plan | Problem:
-    """Return the plan for a well-formed notification, or every reason why there is none."""
+def judge(content: Content, service: ServiceState, registered: Registered, *, whole: bool = False) -> Plan | Problem:
+    """Return the plan for a well-formed notification, or every reason why there is none.
+
+    Each channel is rendered to see that it can be: as HTML or as text, whichever is wanted. ``whole`` asks for the
+    text alternative of HTML too, which takes the same fields.
+    """
     if content.fault is not None:
         return content.fault
     if not service.active:
@@ -65,7 +69,8 @@ def judge(content: Content, service: ServiceState, registered: Registered) -> Pl
     errors: list[FieldError] = []
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
-        outcome = _plan_channel(index, channel, registered, batch=notification.priority == "BATCH")
+        render = _renderer(channel, batch=notification.priority == "BATCH", whole=whole)
+        outcome = _plan_channel(index, channel, registered, render)
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
         else:
@@ -73,8 +78,20 @@ def judge(content: Content, service: ServiceState, registered: Registered) -> Pl
     return _refusal(errors) if errors else Plan(planned)
 
 
+def _renderer(channel: ChannelIn, *, batch: bool, whole: bool) -> Callable[[FoundTemplate], Rendered]:
+    # A BATCH template sees a list; it is tried here with a list of this one notification.
+    fields: object = [channel.fields] if batch else channel.fields
+    as_html = channel.content_type == "html"
+
+    def render(template: FoundTemplate) -> Rendered:
+        job = render_job(template, fields, batch=batch, want_html=as_html, want_text=whole or not as_html)
+        return engine.render(job)
+
+    return render
+
+
 def _plan_channel(
-    index: int, channel: ChannelIn, registered: Registered, *, batch: bool
+    index: int, channel: ChannelIn, registered: Registered, render: Callable[[FoundTemplate], Rendered]
 ) -> PlannedChannel | list[FieldError]:
     pointer = f"/channels/{index}"
     errors = list(_recipient_faults(pointer, channel, registered))
@@ -83,9 +100,7 @@ def _plan_channel(
         detail = f"No template {channel.template_id!r} is registered for this service."
         return [*errors, FieldError(f"{pointer}/template_id", "unknown_template", detail)]
     try:
-        # A BATCH template sees a list; it is tried here with a list of this one notification.
-        fields: object = [channel.fields] if batch else channel.fields
-        rendered = engine.render(render_job(template, fields, batch=batch))
+        rendered = render(template)
     except Problem as problem:
         detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
         return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
