@@ -10,6 +10,8 @@ MAY_SLEEP = {
     "tests/accounts/test_rate_limits.py": "lets the loop's own timer pass that gives permits back",
     "tests/accounts/test_users.py": "stands in for a hash that takes long",
     "tests/api/test_health.py": "stands in for a database that is slow",
+    "tests/channels/test_smtp_wire.py": "stands in for a server that sends an octet now and then",
+    "tests/lib/test_logs.py": "lets the loop turn once",
 }
 
 

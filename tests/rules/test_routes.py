@@ -22,6 +22,7 @@ PUBLIC = {
     "GET /docs/errors",
     "GET /healthz",
     "GET /readyz",
+    "GET /metrics",  # in production for its own token or from loopback alone
     "GET /portal/sign-in",
     "POST /portal/sign-in",
     "GET /static/{file_path:path}",
