@@ -105,14 +105,18 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now: datetime) -> dict[UUID, _Row]:
-    """Insert every notification, or lock the row of one that was there already."""
+    """Insert every notification, or lock the row of one that was there already.
+
+    A row that is there at the one moment and deleted at the next, being past its retention, is inserted after all.
+    """
     connection = session.connection()
-    rows = [_notification_row(content, verdict, now) for content, verdict in judged]
-    inserted = connection.execute(_insert_notifications(connection.dialect.name), rows)
-    known = {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
-    missing = [content.uid for content, _ in judged if content.uid not in known]
-    if missing:
-        for uid, identity, status, accepted_at in connection.execute(_THERE, {"uids": missing}):
+    rows = {content.uid: _notification_row(content, verdict, now) for content, verdict in judged}
+    known: dict[UUID, _Row] = {}
+    while missing := [uid for uid in rows if uid not in known]:
+        inserted = connection.execute(_insert_notifications(connection.dialect.name), [rows[uid] for uid in missing])
+        known |= {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
+        there = [uid for uid in missing if uid not in known]
+        for uid, identity, status, accepted_at in connection.execute(_THERE, {"uids": there}) if there else ():
             known[uid] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
     return known
 

@@ -12,8 +12,8 @@ MAX_FAULTS = 50
 _EXACT = 2**53 - 1
 _MAX_DIGITS = 400
 _MAX_POINTER = 1000
-# Escapes of characters by number, characters beyond the basic plane, fractions, exponents, long numbers.
-_SPECIAL = re.compile(rb"\\u|[\xf0-\xff]|\d[.eE]|\d{16}")
+# Escapes of characters by number, characters beyond the basic plane; numbers with fraction or exponent, long ones.
+_SPECIAL = re.compile(rb"\\u|[\xf0-\xff]|[\s:,\[]-?(?:\d+[.eE]|\d{16})")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
 _NAMES = re.compile(rf"(?P<name>{_STRING})(?=[ \t\r\n]*:)|{_STRING}|[{{}}\[\]]")
