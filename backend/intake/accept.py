@@ -17,7 +17,7 @@ from backend.batching import tasks as batching_tasks
 from backend.batching.hold import Moment
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.intake import content, lookup, store
+from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, judge
 from backend.lib import metrics
@@ -124,9 +124,12 @@ def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outc
 
 def _read(submission: Submission) -> Content | Refused:
     try:
-        return content.read(submission)
+        one = content.read(submission)
     except Problem as problem:
         return Refused(problem, None)
+    # What is switched off is not judged, and leaves no trace that it failed.
+    closed = switches.stopped(one.notification) if one.notification else None
+    return one if closed is None else Refused(closed, None)
 
 
 def _wake(priorities: set[int], nudge: Nudge, moments: Sequence[Moment]) -> None:

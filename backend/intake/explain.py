@@ -10,7 +10,7 @@ from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup, store
+from backend.intake import content, lookup, switches, store
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.problems import FieldError, Problem
@@ -65,7 +65,8 @@ def explain(submission: Submission) -> Explanation:
         known = lookup.accepted(session, [read.uid])
         service = lookup.services(session, {read.service_id})[read.service_id]
         registered = lookup.registered(session, [read])[read.service_id]
-    verdict = judge(read, service, registered, whole=True)
+    closed = switches.stopped(read.notification) if read.notification else None
+    verdict = closed or judge(read, service, registered, whole=True)
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]

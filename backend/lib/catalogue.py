@@ -234,6 +234,13 @@ _ROWS = (
         "Send the request again after the seconds of the Retry-After header.",
     ),
     Entry(
+        "channel_unavailable",
+        "Channel unavailable",
+        503,
+        "The operators have switched a channel of the notification off; nothing was stored.",
+        "Send it again later, or without that channel.",
+    ),
+    Entry(
         "internal_error",
         "Internal error",
         500,
