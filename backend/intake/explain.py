@@ -10,7 +10,7 @@ from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup, switches, store
+from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.problems import FieldError, Problem
