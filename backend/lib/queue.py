@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.api import TaskWrapper
 from huey.serializer import SignedSerializer
+from psycopg.errors import DuplicateTable, UniqueViolation
 
 from backend.lib import secrecy, settings
 
 logger = logging.getLogger(__name__)
+
+_TRIES = 4
 
 
 class Task:
@@ -76,7 +79,17 @@ def _storage(url: str, serializer: SignedSerializer) -> Huey:
         case "redis" | "rediss":
             return PriorityRedisHuey(url=url, **common)
         case _:
+            return _on_postgresql(url, common)
+
+
+def _on_postgresql(url: str, common: dict[str, Any]) -> Huey:
+    """Make the queue's tables if they are missing; of processes that do so at once, PostgreSQL fails all but one."""
+    for _ in range(_TRIES):
+        try:
             return PostgresHuey(dsn=url, **common)
+        except (UniqueViolation, DuplicateTable):
+            logger.info("Another process is making the queue's tables at this moment")
+    return PostgresHuey(dsn=url, **common)
 
 
 @lru_cache(maxsize=1)
