@@ -35,6 +35,9 @@ class LoggedLitestar(Litestar):
             await Litestar.__call__(self, scope, receive, send)
             return
         http, pass_on = cast("HTTPScope", scope), cast("Send", send)
+        if http["method"] == "HEAD":
+            # Answered as GET is (RFC 9110, section 9.3.2); the server leaves the body out.
+            http = cast("HTTPScope", {**http, "method": "GET"})
         began, status = time.perf_counter(), 500
         identity = correlation.choose(*_given(http))
         header = (b"x-request-id", identity.encode())
@@ -48,7 +51,7 @@ class LoggedLitestar(Litestar):
 
         token = correlation.request_id.set(identity)
         try:
-            await Litestar.__call__(self, scope, receive, answer)
+            await Litestar.__call__(self, http, receive, answer)
         finally:
             _log(http, status, time.perf_counter() - began)
             correlation.request_id.reset(token)

@@ -9,7 +9,7 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, metrics, settings
+from backend.lib import logs, metrics, queue, settings
 
 
 @click.command()
@@ -55,7 +55,18 @@ def _check() -> settings.Settings:
     configuration = settings.current()
     routes.routes()
     make_ready()
+    _see_that_the_queue_can_be_used()
     return configuration
+
+
+def _see_that_the_queue_can_be_used() -> None:
+    try:
+        queue.huey()
+    except Exception as error:
+        # Whatever the storage raises: each kind has errors of its own, and their texts may hold the address.
+        raise settings.SettingError(
+            f"CARILLON_QUEUE_URL names a queue that cannot be used ({type(error).__name__})."
+        ) from error
 
 
 def _see_that_port_is_free(host: str, port: int) -> None:

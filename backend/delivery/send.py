@@ -48,7 +48,7 @@ class Hand:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
         marked: list[Result] = []
         inside: list[Result] = []
-        down: set[str] = set()
+        down: dict[str, str] = {}
         messages = compose.compose(taken, versions, _batch_fields)
         with db.current().single_statements() as run:
             for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
@@ -81,11 +81,11 @@ def _to_outbox(claim: Claim, message: Message) -> Result:
     return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message)
 
 
-def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], down: set[str]) -> Result:
+def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], down: dict[str, str]) -> Result:
     """Give a message to the first provider that can be reached.
 
-    ``down`` collects the providers that could not be reached, so that the rest of the group need not wait for
-    them too. A fault of the message never goes on to the next provider.
+    ``down`` collects the providers that could not be reached, with the reason, so that the rest of the group need not
+    wait for them too. A fault of the message never goes on to the next provider.
     """
     result: Result | None = None
     for provider in providers:
@@ -96,17 +96,17 @@ def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], dow
             return result
     if result is not None:
         return result
-    detail = "No provider of this channel could be reached a moment ago."
+    detail = f"Not tried, since a moment ago: {down[providers[0].name]}"
     return Result(claim=claim, outcome=Outcome.RETRY, provider=providers[0].name, detail=detail)
 
 
 @watch.timed
-def _attempt(claim: Claim, message: Message, provider: Provider, down: set[str]) -> Result:
+def _attempt(claim: Claim, message: Message, provider: Provider, down: dict[str, str]) -> Result:
     try:
         receipt = _connections.to(provider).send(message)
     except ProviderError as error:
         if error.route_down and error.outcome in {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}:
-            down.add(provider.name)
+            down[provider.name] = error.detail
         return Result(
             claim=claim,
             outcome=error.outcome,

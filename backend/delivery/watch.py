@@ -17,7 +17,7 @@ from backend.lib import clock, logs, metrics
 
 logger = logging.getLogger(__name__)
 
-_Attempt = Callable[[Claim, Message, Provider, set[str]], Result]
+_Attempt = Callable[[Claim, Message, Provider, dict[str, str]], Result]
 _PRIORITIES = {priority.value: priority.name for priority in Priority}
 
 
@@ -25,7 +25,7 @@ def timed(attempt: _Attempt) -> _Attempt:
     """Observe every call of a function that makes one attempt."""
 
     @wraps(attempt)
-    def observed(claim: Claim, message: Message, provider: Provider, down: set[str]) -> Result:
+    def observed(claim: Claim, message: Message, provider: Provider, down: dict[str, str]) -> Result:
         began = time.perf_counter()
         result = attempt(claim, message, provider, down)
         seconds = time.perf_counter() - began

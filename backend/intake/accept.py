@@ -86,11 +86,13 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     database = db.current()
     with database.read() as session:
         known = lookup.accepted(session, contents)
-        fresh = [one for uid, one in contents.items() if uid not in known]
+        off = _switched_off(one for uid, one in contents.items() if uid not in known)
+        fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]
         services = lookup.services(session, {one.service_id for one in fresh})
         registered = lookup.registered(session, fresh)
     verdicts = {one.uid: judge(one, services[one.service_id], registered[one.service_id]) for one in fresh}
     outcomes: dict[object, Outcome] = {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
+    outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
     if fresh:
         with database.write() as session:
             stored, moments = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
@@ -124,12 +126,15 @@ def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outc
 
 def _read(submission: Submission) -> Content | Refused:
     try:
-        one = content.read(submission)
+        return content.read(submission)
     except Problem as problem:
         return Refused(problem, None)
-    # What is switched off is not judged, and leaves no trace that it failed.
-    closed = switches.stopped(one.notification) if one.notification else None
-    return one if closed is None else Refused(closed, None)
+
+
+def _switched_off(contents: Iterable[Content]) -> dict[UUID, Problem]:
+    """Find what needs a channel that is switched off: it is not judged, and leaves no trace that it failed."""
+    stopped = {one.uid: switches.stopped(one.notification) for one in contents if one.notification}
+    return {uid: problem for uid, problem in stopped.items() if problem is not None}
 
 
 def _wake(priorities: set[int], nudge: Nudge, moments: Sequence[Moment]) -> None:

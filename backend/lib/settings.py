@@ -119,6 +119,16 @@ class _Reader:
             case other:
                 raise SettingError(f"CARILLON_ENV must be development, production or test, not {other!r}.")
 
+    def issuers(self, name: str) -> tuple[str, ...]:
+        given = self.many(name)
+        for issuer in given:
+            parts = _split(issuer)
+            if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise SettingError(
+                    f"CARILLON_{name} must be http or https addresses with commas between them, not {issuer[:80]!r}."
+                )
+        return given
+
     def web_address(self, name: str, default: str) -> str:
         raw = self.text(name, default).rstrip("/")
         parts = _split(raw)
@@ -174,7 +184,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         env=env,
         host=host,
         port=port,
-        base_url=read.web_address("BASE_URL", f"http://{host}:{port}"),
+        base_url=read.web_address("BASE_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"),
         secret_key=_secret_key(read, env, data_dir),
         data_dir=data_dir,
         database_url=database_url,
@@ -194,7 +204,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         oidc_issuer=read.text("OIDC_ISSUER"),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
-        trusted_issuers=read.many("TRUSTED_ISSUERS"),
+        trusted_issuers=read.issuers("TRUSTED_ISSUERS"),
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
         outbound_allow=read.places("OUTBOUND_ALLOW"),

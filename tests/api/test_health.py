@@ -20,6 +20,13 @@ def test_the_process_is_up_without_any_database(configure: Callable[..., setting
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_head_is_answered_as_get_is(configure: Callable[..., settings.Settings]) -> None:
+    configure()
+    with TestClient(create_app()) as client:
+        assert client.head("/healthz").status_code == 200
+        assert client.head("/nowhere").status_code == 404
+
+
 def test_a_migrated_database_and_a_queue_are_ready(database: Database) -> None:
     with TestClient(create_app()) as client:
         answer = client.get("/readyz")

@@ -103,7 +103,9 @@ def test_a_server_that_is_down_loses_nothing(post: Post) -> None:
     post.server.script.greeting = "421 4.3.2 closing down"
     sent = [post.accept(sample_id=str(number)) for number in range(3)]
     assert post.send() == 3
-    assert {delivery.status for one in sent for delivery in post.deliveries(one)} == {"RETRYING"}
+    failed = [delivery for one in sent for delivery in post.deliveries(one)]
+    assert {delivery.status for delivery in failed} == {"RETRYING"}
+    assert all("421 4.3.2 closing down" in (delivery.error or "") for delivery in failed), "each says why"
     post.server.script.greeting = None
     post.clock.forward(seconds=40)
     assert post.send() == 3

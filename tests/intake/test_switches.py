@@ -27,6 +27,10 @@ def test_email_that_is_switched_off_is_refused_and_taken_later(
     configure(EMAIL_ENABLED="true")
     (taken,) = accept_many([lab.submission(notification())], lambda _priorities: None)
     assert isinstance(taken, Accepted)
+    configure(EMAIL_ENABLED="false")
+    (again,) = accept_many([lab.submission(notification())], lambda _priorities: None)
+    assert isinstance(again, Accepted)
+    assert again.duplicate, "what was accepted before is said to be there"
 
 
 def test_other_channels_go_on(database: Database, configure: Callable[..., settings.Settings]) -> None:

@@ -48,6 +48,8 @@ BAD = [
     ("RETENTION_DAYS", "0"),
     ("EMAIL_ENABLED", "maybe"),
     ("SMS_ENABLED", "2"),
+    ("TRUSTED_ISSUERS", "foo"),
+    ("TRUSTED_ISSUERS", "https://login.lab.example,ftp://login.lab.example"),
     ("OUTBOUND_ALLOW", "mail.lab.example"),
     ("OUTBOUND_ALLOW", "10.0.0.1:25,https://hooks.lab.example:443"),
     ("OUTBOUND_ALLOW", "10.0.0.1:0x50"),
@@ -143,3 +145,7 @@ def test_the_complaint_about_a_database_address_shows_no_password(tmp_path: Path
     with pytest.raises(SettingError) as caught:
         read(tmp_path, DATABASE_URL="mysql://u:hunter2@host/name")
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_of_ipv6_makes_a_base_url_in_brackets() -> None:
+    assert from_environment({"CARILLON_HOST": "::1", "CARILLON_SECRET_KEY": "x" * 32}).base_url == "http://[::1]:8000"
