@@ -148,4 +148,5 @@ def test_the_complaint_about_a_database_address_shows_no_password(tmp_path: Path
 
 
 def test_an_address_of_ipv6_makes_a_base_url_in_brackets() -> None:
-    assert from_environment({"CARILLON_HOST": "::1", "CARILLON_SECRET_KEY": "x" * 32}).base_url == "http://[::1]:8000"
+    found = settings.from_environment({"CARILLON_HOST": "::1", "CARILLON_SECRET_KEY": "x" * 32})
+    assert found.base_url == "http://[::1]:8000"
