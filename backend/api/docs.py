@@ -9,6 +9,7 @@ from litestar.types import ControllerRouterHandler
 from backend.api import openapi
 from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
+from backend.lib.http import security_headers
 
 # The page talks to our own host alone; Swagger UI draws its arrows from images inside its style sheet.
 _POLICY = (
@@ -70,15 +71,7 @@ def errors(request: Request[Any, Any, Any]) -> Response[Any]:
 
 
 def _harden(response: Response[Any]) -> Response[Any]:
-    headers = {
-        "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-    if settings.current().base_url.startswith("https://"):
-        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    for name, value in headers.items():
+    for name, value in security_headers(_POLICY).items():
         response.headers.setdefault(name, value)
     return response
 

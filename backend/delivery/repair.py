@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Priority
 from backend.db.models.operations import Worker
 from backend.db.statements import one_of
-from backend.delivery import heartbeat, states
+from backend.delivery import states
 from backend.lib import clock
 
 logger = logging.getLogger(__name__)
@@ -113,11 +113,6 @@ def _event(row: Stranded) -> dict[str, Any]:
     detail = row.error or "taken (its worker stopped before it could write down the answer)"
     kind = _KINDS.get(row.status, "permanent")
     return event | {"kind": kind, "attempt": row.attempts, "provider": row.provider, "detail": detail}
-
-
-def bury(session: Session, dead: Collection[str]) -> None:
-    """Strike dead workers from the list."""
-    heartbeat.forget(session, list(dead))
 
 
 def anything_due(session: Session) -> bool:

@@ -1,6 +1,7 @@
 """The states of deliveries and what they make of their notification or batch."""
 
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import cast
 
 from sqlalchemy import CTE, BindParameter, ColumnElement, Select, Table, bindparam, case, func, select, update
@@ -38,23 +39,35 @@ _LOCK = (
 )
 
 
-def _sum_of_deliveries() -> CTE:
-    """Sum up the deliveries of each notification in SQL, as ``of_notification`` does."""
-    status = _deliveries.c.status
+def _rolled_up(
+    status: ColumnElement[str], *unfinished: tuple[Collection[StrEnum], NotificationStatus]
+) -> ColumnElement[str]:
+    """Sum up the statuses of a group in SQL, as ``of_notification`` does.
+
+    ``unfinished`` says which statuses, if any is there, decide for the group, the first of them before the others.
+    Deliveries and batches end in the same words, so one sum serves both.
+    """
+
+    def any_of(statuses: Collection[StrEnum]) -> ColumnElement[bool]:
+        return func.max(case((status.in_(sorted(one.value for one in statuses)), 1), else_=0)) == 1
 
     def only(*statuses: DeliveryStatus) -> ColumnElement[bool]:
         ignored = [one.value for one in (*statuses, DeliveryStatus.CANCELLED)]
         return func.min(case((status.in_(ignored), 1), else_=0)) == 1
 
-    unfinished = func.max(case((status.in_(sorted(one.value for one in UNFINISHED)), 1), else_=0)) == 1
-    whole = case(
-        (unfinished, NotificationStatus.DISPATCHED.value),
+    return case(
+        *((any_of(statuses), whole.value) for statuses, whole in unfinished),
         (only(), NotificationStatus.CANCELLED.value),
         (only(DeliveryStatus.FAILED), NotificationStatus.FAILED.value),
         (only(DeliveryStatus.DELIVERED), NotificationStatus.DELIVERED.value),
         (only(DeliveryStatus.SENT, DeliveryStatus.DELIVERED), NotificationStatus.SENT.value),
         else_=NotificationStatus.PARTIAL.value,
     )
+
+
+def _sum_of_deliveries() -> CTE:
+    """Sum up the deliveries of each notification."""
+    whole = _rolled_up(_deliveries.c.status, (UNFINISHED, NotificationStatus.DISPATCHED))
     return (
         select(_deliveries.c.notification_id, whole.label("status"))
         .where(_deliveries.c.notification_id.in_(_IDS))
@@ -132,24 +145,12 @@ def follow(session: Session, batch_ids: Collection[int]) -> None:
 
 
 def _summed(notification_ids: Select[int]) -> Select[int, str]:
-    """Sum up the batches of each buffered notification, as ``of_notification`` does with deliveries."""
+    """Sum up the batches of each buffered notification."""
     status = case((BatchMember.removed_at.is_not(None), BatchStatus.CANCELLED.value), else_=Batch.status)
-
-    def any_of(*statuses: BatchStatus) -> ColumnElement[bool]:
-        return func.max(case((status.in_([one.value for one in statuses]), 1), else_=0)) == 1
-
-    def only(*statuses: BatchStatus) -> ColumnElement[bool]:
-        ignored = [one.value for one in (*statuses, BatchStatus.CANCELLED)]
-        return func.min(case((status.in_(ignored), 1), else_=0)) == 1
-
-    whole = case(
-        (any_of(BatchStatus.OPEN, BatchStatus.CLOSED), NotificationStatus.BUFFERED.value),
-        (any_of(BatchStatus.DISPATCHED), NotificationStatus.DISPATCHED.value),
-        (only(), NotificationStatus.CANCELLED.value),
-        (only(BatchStatus.FAILED), NotificationStatus.FAILED.value),
-        (only(BatchStatus.DELIVERED), NotificationStatus.DELIVERED.value),
-        (only(BatchStatus.SENT, BatchStatus.DELIVERED), NotificationStatus.SENT.value),
-        else_=NotificationStatus.PARTIAL.value,
+    whole = _rolled_up(
+        status,
+        ((BatchStatus.OPEN, BatchStatus.CLOSED), NotificationStatus.BUFFERED),
+        ((BatchStatus.DISPATCHED,), NotificationStatus.DISPATCHED),
     )
     return (
         select(BatchMember.notification_id, whole.label("status"))

@@ -63,7 +63,7 @@ def recover(hand: Hand) -> None:
     if dead or found:
         with database.write() as session:
             repair.recover(session, found, hand.worker, hand.holding)
-            repair.bury(session, dead)
+            heartbeat.forget(session, dead)
 
 
 @queue.periodic

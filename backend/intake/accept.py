@@ -169,6 +169,3 @@ def _in_order(read: Sequence[Content | Refused], outcomes: dict[object, Outcome]
         seen.add(one.uid)
         answers.append(outcome)
     return answers
-
-
-__all__ = ["Accepted", "Outcome", "Plan", "Refused", "accept_many"]

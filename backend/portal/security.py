@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 
 from backend.accounts import sessions
 from backend.lib import secrecy, settings
+from backend.lib.http import security_headers
 
 HOME = "/portal"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -29,20 +30,11 @@ MESSAGE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-sr
 
 
 def harden(response: Response[Any]) -> Response[Any]:
-    """Add the security headers that every portal page carries, where the page has not set its own.
-
-    ``same-origin`` keeps a key in an address from other hosts; ``no-referrer`` would blank the Origin of forms.
-    """
-    headers = {
-        "Content-Security-Policy": PAGE_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
+    """Add the security headers that every portal page carries, where the page has not set its own."""
+    headers = security_headers(PAGE_POLICY) | {
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         "Cache-Control": "no-store",
     }
-    if settings.current().base_url.startswith("https://"):
-        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     for name, value in headers.items():
         response.headers.setdefault(name, value)
     return response
