@@ -1,7 +1,7 @@
 """What a channel is: the message that goes out, the receipt that comes back, and how sending can fail."""
 
 import enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -14,6 +14,8 @@ class Channel(enum.StrEnum):
     FRESHSERVICE = "FRESHSERVICE"
     MSTEAMS = "MSTEAMS"
     SMS = "SMS"
+    LETTER = "LETTER"
+    APPRISE = "APPRISE"
 
 
 class Outcome(enum.StrEnum):
@@ -32,6 +34,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     ``delivery_id`` is a UUID as text. ``sender`` is the From address, ``a@b`` or ``Name <a@b>``.
     ``message_id`` is a whole RFC 5322 msg-id without its angle brackets, the same on every attempt.
+    ``reply_to`` is an address like ``sender``. ``urgent`` says that the notification's priority is HIGH.
+    ``thread`` is the provider's identifier of the last accepted message with the same service, aggregator_id and
+    address, for providers that can add to what they have.
     """
 
     delivery_id: str
@@ -42,6 +47,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str | None = None
     message_id: str
+    reply_to: str | None = None
+    urgent: bool = False
+    thread: str | None = None
 
     def __repr__(self) -> str:
         """Name the delivery alone: an address can be a secret URL, and the content belongs to its readers."""
@@ -49,10 +57,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The provider's acceptance: its own identifier for the message, if it gives one, and its answer."""
+    """The provider's acceptance: its own identifier for the message, if it gives one, and its answer.
+
+    ``segments`` counts the parts that a text message was sent in.
+    """
 
     provider_message_id: str | None
     detail: str
+    segments: int | None = None
 
 
 class ProviderError(Exception):
@@ -88,6 +100,14 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Let go of the connection; never raises."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A connection to a provider that can be asked what became of an attempt whose outcome is unknown."""
+
+    def find(self, message: Message) -> Receipt | None:
+        """Return the receipt of this message if the provider has it; raise ``ProviderError`` if it cannot say."""
 
 
 class Provider(Protocol):

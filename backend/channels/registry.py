@@ -12,6 +12,8 @@ KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
     Channel.FRESHSERVICE: {},
     Channel.MSTEAMS: {},
     Channel.SMS: {},
+    Channel.LETTER: {},
+    Channel.APPRISE: {},
 }
 
 

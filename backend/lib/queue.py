@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.api import TaskWrapper
 from huey.serializer import SignedSerializer
-from psycopg.errors import DuplicateTable, UniqueViolation
 
 from backend.lib import secrecy, settings
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 4
+# Any number; the same one in every process that makes the queue's tables.
+_ADVISORY_LOCK = 7_261_531
 
 
 class Task:
@@ -83,13 +84,10 @@ def _storage(url: str, serializer: SignedSerializer) -> Huey:
 
 
 def _on_postgresql(url: str, common: dict[str, Any]) -> Huey:
-    """Make the queue's tables if they are missing; of processes that do so at once, PostgreSQL fails all but one."""
-    for _ in range(_TRIES):
-        try:
-            return PostgresHuey(dsn=url, **common)
-        except (UniqueViolation, DuplicateTable):
-            logger.info("Another process is making the queue's tables at this moment")
-    return PostgresHuey(dsn=url, **common)
+    """Make the queue's tables if they are missing, one process at a time: PostgreSQL fails all others but one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])  # ends with the connection
+        return PostgresHuey(dsn=url, **common)
 
 
 @lru_cache(maxsize=1)

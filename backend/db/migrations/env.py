@@ -1,15 +1,18 @@
 """Alembic's environment: one connection, handed over by ``backend.db.migrate``."""
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Literal
 
 from advanced_alchemy.base import orm_registry
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-# Imported for their tables, which Alembic compares the database with.
-from backend.db.models import accounts, batches, notifications, operations, registry
+from backend.db import models
 
-TABLES = (accounts, batches, notifications, operations, registry)
+# Imported for their tables, which Alembic compares the database with.
+for module in iter_modules(models.__path__):
+    import_module(f"{models.__name__}.{module.name}")
 
 # How the types that a migration file imports are written in it.
 _NAMES = {

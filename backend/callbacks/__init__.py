@@ -1,0 +1,1 @@
+"""Telling client systems what became of their notifications: signed status events."""

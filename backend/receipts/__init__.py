@@ -1,0 +1,1 @@
+"""The door for providers that call back: receipts and bounces."""
