@@ -1,6 +1,8 @@
 """What a channel is: the message that goes out, the receipt that comes back, and how sending can fail."""
 
 import enum
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -121,3 +123,57 @@ class Provider(Protocol):
 
     def describe(self) -> str:
         """Return one line for operators, without secrets."""
+
+
+class ReceiptKind(enum.StrEnum):
+    """What a provider says later about a message that it accepted."""
+
+    SENT = "sent"  # handed on towards the address
+    DELIVERED = "delivered"  # arrived at the mailbox or the handset
+    DELAYED = "delayed"  # not arrived yet; the provider goes on trying
+    FAILED = "failed"  # will not arrive; the address itself may be good
+    BOUNCED = "bounced"  # will not arrive, for the address is bad: send nothing more to it
+    COMPLAINED = "complained"  # arrived, and its reader does not want such messages
+
+
+class ReceiptEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of news about one message.
+
+    ``provider_message_id`` is the identifier that the provider gave at acceptance. ``event_id`` is the same
+    whenever the provider repeats this piece of news. ``at`` is in UTC. ``code`` is the provider's most exact code.
+    ``delivery_id`` is our own identifier, where the provider carries it back.
+    """
+
+    provider_message_id: str
+    kind: ReceiptKind
+    event_id: str
+    address: str | None = None
+    at: datetime | None = None
+    code: str | None = None
+    detail: str = ""
+    delivery_id: str | None = None
+
+
+class ReceiptRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it came to the address for receipts.
+
+    ``url`` is the public one, built from the settings, with the query as it came. Names of ``headers`` are in
+    lower case. ``body`` is raw.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ForgedReceipt(Exception):
+    """A request for receipts whose signature is missing, wrong or too old; the text says which."""
+
+
+@runtime_checkable
+class Receiving(Protocol):
+    """A provider that reports later what became of its messages."""
+
+    def receipts(self, request: ReceiptRequest) -> list[ReceiptEvent]:
+        """Verify the request, then read its news; raise ``ForgedReceipt`` if it cannot be from the provider."""
