@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
-from backend.db.models.accounts import Membership, PortalSession, User
+from backend.accounts.users import Role
+from backend.db.models.accounts import Membership, PortalSession, Service, User
 from backend.db.session import Database
 from backend.lib import clock, secrecy, settings
 
@@ -14,15 +15,35 @@ IDLE = timedelta(hours=8)
 ABSOLUTE = timedelta(days=7)
 # A session is marked as seen once a minute at most, so that reading pages costs no write each.
 _SEEN_EVERY = timedelta(minutes=1)
+_MEMBERSHIPS = (
+    select(Service.id, Service.name, Membership.role)
+    .join(Service, Membership.service_id == Service.id)
+    .where(Membership.user_id == bindparam("user_id"))
+    .order_by(Service.name)
+)
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A viewer's place in one service."""
+
+    service_id: int
+    service_name: str
+    role: Role
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who is signed in; ``services`` are the ids of the services they are a member of."""
+    """Who is signed in; ``memberships`` are their services in the order of the names, ``last`` the one seen last."""
 
     user_id: int
     email: str
     platform_admin: bool
-    services: tuple[int, ...]
+    memberships: tuple[Member, ...]
+    last: int | None = None
+
+    @property
+    def services(self) -> tuple[int, ...]:
+        """Return the ids of the services that they are a member of."""
+        return tuple(member.service_id for member in self.memberships)
 
     @property
     def reach(self) -> tuple[int, ...] | None:
@@ -61,11 +82,18 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
         if found is None or not _alive(found[0], found[1]):
             return None
         row, user = found
-        services = tuple(session.scalars(select(Membership.service_id).where(Membership.user_id == user.id)))
+        memberships = tuple(Member(*row) for row in session.execute(_MEMBERSHIPS, {"user_id": user.id}))
     if touch and moment - row.seen_at >= _SEEN_EVERY:
         with database.write() as session:
             session.execute(update(PortalSession).where(PortalSession.id == row.id).values(seen_at=moment))
-    return Viewer(user.id, user.email, user.platform_admin, services)
+    return Viewer(user.id, user.email, user.platform_admin, memberships, user.last_service_id)
+
+
+def remember_service(database: Database, viewer: Viewer, service_id: int) -> None:
+    """Keep which service a person saw last, to which the portal's first page leads."""
+    if viewer.last != service_id:
+        with database.write() as session:
+            session.execute(update(User).where(User.id == viewer.user_id).values(last_service_id=service_id))
 
 
 def end(session: Session, value: str) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,7 +24,8 @@ class Service(IdentityBase):
     """A system's or team's account: it owns clients, recipients, templates and notifications.
 
     A service that is not ``live`` is on trial. ``daily_limit`` counts messages a day in UTC; null takes the
-    installation's limit.
+    installation's limit. ``mail_from`` (such as ``Laboratory <lab@lab.example>``) and ``reply_to`` (an address) are
+    the sender of its e-mails and where answers go; null takes the installation's sender, and no reply address.
     """
 
     __tablename__ = "services"
@@ -33,11 +35,17 @@ class Service(IdentityBase):
     active: Mapped[bool] = mapped_column(default=True)
     live: Mapped[bool] = mapped_column(default=False)
     daily_limit: Mapped[int | None] = mapped_column(default=None)
+    mail_from: Mapped[str | None] = mapped_column(String(320), default=None)
+    reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
 class User(IdentityBase):
-    """A person who signs in to the portal; the e-mail address is kept in lower case."""
+    """A person who signs in to the portal; the e-mail address is kept in lower case.
+
+    ``password_hash`` is null for those who sign in through an identity provider alone. ``last_service_id`` is the
+    service that they saw last.
+    """
 
     __tablename__ = "users"
 
@@ -50,6 +58,7 @@ class User(IdentityBase):
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now, onupdate=clock.now)
     password_changed_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    last_service_id: Mapped[int | None] = mapped_column(BigIntIdentity, default=None)
 
 
 class Membership(IdentityBase):
@@ -130,3 +139,60 @@ class PortalSession(IdentityBase):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     seen_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+
+
+class Identity(IdentityBase):
+    """A person as an OpenID provider knows them: its issuer and their subject there, never an e-mail address."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    issuer: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+
+
+class Invitation(IdentityBase):
+    """A link that lets someone join a service once, kept as a keyed digest; ``service_id`` null joins no service."""
+
+    __tablename__ = "invitations"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    service_id: Mapped[int | None] = mapped_column(ForeignKey("services.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(10))
+    invited_by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    accepted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+
+
+class PasswordReset(IdentityBase):
+    """A link that lets a user choose a new password once, kept as a keyed digest."""
+
+    __tablename__ = "password_resets"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class OidcAttempt(IdentityBase):
+    """A sign-in that is under way at an OpenID provider; its row goes as soon as the browser comes back.
+
+    ``digest`` is that of the ``state``, ``browser`` that of the cookie of the browser which set out.
+    """
+
+    __tablename__ = "oidc_attempts"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    browser: Mapped[str] = mapped_column(String(64))
+    nonce: Mapped[str] = mapped_column(String(64))
+    code_verifier: Mapped[str] = mapped_column(String(128))
+    next_address: Mapped[str] = mapped_column(String(2000))
+    invitation_id: Mapped[int | None] = mapped_column(ForeignKey("invitations.id"), default=None)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
