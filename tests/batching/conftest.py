@@ -87,32 +87,30 @@ def server() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the queue out: the sweep finds everything."""
+    """Leave the queue out, which examples without an end would fill: the sweep finds everything."""
     monkeypatch.setattr(queue.Task, "__call__", lambda *_args, **_options: True)
 
 
 @pytest.fixture
 def room(
-    any_database: Database,
+    any_engine: Database,
     moving_clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
-    no_timers: None,
 ) -> Iterator[Room]:
     """Give a laboratory whose mail stays in the outbox: quiet 60 s, longest wait 300 s, at most 1000 members."""
-    yield from _room(any_database, moving_clock, monkeypatch, LIMITS)
+    yield from _room(any_engine, moving_clock, monkeypatch, LIMITS)
 
 
 @pytest.fixture
 def mail_room(
-    any_database: Database,
+    any_engine: Database,
     server: SmtpServer,
     moving_clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
-    no_timers: None,
 ) -> Iterator[Room]:
     """Give a laboratory whose mail goes to ``server``."""
     values = LIMITS | {"EMAIL_PROVIDERS": server.address, "MAIL_FROM": "Laboratory <noreply@lab.example>"}
-    yield from _room(any_database, moving_clock, monkeypatch, values)
+    yield from _room(any_engine, moving_clock, monkeypatch, values)
 
 
 def _room(

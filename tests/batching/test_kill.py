@@ -109,9 +109,9 @@ def check(arrived: list[EmailMessage]) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_killed_worker_loses_and_doubles_no_member(
-    any_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    any_engine: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lab = laboratory(any_database)
+    lab = laboratory(any_engine)
     lab.template("X_LIST", LIST, format="text", batch={"quiet_seconds": 0.2, "max_wait_seconds": 1, "max_items": 6})
     maildir = tmp_path / "mail"
     with socket.socket() as probe:
@@ -131,9 +131,9 @@ def test_a_killed_worker_loses_and_doubles_no_member(
             for one in sending:
                 one.result()
             with process(*_COMMAND, "worker"):
-                wait(lambda: statuses(any_database) == {"SENT": SENDERS * EACH}, "Sending everything")
+                wait(lambda: statuses(any_engine) == {"SENT": SENDERS * EACH}, "Sending everything")
     check(messages(maildir))
-    with any_database.read() as session:
+    with any_engine.read() as session:
         assert set(session.scalars(select(Batch.status))) == {"SENT"}
 
 

@@ -77,20 +77,20 @@ def sent(database: Database) -> int:
 
 # On a free machine it takes twenty seconds, most of them to start processes again; a busy one may be slow.
 @pytest.mark.timeout(240)
-def test_every_accepted_notification_arrives(any_database: Database, tmp_path: Path) -> None:
+def test_every_accepted_notification_arrives(any_engine: Database, tmp_path: Path) -> None:
     number = int(os.environ.get("STORM") or random.SystemRandom().randrange(10**6))
     print(f"\nSTORM={number}")
     began = time.monotonic()
-    lab = laboratory(any_database)
+    lab = laboratory(any_engine)
     mailbox = Mailbox(tmp_path / "mailbox")
     with mailbox, Installation(tmp_path, mailbox.address) as home, Clients(home.base, lab, COUNT) as clients:
         webs, workers = storm(home, mailbox, clients, number)
-        wait_until(lambda: sent(any_database) >= len(clients.accepted), 30, home.lines)
+        wait_until(lambda: sent(any_engine) >= len(clients.accepted), 30, home.lines)
         copies = mailbox.copies()
         reports = clients.reports(sorted(clients.accepted))
     doubles = copies.total() - len(copies)
     print(
-        f"On {any_database.url.get_backend_name()}: {len(clients.accepted)} accepted "
+        f"On {any_engine.url.get_backend_name()}: {len(clients.accepted)} accepted "
         f"({clients.duplicates} known already, {clients.repeats} repeats), {copies.total()} messages, "
         f"{webs} kills of the web, {workers} of the worker, {doubles} doubles, {time.monotonic() - began:.0f} s"
     )

@@ -9,11 +9,11 @@ from backend.delivery import heartbeat
 
 
 def test_a_worker_stops_even_when_the_database_cannot_be_told(
-    any_database: Database, caplog: pytest.LogCaptureFixture
+    any_engine: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     pulse = heartbeat.Heartbeat(heartbeat.worker_name())
     pulse.start()
-    with any_database.write() as session:
+    with any_engine.write() as session:
         session.execute(text("ALTER TABLE workers RENAME TO away"))
     worker.leave(pulse)
     assert "its claims go back when it is missed" in caplog.text

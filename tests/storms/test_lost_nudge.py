@@ -28,14 +28,14 @@ def use_queue(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 
 def test_the_tick_finds_what_no_nudge_reached(
-    any_database: Database,
+    any_engine: Database,
     server: SmtpServer,
     configure: Callable[..., settings.Settings],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     beside = settings.current().queue_url
-    lab = laboratory(any_database)
+    lab = laboratory(any_engine)
     use_queue(monkeypatch, "postgresql://nobody@127.0.0.1:1/none")
     (outcome,) = accept_many([lab.submission(notification())], tasks.nudge)
     assert isinstance(outcome, Accepted), "the client is answered as if nothing were wrong"
