@@ -19,10 +19,11 @@ class Clients:
     """Threads that share a pile of notifications; each tries one again until it is accepted.
     They begin when the block is entered.
 
-    ``accepted`` are the ids that were answered with 202 or 200; ``refused`` are answers that should not be.
+    ``accepted`` are the ids that were answered with 202 or 200; ``refused`` are answers that should not be. A
+    ``patient`` client asks again after a 503 too, which ``unavailable`` counts.
     """
 
-    def __init__(self, base: str, lab: Laboratory, count: int, threads: int = 4) -> None:
+    def __init__(self, base: str, lab: Laboratory, count: int, threads: int = 4, *, patient: bool = False) -> None:
         self._base, self._lab = base, lab
         self._pile = [notification(f"S-{number}") for number in range(count)]
         self._stop = threading.Event()
@@ -31,6 +32,8 @@ class Clients:
         self.refused: list[str] = []
         self.duplicates = 0
         self.repeats = 0
+        self.unavailable = 0
+        self._patient = patient
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -81,8 +84,12 @@ class Clients:
         """Ask again for as long as nobody answers."""
         while not self._stop.is_set():
             try:
-                return request()
+                answer = request()
             except httpx2.TransportError:
                 self.repeats += 1
-                self._stop.wait(0.03)
+            else:
+                if not (self._patient and answer.status_code == 503):
+                    return answer
+                self.unavailable += 1
+            self._stop.wait(0.03)
         raise Stopped
