@@ -74,10 +74,12 @@ class ProviderError(Exception):
 
     ``outcome`` is never ``ACCEPTED``. ``detail`` is the provider's answer in readable form, ``code`` its most
     exact code. ``retry_after`` is in seconds. ``route_down`` says that nothing can be sent over this
-    connection now, so the rest of the work need not be tried on it. None of them contains a credential.
+    connection now, so the rest of the work need not be tried on it; without it, the error concerns this message or
+    its address alone (a throttled Slack channel, a country that the account may not send to). ``bad_address`` says
+    that the provider named the address as one that will never take a message. None of them contains a credential.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says another thing of one failure
         self,
         outcome: Outcome,
         detail: str,
@@ -85,6 +87,7 @@ class ProviderError(Exception):
         code: str | None = None,
         retry_after: float | None = None,
         route_down: bool = False,
+        bad_address: bool = False,
     ) -> None:
         super().__init__(detail)
         self.outcome = outcome
@@ -92,6 +95,7 @@ class ProviderError(Exception):
         self.code = code
         self.retry_after = retry_after
         self.route_down = route_down
+        self.bad_address = bad_address
 
 
 class Connection(Protocol):
@@ -113,7 +117,11 @@ class Asking(Protocol):
 
 
 class Provider(Protocol):
-    """A configured provider. ``name`` tells it from the others of its channel and holds no secret."""
+    """A configured provider.
+
+    ``name`` tells it from the others of its channel and holds no secret; it begins with the provider's kind, as in
+    ``twilio://…``.
+    """
 
     name: str
     channel: Channel
@@ -132,7 +140,7 @@ class ReceiptKind(enum.StrEnum):
     DELIVERED = "delivered"  # arrived at the mailbox or the handset
     DELAYED = "delayed"  # not arrived yet; the provider goes on trying
     FAILED = "failed"  # will not arrive; the address itself may be good
-    BOUNCED = "bounced"  # will not arrive, for the address is bad: send nothing more to it
+    BOUNCED = "bounced"  # will not arrive, for the address is bad or has opted out: send nothing more to it
     COMPLAINED = "complained"  # arrived, and its reader does not want such messages
 
 

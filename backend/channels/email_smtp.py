@@ -6,7 +6,7 @@ from time import monotonic
 from backend.channels import mime
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
-from backend.channels.provider_address import ProviderAddress, is_loopback, parse
+from backend.channels.provider_address import ProviderAddress, account_mark, is_loopback, parse, place
 from backend.channels.smtp_handshake import Server, Timeouts
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
@@ -39,8 +39,8 @@ class SmtpProvider:
             context=_context(tls, parts.options.get("ca")),
             timeouts=timeouts or Timeouts(),
         )
-        host = f"[{parts.host}]" if ":" in parts.host else parts.host
-        self.name = f"smtp://{host}:{port}"
+        mark = f"{account_mark(parts.user, parts.password or '')}@" if parts.user else ""
+        self.name = f"smtp://{mark}{place(parts.host, port)}"
 
     def __repr__(self) -> str:
         return f"SmtpProvider({self.name!r})"

@@ -1,10 +1,16 @@
 """Provider addresses: ``kind://user:password@host:port?option=value``, as the settings give them."""
 
+import hashlib
 import ipaddress
+import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
+
+_HOST = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
 
 
 class ProviderAddress(msgspec.Struct, frozen=True):
@@ -46,12 +52,12 @@ def parse(address: str, known_options: AbstractSet[str]) -> ProviderAddress:
         ) from None
     if port == 0:
         raise ValueError("its port is not a number from 1 to 65535")
-    if not host or not host.isascii() or any(not (c.isalnum() or c in "-._:") for c in host):
+    if not _HOST.fullmatch(host):
         raise ValueError("it names no usable host; percent-encode special characters of the credentials")
     if parts.path not in ("", "/") or parts.fragment:
         raise ValueError("it has something after the host other than ?options; percent-encode credentials")
     options = _options(parts.query, known_options)
-    if options.get("scheme", "https") != "https" and not is_loopback(host):
+    if options.get("scheme", "https") != "https" and not is_loopback(_reached(host, port, options)[0]):
         raise ValueError("the option scheme=http is only for a loopback host")
     return ProviderAddress(
         kind=parts.scheme.lower(),
@@ -61,6 +67,54 @@ def parse(address: str, known_options: AbstractSet[str]) -> ProviderAddress:
         port=port,
         options=options,
     )
+
+
+def base_address(parts: ProviderAddress) -> str:
+    """Return where the provider's HTTP interface is: ``https://host`` or ``https://host:port``, without a path.
+
+    The option ``endpoint`` (``host`` or ``host:port``) stands for the address's own host, where a kind knows it.
+    """
+    host, port = _reached(parts.host, parts.port, parts.options)
+    return f"{parts.options.get('scheme', 'https')}://{place(host, port)}"
+
+
+def _reached(host: str, port: int | None, options: Mapping[str, str]) -> tuple[str, int | None]:
+    if "endpoint" not in options:
+        return host, port
+    try:
+        endpoint = urlsplit(f"//{options['endpoint']}")
+        found, its_port = endpoint.hostname or "", endpoint.port
+    except ValueError:
+        found = ""
+    if not _HOST.fullmatch(found) or place(found, its_port) != options["endpoint"].lower():
+        raise ValueError("the option endpoint is a host or host:port")
+    return found, its_port
+
+
+def place(host: str, port: int | None) -> str:
+    """Return ``host`` or ``host:port``, an IPv6 host in brackets."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
+
+
+@lru_cache(maxsize=64)
+def account_mark(*account: str) -> str:
+    """Return six hexadecimal digits that tell an account from others, and from which it cannot be worked out.
+
+    A provider's name is seen by many, and an account may be named by nothing but its password. So the digits are
+    slow to make, and too few to say that a guess was right.
+    """
+    whole = "\0".join(account).encode()
+    return hashlib.scrypt(whole, salt=b"provider", n=2**13, r=8, p=1, dklen=3).hex()
+
+
+def required(value: str | None, what: str) -> str:
+    """Return a part that the address must have; raise ``ValueError`` if it is missing or unfit for a header."""
+    if not value:
+        raise ValueError(f"it needs {what}")
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{what} may hold printable ASCII characters only")
+    return value
 
 
 def _options(query: str, known: AbstractSet[str]) -> dict[str, str]:

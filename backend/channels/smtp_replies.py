@@ -6,10 +6,9 @@ import re
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError
+from backend.channels.quoting import quoted
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)", re.ASCII)
-_GAP = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-_DETAIL_LENGTH = 500  # characters of a server's answer that are worth keeping
 
 
 class Step(enum.StrEnum):
@@ -67,10 +66,7 @@ def reply(code: int, raw: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     if first:
         # A reply of several lines repeats its enhanced code on each of them (RFC 2034 section 4).
         lines[1:] = [line.removeprefix(first[0]) for line in lines[1:]]
-    text = _GAP.sub(" ", " ".join(lines)).strip()
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return Reply(code, text[:_DETAIL_LENGTH])
+    return Reply(code, quoted(" ".join(lines), secrets))
 
 
 def error(answer: Reply, step: Step) -> ProviderError:

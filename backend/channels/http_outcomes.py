@@ -1,0 +1,136 @@
+"""Exchanges with providers over HTTP, and what their answers mean for a delivery.
+
+The meaning of a status is the same for all (RFC 9110); a provider's own codes come before it.
+"""
+
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import msgspec
+
+from backend.channels.base import Outcome, ProviderError
+from backend.channels.quoting import quoted
+from backend.lib import clock, outbound
+from backend.lib.outbound import Answer, OutboundError
+
+T = TypeVar("T")
+
+TIMEOUT = 30.0  # seconds for a whole exchange; giving up early makes outcomes unknown
+_LONGEST_PAUSE = 3600.0  # seconds; what asks for more is looked at again after this
+_EPOCH = 1e9  # a number of seconds above this is a moment, not a span
+_BY_STATUS = {
+    401: Outcome.CONFIG,
+    403: Outcome.CONFIG,
+    408: Outcome.RETRY,
+    425: Outcome.RETRY,
+    429: Outcome.THROTTLED,
+    # A gateway lost the answer of a server behind it, which may have taken the message.
+    502: Outcome.AMBIGUOUS,
+    504: Outcome.AMBIGUOUS,
+}
+
+
+def exchange(  # noqa: PLR0913 - a request has so many parts
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout: float = TIMEOUT,
+    guarded: bool = False,
+) -> Answer:
+    """Make one request and return the answer, whatever its status.
+
+    ``guarded`` is for addresses that users gave. Raises ``ProviderError``: to be tried again if nothing was sent, of
+    unknown outcome if no whole answer came after that.
+    """
+    try:
+        return outbound.request(method, url, headers=headers, body=body, timeout=timeout, guarded=guarded)
+    except outbound.RefusedAddress as fault:
+        raise ProviderError(Outcome.PERMANENT, fault.reason) from None
+    except OutboundError as fault:
+        outcome = Outcome.RETRY if fault.nothing_sent else Outcome.AMBIGUOUS
+        raise ProviderError(outcome, quoted(fault.reason), route_down=True) from None
+
+
+def is_accepted(answer: Answer) -> bool:
+    """Tell whether the status is one of success."""
+    return 200 <= answer.status < 300
+
+
+def refused(
+    answer: Answer,
+    words: str = "",
+    *,
+    code: str | None = None,
+    meanings: Mapping[str, Outcome] | None = None,
+    secrets: Iterable[str] = (),
+) -> ProviderError:
+    """Return the error that an answer means.
+
+    ``words`` are the provider's, ``code`` is its own; ``meanings`` says what its codes come to, where that is
+    otherwise than the status would have it.
+    """
+    known = (meanings or {}).get(code or "")
+    outcome = known or _of_status(answer.status)
+    said = " ".join(part for part in (str(answer.status), code or "", quoted(words, secrets)) if part)
+    ours = outcome in {Outcome.CONFIG, Outcome.THROTTLED} or answer.status >= 500
+    return ProviderError(
+        outcome,
+        f"the provider answered {said}",
+        code=code or str(answer.status),
+        retry_after=retry_after(answer) if outcome in {Outcome.THROTTLED, Outcome.RETRY} else None,
+        route_down=ours and outcome is not Outcome.PERMANENT,
+    )
+
+
+def unreadable(answer: Answer) -> ProviderError:
+    """Return the error for an answer of success that does not read as the provider's: nobody knows what it did."""
+    return ProviderError(
+        Outcome.AMBIGUOUS,
+        f"the provider answered {answer.status} with something that is not its acceptance",
+        code=str(answer.status),
+    )
+
+
+def _of_status(status: int) -> Outcome:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return Outcome.RETRY
+    # A redirection is no answer of an interface: the address in the settings is not its place.
+    return Outcome.PERMANENT if status >= 400 else Outcome.CONFIG
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Return the pause that an answer asks for, in seconds up to an hour; None if it names none that can be read.
+
+    ``Retry-After`` is seconds or a date (RFC 9110 section 10.2.3); ``X-RateLimit-Reset`` a moment or seconds.
+    """
+    asked = _seconds(answer.headers.get("retry-after"))
+    if asked is None and answer.status == 429:
+        asked = _seconds(answer.headers.get("x-ratelimit-reset"))
+    return None if asked is None else min(max(asked, 0.0), _LONGEST_PAUSE)
+
+
+def _seconds(value: str | None) -> float | None:
+    if value is None:
+        return None
+    text = value.strip()
+    now = clock.now().timestamp()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        number = float(text[:20])
+        return number - now if number > _EPOCH else number
+    try:
+        return parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+
+
+def decoded(answer: Answer, shape: type[T]) -> T | None:
+    """Read the body as JSON of a shape; None if it is anything else."""
+    try:
+        return msgspec.json.decode(answer.body, type=shape, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
