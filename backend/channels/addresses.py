@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from backend.channels import apprise_address, postal
 from backend.channels.base import Channel
 from backend.lib.problems import Problem
 
@@ -44,18 +45,26 @@ def normalise(channel: Channel, address: str, allow: Sequence[str] = ()) -> str:
     Raises ``Problem("invalid_address")`` with a sentence that says the form wanted; it never repeats the
     address, which may be a secret.
     """
-    trimmed = address.strip(" \t")
-    match channel:
-        case Channel.EMAIL:
-            return _email(trimmed, _EMAIL_FORM)
-        case Channel.SLACK:
-            return _slack(trimmed, allow)
-        case Channel.MSTEAMS:
-            return _teams(trimmed, allow)
-        case Channel.SMS:
-            return _sms(trimmed)
-        case Channel.FRESHSERVICE:
-            return _freshservice(trimmed)
+    return _FORMS[channel](address.strip(" \t"), allow)
+
+
+def masked(channel: str, address: str) -> str:
+    """Return an address as an answer or a page may show it: of one that is itself a secret, only its ends.
+
+    ``https://host/…abcd`` is left of a webhook and ``scheme://…abcd`` of an APPRISE address, by which their owner knows
+    them again; the other channels' addresses are no secrets.
+    """
+    if channel == Channel.APPRISE:
+        return apprise_address.masked(address)
+    if not address.lower().startswith(("https://", "http://")):
+        return address
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…{_end(parts.path + parts.query)}"
+
+
+def _end(secret: str) -> str:
+    """Return the last four characters of a text that is long enough to spare them."""
+    return secret[-4:] if len(secret) >= 16 else ""
 
 
 def _refusal(form: str, reason: str = "") -> Problem:
@@ -140,18 +149,31 @@ def _whole_number(text: str) -> str | None:
     return text if re.fullmatch(r"[1-9][0-9]{0,18}", text, re.ASCII) else None
 
 
-def _one_of(*words: str) -> dict[str, str]:
-    return {word.lower(): word for word in words}
+def _one_of(*words: str) -> Callable[[str], str | None]:
+    known = {word.lower(): word for word in words}
+    return lambda text: known.get(text.lower())
+
+
+def _name(text: str) -> str | None:
+    return text if text and text.isprintable() and len(text) <= 80 else None
 
 
 # The options of a ticket in canonical order: how a value is read, and what to say when it cannot be.
 _TICKET_OPTIONS: dict[str, tuple[Callable[[str], str | None], str]] = {
     "group_id": (_whole_number, "a whole number"),
-    "priority": (_one_of("1", "2", "3", "4").get, "1 (low) to 4 (urgent)"),
-    "status": (_one_of("2", "3", "4", "5").get, "2 (open) to 5 (closed)"),
-    "type": (_one_of("Incident").get, "Incident"),
+    "priority": (_one_of("1", "2", "3", "4"), "1 (low) to 4 (urgent)"),
+    "status": (_one_of("2", "3", "4", "5"), "2 (open) to 5 (closed)"),
+    "type": (_one_of("Incident"), "Incident"),
     "workspace_id": (_whole_number, "a whole number"),
-    "notes": (_one_of("on", "off").get, "on or off"),
+    "source": (_one_of(*(str(number) for number in [*range(1, 16), 18])), "1 to 15, or 18"),
+    "urgency": (_one_of("1", "2", "3"), "1 (low) to 3 (high)"),
+    "impact": (_one_of("1", "2", "3"), "1 (low) to 3 (high)"),
+    "responder_id": (_whole_number, "a whole number"),
+    "department_id": (_whole_number, "a whole number"),
+    "category": (_name, "a name of at most 80 characters"),
+    "sub_category": (_name, "a name of at most 80 characters"),
+    "item_category": (_name, "a name of at most 80 characters"),
+    "thread": (_one_of("on", "off"), "on or off"),
 }
 
 
@@ -167,8 +189,19 @@ def _freshservice(address: str) -> str:
         if name in values:
             raise _refusal(_FRESHSERVICE_FORM, f"this one gives {name} twice")
         read, wanted = _TICKET_OPTIONS[name]
-        value = read(text.lower())
+        value = read(text)
         if value is None:
             raise _refusal(_FRESHSERVICE_FORM, f"{name} is {wanted}")
         values[name] = value
     return ";".join([email, *(f"{name}={values[name]}" for name in _TICKET_OPTIONS if name in values)])
+
+
+_FORMS: dict[Channel, Callable[[str, Sequence[str]], str]] = {
+    Channel.EMAIL: lambda address, _: _email(address, _EMAIL_FORM),
+    Channel.SLACK: _slack,
+    Channel.MSTEAMS: _teams,
+    Channel.SMS: lambda address, _: _sms(address),
+    Channel.FRESHSERVICE: lambda address, _: _freshservice(address),
+    Channel.LETTER: lambda address, _: postal.normalise(address),
+    Channel.APPRISE: apprise_address.normalise,
+}

@@ -50,8 +50,8 @@ LONG_LOCAL = "a" * 65
         (TICKET, "a@LAB.example; priority=2; group_id=42", "a@lab.example;group_id=42;priority=2"),
         (
             TICKET,
-            "a@lab.example;notes=ON;workspace_id=3;type=incident;status=5",
-            "a@lab.example;status=5;type=Incident;workspace_id=3;notes=on",
+            "a@lab.example;thread=ON;category=Lab Robots;workspace_id=3;type=incident;status=5",
+            "a@lab.example;status=5;type=Incident;workspace_id=3;category=Lab Robots;thread=on",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_an_address_gets_its_canonical_form_and_keeps_it(channel: Channel, addre
         (TICKET, "a@lab.example;group_id=0", "whole number"),
         (TICKET, "a@lab.example;group_id=four", "whole number"),
         (TICKET, "a@lab.example;type=Change", "Incident"),
-        (TICKET, "a@lab.example;notes=maybe", "on or off"),
+        (TICKET, "a@lab.example;thread=maybe", "on or off"),
         (TICKET, "a@lab.example;priority=1;priority=2", "twice"),
     ],
 )
