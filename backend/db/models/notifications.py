@@ -58,8 +58,8 @@ class Notification(IdentityBase):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        Index("ix_notifications_service", "service_id", "id"),
-        Index("ix_notifications_service_status", "service_id", "status", "id"),
+        Index("ix_notifications_service", "service_id", "created_at", "id"),
+        Index("ix_notifications_service_status", "service_id", "status", "created_at", "id"),
     )
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
@@ -82,13 +82,16 @@ class Delivery(IdentityBase):
     ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
     ``claimed_by`` names the worker that holds it, or that has marked it and not yet written what follows from that;
     the claim ends when that worker's heartbeat does.
+    ``requeued_at`` is when a person last asked to send again what had failed: from then on it has all its tries anew.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         Index(
             "ix_deliveries_due",
+            "type",
             "priority",
+            "service_id",
             "due_at",
             "id",
             sqlite_where=text("status IN ('QUEUED', 'RETRYING')"),
@@ -117,10 +120,12 @@ class Delivery(IdentityBase):
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(Moment)
     claimed_by: Mapped[str | None] = mapped_column(String(64), default=None)
+    doubt: Mapped[str | None] = mapped_column(String(8), default=None)
     provider: Mapped[str | None] = mapped_column(String(64), default=None)
     provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
     error: Mapped[str | None] = mapped_column(Text, default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    requeued_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     sent_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     delivered_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
