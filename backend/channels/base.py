@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -131,6 +131,24 @@ class Provider(Protocol):
 
     def describe(self) -> str:
         """Return one line for operators, without secrets."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A provider that takes only so many messages a second for one address, whatever the others get."""
+
+    def pace(self, address: str) -> float | None:
+        """Return the seconds between two messages to this address; None where only all of them together count."""
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A provider to which a message may be given again when nobody knows whether it was taken.
+
+    Its readers, or the provider itself, can tell by the message's identity that the second is the first again.
+    """
+
+    repeatable: Literal[True]
 
 
 class ReceiptKind(enum.StrEnum):

@@ -2,6 +2,7 @@
 
 import ssl
 from time import monotonic
+from typing import Literal
 
 from backend.channels import mime
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
@@ -24,6 +25,7 @@ class SmtpProvider:
     """
 
     channel = Channel.EMAIL
+    repeatable: Literal[True] = True  # by its Message-ID
 
     def __init__(self, address: str, timeouts: Timeouts | None = None) -> None:
         parts = parse(address, {"tls", "ca"})
