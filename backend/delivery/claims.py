@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
@@ -20,8 +20,9 @@ from backend.lib import clock
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery in a worker's hands, with what its message is made from.
 
-    ``attempts`` counts the tries before this one. It belongs to a notification, or to a batch: then ``fields`` is
-    null, since the members' fields are read by ``batch_fields`` when their turn comes.
+    ``attempts`` counts the tries before this one; ``accepted_at`` is when it was queued, or last queued anew. It
+    belongs to a notification, or to a batch: then ``fields`` is null, since the members' fields are read by
+    ``batch_fields`` when their turn comes.
     """
 
     id: int
@@ -63,7 +64,8 @@ _TAKE = (
 _COLUMNS = ("id", "uid", "notification_id", "batch_id", "service_id", "priority", "type", "address", "attempts")
 _TAKEN = (
     select(
-        *(_deliveries.c[name] for name in (*_COLUMNS, "created_at", "template_version_id", "channel_index")),
+        *(_deliveries.c[name] for name in (*_COLUMNS, "template_version_id", "channel_index")),
+        func.coalesce(_deliveries.c.requeued_at, _deliveries.c.created_at).label("accepted_at"),
         _notifications.c.content,
         _notifications.c.uid.label("notification_uid"),
     )
@@ -142,7 +144,7 @@ def _claim(row: Any, part: _Part) -> Claim:
         channel=Channel(row.type),
         address=row.address,
         attempts=row.attempts,
-        accepted_at=row.created_at,
+        accepted_at=row.accepted_at,
         template_version_id=row.template_version_id,
         content_type=part.content_type,
         subject=part.subject,

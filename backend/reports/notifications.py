@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, String, and_, cast, or_, select
+from sqlalchemy import ColumnElement, String, and_, bindparam, cast, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Notification, Priority
 from backend.db.models.registry import Template, TemplateVersion
+from backend.db.types import Moment
 from backend.reports.model import NotificationRow
 
 
@@ -32,10 +33,26 @@ def page(
     """Return a service's notifications behind the row ``before``, newest first, and where the next page begins."""
     statement = select(Notification).where(Notification.service_id == service_id, *_conditions(wanted))
     if before is not None:
-        statement = statement.where(Notification.id < before)
-    rows = session.scalars(statement.order_by(Notification.id.desc()).limit(limit + 1)).all()
+        statement = statement.where(_after_row(session, before))
+    rows = session.scalars(statement.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
     more = len(rows) > limit
     return [_row(row) for row in rows[:limit]], rows[limit - 1].id if more else None
+
+
+NEWEST_FIRST = (Notification.created_at.desc(), Notification.id.desc())
+
+
+def behind(created_at: datetime, identity: int) -> ColumnElement[bool]:
+    """Tell which notifications come after one of this moment and row in a list that has the newest first."""
+    return tuple_(Notification.created_at, Notification.id) < tuple_(
+        bindparam(None, created_at, type_=Moment), bindparam(None, identity)
+    )
+
+
+def _after_row(session: Session, identity: int) -> ColumnElement[bool]:
+    """Tell what comes after a row; after one that is no longer kept, what was numbered before it."""
+    created_at = session.scalar(select(Notification.created_at).where(Notification.id == identity))
+    return Notification.id < identity if created_at is None else behind(created_at, identity)
 
 
 def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
