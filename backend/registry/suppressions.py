@@ -1,0 +1,127 @@
+"""Suppressed addresses: those that bounced for good or whose reader complained get nothing more from the service."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal, cast
+
+import msgspec
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from backend.accounts import audit
+from backend.accounts.audit import Actor
+from backend.channels.addresses import normalise
+from backend.channels.base import Channel
+from backend.db.models.receipts import Suppression
+from backend.db.statements import insert
+from backend.lib import clock
+from backend.lib.problems import Problem
+
+Reason = Literal["bounced", "complained", "by_hand"]
+
+_MAX_ADDRESS = 320
+_MAX_DETAIL = 1000
+_SAID: dict[Reason, str] = {
+    "bounced": "a message to it bounced for good",
+    "complained": "its reader complained",
+    "by_hand": "somebody put it on the list",
+}
+_IN_FORCE = select(Suppression.address).where(
+    Suppression.service_id == bindparam("service"),
+    Suppression.channel == bindparam("channel"),
+    Suppression.address.in_(bindparam("addresses", expanding=True)),
+    Suppression.freed_at.is_(None),
+)
+
+
+class SuppressionRecord(msgspec.Struct, frozen=True):
+    """A suppressed address; ``reason`` is ``bounced``, ``complained`` or ``by_hand``, ``since`` is in UTC."""
+
+    channel: str
+    address: str
+    reason: str
+    detail: str
+    since: datetime
+
+
+def suppressed(session: Session, service_id: int, channel: Channel, addresses: Collection[str]) -> set[str]:
+    """Return those of the addresses, in canonical form, that the service sends nothing to."""
+    if not addresses:
+        return set()
+    wanted = {"service": service_id, "channel": channel.value, "addresses": list(addresses)}
+    return set(session.connection().execute(_IN_FORCE, wanted).scalars())
+
+
+def sentence(address: str) -> str:
+    """Say why a delivery to a suppressed address is not sent."""
+    return f"Not sent: {address} is suppressed for this service. Free it there once it is known to work again."
+
+
+def suppress(  # noqa: PLR0913 - what a suppression is made of, each named at the call
+    session: Session,
+    service_id: int,
+    channel: Channel,
+    address: str,
+    *,
+    reason: Reason,
+    detail: str = "",
+    actor: Actor = audit.SYSTEM,
+) -> bool:
+    """Suppress an address in canonical form; tell whether it was not suppressed before. The change is audited."""
+    if len(address) > _MAX_ADDRESS or suppressed(session, service_id, channel, [address]):
+        return False
+    values = {"reason": reason, "detail": detail[:_MAX_DETAIL], "since": clock.now(), "freed_at": None}
+    statement = insert(session, Suppression).values(
+        service_id=service_id, channel=channel.value, address=address, **values
+    )
+    key = ["service_id", "channel", "address"]
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+    audit.record(
+        session,
+        actor,
+        "address.suppressed",
+        f"{channel.value} {address}",
+        service_id=service_id,
+        detail={"reason": _SAID[reason]},
+    )
+    return True
+
+
+def free(session: Session, service_id: int, channel: str, address: str, actor: Actor) -> None:
+    """Let an address be sent to again; the change is audited.
+
+    Raises:
+        Problem: ``not_found`` if the service has not suppressed it.
+    """
+    row = session.scalar(
+        select(Suppression)
+        .where(
+            Suppression.service_id == service_id,
+            Suppression.channel == channel,
+            Suppression.address == _canonical(channel, address),
+            Suppression.freed_at.is_(None),
+        )
+        .with_for_update()
+    )
+    if row is None:
+        raise Problem("not_found", "This service has not suppressed this address on this channel.")
+    row.freed_at = clock.now()
+    audit.record(session, actor, "address.freed", f"{row.channel} {row.address}", service_id=service_id)
+
+
+def _canonical(channel: str, address: str) -> str:
+    try:
+        return normalise(Channel(channel), address)
+    except (ValueError, Problem):
+        return address
+
+
+def page(
+    session: Session, service_id: int, limit: int, after: int | None = None
+) -> list[tuple[int, SuppressionRecord]]:
+    """Return the suppressed addresses with their rows' ids, the latest first, ``limit`` of them behind ``after``."""
+    wanted = select(Suppression).where(Suppression.service_id == service_id, Suppression.freed_at.is_(None))
+    if after is not None:
+        wanted = wanted.where(Suppression.id < after)
+    rows = cast("Sequence[Suppression]", session.scalars(wanted.order_by(Suppression.id.desc()).limit(limit)).all())
+    return [(row.id, SuppressionRecord(row.channel, row.address, row.reason, row.detail, row.since)) for row in rows]
