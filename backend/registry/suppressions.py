@@ -1,15 +1,13 @@
 """Suppressed addresses: those that bounced for good or whose reader complained get nothing more from the service."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit
-from backend.accounts.audit import Actor
 from backend.channels.addresses import normalise
 from backend.channels.base import Channel
 from backend.db.models.receipts import Suppression
@@ -21,11 +19,6 @@ Reason = Literal["bounced", "complained", "by_hand"]
 
 _MAX_ADDRESS = 320
 _MAX_DETAIL = 1000
-_SAID: dict[Reason, str] = {
-    "bounced": "a message to it bounced for good",
-    "complained": "its reader complained",
-    "by_hand": "somebody put it on the list",
-}
 _IN_FORCE = select(Suppression.address).where(
     Suppression.service_id == bindparam("service"),
     Suppression.channel == bindparam("channel"),
@@ -65,9 +58,8 @@ def suppress(  # noqa: PLR0913 - what a suppression is made of, each named at th
     *,
     reason: Reason,
     detail: str = "",
-    actor: Actor = audit.SYSTEM,
 ) -> bool:
-    """Suppress an address in canonical form; tell whether it was not suppressed before. The change is audited."""
+    """Suppress an address in canonical form; tell whether it was free before, so that the caller's audit tells it."""
     if len(address) > _MAX_ADDRESS or suppressed(session, service_id, channel, [address]):
         return False
     values = {"reason": reason, "detail": detail[:_MAX_DETAIL], "since": clock.now(), "freed_at": None}
@@ -76,19 +68,11 @@ def suppress(  # noqa: PLR0913 - what a suppression is made of, each named at th
     )
     key = ["service_id", "channel", "address"]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
-    audit.record(
-        session,
-        actor,
-        "address.suppressed",
-        f"{channel.value} {address}",
-        service_id=service_id,
-        detail={"reason": _SAID[reason]},
-    )
     return True
 
 
-def free(session: Session, service_id: int, channel: str, address: str, actor: Actor) -> None:
-    """Let an address be sent to again; the change is audited.
+def free(session: Session, service_id: int, channel: str, address: str) -> str:
+    """Let an address be sent to again; return its canonical form, for the caller's audit.
 
     Raises:
         Problem: ``not_found`` if the service has not suppressed it.
@@ -106,7 +90,7 @@ def free(session: Session, service_id: int, channel: str, address: str, actor: A
     if row is None:
         raise Problem("not_found", "This service has not suppressed this address on this channel.")
     row.freed_at = clock.now()
-    audit.record(session, actor, "address.freed", f"{row.channel} {row.address}", service_id=service_id)
+    return row.address
 
 
 def _canonical(channel: str, address: str) -> str:
@@ -123,5 +107,5 @@ def page(
     wanted = select(Suppression).where(Suppression.service_id == service_id, Suppression.freed_at.is_(None))
     if after is not None:
         wanted = wanted.where(Suppression.id < after)
-    rows = cast("Sequence[Suppression]", session.scalars(wanted.order_by(Suppression.id.desc()).limit(limit)).all())
+    rows = session.scalars(wanted.order_by(Suppression.id.desc()).limit(limit))
     return [(row.id, SuppressionRecord(row.channel, row.address, row.reason, row.detail, row.since)) for row in rows]
