@@ -152,6 +152,8 @@ _WHAT = {
     "retry": "Not sent to {address} by {provider} (attempt {attempt}), to be tried again: {detail}",
     "throttled": "Held back for {address} by {provider} (attempt {attempt}): {detail}",
     "config": "Not sent to {address} because {provider} is set up wrongly (attempt {attempt}): {detail}",
+    "again": "Queued again for {address}: {detail}",
+    "cancelled": "Cancelled for {address}: {detail}",
     "ambiguous": "Handed to {provider} for {address} without an answer (attempt {attempt}): {detail}",
 }
 

@@ -23,6 +23,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     template_id: str | None = None
     recipient: str | None = None
     aggregator_id: str | None = None
+    channel: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -31,7 +32,7 @@ def page(
     session: Session, service_id: int, wanted: Filter, *, limit: int, before: int | None
 ) -> tuple[list[NotificationRow], int | None]:
     """Return a service's notifications behind the row ``before``, newest first, and where the next page begins."""
-    statement = select(Notification).where(Notification.service_id == service_id, *_conditions(wanted))
+    statement = select(Notification).where(Notification.service_id == service_id, *conditions(wanted))
     if before is not None:
         statement = statement.where(_after_row(session, before))
     rows = session.scalars(statement.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
@@ -55,21 +56,34 @@ def _after_row(session: Session, identity: int) -> ColumnElement[bool]:
     return Notification.id < identity if created_at is None else behind(created_at, identity)
 
 
-def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """Give what each member of a filter asks of a notification."""
+    yield from by_index(wanted)
+    yield from by_looking(wanted)
+
+
+def by_index(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """Give the conditions that an index of a service's notifications answers."""
     if wanted.status is not None:
         yield Notification.status == wanted.status
-    if wanted.priority is not None:
-        yield Notification.priority == Priority[wanted.priority].value
-    if wanted.aggregator_id is not None:
-        yield Notification.aggregator_id == wanted.aggregator_id
     if wanted.created_from is not None:
         yield Notification.created_at >= wanted.created_from
     if wanted.created_to is not None:
         yield Notification.created_at < wanted.created_to
+
+
+def by_looking(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """Give the conditions for which each notification has to be looked at."""
+    if wanted.priority is not None:
+        yield Notification.priority == Priority[wanted.priority].value
+    if wanted.aggregator_id is not None:
+        yield Notification.aggregator_id == wanted.aggregator_id
     if wanted.template_id is not None:
         yield or_(*_made_from(wanted.template_id))
     if wanted.recipient is not None:
         yield or_(*_sent_to(wanted.recipient))
+    if wanted.channel is not None:
+        yield or_(*_gone_by(wanted.channel))
 
 
 _OWN_DELIVERIES = select(Delivery.id).where(Delivery.notification_id == Notification.id)
@@ -98,6 +112,13 @@ def _sent_to(recipient: str) -> Iterator[ColumnElement[bool]]:
     yield _OWN_DELIVERIES.where(cast(Delivery.recipients, String).contains(quoted, autoescape=True)).exists()
     yield _OWN_BATCHES.where(BatchMember.recipient == recipient).exists()
     yield _asked_for(quoted)
+
+
+def _gone_by(channel: str) -> Iterator[ColumnElement[bool]]:
+    """Find by channel type, in the same places."""
+    yield _OWN_DELIVERIES.where(Delivery.type == channel).exists()
+    yield _OWN_BATCHES.where(Batch.type == channel).exists()
+    yield _asked_for(f'"type":{json.dumps(channel)}')
 
 
 def _asked_for(text: str) -> ColumnElement[bool]:

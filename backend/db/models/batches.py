@@ -55,6 +55,7 @@ class Batch(IdentityBase):
         Index("uq_batches_open_key", "key", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_batches_due", "status", "closes_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_batches_aggregator", "service_id", "aggregator_id", "status"),
+        Index("ix_batches_service", "service_id", "status", "id"),
         Index("ix_batches_template", "template_version_id", "id"),
     )
 

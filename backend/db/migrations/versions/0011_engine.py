@@ -1,4 +1,4 @@
-"""Notifications by the moment of their creation, for lists and counts of days; deliveries that are sent again."""
+"""Lists and counts by index: notifications by moment, batches by status; deliveries that are sent again."""
 
 import sqlalchemy as sa
 from advanced_alchemy.types import DateTimeUTC
@@ -16,9 +16,11 @@ _BY_STATUS = "ix_notifications_service_status"
 def upgrade() -> None:
     op.add_column("deliveries", sa.Column("requeued_at", DateTimeUTC(timezone=True), nullable=True))
     _index_by("created_at", "id")
+    op.create_index("ix_batches_service", "batches", ["service_id", "status", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_batches_service", table_name="batches")
     _index_by("id")
     op.drop_column("deliveries", "requeued_at")
 

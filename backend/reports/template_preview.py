@@ -1,0 +1,62 @@
+"""How a text that is being edited looks and what is wrong with it, without storing or sending anything."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from backend.lib.problems import Problem
+from backend.registry.templates import TemplateContent
+from backend.rendering import engine
+from backend.rendering.faults import SUBJECT
+from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
+
+_LINE = re.compile(r"Line (\d+): ")
+
+
+class PreviewFault(msgspec.Struct, frozen=True):
+    """Why a template cannot be rendered: a sentence, and the line of the source where there is one."""
+
+    sentence: str
+    line: int | None
+    in_subject: bool
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """A rendered text with what its author should look at, or the fault that keeps it from being rendered."""
+
+    rendered: Rendered | None
+    fault: PreviewFault | None
+    warnings: list[TemplateWarning]
+
+    @property
+    def size(self) -> int:
+        """Return the size of the HTML in bytes."""
+        return len((self.rendered.html or "").encode("utf-8", "replace")) if self.rendered else 0
+
+
+def source_of(content: TemplateContent) -> Source:
+    """Return what the renderer takes of a template."""
+    return Source(msgspec.convert(content.format, Format), content.source, content.subject)
+
+
+def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
+    """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
+    source = source_of(content)
+    warnings: list[TemplateWarning] = []
+    try:
+        warnings = engine.check(source, fields, batch=batch)
+        rendered = engine.render(RenderJob("", source, fields, batch))
+    except Problem as problem:
+        # The trial that the check makes says the same as the fault.
+        others = [warning for warning in warnings if warning.code != "sample_fields"]
+        return Preview(None, fault_of(problem), others)
+    return Preview(rendered, None, warnings)
+
+
+def fault_of(problem: Problem) -> PreviewFault:
+    """Tell the place of a template's fault from its sentence."""
+    in_subject = any(error.pointer == SUBJECT for error in problem.errors)
+    found = _LINE.match(problem.detail)
+    line = int(found[1]) if found and not in_subject else None
+    return PreviewFault(problem.detail, line, in_subject)

@@ -1,0 +1,131 @@
+"""What publishing a text would break: it is rendered with the fields of the last messages that were really sent."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from backend.channels.base import Channel
+from backend.lib.problems import Problem
+from backend.registry.template_usage import Payload
+from backend.registry.templates import TemplateContent
+from backend.rendering import engine
+from backend.rendering.model import RenderJob
+from backend.reports.template_preview import source_of
+
+# Trying stops after this time, so that a slow template does not hold its author up.
+SECONDS = 4.0
+_SUBJECT_NEEDED = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
+_HIDDEN = "•••"
+_SHORTEST_HIDDEN = 3
+_MOST_SHOWN = 60
+
+
+class ShownField(msgspec.Struct, frozen=True):
+    """One field of a payload as a page may show it: where it stands and of what kind it is, but not its value."""
+
+    path: str
+    kind: str
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one payload: ``breaks`` says why no message could be made of it."""
+
+    uid: UUID
+    at: datetime
+    channel: str
+    members: int | None
+    breaks: str | None
+    broken_before: bool
+    fields: list[ShownField]
+
+
+class Trials(msgspec.Struct, frozen=True):
+    """What came of all; ``left_out`` of them were not tried for want of time."""
+
+    tried: list[Trial]
+    left_out: int
+
+    @property
+    def broken(self) -> list[Trial]:
+        """Return those that the new text breaks and the published one does not."""
+        return [trial for trial in self.tried if trial.breaks and not trial.broken_before]
+
+
+def try_payloads(content: TemplateContent, published: TemplateContent | None, payloads: Sequence[Payload]) -> Trials:
+    """Render a text with each payload; where it fails, see whether the published text does too."""
+    end = time.monotonic() + SECONDS
+    tried: list[Trial] = []
+    for payload in payloads:
+        if time.monotonic() > end:
+            break
+        breaks = _fault(content, payload)
+        before = breaks is not None and published is not None and _fault(published, payload) is not None
+        tried.append(
+            Trial(
+                uid=payload.uid,
+                at=payload.at,
+                channel=payload.channel,
+                members=payload.members,
+                breaks=breaks,
+                broken_before=before,
+                fields=list(shown(payload.fields)),
+            )
+        )
+    return Trials(tried, len(payloads) - len(tried))
+
+
+def _fault(content: TemplateContent, payload: Payload) -> str | None:
+    html = payload.content_type == "html"
+    batch = payload.members is not None
+    job = RenderJob("", source_of(content), payload.fields, batch, want_html=html, want_text=not html)
+    try:
+        rendered = engine.render(job)
+    except Problem as problem:
+        return _without_values(problem.detail, payload.fields)
+    if payload.channel in _SUBJECT_NEEDED and not (payload.subject or rendered.subject):
+        return f"{payload.channel} needs a subject: this message brought none, and the template gives none."
+    return None
+
+
+def shown(fields: Any) -> Iterator[ShownField]:
+    """List the fields of a payload without their values, at most 60 of them."""
+    for count, (path, value) in enumerate(_leaves(fields, "")):
+        if count == _MOST_SHOWN:
+            yield ShownField("…", "and more")
+            return
+        yield ShownField(path or "(all)", _kind(value))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return f"text of {len(value)} character{'' if len(value) == 1 else 's'}"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, list):
+        return "empty list"
+    return "empty object" if isinstance(value, dict) else "null"
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, member in value.items():
+            yield from _leaves(member, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and value:
+        for index, member in enumerate(value):
+            yield from _leaves(member, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _without_values(sentence: str, fields: Any) -> str:
+    """Take out of a fault's sentence what the notification's fields say."""
+    values = {value for _, value in _leaves(fields, "") if isinstance(value, str) and len(value) >= _SHORTEST_HIDDEN}
+    for value in sorted(values, key=len, reverse=True):
+        sentence = sentence.replace(value, _HIDDEN)
+    return sentence

@@ -1,0 +1,81 @@
+"""A service's last seven days: notifications by status, messages by channel, counted along indexes alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
+
+from backend.db import session as db
+from backend.db.models.notifications import Notification, NotificationStatus, Usage
+from backend.db.session import Database
+from backend.lib import clock
+from backend.lib.remember import Remembered
+
+DAYS = 7
+_DAY = timedelta(days=1)
+# Of days that are over little changes: late receipts, and what people send again.
+_PAST_SECONDS = 60.0
+
+
+class Day(msgspec.Struct, frozen=True):
+    """One day (UTC): how many notifications of it have each status now, and messages accepted by channel.
+
+    Absent keys are zero. A message is counted once for each address, or once for each place in a batch.
+    """
+
+    day: date
+    statuses: Mapping[str, int]
+    channels: Mapping[str, int]
+
+
+_COUNT = (
+    select(Notification.status, func.count())
+    .where(
+        Notification.service_id == bindparam("service_id"),
+        Notification.status.in_([status.value for status in NotificationStatus]),
+        Notification.created_at >= bindparam("begin"),
+        Notification.created_at < bindparam("end"),
+    )
+    .group_by(Notification.status)
+)
+
+
+def of_service(session: Session, service_id: int) -> list[Day]:
+    """Return the last seven days, oldest first, today last; what is over is up to a minute old."""
+    today = clock.today()
+    days = [today - _DAY * back for back in reversed(range(DAYS))]
+    past = _past(db.current(), service_id, today).get()
+    messages = _messages(session, service_id, days)
+    return [
+        Day(day, past[day] if day in past else _statuses(session, service_id, day), messages.get(day, {}))
+        for day in days
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _past(database: Database, service_id: int, today: date) -> Remembered[dict[date, dict[str, int]]]:
+    """Keep the days of a service before today."""
+
+    def find() -> dict[date, dict[str, int]]:
+        with database.read() as session:
+            over = [today - _DAY * back for back in range(1, DAYS)]
+            return {day: _statuses(session, service_id, day) for day in over}
+
+    return Remembered(find, seconds=_PAST_SECONDS)
+
+
+def _statuses(session: Session, service_id: int, day: date) -> dict[str, int]:
+    begin = datetime.combine(day, time(), UTC)
+    wanted = {"service_id": service_id, "begin": begin, "end": begin + _DAY}
+    return dict(session.execute(_COUNT, wanted).all())
+
+
+def _messages(session: Session, service_id: int, days: Sequence[date]) -> dict[date, dict[str, int]]:
+    found: dict[date, dict[str, int]] = {}
+    own = (Usage.service_id == service_id, Usage.day.in_(days))
+    for day, channel, count in session.execute(select(Usage.day, Usage.channel, Usage.count).where(*own)):
+        found.setdefault(day, {})[channel] = count
+    return found
