@@ -36,11 +36,10 @@ def read(submission: Submission) -> Content:
     Raises:
         Problem: when it is no JSON object, so that it has no identity at all.
     """
-    data = strict_json.parse(submission.raw)
+    data, is_plain = strict_json.read(submission.raw)
     if not isinstance(data, dict):
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])
-    is_plain = strict_json.is_plain(submission.raw)
     notification, fault = _judge_form(data, plain=is_plain)
     try:
         canonical = ids.canonical(spelled_out(notification) if notification else data, plain=is_plain)

@@ -5,25 +5,28 @@ import json
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+import msgspec
 import rfc8785
 
 # Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
 _NOTIFICATION = b"carillon/notification/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
-_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# Where a UUID holds its version, and its variant.
+_MARKS = 0xF << 76 | 0x3 << 62
+_compact = msgspec.json.Encoder(order="sorted").encode
 _BATCHES = UUID("c1b2f0de-90f4-5c5b-8a35-0a6b6b0e7d42")
 _BATCH_DELIVERIES = UUID("2f4f7f63-58a4-5c0e-b1d6-7f7f2f0c9e87")
 
 
 def canonical(content: Any, *, plain: bool = False) -> bytes:
-    """Write JSON data in the canonical form of RFC 8785; what ``strict_json.is_plain`` has it by compact writing.
+    """Write JSON data in the canonical form of RFC 8785; what ``strict_json.read`` calls plain has it at once.
 
     Data that has no canonical form (a number beyond IEEE 754's exact integers, a lone surrogate) is refused by
     intake; it still needs an identity to be read back by, so it gets a sorted ASCII form, in which equal content
     is equal too.
     """
     if plain:
-        return _compact(content).encode()
+        return _compact(content)
     try:
         return rfc8785.dumps(content)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError):
@@ -33,15 +36,20 @@ def canonical(content: Any, *, plain: bool = False) -> bytes:
 def notification_id(service_id: int, canonical_content: bytes) -> UUID:
     """Derive a notification's id from its service and canonical content: a UUID of version 8 (RFC 9562)."""
     digest = hashlib.sha256(_NOTIFICATION + str(service_id).encode() + b"\n" + canonical_content).digest()
+    return _uuid(digest, 8)  # version 8: custom
+
+
+def _uuid(digest: bytes, version: int) -> UUID:
+    """Take a UUID from the beginning of a digest (RFC 9562, section 5)."""
     number = int.from_bytes(digest[:16])
-    number = number & ~(0xF << 76) | (8 << 76)  # version 8: custom
-    number = number & ~(0x3 << 62) | (0x2 << 62)  # variant of RFC 9562
-    return UUID(int=number)
+    return UUID(int=number & ~_MARKS | version << 76 | 0x2 << 62)
 
 
 def delivery_id(notification: UUID, channel_index: int, address: str) -> UUID:
     """Derive the id of the one delivery to ``address`` over the channel at ``channel_index``."""
-    return uuid5(_DELIVERIES, f"{notification}/{channel_index}/{address}")
+    # As uuid5 does, in a third of the time: it is on the accepting path.
+    name = f"{notification}/{channel_index}/{address}".encode()
+    return _uuid(hashlib.sha1(_DELIVERIES.bytes + name, usedforsecurity=False).digest(), 5)
 
 
 def batch_id(key: str, first_member: UUID, channel_index: int, opened_at: str) -> UUID:

@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.lib import strict_json
 from backend.lib.problems import Problem
@@ -156,3 +159,73 @@ def test_long_names_above_many_faults_cost_neither_time_nor_memory() -> None:
     found = strict_json.faults({"k" * 500_000: [float("inf")] * 60_000})
     assert len(found) == strict_json.MAX_FAULTS
     assert all(len(fault.pointer) <= 1_000 for fault in found)
+
+
+# Pieces of JSON, of what is nearly JSON, and of what readers disagree on.
+_PIECES = [
+    b'{"a":',
+    b'"a":',
+    b'"b": ',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b" ",
+    b"\n",
+    b"1",
+    b"-0",
+    b"12",
+    b"1.5",
+    b"2e3",
+    b"01",
+]
+_PIECES += [
+    b"true",
+    b"null",
+    b"NaN",
+    b"-Infinity",
+    b'"x"',
+    b'"\xc3\xa9"',
+    b'"\\u0061"',
+    b'"\\n\\""',
+    b'"\xff"',
+    b"9" * 17,
+]
+_PIECES += [
+    b'"%s"' % (b"9" * 17),
+    b'"\xf0\x9f\x98\x80"',
+    b'"\xed\xa0\x80"',
+    b"\xef\xbb\xbf",
+    b'"\t"',
+    b'"\x7f/"',
+    b"'a'",
+]
+_VALUES = st.recursive(
+    st.sampled_from([None, True, 0, -7, 1.5, "", "x", "é", '"', "9" * 17, 10**17]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab", max_size=1), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def _told(read: Callable[[bytes], Any], raw: bytes) -> Any:
+    """Write down what a reader makes of a text: repr tells 1 from 1.0 and from true."""
+    try:
+        return repr(read(raw))
+    except Problem as problem:
+        return problem.code, problem.detail
+
+
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=12).map(b"".join)
+    | _VALUES.map(lambda value: json.dumps(value, ensure_ascii=False).encode())
+    | st.tuples(_VALUES, _VALUES).map(lambda pair: b'{"a": %s, "a": %s}' % tuple(json.dumps(v).encode() for v in pair))
+)
+def test_the_quick_reading_is_the_strict_one(raw: bytes) -> None:
+    assert _told(lambda text: strict_json.read(text)[0], raw) == _told(strict_json.parse, raw)
+
+
+@given(_VALUES)
+def test_what_is_plain_has_no_faults(value: Any) -> None:
+    read, is_plain = strict_json.read(json.dumps(value).encode())
+    assert not (is_plain and strict_json.faults(read))
