@@ -225,6 +225,13 @@ _ROWS = (
         "The template cannot work, so it was not published.",
         "Mend the template at the line that the detail names.",
     ),
+    Entry(
+        "draft_changed",
+        "Draft changed",
+        409,
+        "Somebody else has changed this template's draft since it was opened; nothing was written over.",
+        "Look at their text, then save yours over it or take theirs.",
+    ),
     # Ours
     Entry(
         "unavailable",

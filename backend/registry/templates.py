@@ -5,12 +5,17 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from backend.db.models.notifications import Delivery
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock, ids
+from backend.lib.problems import Problem
 from backend.registry.owned import OwnedRepository, check_identifier
+
+_LONGEST_AUTHOR = 160
 
 
 class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +69,9 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
 
 
-class _Templates(OwnedRepository[Template]):
+class Templates(OwnedRepository[Template]):
+    """The rows of templates."""
+
     model_type = Template
 
 
@@ -86,12 +93,12 @@ def put(
         created_at=now,
         updated_at=now,
     )
-    row, inserted = _Templates(session=session).claim(new)
+    row, inserted = Templates(session=session).claim(new)
     if inserted:
         return _record(row, _publish(session, row, content, created_by)), True
     revived = row.deleted_at is not None
-    version = _published(session, row)
-    if revived or version.content_hash != content.digest():
+    version = version_row(session, row.id, row.current_version)
+    if revived or version is None or version.content_hash != content.digest():
         row.current_version += 1
         row.updated_at = now
         row.deleted_at = None
@@ -105,13 +112,26 @@ def get(session: Session, service_id: int, identifier: str) -> TemplateRecord:
     Raises:
         Problem: ``invalid_identifier``, or ``not_found``, also for what another service owns.
     """
-    row = _Templates(session=session).live(service_id, check_identifier(identifier))
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
     return _record(row, _published(session, row))
+
+
+def version(session: Session, service_id: int, identifier: str, number: int) -> VersionRecord:
+    """Return one published version of a template.
+
+    Raises:
+        Problem: ``invalid_identifier``, or ``not_found`` for the template or the version.
+    """
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
+    found = version_row(session, row.id, number) if number > 0 else None
+    if found is None:
+        raise Problem("not_found", f"The template {identifier} has no version {number}.")
+    return _version(found)
 
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[TemplateSummary]:
     """Return the service's templates in order of identifier, ``limit`` of them beginning behind ``after``."""
-    rows = _Templates(session=session).page(service_id, limit, after)
+    rows = Templates(session=session).page(service_id, limit, after)
     statement = (
         select(TemplateVersion.template_id, TemplateVersion.name, TemplateVersion.format, TemplateVersion.subject)
         .join(Template, Template.id == TemplateVersion.template_id)
@@ -129,8 +149,8 @@ def versions(
     Raises:
         Problem: ``invalid_identifier`` or ``not_found``.
     """
-    row = _Templates(session=session).live(service_id, check_identifier(identifier))
-    statement = select(TemplateVersion).where(TemplateVersion.template_id == row.id)
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
+    statement = select(TemplateVersion).where(TemplateVersion.template_id == row.id, TemplateVersion.number > 0)
     if before is not None:
         statement = statement.where(TemplateVersion.number < before)
     found = session.scalars(statement.order_by(TemplateVersion.number.desc()).limit(limit))
@@ -145,35 +165,60 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``invalid_identifier`` or ``not_found``.
     """
-    row = _Templates(session=session).live(service_id, check_identifier(identifier), lock=True)
+    row = Templates(session=session).live(service_id, check_identifier(identifier), lock=True)
     row.deleted_at = row.updated_at = clock.now()
 
 
+def for_a_test(session: Session, template_id: int, content: TemplateContent, created_by: str) -> int:
+    """Keep a draft's text as a version that is not published, so that it can be sent as a test; return its row's id.
+
+    Its number is below 0. Those of earlier tests go when no delivery needs them any more.
+    """
+    chosen = (TemplateVersion.template_id == template_id) & (TemplateVersion.number < 0)
+    found = session.scalar(
+        select(TemplateVersion.id).where(chosen, TemplateVersion.content_hash == content.digest()).limit(1)
+    )
+    if found is not None:
+        return found
+    used = exists().where(Delivery.template_version_id == TemplateVersion.id)
+    session.execute(delete_rows(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
+    lowest = session.scalar(select(func.min(TemplateVersion.number)).where(TemplateVersion.template_id == template_id))
+    number = min(lowest or 0, 0) - 1
+    return _add(session, template_id, number, content, created_by).id
+
+
 def _publish(session: Session, row: Template, content: TemplateContent, created_by: str) -> TemplateVersion:
+    return _add(session, row.id, row.current_version, content, created_by)
+
+
+def _add(session: Session, template_id: int, number: int, content: TemplateContent, created_by: str) -> TemplateVersion:
     version = TemplateVersion(
-        template_id=row.id,
-        number=row.current_version,
-        name=content.name,
-        format=content.format,
-        source=content.source,
-        subject=content.subject,
-        sample_fields=content.sample_fields,
-        batch=content.batch,
+        template_id=template_id,
+        number=number,
         content_hash=content.digest(),
-        created_at=row.updated_at,
-        created_by=created_by,
+        created_at=clock.now(),
+        created_by=created_by[:_LONGEST_AUTHOR],
+        **msgspec.structs.asdict(content),
     )
     session.add(version)
     session.flush()
     return version
 
 
+def version_row(session: Session, template_id: int, number: int) -> TemplateVersion | None:
+    """Return the row of a version, if there is one of this number."""
+    chosen = (TemplateVersion.template_id == template_id) & (TemplateVersion.number == number)
+    return session.scalars(select(TemplateVersion).where(chosen)).one_or_none()
+
+
 def _published(session: Session, row: Template) -> TemplateVersion:
-    chosen = (TemplateVersion.template_id == row.id) & (TemplateVersion.number == row.current_version)
-    return session.scalars(select(TemplateVersion).where(chosen)).one()
+    found = version_row(session, row.id, row.current_version)
+    assert found is not None  # noqa: S101 - what is live has been published
+    return found
 
 
-def _content(version: TemplateVersion) -> TemplateContent:
+def content_of(version: TemplateVersion) -> TemplateContent:
+    """Return what a version's row says."""
     return TemplateContent(
         name=version.name,
         format=version.format,
@@ -187,7 +232,7 @@ def _content(version: TemplateVersion) -> TemplateContent:
 def _version(version: TemplateVersion) -> VersionRecord:
     return VersionRecord(
         version=version.number,
-        content=_content(version),
+        content=content_of(version),
         created_at=version.created_at,
         created_by=version.created_by,
     )
@@ -198,7 +243,7 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
         identifier=row.identifier,
         version_id=version.id,
         version=version.number,
-        content=_content(version),
+        content=content_of(version),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
