@@ -12,8 +12,9 @@ from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
 from backend.rendering.inlining import css_inliner
+from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
-from backend.rendering.masking import Mask, mask_jinja, spans, unify_newlines
+from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
 from backend.rendering.mjml_partials import with_partials
 from backend.rendering.model import Source, TemplateWarning

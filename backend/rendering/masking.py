@@ -4,28 +4,11 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Literal
 
 import msgspec
 from jinja2 import Environment
 
-Kind = Literal["statement", "expression", "comment", "verbatim", "content"]
-_KINDS: dict[str, Kind] = {
-    "block": "statement",
-    "variable": "expression",
-    "comment": "comment",
-    "raw": "verbatim",
-}
-
-
-class Span(msgspec.Struct, frozen=True):
-    """One Jinja token of a text: offsets of its first character and after its last, its line, its kind."""
-
-    start: int
-    end: int
-    line: int
-    kind: Kind
+from backend.rendering.jinja_tokens import Kind, spans
 
 
 class Hidden(msgspec.Struct, frozen=True):
@@ -57,33 +40,6 @@ def unify_newlines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-@lru_cache(maxsize=4)
-def spans(environment: Environment, source: str) -> tuple[Span, ...]:
-    """Find every Jinja token of a source whose line breaks are line feeds.
-
-    The last few are kept, since one source is asked for by several steps of its compilation. Raises
-    jinja2.TemplateSyntaxError where the lexer does.
-    """
-    return tuple(_spans(environment, source))
-
-
-def _spans(environment: Environment, source: str) -> Iterator[Span]:
-    position, start, first = 0, 0, 1
-    for line, name, value in environment.lexer.tokeniter(source, None):
-        while not source.startswith(value, position):
-            position += 1  # the lexer drops the white space before {%- and after -%}
-        kind, _, edge = name.rpartition("_")
-        if edge == "begin" and kind in _KINDS:
-            start, first = position, line
-        position += len(value)
-        if (edge == "end" and kind in _KINDS) or name == "raw_begin":
-            end = start + len(source[start:position].rstrip())
-            if name == "raw_end":
-                start = source.rindex("{%", 0, end)
-                first = line
-            yield Span(start, end, first, _KINDS[kind])
-
-
 class Mask:
     """The placeholders of one source.
 
@@ -112,7 +68,7 @@ class Mask:
 
     def indices(self, text: str) -> list[int]:
         """Return the numbers of the placeholders that stand in a text, without what these hide in turn."""
-        return [int(number) for number in self.pattern.findall(text)]
+        return [int(number) for number in self.pattern.findall(text)] if self.mark in text else []
 
     def tokens(self, text: str) -> Iterator[tuple[int, Hidden]]:
         """Yield the Jinja tokens that a text holds, at any depth."""
@@ -141,8 +97,7 @@ class Mask:
 
     def height(self, text: str) -> int:
         """Count the line breaks of a text, with those that its placeholders hide."""
-        hidden = self._hidden
-        return text.count("\n") + sum([hidden[int(number)].height for number in self.pattern.findall(text)])
+        return text.count("\n") + sum([self._hidden[index].height for index in self.indices(text)])
 
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""

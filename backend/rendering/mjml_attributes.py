@@ -4,6 +4,7 @@
 """
 
 from difflib import get_close_matches
+from functools import lru_cache
 
 _PADDING = "padding padding-bottom padding-left padding-right padding-top"
 _BORDERS = "border border-bottom border-left border-right border-top"
@@ -80,6 +81,7 @@ _ANYTHING = frozenset({"mj-all", "mj-class"})
 ATTRIBUTES: dict[str, frozenset[str]] = {name: frozenset(known.split()) for name, known in _KNOWN.items()}
 
 
+@lru_cache(maxsize=2048)
 def told(component: str, attribute: str) -> str | None:
     """Return what to tell of an attribute that a component does not know; None for one that it knows."""
     known = ATTRIBUTES.get(component, frozenset())

@@ -41,15 +41,7 @@ def compile_mjml(source: str) -> CompiledMjml:
     Raises TemplateFault with the line, and jinja2.TemplateSyntaxError for tokens that Jinja cannot read.
     """
     mask = Mask(source)
-    corrected = correct(mask_jinja(MJML, source, mask), mask)
-    marked = Marked(mask.mark)
-    for before in BEFORE:
-        before(corrected.tree, marked)
-    html = marked.correct(_compile(corrected.tree))
-    for after in AFTER:
-        html = after(html)
-    html = _free_tokens(html, corrected.between, mask)
-    html = "".join((*corrected.before, html, *corrected.after))
+    corrected, html = to_html(source, mask)
     warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
     style = mask.unfold("\n".join(corrected.inline))
     html = minified(mask.unfold(html), mask.mark)
@@ -60,6 +52,22 @@ def compile_mjml(source: str) -> CompiledMjml:
     html, style, flow = _prepared(html, style, mask)
     revealed, lines = mask.reveal(html)
     return CompiledMjml(revealed, lines, flow if marks is None else None, style or None, marks, warnings)
+
+
+def to_html(source: str, mask: Mask) -> tuple[Corrected, str]:
+    """Turn MJML into HTML whose Jinja tokens are masked; return the corrected MJML too.
+
+    Raises as ``compile_mjml`` does.
+    """
+    corrected = correct(mask_jinja(MJML, source, mask), mask)
+    marked = Marked(mask.mark)
+    for before in BEFORE:
+        before(corrected.tree, marked)
+    html = marked.correct(_compile(corrected.tree))
+    for after in AFTER:
+        html = after(html)
+    html = _free_tokens(html, corrected.between, mask)
+    return corrected, "".join((*corrected.before, html, *corrected.after))
 
 
 def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:

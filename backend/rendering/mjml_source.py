@@ -241,7 +241,7 @@ class _Corrector:
         if len(element.attrib) > len(set(element.attrib)):
             _drop_doubled(element)
         for name in element.attrib:
-            if self._mask.pattern.search(str(name)):
+            if self._mask.mark in str(name):
                 reason = f"Jinja may stand inside the values of <{element.tag}>'s attributes, not between them"
                 raise TemplateFault(reason, self._line(element))
             if detail := told(str(element.tag), str(name)):
@@ -254,6 +254,8 @@ class _Corrector:
     def _wrap(self, element: etree._Element) -> None:
         """Put Jinja tokens that stand between components into mj-raw; other text there is lost, so refuse it."""
         for text, child in list(_beside(element)):
+            if not text.strip():
+                continue
             found = [match[0] for match in self._mask.pattern.finditer(text)]
             line = self._line(child if child is not None else element)
             if self._mask.pattern.sub("", text).strip():

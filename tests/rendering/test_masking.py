@@ -10,7 +10,8 @@ from jinja2 import Environment, TemplateSyntaxError
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.environments import MJML
-from backend.rendering.masking import Mask, mask_jinja, spans, unify_newlines
+from backend.rendering.jinja_tokens import lexed_spans, plain_spans, spans
+from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.model import RenderJob, Source
 
 _EXPRESSIONS = st.sampled_from(
@@ -33,6 +34,26 @@ _TEXTS = st.text(st.characters(exclude_characters="{}#%\r", exclude_categories=[
     "\n "
 )
 _TEMPLATES = st.lists(_EXPRESSIONS | _TEXTS, max_size=12).map("".join)
+
+
+_PIECES = st.sampled_from(
+    [*"{}%#()[]'\"\\ \n-+|,.:;=!<>~a1²é", "{{", "}}", "{%", "%}", "{#", "#}", "-%}", "{%-", "raw", "endraw", " if "]
+)
+
+
+@given(st.lists(_PIECES, max_size=14).map("".join) | _TEMPLATES)
+def test_plain_tokens_are_those_that_the_lexer_of_jinja_finds(source: str) -> None:
+    found = plain_spans(source)
+    try:
+        lexed = list(lexed_spans(MJML, source))
+    except TemplateSyntaxError:
+        lexed = None
+    assert found is None or found == lexed
+
+
+@pytest.mark.parametrize("source", ["{{ a(b)[0] | join(', ') }}\n{%- if a != b -%}{# c #}{% endif %}", "no token", ""])
+def test_what_most_templates_hold_is_plain(source: str) -> None:
+    assert plain_spans(source) == list(lexed_spans(MJML, source))
 
 
 def _joined(text: str) -> str:
