@@ -4,6 +4,7 @@ The meaning of a status is the same for all (RFC 9110); a provider's own codes c
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
@@ -29,6 +30,21 @@ _BY_STATUS = {
     502: Outcome.AMBIGUOUS,
     504: Outcome.AMBIGUOUS,
 }
+
+
+class Codes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's own codes mean, where they say more than the status.
+
+    ``bad_addresses`` are those of an address that will never take a message; ``one_address`` those of ``CONFIG`` and
+    ``THROTTLED`` that concern the address alone, so that others can still be sent to.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    bad_addresses: AbstractSet[str] = frozenset()
+    one_address: AbstractSet[str] = frozenset()
+
+
+_NO_CODES = Codes(outcomes={})
 
 
 def exchange(  # noqa: PLR0913 - a request has so many parts
@@ -64,24 +80,24 @@ def refused(
     words: str = "",
     *,
     code: str | None = None,
-    meanings: Mapping[str, Outcome] | None = None,
+    codes: Codes = _NO_CODES,
     secrets: Iterable[str] = (),
 ) -> ProviderError:
     """Return the error that an answer means.
 
-    ``words`` are the provider's, ``code`` is its own; ``meanings`` says what its codes come to, where that is
-    otherwise than the status would have it.
+    ``words`` are the provider's, ``code`` is its own; ``codes`` says what its codes come to.
     """
-    known = (meanings or {}).get(code or "")
-    outcome = known or _of_status(answer.status)
-    said = " ".join(part for part in (str(answer.status), code or "", quoted(words, secrets)) if part)
+    code = code or str(answer.status)
+    outcome = codes.outcomes.get(code) or _of_status(answer.status)
+    said = " ".join(dict.fromkeys(part for part in (str(answer.status), code, quoted(words, secrets)) if part))
     ours = outcome in {Outcome.CONFIG, Outcome.THROTTLED} or answer.status >= 500
     return ProviderError(
         outcome,
         f"the provider answered {said}",
-        code=code or str(answer.status),
+        code=code,
         retry_after=retry_after(answer) if outcome in {Outcome.THROTTLED, Outcome.RETRY} else None,
-        route_down=ours and outcome is not Outcome.PERMANENT,
+        route_down=ours and outcome is not Outcome.PERMANENT and code not in codes.one_address,
+        bad_address=code in codes.bad_addresses,
     )
 
 

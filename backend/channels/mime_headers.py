@@ -93,26 +93,34 @@ def message_identifier(message_id: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def sender_field(sender: str) -> tuple[bytes, str]:
-    """Return the From field and the bare address of ``a@b`` or ``Name <a@b>``.
+def sender_field(sender: str, field: str = "From") -> tuple[bytes, str]:
+    """Return the From field (or another of one mailbox) and the bare address of ``a@b`` or ``Name <a@b>``.
 
     Kept in memory, because many messages come from few senders. Raises ``ValueError``.
+    """
+    name, address = mailbox(sender)
+    start = f"{field}: "
+    phrase = _phrase(name, len(start))
+    if not phrase:
+        return f"{start}{address}".encode(), address
+    last_line = len(phrase) - phrase.rfind(b"\n")
+    gap = b"\r\n " if last_line + len(start) + len(address) + 3 > _LINE else b" "
+    return b"%s%s%s<%s>" % (start.encode("ascii"), phrase, gap, address.encode()), address
+
+
+def mailbox(sender: str) -> tuple[str, str]:
+    """Return the name, which may be empty, and the bare address of ``a@b`` or ``Name <a@b>``.
+
+    Raises ``ValueError``.
     """
     if _FORBIDDEN.search(sender):
         raise ValueError("the sender contains a line break or NUL")
     name, opening, rest = sender.strip().rpartition("<")
     if not opening:
-        address = addr_spec(sender.strip())
-        return f"From: {address}".encode(), address
+        return "", addr_spec(sender.strip())
     if not rest.endswith(">"):
         raise ValueError("the sender is not of the form Name <address>")
-    address = addr_spec(rest[:-1])
-    phrase = _phrase(_unquoted(name.strip()), len("From: "))
-    if not phrase:
-        return f"From: {address}".encode(), address
-    last_line = len(phrase) - phrase.rfind(b"\n")
-    gap = b"\r\n " if last_line + len("From: ") + len(address) + 3 > _LINE else b" "
-    return b"From: %s%s<%s>" % (phrase, gap, address.encode()), address
+    return _unquoted(name.strip()), addr_spec(rest[:-1])
 
 
 def _unquoted(name: str) -> str:

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Sequence
 
 from backend.channels.base import Channel, Provider
+from backend.channels.email_sendgrid import SendGridProvider
+from backend.channels.email_ses import SesProvider
 from backend.channels.email_smtp import SmtpProvider
 from backend.channels.provider_address import kind_of
+from backend.channels.sms_plivo import PlivoProvider
+from backend.channels.sms_twilio import TwilioProvider
 
 KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
-    Channel.EMAIL: {"smtp": SmtpProvider},
+    Channel.EMAIL: {"smtp": SmtpProvider, "sendgrid": SendGridProvider, "ses": SesProvider},
     Channel.SLACK: {},
     Channel.FRESHSERVICE: {},
     Channel.MSTEAMS: {},
-    Channel.SMS: {},
+    Channel.SMS: {"twilio": TwilioProvider, "plivo": PlivoProvider},
     Channel.LETTER: {},
     Channel.APPRISE: {},
 }
