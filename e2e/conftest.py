@@ -1,9 +1,11 @@
 """A really served application and a real browser."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +17,20 @@ from backend.db.session import Database
 from backend.lib import settings
 from tests.browser import chromium_path
 from tests.conftest import configure, database, migrated_file
+from tests.portal.people_and_messages import PASSWORD
 
 # The fixtures of the other tests serve here too; pytest finds them by their names in this module.
-__all__ = ["chromium", "configure", "database", "migrated_file", "open_page", "site"]
+__all__ = ["axe", "chromium", "configure", "database", "migrated_file", "open_page", "site"]
 
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
+_AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+# The rules of WCAG 2.2 A and AA, and what the checker's makers call good practice.
+_RUN_AXE = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a",
+    "wcag21aa", "wcag22aa", "best-practice"]});
+  return found.violations.map(one => one.id + ": " + one.help + " in " + one.nodes.map(node =>
+    node.target.join(" ") + " (" + node.any.map(check => check.message).join("; ") + ")").slice(0, 3).join(", "));
+}"""
 _START_SECONDS = 20
 # What Chromium reports although all is as it should be: a refused sign-in, and the sandbox at its work.
 _EXPECTED = ("Failed to load resource: the server responded with a status of 40", "Blocked script execution")
@@ -94,3 +106,39 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert not faults
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], None]:
+    """Give a function that has a page checked for what keeps people out, in light and in dark."""
+
+    def check(page: Page) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two words
+            page.evaluate(_AXE.read_text(encoding="utf-8"))
+            found = page.evaluate(_RUN_AXE)
+            assert found == [], f"{page.url} in {scheme}: " + "\n".join(found)
+
+    return check
+
+
+def sign_in(page: Page, site: Site, email: str = "ada@lab.example", address: str = "/portal") -> None:
+    """Sign somebody of ``tests.portal.people_and_messages`` in, and go to an address."""
+    page.goto(f"{site.url}{address}")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a screenshot where ``CARILLON_SCREENSHOTS`` says, for people to look at."""
+    folder = os.environ.get("CARILLON_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out sideways."""
+    width, shown = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert width <= shown

@@ -9,11 +9,10 @@ from playwright.sync_api import Page, expect
 
 from backend.db.session import Database
 from backend.portal import keys
-from e2e.conftest import Site
+from e2e.conftest import NARROW, WIDE, Site, fits
 from tests.factories import laboratory
 from tests.portal.people_and_messages import PASSWORD, message, service, user
 
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
 _TEXT = "Freezer 3 in room B12 is at -61 °C and rising. Open the doors as little as you can."
 
 _ACTIVE = "<p id=p style='color:rgb(1,2,3)'>Hello</p><script>p.textContent = 'Ran'</script>"
@@ -42,12 +41,6 @@ def picture(page: Page, name: str) -> None:
     if folder:
         page.evaluate("document.querySelector('iframe')?.scrollIntoView()")
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def fits(page: Page) -> None:
-    """Nothing sticks out sideways."""
-    width, shown = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert width <= shown
 
 
 def address(site: Site, lab: int, rest: str = "") -> str:
@@ -134,7 +127,7 @@ def test_everything_works_without_javascript(site: Site, lab: int, open_page: Op
     page.get_by_role("link", name="Run 4711").click()
     expect(page.get_by_label("The message as text")).to_contain_text("Run 4711 is *done*")
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
-    page.locator("summary").click()
+    page.locator(".menu-narrow > summary").click()
     picture(page, "menu-narrow")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -1,5 +1,7 @@
 """Services, the accounts of systems and teams, and the organisations that group them."""
 
+from collections.abc import Collection, Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -62,6 +64,18 @@ def service_by_name(session: Session, name: str) -> Service | None:
 def service_by_id(session: Session, service_id: int) -> Service | None:
     """Find a service by its id."""
     return session.get(Service, service_id)
+
+
+def reachable(
+    session: Session, reach: Collection[int] | None, *, search: str = "", first: int | None = None, limit: int
+) -> Sequence[Service]:
+    """List services by name: of ``reach`` (None: all) those whose name holds ``search``, ``first`` before the others."""
+    wanted = select(Service).order_by(Service.id != first, Service.name).limit(limit)
+    if reach is not None:
+        wanted = wanted.where(Service.id.in_(reach))
+    if search:
+        wanted = wanted.where(Service.name.icontains(search, autoescape=True))
+    return session.scalars(wanted).all()
 
 
 def named_service(session: Session, name: str) -> Service:

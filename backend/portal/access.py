@@ -1,25 +1,71 @@
-"""Who may see a page: people who are signed in, and holders of a capability key for one service's outbox."""
+"""Who may see a page and change what is on it: people who are signed in, in the roles that they have."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
 from litestar.response import Redirect
 from litestar_htmx import ClientRedirect
 
-from backend.accounts import sessions
+from backend.accounts import audit, services, sessions
 from backend.accounts.sessions import Viewer
+from backend.accounts.users import Role
 from backend.db import session
 from backend.portal import keys
 from backend.portal.security import cookie_name, harden
 
 SIGN_IN = "/portal/sign-in"
+SERVICES = "/portal/services"
+_RANKS: dict[Role, int] = {"viewer": 0, "editor": 1, "admin": 2}
+# Addresses that pages ask by themselves carry one of these: such a request keeps nobody signed in.
+_OWN_REFRESH = {"latest", "live"}
 
 
 class SignInNeededError(Exception):
     """The page is for people who are signed in, and nobody is."""
+
+
+class RoleNeededError(PermissionDeniedException):
+    """The page is for people with another role; ``needed`` says for whom."""
+
+    def __init__(self, needed: Literal["editors", "administrators", "platform administrators"]) -> None:
+        super().__init__(f"This is for {needed}.")
+        self.needed = needed
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The service whose page is looked at, by whom and in which role; platform administrators count as ``admin``."""
+
+    viewer: Viewer
+    service_id: int
+    service_name: str
+    role: Role
+
+    def address(self, path: str = "", **query: str | int | None) -> str:
+        """Return the address of one of the service's pages, ``/portal/services/7/path?…``; None leaves a name out."""
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        whole = f"{SERVICES}/{self.service_id}" + (f"/{path.lstrip('/')}" if path else "")
+        return f"{whole}?{urlencode(given)}" if given else whole
+
+    @property
+    def may_edit(self) -> bool:
+        """Tell whether they may change recipients, templates and the like."""
+        return _RANKS[self.role] >= _RANKS["editor"]
+
+    @property
+    def may_administer(self) -> bool:
+        """Tell whether they may change the team, the settings and the API clients."""
+        return self.role == "admin"
+
+    @property
+    def actor(self) -> audit.Actor:
+        """Return who changes something here, for the audit log."""
+        return actor(self.viewer)
 
 
 class OutboxAccess(msgspec.Struct, frozen=True):
@@ -35,10 +81,19 @@ class OutboxAccess(msgspec.Struct, frozen=True):
         return f"{path}?{urlencode(everything)}" if everything else path
 
 
-def anyone(request: Request[Any, Any, Any]) -> Viewer | None:
+def actor(viewer: Viewer) -> audit.Actor:
+    """Return a person as the audit log names them."""
+    return audit.Actor("person", viewer.email)
+
+
+def anyone(connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer | None:
     """Return who is signed in, if anybody is; a page that refreshes itself does not keep them signed in."""
-    value = request.cookies.get(cookie_name())
-    return sessions.resume(session.current(), value, touch=not _is_poll(request)) if value else None
+    known: Viewer | None = connection.state.get("viewer")
+    value = connection.cookies.get(cookie_name())
+    if known is None and value:
+        touch = not _OWN_REFRESH & connection.query_params.keys()
+        known = connection.state["viewer"] = sessions.resume(session.current(), value, touch=touch)
+    return known
 
 
 def signed_in(request: Request[Any, Any, Any]) -> Viewer:
@@ -47,10 +102,79 @@ def signed_in(request: Request[Any, Any, Any]) -> Viewer:
     Raises:
         SignInNeededError: if nobody is.
     """
-    viewer = anyone(request)
+    return _viewer(request)
+
+
+def _viewer(connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
+    viewer = anyone(connection)
     if viewer is None:
         raise SignInNeededError
     return viewer
+
+
+def place(request: Request[Any, Any, Any]) -> Place:
+    """Return the service of the address, with the viewer's role in it; it becomes the one that they saw last.
+
+    Raises:
+        SignInNeededError: if nobody is signed in.
+        NotFoundException: if there is no such service, or the viewer may not see it: both look the same.
+    """
+    found = _place(request)
+    if request.method == "GET" and request.headers.get("hx-request") != "true":
+        sessions.remember_service(session.current(), found.viewer, found.service_id)
+    return found
+
+
+def _place(connection: ASGIConnection[Any, Any, Any, Any]) -> Place:
+    known: Place | None = connection.state.get("place")
+    if known is None:
+        known = connection.state["place"] = _find_place(_viewer(connection), connection.path_params["service_id"])
+    return known
+
+
+def _find_place(viewer: Viewer, service_id: int) -> Place:
+    member = next((member for member in viewer.memberships if member.service_id == service_id), None)
+    if not viewer.platform_admin:
+        if member is None:
+            raise NotFoundException
+        return Place(viewer, service_id, member.service_name, member.role)
+    if member is not None:
+        return Place(viewer, service_id, member.service_name, "admin")
+    with session.current().read() as reading:
+        service = services.service_by_id(reading, service_id)
+    if service is None:
+        raise NotFoundException
+    return Place(viewer, service_id, service.name, "admin")
+
+
+def editors(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of what changes recipients, templates and the like: for editors and administrators of the service.
+
+    Raises:
+        RoleNeededError: for viewers.
+    """
+    if not _place(connection).may_edit:
+        raise RoleNeededError("editors")
+
+
+def administrators(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of what changes the team, the settings and the API clients: for administrators of the service.
+
+    Raises:
+        RoleNeededError: for viewers and editors.
+    """
+    if not _place(connection).may_administer:
+        raise RoleNeededError("administrators")
+
+
+def platform_administrators(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of the pages over the whole installation.
+
+    Raises:
+        RoleNeededError: for everybody who is no platform administrator.
+    """
+    if not _viewer(connection).platform_admin:
+        raise RoleNeededError("platform administrators")
 
 
 def outbox(request: Request[Any, Any, Any]) -> OutboxAccess:
@@ -67,14 +191,10 @@ def outbox(request: Request[Any, Any, Any]) -> OutboxAccess:
     return OutboxAccess(viewer.reach, viewer, None)
 
 
-def _is_poll(request: Request[Any, Any, Any]) -> bool:
-    return "latest" in request.query_params
-
-
 def on_sign_in_needed(request: Request[Any, Any, Any], _error: Exception) -> Response[Any]:
     """Send a browser to the sign-in page, from which it comes back; a page's own refresh takes the page along."""
     kept: Mapping[str, str] = {
-        name: value for name, value in request.query_params.items() if name not in {"key", "latest"}
+        name: value for name, value in request.query_params.items() if name not in {"key"} | _OWN_REFRESH
     }
     back = request.url.path + (f"?{urlencode(kept)}" if kept else "")
     address = f"{SIGN_IN}?{urlencode({'next': back})}" if request.method == "GET" and back != "/portal" else SIGN_IN

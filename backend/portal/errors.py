@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from backend.lib.problems import Problem
+from backend.portal.access import RoleNeededError
 from backend.portal.pages import page
 from backend.portal.security import harden
 
@@ -44,7 +45,7 @@ _FAULTS = {
         "Page not found",
         "There is nothing at this address that you may see. A message may have been removed at the end of its keeping "
         "time, or belong to a service that you are not a member of.",
-        "Check the address, or start from the portal's home page.",
+        "Check the address, or start from the portal’s home page.",
     ),
     405: Fault(
         405,
@@ -64,6 +65,13 @@ _FAULTS = {
         "Something on our side went wrong. The fault has been logged with its time and address.",
         "Try again in a moment; if it fails again, tell the people who run this installation.",
     ),
+}
+
+
+_ROLES = {
+    "editors": "editors and administrators of this service",
+    "administrators": "administrators of this service",
+    "platform administrators": "platform administrators",
 }
 
 
@@ -93,15 +101,28 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if fault.status >= 500:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    response = page("errors/show.html", None, status_code=fault.status, fault=fault)
+    viewer, place = request.state.get("viewer"), request.state.get("place")
+    template = "errors/inside.html" if viewer else "errors/show.html"
+    response = page(template, viewer, place=place, status_code=fault.status, fault=fault)
     response.headers.update(headers)
     return harden(response)
 
 
 def _fault(error: Exception) -> Fault:
+    if isinstance(error, RoleNeededError):
+        return _role_needed(error.needed)
     if isinstance(error, Problem):
         entry = error.entry
         return Fault(entry.status, entry.title, error.detail, entry.remedy)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _FAULTS.get(error.status_code, _FAULTS[400]._replace(status=error.status_code))
     return _FAULTS[500]
+
+
+def _role_needed(needed: str) -> Fault:
+    return Fault(
+        403,
+        "This is not for your role",
+        f"Only {_ROLES[needed]} may do this. Nothing was changed.",
+        "Ask one of them to do it, or to give you another role.",
+    )

@@ -1,17 +1,16 @@
-"""The portal's first page."""
+"""A service's home page."""
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.response import Template
 
-from backend.accounts.sessions import Viewer
-from backend.portal.pages import page
+from backend.portal.access import Place
+from backend.portal.pages import Page, page
 
 
 @get("/", sync_to_thread=False)
-def show(viewer: NamedDependency[Viewer]) -> Template:
+def show(place: NamedDependency[Place]) -> Page:
     """Say who is signed in and where things are."""
-    return page("home/index.html", viewer, current="home")
+    return page("home/index.html", place.viewer, current="home", place=place)
 
 
 ROUTES = [show]

@@ -4,11 +4,18 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from backend.portal import access, assets, home, outbox, security, sign_in
+from backend.portal import access, assets, home, outbox, security, sign_in, start
+
+# Pages of one service: their handlers may ask for `place`, and take guards from `access`.
+_OF_A_SERVICE = Router(
+    "/services/{service_id:int}",
+    route_handlers=[*home.ROUTES],
+    dependencies={"place": Provide(access.place, sync_to_thread=True)},
+)
 
 _PAGES = Router(
     "/portal",
-    route_handlers=[*home.ROUTES, *sign_in.ROUTES, *outbox.ROUTES],
+    route_handlers=[*start.ROUTES, *sign_in.ROUTES, *outbox.ROUTES, _OF_A_SERVICE],
     dependencies={
         "viewer": Provide(access.signed_in, sync_to_thread=True),
         "access": Provide(access.outbox, sync_to_thread=True),

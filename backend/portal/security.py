@@ -40,7 +40,8 @@ def harden(response: Response[Any]) -> Response[Any]:
     return response
 
 
-def _in_production() -> bool:
+def in_production() -> bool:
+    """Tell whether cookies must be secure."""
     return settings.current().env == "production"
 
 
@@ -51,11 +52,11 @@ def csrf_config() -> CSRFConfig:
     the same host, a browser is given a new token instead of keeping one that can never be right.
     """
     secret_key = settings.current().secret_key
-    prefix = "__Host-" if _in_production() else ""
+    prefix = "__Host-" if in_production() else ""
     return CSRFConfig(
         secret=secrecy.digest(secret_key, "csrf", "portal"),
         cookie_name=f"{prefix}carillon-csrf-{secrecy.key_id(secret_key)}",
-        cookie_secure=_in_production(),
+        cookie_secure=in_production(),
         cookie_httponly=True,
         cookie_samesite="lax",
     )
@@ -80,7 +81,7 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
         return
     base = urlsplit(settings.current().base_url)
     ours = {f"{base.scheme}://{base.netloc}"}
-    if not _in_production():  # localhost and 127.0.0.1 are the same house while developing
+    if not in_production():  # localhost and 127.0.0.1 are the same house while developing
         ours.add(f"{request.url.scheme}://{request.headers.get('host', '')}")
     if origin not in ours:
         raise PermissionDeniedException("The form was sent from a page of another site.")
@@ -88,7 +89,7 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
 
 def cookie_name() -> str:
     """Return the name of the session cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain."""
-    return "__Host-carillon" if _in_production() else "carillon"
+    return "__Host-carillon" if in_production() else "carillon"
 
 
 def session_cookie(value: str) -> Cookie:
@@ -98,7 +99,7 @@ def session_cookie(value: str) -> Cookie:
         value=value,
         max_age=int(sessions.ABSOLUTE.total_seconds()) if value else 0,
         path="/",
-        secure=_in_production(),
+        secure=in_production(),
         httponly=True,
         samesite="lax",
     )

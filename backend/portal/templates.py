@@ -19,12 +19,19 @@ _CHANNELS = {
     "SLACK": ("Slack", "hash"),
     "MSTEAMS": ("Teams", "people"),
     "FRESHSERVICE": ("Freshservice", "ticket"),
+    "LETTER": ("Letter", "letter"),
+    "APPRISE": ("Other services", "plug"),
 }
 
 
+_ROLES = {"admin": "Administrator", "editor": "Editor", "viewer": "Viewer"}
+
+
 def relative(moment: datetime) -> str:
-    """Say how long ago a moment was, in words that stay short: ``just now``, ``5 min ago``, ``2 Mar 2026``."""
+    """Say how long ago or how far ahead a moment is, in short: ``5 min ago``, ``in 3 h``."""
     ago = clock.now() - moment
+    if ago < timedelta(seconds=-10):
+        return _ahead(-ago, moment)
     if ago < timedelta(seconds=10):
         return "just now"
     if ago < timedelta(minutes=1):
@@ -33,6 +40,17 @@ def relative(moment: datetime) -> str:
         return f"{int(ago.total_seconds() // 60)} min ago"
     if ago < timedelta(days=1):
         return f"{int(ago.total_seconds() // 3600)} h ago"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def _ahead(span: timedelta, moment: datetime) -> str:
+    seconds = int(span.total_seconds())
+    if seconds < 60:
+        return f"in {seconds} s"
+    if seconds < 3600:
+        return f"in {seconds // 60} min"
+    if seconds < 86400:
+        return f"in {seconds // 3600} h"
     return f"{moment.day} {moment:%b %Y}"
 
 
@@ -51,6 +69,11 @@ def channel_icon(channel: str) -> str:
     return _CHANNELS.get(channel, ("", "outbox"))[1]
 
 
+def role_word(role: str) -> str:
+    """Return the name of a role as people say it."""
+    return _ROLES[role]
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -61,7 +84,12 @@ def _environment() -> Environment:
     )
     environment.globals["asset"] = asset
     environment.filters.update(
-        relative=relative, exact=exact, iso=clock.iso, channel_word=channel_word, channel_icon=channel_icon
+        relative=relative,
+        exact=exact,
+        iso=clock.iso,
+        channel_word=channel_word,
+        channel_icon=channel_icon,
+        role_word=role_word,
     )
     return environment
 

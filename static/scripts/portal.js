@@ -2,6 +2,7 @@
 (() => {
   const COPIED_MILLISECONDS = 2000;
   const REFRESH_MILLISECONDS = 20000;
+  const TOAST_MILLISECONDS = 8000;
 
   // Elements that only make sense with JavaScript come hidden.
   const reveal = (root) => {
@@ -23,10 +24,12 @@
 
   // The same words as the server writes.
   const relative = (seconds, written) => {
-    if (seconds < 10) return "just now";
-    if (seconds < 60) return `${Math.floor(seconds)} s ago`;
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+    const unit = (length) => Math.floor(Math.abs(seconds) / length);
+    const say = (words) => (seconds < 0 ? `in ${words}` : `${words} ago`);
+    if (Math.abs(seconds) < 10) return "just now";
+    if (Math.abs(seconds) < 60) return say(`${unit(1)} s`);
+    if (Math.abs(seconds) < 3600) return say(`${unit(60)} min`);
+    if (Math.abs(seconds) < 86400) return say(`${unit(3600)} h`);
     return written;
   };
 
@@ -37,11 +40,89 @@
     }
   };
 
+  // A toast goes after a while, but not while somebody reads it with the pointer or the keyboard.
+  const settle = (toast) => {
+    setTimeout(() => {
+      if (toast.matches(":hover, :focus-within")) settle(toast);
+      else toast.remove();
+    }, TOAST_MILLISECONDS);
+  };
+
+  const announce = (sentence) => {
+    const region = document.getElementById("toasts");
+    if (!region) return;
+    const toast = document.createElement("div");
+    toast.className = "toast";
+    const text = document.createElement("p");
+    text.textContent = sentence;
+    toast.append(text);
+    region.append(toast);
+    settle(toast);
+  };
+
+  // What stood in a live region when the page came is not read out; put in again, it is.
+  const sayAgain = () => {
+    for (const toast of document.querySelectorAll(".toast")) {
+      const text = toast.querySelector("p");
+      const sentence = text.textContent;
+      text.textContent = "";
+      requestAnimationFrame(() => { text.textContent = sentence; });
+      settle(toast);
+    }
+  };
+
+  // Details that drop down close when one goes elsewhere or presses Escape.
+  const closeDropDowns = (except) => {
+    for (const details of document.querySelectorAll("details.switcher[open], details.menu-narrow[open]")) {
+      if (!details.contains(except)) details.open = false;
+    }
+  };
+
+  const isTyping = (element) => element.closest("input, textarea, select, [contenteditable], .ace_editor") !== null;
+
+  const onKey = (event) => {
+    if (event.key === "Escape") {
+      const open = document.activeElement.closest("details.switcher[open], details.menu-narrow[open]");
+      closeDropDowns(null);
+      if (open) open.querySelector("summary").focus();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.key === "/") {
+      const search = document.querySelector("[data-search]");
+      if (!search) return;
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+    if (event.key === "?") {
+      const keys = document.getElementById("keys");
+      if (keys) keys.togglePopover();
+    }
+  };
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);
+    const closing = event.target.closest(".toast-close");
+    if (closing) closing.closest(".toast").remove();
+    closeDropDowns(event.target);
+  });
+  document.addEventListener("keydown", onKey);
+  // Choosing a filter is asking for it; the button is for those without JavaScript.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-send-on-change]");
+    if (form) form.requestSubmit();
   });
   document.addEventListener("htmx:afterSettle", () => reveal(document));
+  // A refresh that fails says nothing: the next one may succeed. What a person asked for says that it failed.
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.requestConfig.triggeringEvent) announce("That did not work. Reload the page and try again.");
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (event.detail.requestConfig.triggeringEvent) announce("Carillon cannot be reached. Check your connection.");
+  });
   setInterval(refreshMoments, REFRESH_MILLISECONDS);
   reveal(document);
+  sayAgain();
 })();

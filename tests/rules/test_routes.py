@@ -33,6 +33,7 @@ EXAMPLES = {
     "{template_id:str}": "X_SAMPLE",
     "{aggregator_id:str}": "run-1",
     "{uid:uuid}": "00000000-0000-8000-8000-000000000000",
+    "{service_id:int}": "1",
 }
 
 

@@ -1,0 +1,49 @@
+"""What is wrong with a form, said beside its fields."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backend.lib.problems import Problem
+
+# Faults that a person mends in the form; every other problem is for an error page.
+_MENDABLE = range(400, 500)
+
+
+class Fault(str):
+    """One field's sentence; ``first`` marks the field that gets the focus."""
+
+    __slots__ = ("first",)
+    first: bool
+
+    def __new__(cls, sentence: str, *, first: bool = False) -> "Fault":
+        """Make a fault from its sentence."""
+        made = super().__new__(cls, sentence)
+        made.first = first
+        return made
+
+
+class Faults(dict[str, Fault]):
+    """Faults by field, in the form's order; the first of a field stays. The empty mapping is a form without fault.
+
+    Pages are answered with status 422 while there are any; give the fields' values back to the page, so that nobody
+    types them again.
+    """
+
+    def add(self, field: str, sentence: str) -> None:
+        """Say what is wrong with a field, unless something was said already."""
+        self.setdefault(field, Fault(sentence, first=not self))
+
+    @contextmanager
+    def on(self, field: str) -> Iterator[None]:
+        """Turn a problem that is raised inside into this field's fault: its sentence, and the code goes on after it."""
+        try:
+            yield
+        except Problem as problem:
+            if problem.entry.status not in _MENDABLE:
+                raise
+            self.add(field, problem.detail)
+
+    @property
+    def status(self) -> int:
+        """Return the page's HTTP status."""
+        return 422 if self else 200
