@@ -88,7 +88,7 @@ def read(url: str, allow: Collection[str], *, guarded: bool = True) -> Target:
         raise ValueError("The address must not hold a fragment (#).")
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("The port of the address must be a number from 1 to 65535.")
-    _check_host(host)
+    _check_host(host, bracketed="[" in parts.netloc)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     target = Target(scheme=scheme, host=host, port=port or _PORTS[scheme], path=path, listed=False)
     if target.place in {one.lower() for one in allow}:
@@ -113,9 +113,11 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _check_host(host: str) -> None:
+def _check_host(host: str, *, bracketed: bool) -> None:
     """Refuse what is no name and no plain number: ``127.1``, ``0x7f000001`` and ``2130706433`` are all 127.0.0.1."""
     literal = _literal(host)
+    if bracketed != isinstance(literal, IPv6Address):
+        raise ValueError("The address must have an IPv6 address in its brackets, and nothing else.")
     if literal is None and (not _NAME.fullmatch(host) or _ENDS_IN_NUMBER.fullmatch(host)):
         raise ValueError("The address must name a host by its full name, such as hooks.lab.example.")
 

@@ -95,7 +95,7 @@ class Exchange(HTTPConnection):
 
 
 def connect(addresses: Sequence[str], port: int, deadline: float) -> socket.socket:
-    """Connect to the first address that answers.
+    """Connect to the first of these numeric addresses that answers.
 
     Raises:
         OSError: of the last address, if none does.
@@ -105,13 +105,16 @@ def connect(addresses: Sequence[str], port: int, deadline: float) -> socket.sock
         seconds = min(_CONNECT_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
             break
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock = socket.create_connection((address, port), timeout=seconds)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(seconds)
+            sock.connect((address, port))
         except OSError as error:
+            sock.close()
             fault = error
-            continue
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
+        else:
+            return sock
     raise fault
 
 
