@@ -1,4 +1,8 @@
-"""Handling batches by hand: flush now, hold back, release, take one member out."""
+"""Handling batches by hand: flush now, hold back, release, take one member out.
+
+Every way takes all batches of an aggregator, or, with ``only``, the one of this public id. With ``by``, who did it is
+written into the audit log.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,6 +11,8 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
+from backend.accounts import audit
+from backend.accounts.audit import Actor
 from backend.batching import flush, tasks
 from backend.batching.flush import Flushed
 from backend.batching.hold import Moment
@@ -29,7 +35,7 @@ class Removed(msgspec.Struct, frozen=True):
     batch_ids: list[int]
 
 
-def flush_now(service_id: int, aggregator_id: str) -> list[int]:
+def flush_now(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
     """Dispatch every unsent batch of an aggregator, also those that are held back or failed before.
 
     Each goes in a transaction of its own. Returns the rows of those that were dispatched or failed here.
@@ -38,9 +44,10 @@ def flush_now(service_id: int, aggregator_id: str) -> list[int]:
         Problem: ``not_found`` when the aggregator has none.
     """
     done: list[Flushed] = []
-    for batch_id in _unsent(service_id, aggregator_id):
+    for batch_id in _unsent(service_id, aggregator_id, only):
         with db.current().write() as session:
             flushed = flush.dispatch(session, batch_id, demanded=True)
+            _note(session, by, "batch.flushed", [batch_id] if flushed else [])
         if flushed is not None:
             done.append(flushed)
     if any(one.error is None for one in done):
@@ -48,8 +55,23 @@ def flush_now(service_id: int, aggregator_id: str) -> list[int]:
     return [one.batch_id for one in done]
 
 
-def _unsent(service_id: int, aggregator_id: str) -> Sequence[int]:
-    wanted = and_(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent())
+def _of(service_id: int, aggregator_id: str, only: UUID | None) -> ColumnElement[bool]:
+    own = and_(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id)
+    return own if only is None else and_(own, Batch.uid == only)
+
+
+def _note(session: Session, by: Actor | None, action: str, batch_ids: Sequence[int]) -> None:
+    """Write into the audit log who has done something to these batches."""
+    if by is None or not batch_ids:
+        return
+    columns = (Batch.uid, Batch.service_id, Batch.aggregator_id)
+    for uid, service_id, aggregator_id in session.execute(select(*columns).where(Batch.id.in_(batch_ids))):
+        detail = {"aggregator_id": aggregator_id}
+        audit.record(session, by, action, str(uid), service_id=service_id, detail=detail)
+
+
+def _unsent(service_id: int, aggregator_id: str, only: UUID | None) -> Sequence[int]:
+    wanted = and_(_of(service_id, aggregator_id, only), flush.unsent())
     with db.current().read() as session:
         found = session.scalars(select(Batch.id).where(wanted).order_by(Batch.id)).all()
     if not found:
@@ -62,29 +84,29 @@ def nothing_waits() -> Problem:
     return Problem("not_found", "This service has no batch of this aggregator_id that waits to be sent.")
 
 
-def hold_back(service_id: int, aggregator_id: str) -> list[int]:
+def hold_back(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
     """Keep the waiting batches of an aggregator, and those that follow a full one, from being sent.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
-    return [moment.batch_id for moment in _set_held(service_id, aggregator_id, held=True)]
+    return [moment.batch_id for moment in _set_held(service_id, _of(service_id, aggregator_id, only), by, held=True)]
 
 
-def release(service_id: int, aggregator_id: str) -> list[int]:
+def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
     """Let the batches of an aggregator go on; what is due meanwhile is dispatched at once.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
-    moments = _set_held(service_id, aggregator_id, held=False)
+    moments = _set_held(service_id, _of(service_id, aggregator_id, only), by, held=False)
     for moment in moments:
         tasks.look.run(moment.batch_id)
     return [moment.batch_id for moment in moments]
 
 
-def _set_held(service_id: int, aggregator_id: str, *, held: bool) -> list[Moment]:
-    waiting = and_(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, Batch.status.in_(_WAITING))
+def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
+    waiting = and_(wanted, Batch.status.in_(_WAITING))
     with db.current().write() as session:
         # Intake locks the service too, so no batch opens in between that should have been held back or let go.
         session.execute(select(Service.id).where(Service.id == service_id).with_for_update(key_share=True))
@@ -97,20 +119,22 @@ def _set_held(service_id: int, aggregator_id: str, *, held: bool) -> list[Moment
             .execution_options(synchronize_session=False)
         )
         moments = sorted((Moment(*row) for row in rows), key=lambda moment: moment.batch_id)
+        _note(session, by, "batch.held" if held else "batch.released", [moment.batch_id for moment in moments])
     if not moments:
         raise nothing_waits()
     return moments
 
 
-def remove(service_id: int, aggregator_id: str, notification_uid: UUID) -> Removed:
+def remove(
+    service_id: int, aggregator_id: str, notification_uid: UUID, *, only: UUID | None = None, by: Actor | None = None
+) -> Removed:
     """Take a notification out of every unsent batch of an aggregator; a batch left empty is never sent.
 
     Raises:
         Problem: ``not_found`` when it is a member of none, ``batch_gone`` when its batch has been dispatched.
     """
     mine = and_(
-        Batch.service_id == service_id,
-        Batch.aggregator_id == aggregator_id,
+        _of(service_id, aggregator_id, only),
         BatchMember.removed_at.is_(None),
         Notification.uid == notification_uid,
     )
@@ -124,8 +148,17 @@ def remove(service_id: int, aggregator_id: str, notification_uid: UUID) -> Remov
                 _take_out(session, batch, notification_uid)
         session.flush()
         states.follow(session, wanted)
+        _note_removed(session, by, service_id, notification_uid, aggregator_id)
         status = session.execute(select(Notification.status).where(Notification.uid == notification_uid)).scalar_one()
     return Removed(status, wanted)
+
+
+def _note_removed(
+    session: Session, by: Actor | None, service_id: int, notification_uid: UUID, aggregator_id: str
+) -> None:
+    if by is not None:
+        detail = {"aggregator_id": aggregator_id}
+        audit.record(session, by, "notification.taken_out", str(notification_uid), service_id=service_id, detail=detail)
 
 
 def _lock(session: Session, mine: ColumnElement[bool]) -> Sequence[Batch]:

@@ -1,5 +1,7 @@
 """The message of a waiting batch as it would go now, with nothing sent."""
 
+from uuid import UUID
+
 import msgspec
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
@@ -43,6 +45,20 @@ def previews(service_id: int, aggregator_id: str) -> list[BatchPreview]:
     if not found:
         raise nothing_waits()
     return found
+
+
+def of_batch(service_id: int, uid: UUID) -> BatchPreview:
+    """Render one unsent batch with the template version of this moment.
+
+    Raises:
+        Problem: ``not_found`` when the service has none of this id that waits.
+    """
+    with db.current().read() as session:
+        own = and_(Batch.service_id == service_id, Batch.uid == uid, flush.unsent())
+        batch = session.scalar(select(Batch).where(own))
+        if batch is None:
+            raise nothing_waits()
+        return _preview(session, batch)
 
 
 def _preview(session: Session, batch: Batch) -> BatchPreview:

@@ -112,13 +112,13 @@ def waiting(session: Session, service_id: int, *, limit: int, after: int | None)
         statement = statement.where(Batch.id > after)
     found = session.scalars(statement.order_by(Batch.id).limit(limit + 1)).all()
     more = len(found) > limit
-    return [_row(batch) for batch in found[:limit]], found[limit - 1].id if more else None
+    return [describe(batch) for batch in found[:limit]], found[limit - 1].id if more else None
 
 
 def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:
     """Return batches by their rows, oldest first."""
     found = session.scalars(select(Batch).where(Batch.id.in_(batch_ids)).order_by(Batch.id))
-    return [_row(batch) for batch in found]
+    return [describe(batch) for batch in found]
 
 
 def details(session: Session, service_id: int, aggregator_id: str) -> list[BatchDetails]:
@@ -127,7 +127,7 @@ def details(session: Session, service_id: int, aggregator_id: str) -> list[Batch
     batches = session.scalars(wanted.order_by(Batch.id)).all()
     members = _members(session, [batch.id for batch in batches])
     return [
-        BatchDetails(**msgspec.structs.asdict(_row(batch)), notifications=members.get(batch.id, []))
+        BatchDetails(**msgspec.structs.asdict(describe(batch)), notifications=members.get(batch.id, []))
         for batch in batches
     ]
 
@@ -149,7 +149,8 @@ def _member(seq: int, index: int, uid: UUID, content: str | None) -> Member:
     return Member(seq, str(uid), json.loads(content or "{}")["channels"][index]["fields"])
 
 
-def _row(batch: Batch) -> BatchRow:
+def describe(batch: Batch) -> BatchRow:
+    """Describe a batch as a list shows it."""
     return BatchRow(
         batch_id=str(batch.uid),
         aggregator_id=batch.aggregator_id,

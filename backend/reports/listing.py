@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, func, literal, select
+from sqlalchemy import ColumnElement, Row, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import Delivery, Notification, NotificationStatus, Priority
@@ -159,11 +159,10 @@ def search(session: Session, service_id: int, text: str) -> list[Line] | None:
     if not _MIN_DIGITS <= len(digits) <= _ALL_DIGITS or set(digits) - set("0123456789abcdef"):
         return None
     low, high = UUID(digits.ljust(_ALL_DIGITS, "0")), UUID(digits.ljust(_ALL_DIGITS, "f"))
-    named = Notification.uid.between(low, high)
+    named: list[ColumnElement[bool]] = [Notification.uid.between(low, high)]
     if len(digits) == _ALL_DIGITS:
-        named = Notification.id.in_(_of_delivery(session, low)) | named
-    own = [Notification.service_id == service_id, named]
-    return _lines(session, own, [], PAGE_SIZE)
+        named.append(Notification.id.in_(_of_delivery(session, low)))
+    return _lines(session, [Notification.service_id == service_id, or_(*named)], [], PAGE_SIZE)
 
 
 def _of_delivery(session: Session, uid: UUID) -> Collection[int]:

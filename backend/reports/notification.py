@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -27,15 +28,42 @@ from backend.reports.model import (
 MAX_WORD = 200
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A notification's row, its deliveries with those of the batches that it went with, and its places in batches."""
+
+    notification: Notification
+    deliveries: Sequence[Delivery]
+    memberships: Memberships
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something that happened, in a sentence; ``kind`` is the event's, or ``begun``, ``refused`` or ``buffered``."""
+
+    at: datetime
+    kind: str
+    what: str
+
+
 def report(session: Session, service_id: int, uid: UUID) -> NotificationReport | None:
     """Report on a service's notification; ``None`` if the service has none of this id."""
+    found = find(session, service_id, uid)
+    return describe(session, found) if found else None
+
+
+def find(session: Session, service_id: int, uid: UUID) -> Found | None:
+    """Read a service's notification; ``None`` if the service has none of this id."""
     notification = session.scalar(
         select(Notification).where(Notification.uid == uid, Notification.service_id == service_id)
     )
     if notification is None:
         return None
     memberships = batches.memberships(session, notification.id)
-    deliveries = _deliveries(session, notification.id, memberships)
+    return Found(notification, _deliveries(session, notification.id, memberships), memberships)
+
+
+def describe(session: Session, found: Found) -> NotificationReport:
+    """Report on a notification, whole."""
+    notification = found.notification
     return NotificationReport(
         notification_id=str(notification.uid),
         status=notification.status,
@@ -43,8 +71,8 @@ def report(session: Session, service_id: int, uid: UUID) -> NotificationReport |
         aggregator_id=notification.aggregator_id,
         created_at=notification.created_at,
         updated_at=notification.updated_at,
-        channels=_channels(session, notification, deliveries, memberships),
-        events=_events(session, notification, deliveries, memberships),
+        channels=_channels(session, notification, found.deliveries, found.memberships),
+        events=[EventReport(step.at, step.what) for step in steps(session, found, lambda delivery: delivery.address)],
         problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
     )
 
@@ -158,24 +186,28 @@ _WHAT = {
 }
 
 
-def _events(
-    session: Session, notification: Notification, deliveries: Sequence[Delivery], memberships: Memberships
-) -> list[EventReport]:
-    """Tell what happened in order: how it came in, then every attempt and change, also of its batches."""
-    problem = notification.problem
-    first = f"Refused: {problem['detail']}" if problem else "Accepted"
-    events = [EventReport(notification.created_at, first)]
-    for one in memberships.values():
-        events += batches.told(one, notification.accepted_at or notification.created_at)
-    addresses = {delivery.id: delivery.address for delivery in deliveries}
-    own = or_(Event.notification_id == notification.id, Event.batch_id.in_(_gone_with(memberships)))
-    for event in session.scalars(select(Event).where(own).order_by(Event.at, Event.id)):
-        pattern = _WHAT.get(event.kind, "{detail}")
-        what = pattern.format(
-            address=addresses.get(event.delivery_id or 0, ""),
-            provider=event.provider,
-            attempt=event.attempt,
-            detail=event.detail,
-        )
-        events.append(EventReport(event.at, what))
-    return sorted(events, key=lambda event: event.at)
+def steps(session: Session, found: Found, shown: Callable[[Delivery], str]) -> list[Step]:
+    """Tell what happened in order: how it came in, then every attempt and change, also of its batches.
+
+    ``shown`` writes the address of a delivery for the reader.
+    """
+    notification, problem = found.notification, found.notification.problem
+    told = [Step(notification.created_at, "refused", f"Refused: {problem['detail']}")] if problem else []
+    told = told or [Step(notification.created_at, "begun", "Accepted")]
+    for one in found.memberships.values():
+        joined = batches.told(one, notification.accepted_at or notification.created_at)
+        told += [Step(event.at, "buffered", event.what) for event in joined]
+    addresses = {delivery.id: shown(delivery) for delivery in found.deliveries}
+    told += [_step(event, addresses.get(event.delivery_id or 0, "")) for event in _events(session, found)]
+    return sorted(told, key=lambda step: step.at)
+
+
+def _events(session: Session, found: Found) -> Sequence[Event]:
+    own = or_(Event.notification_id == found.notification.id, Event.batch_id.in_(_gone_with(found.memberships)))
+    return session.scalars(select(Event).where(own).order_by(Event.at, Event.id)).all()
+
+
+def _step(event: Event, address: str) -> Step:
+    pattern = _WHAT.get(event.kind, "{detail}")
+    what = pattern.format(address=address, provider=event.provider, attempt=event.attempt, detail=event.detail)
+    return Step(event.at, event.kind, what)

@@ -1,0 +1,148 @@
+"""Batches for their pages: those that wait, those that went lately, and one of them with its members."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.batching import flush
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
+from backend.db.models.registry import TemplateVersion
+from backend.reports import batches, particulars
+from backend.reports.batches import BatchRow
+from backend.reports.particulars import Answer, DeliveryRow
+
+LATELY = 20
+MEMBERS = 50
+_FIELDS_LENGTH = 400
+_UNSENT = (BatchStatus.OPEN, BatchStatus.CLOSED)
+_WAITING = frozenset(WAITING)
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A buffered notification in its batch; ``fields`` is the beginning of its fields as JSON."""
+
+    sequence: int
+    notification_uid: UUID
+    fields: str
+    joined_at: datetime
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """Something that happened to the batch as a whole."""
+
+    at: datetime
+    what: str
+
+
+class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch. ``unsent`` tells that it can be sent on demand, ``waits`` that it can be held back or let go.
+
+    ``after`` is the sequence behind which the next page of members begins. ``failed`` counts the messages that can
+    be sent again, ``waiting`` those that can be cancelled.
+    """
+
+    row: BatchRow
+    unsent: bool
+    waits: bool
+    template_version: int | None
+    dispatched_at: datetime | None
+    members: list[Member]
+    after: int | None
+    deliveries: list[DeliveryRow]
+    answers: list[Answer]
+    happenings: list[Happening]
+    failed: int
+    waiting: int
+
+    @property
+    def final(self) -> bool:
+        """Tell whether nothing more is expected to happen by itself."""
+        return not self.waits and self.row.status != BatchStatus.DISPATCHED.value
+
+
+def waiting(session: Session, service_id: int, limit: int = 200) -> list[BatchRow]:
+    """List a service's unsent batches: those that failed to become a message, then by when they go."""
+    own = (Batch.service_id == service_id, flush.unsent())
+    order = (Batch.status != BatchStatus.FAILED.value, Batch.held, Batch.closes_at, Batch.id)
+    return [
+        batches.describe(batch) for batch in session.scalars(select(Batch).where(*own).order_by(*order).limit(limit))
+    ]
+
+
+def lately(session: Session, service_id: int) -> list[BatchRow]:
+    """List the service's newest batches that have gone, or come to nothing, the newest first."""
+    newest: list[int] = []
+    for status in set(BatchStatus) - set(_UNSENT):
+        own = (Batch.service_id == service_id, Batch.status == status.value)
+        newest += session.scalars(select(Batch.id).where(*own).order_by(Batch.id.desc()).limit(LATELY))
+    return batches.rows(session, sorted(newest)[-LATELY:])[::-1]
+
+
+def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> BatchPage | None:
+    """Return a service's batch with the members behind the sequence ``after``; ``None`` if it has none of this id."""
+    own = (Batch.uid == uid, Batch.service_id == service_id)
+    batch = session.scalar(select(Batch).where(*own))
+    if batch is None:
+        return None
+    deliveries = session.scalars(select(Delivery).where(Delivery.batch_id == batch.id).order_by(Delivery.id)).all()
+    members, more = _members(session, batch.id, after)
+    free = [delivery.status for delivery in deliveries if delivery.claimed_by is None]
+    return BatchPage(
+        row=batches.describe(batch),
+        unsent=session.scalar(select(Batch.id).where(*own, flush.unsent())) is not None,
+        waits=batch.status in _UNSENT,
+        template_version=_version(session, batch),
+        dispatched_at=batch.dispatched_at,
+        members=members,
+        after=members[-1].sequence if more else None,
+        deliveries=[particulars.delivery_row(delivery) for delivery in deliveries],
+        answers=particulars.answers(session, deliveries),
+        happenings=_happenings(session, batch),
+        failed=free.count(DeliveryStatus.FAILED.value),
+        waiting=sum(status in _WAITING for status in free),
+    )
+
+
+def _members(session: Session, batch_id: int, after: int) -> tuple[list[Member], bool]:
+    """Return a page of members, and whether there are more."""
+    columns = (BatchMember.seq, BatchMember.channel_index, Notification.uid, Notification.content)
+    found = session.execute(
+        select(*columns, Notification.created_at)
+        .join(Notification, Notification.id == BatchMember.notification_id)
+        .where(BatchMember.batch_id == batch_id, BatchMember.seq > after, BatchMember.removed_at.is_(None))
+        .order_by(BatchMember.seq)
+        .limit(MEMBERS + 1)
+    ).all()
+    return [_member(*row) for row in found[:MEMBERS]], len(found) > MEMBERS
+
+
+class _Part(msgspec.Struct, frozen=True):
+    fields: msgspec.Raw
+
+
+class _Content(msgspec.Struct, frozen=True):
+    channels: list[_Part]
+
+
+def _member(sequence: int, index: int, uid: UUID, content: str | None, joined_at: datetime) -> Member:
+    channels = msgspec.json.decode(content, type=_Content).channels if content else []
+    fields = bytes(channels[index].fields).decode() if channels else ""
+    shown = fields if len(fields) <= _FIELDS_LENGTH else fields[:_FIELDS_LENGTH] + "…"
+    return Member(sequence, uid, shown, joined_at)
+
+
+def _version(session: Session, batch: Batch) -> int | None:
+    identity = batch.template_version_id
+    return session.scalar(select(TemplateVersion.number).where(TemplateVersion.id == identity)) if identity else None
+
+
+def _happenings(session: Session, batch: Batch) -> list[Happening]:
+    """Tell of the batch as a whole; what happened to its messages is told by their answers."""
+    told = [Happening(batch.opened_at, "Opened by its first notification")]
+    own = (Event.batch_id == batch.id, Event.delivery_id.is_(None))
+    events = session.scalars(select(Event).where(*own).order_by(Event.at, Event.id))
+    return told + [Happening(event.at, event.detail or "") for event in events]

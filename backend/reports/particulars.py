@@ -1,0 +1,160 @@
+"""One notification for its page: what became of it, and all that people ask about it besides."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.channels.addresses import masked
+from backend.db.models.accounts import ApiClient
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
+from backend.db.models.receipts import ProviderReceipt
+from backend.reports import notification
+from backend.reports.listing import FINAL, Part, parts_of
+from backend.reports.model import NotificationReport
+from backend.reports.notification import Step
+
+_WAITING = frozenset(WAITING)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider said, word for word: at an attempt, or later by a receipt (then ``attempt`` is null)."""
+
+    at: datetime
+    provider: str
+    outcome: str
+    attempt: int | None
+    address: str
+    text: str
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to one address, as a page may show it; ``batch_uid`` is set where it carried a whole batch."""
+
+    uid: UUID
+    channel: str
+    recipients: list[str]
+    address: str
+    status: str
+    attempts: int
+    provider: str | None
+    provider_message_id: str | None
+    error: str | None
+    in_doubt: bool
+    due_at: datetime
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    batch_uid: UUID | None
+
+
+class Particulars(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification with its deliveries, its story and the provider's answers.
+
+    ``content`` is the request as canonical JSON, null where it was not kept. ``client`` is the API client's name and
+    id. ``failed`` and ``waiting`` count its own deliveries that can be sent again or cancelled.
+    """
+
+    report: NotificationReport
+    parts: list[Part]
+    content: str | None
+    client: tuple[str, str] | None
+    deliveries: list[DeliveryRow]
+    steps: list[Step]
+    answers: list[Answer]
+    failed: int
+    waiting: int
+
+    @property
+    def final(self) -> bool:
+        """Tell whether nothing more is expected to happen by itself."""
+        return self.report.status in FINAL
+
+
+def of(session: Session, service_id: int, uid: UUID) -> Particulars | None:
+    """Return a service's notification; ``None`` if the service has none of this id."""
+    found = notification.find(session, service_id, uid)
+    if found is None:
+        return None
+    row = found.notification
+    own = [one for one in found.deliveries if one.notification_id == row.id and one.claimed_by is None]
+    batch_uids = {place.batch_row: UUID(place.report.batch_id) for place in found.memberships.values()}
+    return Particulars(
+        report=notification.describe(session, found),
+        parts=parts_of(row.content),
+        content=row.content,
+        client=_client(session, row.api_client_id),
+        deliveries=[delivery_row(one, batch_uids.get(one.batch_id or 0)) for one in found.deliveries],
+        steps=notification.steps(session, found, _shown),
+        answers=answers(session, found.deliveries),
+        failed=sum(one.status == DeliveryStatus.FAILED for one in own),
+        waiting=sum(one.status in _WAITING for one in own),
+    )
+
+
+def delivery_row(delivery: Delivery, batch_uid: UUID | None = None) -> DeliveryRow:
+    """Describe a delivery for a page."""
+    return DeliveryRow(
+        uid=delivery.uid,
+        channel=delivery.type,
+        recipients=delivery.recipients,
+        address=_shown(delivery),
+        status=delivery.status,
+        attempts=delivery.attempts,
+        provider=delivery.provider,
+        provider_message_id=delivery.provider_message_id,
+        error=delivery.error,
+        in_doubt=delivery.doubt is not None,
+        due_at=delivery.due_at,
+        sent_at=delivery.sent_at,
+        delivered_at=delivery.delivered_at,
+        batch_uid=batch_uid,
+    )
+
+
+def _shown(delivery: Delivery) -> str:
+    return masked(delivery.type, delivery.address)
+
+
+def _client(session: Session, identity: int | None) -> tuple[str, str] | None:
+    found = session.execute(select(ApiClient.name, ApiClient.client_id).where(ApiClient.id == identity)).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+def answers(session: Session, deliveries: Sequence[Delivery]) -> list[Answer]:
+    """Return what providers said of these deliveries, at attempts and by receipts, oldest first."""
+    by_id = {one.id: one for one in deliveries}
+    by_uid = {one.uid: one for one in deliveries}
+    attempts = select(Event).where(Event.delivery_id.in_(by_id), Event.attempt.is_not(None))
+    receipts = select(ProviderReceipt).where(ProviderReceipt.delivery_uid.in_(by_uid))
+    found = [_of_attempt(event, by_id[event.delivery_id or 0]) for event in session.scalars(attempts)]
+    found += [
+        _of_receipt(receipt, by_uid[receipt.delivery_uid])
+        for receipt in session.scalars(receipts)
+        if receipt.delivery_uid is not None
+    ]
+    return sorted(found, key=lambda answer: answer.at)
+
+
+def _of_attempt(event: Event, delivery: Delivery) -> Answer:
+    return Answer(
+        at=event.at,
+        provider=event.provider or "",
+        outcome=event.kind,
+        attempt=event.attempt,
+        address=_shown(delivery),
+        text=event.detail or "",
+    )
+
+
+def _of_receipt(receipt: ProviderReceipt, delivery: Delivery) -> Answer:
+    return Answer(
+        at=receipt.received_at,
+        provider=receipt.source,
+        outcome=receipt.kind,
+        attempt=None,
+        address=_shown(delivery),
+        text=receipt.raw or receipt.detail,
+    )

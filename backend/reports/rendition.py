@@ -1,0 +1,94 @@
+"""The message of a delivery as it was sent: as it was kept, or rendered again from what it was made of."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.channels.addresses import masked
+from backend.db.models.batches import Batch
+from backend.db.models.notifications import Delivery, Notification, OutboxMessage
+from backend.db.models.registry import Template, TemplateVersion
+from backend.delivery import claims
+from backend.delivery.compose import render_job
+from backend.lib.problems import Problem
+from backend.registry import lookup
+from backend.rendering import engine
+
+
+class Rendition(msgspec.Struct, frozen=True, kw_only=True):
+    """One message. ``kept`` tells that it lies in the outbox as it is here; else it was rendered again just now.
+
+    ``fault`` says why it cannot be shown; ``html`` is null where there is text alone.
+    """
+
+    uid: UUID
+    channel: str
+    address: str
+    template: str
+    version: int
+    kept: bool
+    subject: str | None = None
+    text: str = ""
+    html: str | None = None
+    fault: str | None = None
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a message is made from: one channel of a notification, or a batch."""
+
+    content_type: str
+    fields: Any = None
+    subject: str | None = None
+
+
+def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | None:
+    """Return the message of a service's delivery; ``None`` if the service has none of this id."""
+    delivery = session.scalar(select(Delivery).where(Delivery.uid == uid, Delivery.service_id == service_id))
+    if delivery is None:
+        return None
+    template, number = session.execute(
+        select(Template.identifier, TemplateVersion.number)
+        .join(TemplateVersion, TemplateVersion.template_id == Template.id)
+        .where(TemplateVersion.id == delivery.template_version_id)
+    ).one()
+    kept = session.scalar(select(OutboxMessage).where(OutboxMessage.delivery_id == delivery.id))
+    plain = Rendition(
+        uid=uid,
+        channel=delivery.type,
+        address=masked(delivery.type, delivery.address),
+        template=template,
+        version=number,
+        kept=kept is not None,
+    )
+    if kept is not None:
+        return msgspec.structs.replace(plain, subject=kept.subject, text=kept.text, html=kept.html)
+    return _rendered(session, delivery, plain)
+
+
+def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Rendition:
+    asked = _of_batch(session, delivery.batch_id) if delivery.batch_id else _of_notification(session, delivery)
+    if asked is None:
+        return msgspec.structs.replace(plain, fault="What the message was made of is no longer kept.")
+    version = lookup.versions(session, [delivery.template_version_id])[delivery.template_version_id]
+    try:
+        made = engine.render(render_job(version, asked.fields, batch=delivery.batch_id is not None))
+    except Problem as problem:
+        return msgspec.structs.replace(plain, fault=f"The template does not render: {problem.detail}")
+    html = made.html if asked.content_type == "html" else None
+    return msgspec.structs.replace(plain, subject=asked.subject or made.subject, text=made.text, html=html)
+
+
+def _of_notification(session: Session, delivery: Delivery) -> _Asked | None:
+    content = session.scalar(select(Notification.content).where(Notification.id == delivery.notification_id))
+    if content is None or delivery.channel_index is None:
+        return None
+    return msgspec.convert(json.loads(content)["channels"][delivery.channel_index], _Asked)
+
+
+def _of_batch(session: Session, batch_id: int) -> _Asked:
+    content_type, subject = session.execute(select(Batch.content_type, Batch.subject).where(Batch.id == batch_id)).one()
+    return _Asked(content_type, claims.batch_fields(session, batch_id), subject)
