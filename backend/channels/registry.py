@@ -1,12 +1,14 @@
 """The provider kinds, one line each, and how the settings' addresses become providers."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from backend.channels.base import Channel, Provider
 from backend.channels.email_sendgrid import SendGridProvider
 from backend.channels.email_ses import SesProvider
 from backend.channels.email_smtp import SmtpProvider
 from backend.channels.provider_address import kind_of
+from backend.channels.slack import SlackWebhooks
 from backend.channels.sms_plivo import PlivoProvider
 from backend.channels.sms_twilio import TwilioProvider
 
@@ -18,6 +20,11 @@ KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
     Channel.SMS: {"twilio": TwilioProvider, "plivo": PlivoProvider},
     Channel.LETTER: {},
     Channel.APPRISE: {},
+}
+
+# Ways that no setting names: the address itself is the way, or a folder of the house. Each is given the data folder.
+WITHOUT_SETTING: dict[Channel, Callable[[Path], Provider]] = {
+    Channel.SLACK: lambda _folder: SlackWebhooks(),
 }
 
 
