@@ -38,7 +38,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ``message_id`` is a whole RFC 5322 msg-id without its angle brackets, the same on every attempt.
     ``reply_to`` is an address like ``sender``. ``urgent`` says that the notification's priority is HIGH.
     ``thread`` is the provider's identifier of the last accepted message with the same service, aggregator_id and
-    address, for providers that can add to what they have.
+    address, for providers that can add to what they have. ``service_id`` is the number of the service that sends it.
     """
 
     delivery_id: str
@@ -52,6 +52,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     urgent: bool = False
     thread: str | None = None
+    service_id: int | None = None
 
     def __repr__(self) -> str:
         """Name the delivery alone: an address can be a secret URL, and the content belongs to its readers."""

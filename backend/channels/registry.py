@@ -7,19 +7,31 @@ from backend.channels.base import Channel, Provider
 from backend.channels.email_sendgrid import SendGridProvider
 from backend.channels.email_ses import SesProvider
 from backend.channels.email_smtp import SmtpProvider
+from backend.channels.freshservice import FreshserviceProvider
+from backend.channels.letter import LetterSpool
+from backend.channels.msteams import TeamsWebhooks
 from backend.channels.provider_address import kind_of
+from backend.channels.slack import SlackProvider, SlackWebhooks
 from backend.channels.slack import SlackWebhooks
 from backend.channels.sms_plivo import PlivoProvider
 from backend.channels.sms_twilio import TwilioProvider
 
 KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
     Channel.EMAIL: {"smtp": SmtpProvider, "sendgrid": SendGridProvider, "ses": SesProvider},
-    Channel.SLACK: {},
-    Channel.FRESHSERVICE: {},
+    Channel.SLACK: {"slack": SlackProvider},
+    Channel.FRESHSERVICE: {"freshservice": FreshserviceProvider},
     Channel.MSTEAMS: {},
     Channel.SMS: {"twilio": TwilioProvider, "plivo": PlivoProvider},
     Channel.LETTER: {},
     Channel.APPRISE: {},
+}
+# What sends for a channel where no provider is set for it, made from the data directory: to addresses that are
+# themselves the way, and into a folder of the house.
+WITHOUT_SETTING: dict[Channel, Callable[[Path], Provider]] = {
+    Channel.SLACK: lambda _: SlackWebhooks(),
+    Channel.MSTEAMS: lambda _: TeamsWebhooks(),
+    Channel.LETTER: lambda data_dir: LetterSpool(data_dir / "letters"),
+    Channel.APPRISE: lambda _: AppriseServices(),
 }
 
 # Ways that no setting names: the address itself is the way, or a folder of the house. Each is given the data folder.

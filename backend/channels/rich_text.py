@@ -25,7 +25,7 @@ _BLOCKS = frozenset(
     }
 )
 _STYLES = {
-    **dict.fromkeys(("b", "strong", "th"), "bold"),
+    **dict.fromkeys(("b", "strong"), "bold"),
     **dict.fromkeys(("i", "em", "cite", "dfn", "var"), "italic"),
     **dict.fromkeys(("s", "strike", "del"), "strike"),
     **dict.fromkeys(("code", "kbd", "samp", "tt"), "code"),
@@ -247,7 +247,7 @@ def _table(table: HtmlElement) -> Table:
 
 def _cell(cell: HtmlElement) -> tuple[Span, ...]:
     reader = _Reader()
-    reader.children(cell, Span(""))
+    reader.children(cell, Span("", bold=cell.tag == "th"))
     reader.end()
     return tuple(_joined(reader.pieces))
 
