@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backend.channels.apprise_service import AppriseServices
 from backend.channels.base import Channel, Provider
 from backend.channels.email_sendgrid import SendGridProvider
 from backend.channels.email_ses import SesProvider
@@ -12,7 +13,6 @@ from backend.channels.letter import LetterSpool
 from backend.channels.msteams import TeamsWebhooks
 from backend.channels.provider_address import kind_of
 from backend.channels.slack import SlackProvider, SlackWebhooks
-from backend.channels.slack import SlackWebhooks
 from backend.channels.sms_plivo import PlivoProvider
 from backend.channels.sms_twilio import TwilioProvider
 
@@ -25,18 +25,13 @@ KINDS: dict[Channel, dict[str, Callable[[str], Provider]]] = {
     Channel.LETTER: {},
     Channel.APPRISE: {},
 }
-# What sends for a channel where no provider is set for it, made from the data directory: to addresses that are
-# themselves the way, and into a folder of the house.
-WITHOUT_SETTING: dict[Channel, Callable[[Path], Provider]] = {
-    Channel.SLACK: lambda _: SlackWebhooks(),
-    Channel.MSTEAMS: lambda _: TeamsWebhooks(),
-    Channel.LETTER: lambda data_dir: LetterSpool(data_dir / "letters"),
-    Channel.APPRISE: lambda _: AppriseServices(),
-}
 
 # Ways that no setting names: the address itself is the way, or a folder of the house. Each is given the data folder.
 WITHOUT_SETTING: dict[Channel, Callable[[Path], Provider]] = {
     Channel.SLACK: lambda _folder: SlackWebhooks(),
+    Channel.MSTEAMS: lambda _folder: TeamsWebhooks(),
+    Channel.LETTER: lambda folder: LetterSpool(folder / "letters"),
+    Channel.APPRISE: lambda _folder: AppriseServices(),
 }
 
 
