@@ -5,7 +5,7 @@ from typing import Any
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import BigIntIdentity
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.types import JsonB, Moment
@@ -26,6 +26,7 @@ class Service(IdentityBase):
     A service that is not ``live`` is on trial. ``daily_limit`` counts messages a day in UTC; null takes the
     installation's limit. ``mail_from`` (such as ``Laboratory <lab@lab.example>``) and ``reply_to`` (an address) are
     the sender of its e-mails and where answers go; null takes the installation's sender, and no reply address.
+    ``built_in`` marks the one through which Carillon sends its own messages.
     """
 
     __tablename__ = "services"
@@ -37,6 +38,7 @@ class Service(IdentityBase):
     daily_limit: Mapped[int | None] = mapped_column(default=None)
     mail_from: Mapped[str | None] = mapped_column(String(320), default=None)
     reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
+    built_in: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
@@ -183,7 +185,8 @@ class PasswordReset(IdentityBase):
 class OidcAttempt(IdentityBase):
     """A sign-in that is under way at an OpenID provider; its row goes as soon as the browser comes back.
 
-    ``digest`` is that of the ``state``, ``browser`` that of the cookie of the browser which set out.
+    ``digest`` is that of the ``state``, ``browser`` that of the cookie of the browser which set out. It may be on the
+    way to accept an invitation, or to connect a user who is signed in.
     """
 
     __tablename__ = "oidc_attempts"
@@ -194,5 +197,21 @@ class OidcAttempt(IdentityBase):
     code_verifier: Mapped[str] = mapped_column(String(128))
     next_address: Mapped[str] = mapped_column(String(2000))
     invitation_id: Mapped[int | None] = mapped_column(ForeignKey("invitations.id"), default=None)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class AttemptWindow(IdentityBase):
+    """How often something that invites guessing was tried in one window of time, which starts at a second of the epoch.
+
+    ``who`` is a keyed digest of an account or a network address.
+    """
+
+    __tablename__ = "attempt_windows"
+    __table_args__ = (UniqueConstraint("lane", "who", "starts_at"),)
+
+    lane: Mapped[str] = mapped_column(String(24))
+    who: Mapped[str] = mapped_column(String(64))
+    starts_at: Mapped[int] = mapped_column(index=True)
+    count: Mapped[int]

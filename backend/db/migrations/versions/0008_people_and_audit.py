@@ -23,6 +23,7 @@ _INDEXED = (
     ("password_resets", "user_id"),
     ("password_resets", "expires_at"),
     ("oidc_attempts", "expires_at"),
+    ("attempt_windows", "starts_at"),
 )
 
 
@@ -58,6 +59,7 @@ def upgrade() -> None:
     op.create_index("ix_audit_entries_service", "audit_entries", ["service_id", "id"])
     for name, kind in _NEW_COLUMNS["services"]:
         op.add_column("services", sa.Column(name, kind, nullable=True))
+    op.add_column("services", sa.Column("built_in", sa.Boolean(), nullable=False, server_default=sa.false()))
     for name, kind in _NEW_COLUMNS["users"]:
         op.add_column("users", sa.Column(name, kind, nullable=True))
     op.create_table(
@@ -104,19 +106,32 @@ def upgrade() -> None:
         sa.Column("code_verifier", sa.String(length=128), nullable=False),
         sa.Column("next_address", sa.String(length=2000), nullable=False),
         sa.Column("invitation_id", BigIntIdentity, nullable=True),
+        sa.Column("user_id", BigIntIdentity, nullable=True),
         _moment("created_at"),
         _moment("expires_at"),
         *_referring("oidc_attempts", "invitation_id"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_oidc_attempts_user_id_users")),
         sa.UniqueConstraint("digest", name=op.f("uq_oidc_attempts_digest")),
+    )
+    op.create_table(
+        "attempt_windows",
+        _id(),
+        sa.Column("lane", sa.String(length=24), nullable=False),
+        sa.Column("who", sa.String(length=64), nullable=False),
+        sa.Column("starts_at", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt_windows")),
+        sa.UniqueConstraint("lane", "who", "starts_at", name=op.f("uq_attempt_windows_lane")),
     )
     for table, column in _INDEXED:
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
 
 
 def downgrade() -> None:
-    for table in ("oidc_attempts", "password_resets", "invitations", "identities"):
+    for table in ("attempt_windows", "oidc_attempts", "password_resets", "invitations", "identities"):
         op.drop_table(table)
     for table, columns in _NEW_COLUMNS.items():
         for name, _ in columns:
             op.drop_column(table, name)
+    op.drop_column("services", "built_in")
     op.drop_table("audit_entries")
