@@ -20,6 +20,10 @@ class Channel(enum.StrEnum):
     APPRISE = "APPRISE"
 
 
+# They have a markup of their own, which is made of the HTML whatever the notification's content type is.
+CHATS = frozenset({Channel.SLACK, Channel.MSTEAMS})
+
+
 class Outcome(enum.StrEnum):
     """What one attempt to send came to, in terms of what to do next."""
 

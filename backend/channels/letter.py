@@ -149,18 +149,24 @@ def _lay_out(message: Message, now: datetime) -> dict[str, Any]:
         "title": message.subject or "",
         "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    try:
-        laid_out = _children.ask(question, _SECONDS)
-    except ChildFailed as error:
-        if error.timed_out:
-            detail = f"the letter cannot be made: laying it out takes more than {_SECONDS:.0f} seconds"
-            raise ProviderError(Outcome.PERMANENT, detail) from None
-        raise ProviderError(Outcome.RETRY, "the letter could not be laid out: the engine stopped") from None
+    laid_out = _asked(question)
     if "fault" in laid_out:
         raise ProviderError(Outcome.PERMANENT, f"the letter cannot be made: {laid_out['fault']}")
     if "no_fonts" in laid_out:
         raise ProviderError(Outcome.CONFIG, "letters need fonts: this machine has none installed", route_down=True)
     return laid_out
+
+
+def _asked(question: dict[str, Any]) -> dict[str, Any]:
+    """Ask a child, and once more if it stopped: what stops two of them is the letter's own doing."""
+    for _ in range(2):
+        try:
+            return _children.ask(question, _SECONDS)
+        except ChildFailed as error:
+            if error.timed_out:
+                detail = f"the letter cannot be made: laying it out takes more than {_SECONDS:.0f} seconds"
+                raise ProviderError(Outcome.PERMANENT, detail) from None
+    raise ProviderError(Outcome.PERMANENT, "the letter cannot be made: laying it out stops the engine")
 
 
 def _page_of_text(text: str) -> str:

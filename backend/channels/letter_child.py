@@ -55,11 +55,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     """Lay out ``html`` for the address ``lines``; return ``pages`` and the ``pdf`` in base64, or the ``fault``."""
     book = plutoprint.Book(plutoprint.PAGE_SIZE_A4, plutoprint.PAGE_MARGINS_NONE)
     book.custom_resource_fetcher = _NoResources()
-    book.set_metadata(plutoprint.PDF_METADATA_TITLE, question["title"])
-    book.set_metadata(plutoprint.PDF_METADATA_CREATOR, "Carillon")
-    book.set_metadata(plutoprint.PDF_METADATA_CREATION_DATE, question["created"])
     try:
         book.load_html(f"{question['html']}<style>{_page(question['lines'])}</style>", user_style=_DEFAULTS)
+        book.set_metadata(plutoprint.PDF_METADATA_TITLE, question["title"])
+        book.set_metadata(plutoprint.PDF_METADATA_CREATOR, "Carillon")
+        book.set_metadata(plutoprint.PDF_METADATA_CREATION_DATE, question["created"])
         return _written(book)
     except (plutoprint.Error, ValueError, UnicodeError) as error:
         return {"fault": f"its HTML cannot be laid out ({error})"}
@@ -89,8 +89,11 @@ def _page(lines: list[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Write text inside a CSS string (CSS Syntax 3, section 4.3.7): all but letters and digits as escapes."""
-    return "".join(one if one.isalnum() or one == " " else f"\\{ord(one):06x}" for one in text)
+    """Write text inside a CSS string: all but letters, digits and spaces as escapes.
+
+    The space that ends an escape belongs to it (CSS Syntax 3, section 4.3.7).
+    """
+    return "".join(one if one.isalnum() or one == " " else f"\\{ord(one):x} " for one in text)
 
 
 def main() -> None:
