@@ -6,6 +6,7 @@ from litestar.exceptions import HTTPException
 from backend.api import (
     access_log,
     aggregators,
+    direct,
     docs,
     errors,
     guards,
@@ -29,7 +30,7 @@ from backend.portal.templates import template_config
 def create_app() -> Litestar:
     """Build the application from the present settings."""
     logs.configure(as_json=settings.current().env == "production")
-    return access_log.LoggedLitestar(
+    return direct.DirectLitestar(
         route_handlers=[
             *notifications.ROUTES,
             *aggregators.ROUTES,

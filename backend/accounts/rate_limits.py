@@ -29,9 +29,11 @@ from backend.lib.settings import RateLimit
 
 logger = logging.getLogger(__name__)
 
-MAX_AHEAD = 64
+MAX_AHEAD = 256
 HOLD_SECONDS = 0.05
 _LARGE = 1000
+# Of a limit, so that several processes do not hold half of it between them.
+_SHARE_AHEAD = 1 / 16
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -88,12 +90,23 @@ class RateLimiter:
         Raises:
             Problem: ``rate_limited`` if it is over the limit, ``unavailable`` if it cannot be counted.
         """
+        granted, quota = await self.take(api_client_id, 1)
+        if not granted:
+            raise refusal(quota)
+        return quota
+
+    async def take(self, api_client_id: int, wanted: int) -> tuple[int, Quota]:
+        """Count as many requests at once; return how many of them are within the limit, and what is left then.
+
+        Raises:
+            Problem: ``unavailable`` if they cannot be counted.
+        """
         window = self._window(api_client_id)
-        if window.ahead > 0:
-            window.ahead -= 1
-        elif window.counted >= self._limit.requests or not await self._ask(api_client_id, window):
-            raise self._refusal(window)
-        return self._quota(window)
+        granted = min(window.ahead, wanted)
+        window.ahead -= granted
+        if granted < wanted and window.counted < self._limit.requests:
+            granted += await self._ask(api_client_id, window, wanted - granted)
+        return granted, self._quota(window)
 
     def _window(self, api_client_id: int) -> _Window:
         length = self._limit.seconds
@@ -103,28 +116,29 @@ class RateLimiter:
             window = self._windows[api_client_id] = _Window(starts_at)
         return window
 
-    async def _ask(self, api_client_id: int, window: _Window) -> bool:
-        """Take one permit, with some ahead if requests come fast, and tell whether it was to be had."""
+    async def _ask(self, api_client_id: int, window: _Window, wanted: int) -> int:
+        """Take permits, with some ahead if requests come fast, and tell how many were to be had."""
         ahead = self._choose_ahead(window)
         window.asking = window.asking or ahead > 0
         try:
-            last = await self._counting.submit(Demand(api_client_id, window.starts_at, 1 + ahead))
+            last = await self._counting.submit(Demand(api_client_id, window.starts_at, wanted + ahead))
         finally:
             window.asking = window.asking and ahead == 0
         window.counted = max(window.counted, last)
-        first = last - ahead
+        left = self._limit.requests - (last - ahead - wanted)  # when ours were counted
         if ahead:
-            window.ahead += max(0, min(last, self._limit.requests) - first)
+            window.ahead += max(0, min(ahead, left - wanted))
             window.takings += 1
             loop = asyncio.get_running_loop()
             loop.call_later(HOLD_SECONDS, self._give_back, api_client_id, window, window.takings)
-        return first <= self._limit.requests
+        return max(0, min(wanted, left))
 
     def _choose_ahead(self, window: _Window) -> int:
         moment = asyncio.get_running_loop().time()
         fast = moment - window.asked_at < HOLD_SECONDS
         window.asked_at = moment
-        window.next_ahead = min(MAX_AHEAD, 2 * window.next_ahead + 2) if fast else 0
+        most = min(MAX_AHEAD, int(self._limit.requests * _SHARE_AHEAD))
+        window.next_ahead = min(most, 2 * window.next_ahead + 2) if fast else 0
         scarce = self._limit.requests < _LARGE or 2 * window.counted > self._limit.requests
         return 0 if window.asking or scarce else window.next_ahead
 
@@ -153,7 +167,7 @@ class RateLimiter:
             wanted[demand.api_client_id, demand.starts_at] += demand.permits
         # In one order, so that two processes never wait for each other's rows.
         rows = [{"api_client_id": key[0], "starts_at": key[1], "count": wanted[key]} for key in sorted(wanted)]
-        with unavailable_without_database(), self._database.write() as session:
+        with unavailable_without_database(), self._database.write(durable=False) as session:
             after = _add(session, rows)
         reached = {key: after[key] - wanted[key] for key in wanted}
         numbers = []
@@ -167,13 +181,14 @@ class RateLimiter:
         left = window.starts_at + self._limit.seconds - clock.timestamp()
         return Quota(self._limit.requests, self._limit.seconds, remaining, max(1, ceil(left)))
 
-    def _refusal(self, window: _Window) -> Problem:
-        quota = self._quota(window)
-        detail = (
-            f"This API client may send {quota.limit} requests in {quota.window_seconds} seconds; "
-            f"the next may come in {quota.reset_seconds} seconds."
-        )
-        return Problem("rate_limited", detail, headers={"Retry-After": str(quota.reset_seconds), **quota.headers})
+
+def refusal(quota: Quota) -> Problem:
+    """Say that a client's requests are used up."""
+    detail = (
+        f"This API client may send {quota.limit} requests in {quota.window_seconds} seconds; "
+        f"the next may come in {quota.reset_seconds} seconds."
+    )
+    return Problem("rate_limited", detail, headers={"Retry-After": str(quota.reset_seconds), **quota.headers})
 
 
 def _add(session: Session, rows: list[dict[str, int]]) -> dict[tuple[int, int], int]:
@@ -193,6 +208,11 @@ def _limiter(database: Database, limit: RateLimit) -> RateLimiter:
 async def hit(api_client_id: int) -> Quota:
     """Count one request of an API client; see ``RateLimiter.hit``."""
     return await _limiter(databases.current(), settings.current().rate_limit).hit(api_client_id)
+
+
+async def take(api_client_id: int, wanted: int) -> tuple[int, Quota]:
+    """Count several requests of an API client; see ``RateLimiter.take``."""
+    return await _limiter(databases.current(), settings.current().rate_limit).take(api_client_id, wanted)
 
 
 def forget_old_windows(session: Session) -> None:

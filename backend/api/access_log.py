@@ -51,10 +51,14 @@ class LoggedLitestar(Litestar):
 
         token = correlation.request_id.set(identity)
         try:
-            await Litestar.__call__(self, http, receive, answer)
+            await self.serve(http, receive, answer)
         finally:
             _log(http, status, time.perf_counter() - began)
             correlation.request_id.reset(token)
+
+    async def serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request, the framework's way."""
+        await Litestar.__call__(self, scope, receive, send)
 
 
 def about(scope: Scope, notification_id: str | None) -> None:

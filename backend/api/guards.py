@@ -13,7 +13,7 @@ from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
 from backend.api import parameters
 
-_QUOTA = "rate_limit_quota"
+QUOTA = "rate_limit_quota"
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -29,7 +29,7 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if found is None:
         found = await to_thread.run_sync(access.authenticate, header, scope)
     connection.scope["auth"] = found
-    connection.scope["state"][_QUOTA] = await rate_limits.hit(found.api_client_id)
+    connection.scope["state"][QUOTA] = await rate_limits.hit(found.api_client_id)
     if connection.scope["query_string"]:
         parameters.check_names(connection, handler.opt.get("query", ()))
 
@@ -46,7 +46,7 @@ async def tell_rate_limit(message: Message, scope: Scope) -> None:
     """Add what is left of the client's requests to an answer: a ``before_send`` hook of the application."""
     if message["type"] != "http.response.start":
         return
-    quota = scope["state"].get(_QUOTA)
+    quota = scope["state"].get(QUOTA)
     if isinstance(quota, Quota):
         added = [(name.lower().encode(), value.encode()) for name, value in quota.headers.items()]
         message["headers"] = [*message["headers"], *added]

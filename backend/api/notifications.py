@@ -11,7 +11,9 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from litestar.types import Scope
 
+from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
 from backend.api import access_log, bodies, errors, parameters
 from backend.api.guards import bearer, principal
@@ -28,6 +30,7 @@ from backend.reports import notification, notifications
 from backend.reports.model import NotificationPage, NotificationReport
 
 PATH = "/notifications/v1"
+SEND = "notifications:send"
 _TAGS = ["Notifications"]
 _AnyRequest = Request[Any, Any, Any]
 
@@ -56,7 +59,7 @@ def intake() -> Gatherer[Submission, Outcome]:
 @post(
     PATH,
     guards=[bearer],
-    opt={"scope": "notifications:send", "body": NotificationIn},
+    opt={"scope": SEND, "body": NotificationIn},
     status_code=202,
     responses={
         200: ResponseSpec(
@@ -71,13 +74,16 @@ def intake() -> Gatherer[Submission, Outcome]:
 )
 async def send(request: _AnyRequest) -> Response[Dispatched]:
     """Accept a notification as a whole, or none of it; the same content again is not sent again."""
-    client = principal(request)
-    raw = await bodies.raw_json(request)
+    return await take(principal(request), await bodies.raw_json(request), request.scope)
+
+
+async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Any]:
+    """Hand one body over to intake, and answer."""
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
-    access_log.about(request.scope, outcome.notification_id)
+    access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         return Response(_dispatched(outcome), status_code=200 if outcome.duplicate else 202)
-    return errors.respond(outcome.problem, outcome.notification_id)  # type: ignore[return-value]
+    return errors.respond(outcome.problem, outcome.notification_id)
 
 
 def _dispatched(outcome: Accepted) -> Dispatched:
@@ -88,7 +94,7 @@ def _dispatched(outcome: Accepted) -> Dispatched:
 @post(
     f"{PATH}/explain",
     guards=[bearer],
-    opt={"scope": "notifications:send", "body": NotificationIn},
+    opt={"scope": SEND, "body": NotificationIn},
     status_code=200,
     responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
     tags=_TAGS,

@@ -54,7 +54,10 @@ class Database:
             if self.is_sqlite
             else create_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
         )
+        self._durable = durable
         self._writer = self.engine.execution_options(carillon_write=True)
+        self._hasty_writer = self.engine.execution_options(carillon_write=True, carillon_hasty=True)
+        event.listen(self.engine, "begin", self._begin)
         # SQLite's driver commits each statement by itself unless BEGIN has been said; PostgreSQL's has to be told.
         self._ready: dict[ClauseElement, _Ready] = {}
         self._single = self.engine.execution_options(
@@ -82,13 +85,21 @@ class Database:
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            options = connection.get_execution_options()
-            if not options.get("carillon_single"):
-                connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("carillon_write") else "BEGIN")
-
         return engine
+
+    def _begin(self, connection: Connection) -> None:
+        """Begin on SQLite, whose driver has been told not to; say how long a commit waits for the disk."""
+        options = connection.get_execution_options()
+        hasty = options.get("carillon_hasty")
+        if not self.is_sqlite:
+            if hasty:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        elif options.get("carillon_write"):
+            if self._durable:
+                connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if hasty else 'FULL'}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif not options.get("carillon_single"):
+            connection.exec_driver_sql("BEGIN")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -97,9 +108,13 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Open a session to write with, committed at the end and rolled back by an exception."""
-        with self._write_lock, Session(self._writer, expire_on_commit=False) as session, session.begin():
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
+        """Open a session to write with, committed at the end and rolled back by an exception.
+
+        A commit that is not ``durable`` waits for no disk: for counts that a power cut may take back.
+        """
+        writer = self._writer if durable else self._hasty_writer
+        with self._write_lock, Session(writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

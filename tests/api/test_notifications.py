@@ -240,7 +240,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
     ask: Callable[[Site], Any] = UNREACHABLE[address]
     assert ask(site).status_code in {200, 202, 404}
 
-    def away(_database: db.Database) -> None:
+    def away(_database: db.Database, **_options: bool) -> None:
         raise OperationalError("SELECT", {}, Exception("unable to open database file"))
 
     with monkeypatch.context() as patched:

@@ -101,3 +101,12 @@ def test_an_insert_that_meets_its_equal_can_pass_on_both_databases(each_database
             statement = insert(session, Organisation).on_conflict_do_nothing(index_elements=["name"])
             added = session.execute(statement.returning(Organisation.id), [{"name": "Sanger"}]).all()
     assert (added, names(each_database)) == ([], {"Sanger"})
+
+
+def test_only_a_write_that_need_not_be_durable_waits_for_no_disk(each_database: Database) -> None:
+    ask, waits = ("PRAGMA synchronous", 2) if each_database.is_sqlite else ("SHOW synchronous_commit", "on")
+    seen = []
+    for durable in (True, False, True):
+        with each_database.write(durable=durable) as session:
+            seen.append(session.scalar(text(ask)) == waits)
+    assert seen == [True, False, True]
