@@ -21,6 +21,7 @@ ENDING = frozenset(
         "mj-accordion-text",
         "mj-accordion-title",
         "mj-button",
+        "mj-html-attribute",
         "mj-navbar-link",
         "mj-preview",
         "mj-raw",
@@ -34,7 +35,11 @@ ENDING = frozenset(
 
 CHILDREN: dict[str, frozenset[str]] = {
     "mjml": frozenset({"mj-head", "mj-body"}),
-    "mj-head": frozenset(["mj-attributes", "mj-breakpoint", "mj-font", "mj-preview", "mj-style", "mj-title"]),
+    "mj-head": frozenset(
+        ["mj-attributes", "mj-breakpoint", "mj-font", "mj-html-attributes", "mj-preview", "mj-style", "mj-title"]
+    ),
+    "mj-html-attributes": frozenset({"mj-selector"}),
+    "mj-selector": frozenset({"mj-html-attribute"}),
     "mj-body": frozenset({"mj-section", "mj-wrapper", "mj-hero"}),
     "mj-wrapper": frozenset({"mj-section", "mj-hero"}),
     "mj-section": frozenset({"mj-column", "mj-group"}),
@@ -55,5 +60,4 @@ KNOWN = frozenset({"mj-raw", *CHILDREN, *(child for children in CHILDREN.values(
 DEFAULTS = KNOWN | {"mj-all", "mj-class"}
 KNOWN_ELSEWHERE = {
     "mj-include": "mj-include takes the name of a partial in quotes, as in path='footer.mjml', and nothing else",
-    "mj-html-attributes": "mj-html-attributes is not available",
 }

@@ -24,6 +24,7 @@ _RULE = re.compile(r"([^{}]*)\{[^{}]*\}")
 # can mean an element that the parser adds.
 _STEADY_SELECTORS = re.compile(r"(?:(?!\b(?:tbody|html|head|body)\b)[\w\s.#>,-])+")
 _NUMBER = "data-place"
+_FOUND = "--found-by-carillon"
 # As css-inline writes them: quoted always, and no quotation mark inside.
 _WRITTEN_TAG = re.compile(r"""<[A-Za-z](?:[^"<>]|"[^"]*")*+>""")
 _NUMBERED = re.compile(rf"""\s{_NUMBER}="(\d+)\"""")
@@ -49,7 +50,7 @@ def inlined_template(masked: str, css: str, mask: Mask) -> str | None:
     """
     if not _steady(css) or _NUMBER in masked:
         return None
-    tags = [match for match in _TAG.finditer(masked) if match[2]]
+    tags = tags_of(masked)
     if any(_depends_on_fields(tag, mask) for tag in tags):
         return None
     try:
@@ -67,6 +68,28 @@ def inlined_template(masked: str, css: str, mask: Mask) -> str | None:
         pieces.extend((masked[position : tag.start(3)], attributes))
         position = tag.end(3)
     return "".join((*pieces, masked[position:]))
+
+
+def tags_of(html: str) -> list[re.Match[str]]:
+    """Find the start tags of a text, each with its name as group 2 and its attributes as group 3."""
+    return [match for match in _TAG.finditer(html) if match[2]]
+
+
+def found_by(html: str, tags: list[re.Match[str]], selector: str) -> set[int]:
+    """Return the places in ``tags`` of the elements that a CSS selector finds.
+
+    It is written into a copy as a style of our own. Raises ``css_inline.InlineError``.
+    """
+    return set(_styles(html, tags, f"{selector} {{ {_FOUND}: 1 }}"))
+
+
+def with_attribute(attributes: str, name: str, value: str) -> str:
+    """Set an attribute among those of a start tag; the value is ready to stand between double quotes."""
+    for match in _ATTRIBUTE.finditer(attributes):
+        if match[1].lower() == name.lower():
+            return f'{attributes[: match.start(1)]}{name}="{value}"{attributes[match.end() :]}'
+    end = len(attributes.rstrip(" /"))
+    return f'{attributes[:end]} {name}="{value}"{attributes[end:]}'
 
 
 def _steady(css: str) -> bool:
@@ -109,10 +132,4 @@ def _style(attributes: str) -> str:
 
 
 def _with_style(attributes: str, style: str, mask: Mask) -> str | None:
-    for match in _ATTRIBUTE.finditer(attributes):
-        if match[1].lower() == "style":
-            if mask.indices(match[0]):
-                return None
-            return f'{attributes[: match.start(1)]}style="{style}"{attributes[match.end() :]}'
-    end = len(attributes.rstrip(" /"))
-    return f'{attributes[:end]} style="{style}"{attributes[end:]}'
+    return None if mask.indices(_style(attributes)) else with_attribute(attributes, "style", style)

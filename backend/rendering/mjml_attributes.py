@@ -1,7 +1,4 @@
-"""The attributes that each component of MJML knows; the reference compiler ignores all others.
-
-``gutter`` of sections is left out: MRML has not learnt it, so that it does nothing here.
-"""
+"""The attributes that each component of MJML knows; the reference compiler ignores all others."""
 
 from difflib import get_close_matches
 from functools import lru_cache
@@ -57,6 +54,7 @@ _KNOWN: dict[str, str] = {
         "inner-padding-right inner-padding-bottom vertical-align "
         f"{_PADDING}"
     ),
+    "mj-html-attribute": "name",
     "mj-image": (
         "alt src srcset sizes align border-radius fluid-on-mobile width height max-height font-size usemap "
         f"{_LINK} {_BORDERS} {_BOX}"
@@ -64,7 +62,8 @@ _KNOWN: dict[str, str] = {
     "mj-navbar": _NAVBAR,
     "mj-navbar-link": f"{_WRITING} {_PADDING} href name target rel",
     "mj-raw": "position",
-    "mj-section": _GROUND,
+    "mj-section": f"{_GROUND} gutter",
+    "mj-selector": "path",
     "mj-social": f"{_SOCIAL} container-background-color inner-padding mode table-layout text-decoration vertical-align",
     "mj-social-element": (
         f"{_SOCIAL} icon-position background-color src srcset sizes alt text-decoration vertical-align {_LINK}"

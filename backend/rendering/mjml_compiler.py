@@ -12,6 +12,8 @@ from backend.rendering.inlining import inlined_template
 from backend.rendering.masking import LineMap, Mask, mask_jinja
 from backend.rendering.mjml_differences import AFTER, BEFORE, Marked
 from backend.rendering.mjml_fitting import minified
+from backend.rendering.mjml_gutters import gutters
+from backend.rendering.mjml_html_attributes import applied
 from backend.rendering.mjml_source import Corrected, correct
 from backend.rendering.model import TemplateWarning
 from backend.rendering.text_template import derived
@@ -61,12 +63,12 @@ def to_html(source: str, mask: Mask) -> tuple[Corrected, str]:
     """
     corrected = correct(mask_jinja(MJML, source, mask), mask)
     marked = Marked(mask.mark)
-    for before in BEFORE:
+    for before in (*BEFORE, gutters):
         before(corrected.tree, marked)
     html = marked.correct(_compile(corrected.tree))
     for after in AFTER:
         html = after(html)
-    html = _free_tokens(html, corrected.between, mask)
+    html = applied(_free_tokens(html, corrected.between, mask), corrected.attributes)
     return corrected, "".join((*corrected.before, html, *corrected.after))
 
 

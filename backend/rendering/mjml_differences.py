@@ -21,24 +21,43 @@ class Marked:
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
-        self._corrections: list[Correction] = []
+        self._corrections: list[tuple[Correction, Correction | None]] = []
+        self._rules: dict[tuple[str, str], str] = {}
 
-    def add(self, element: Element, correction: Correction) -> None:
-        """Give the element a class of its own; the correction gets the HTML from the tag that bears it to the end."""
+    def add(self, element: Element, correction: Correction, outlook: Correction | None = None) -> None:
+        """Give the element a class of its own; the correction gets the HTML from the tag that bears it to the end.
+
+        ``outlook`` gets the tag of the cell that the element has in Outlook alone.
+        """
         name = f"{self._mark}{len(self._corrections)}k"
         element.set("css-class", f"{element.get('css-class', '')} {name}".strip())
-        self._corrections.append(correction)
+        self._corrections.append((correction, outlook))
+
+    def rule(self, declarations: str, above: str) -> str:
+        """Return a class with these declarations for screens that are wider than the breakpoint."""
+        return self._rules.setdefault((declarations, above), f"mj-corrected-{len(self._rules) + 1}")
 
     def correct(self, html: str) -> str:
         """Make the corrections and remove the classes."""
-        for number, correction in enumerate(self._corrections):
+        for number, (correction, outlook) in enumerate(self._corrections):
             if found := re.search(rf'{self._mark}{number}k(?=[" ])', html):
                 start = html.rindex("<", 0, found.start())
                 html = html[:start] + correction(html[start:])
+            if outlook is not None:
+                cell = re.compile(rf"<td [^>]*{self._mark}{number}k-outlook[^>]*>")
+                html = cell.sub(lambda tag, outlook=outlook: outlook(tag[0]), html, count=1)  # type: ignore[misc] # as below
         if not self._corrections:
             return html
+        html = html.replace("</head>", f"{self._style()}</head>", 1)
         name = rf"{self._mark}\d+k(?:-outlook)?"
         return re.sub(rf" {name}", "", re.sub(rf' class="{name}(?: {name})*"', "", html))
+
+    def _style(self) -> str:
+        return "".join(
+            f'<style type="text/css">@media only screen and (min-width:{edge}) {{ .{name} {{ {rule} }} }}</style>'
+            f'<style media="screen and (min-width:{edge})">.moz-text-html .{name} {{ {rule} }}</style>'
+            for (rule, edge), name in self._rules.items()
+        )
 
 
 def given(element: Element, name: str) -> str | None:
@@ -56,16 +75,16 @@ def given(element: Element, name: str) -> str | None:
     return None
 
 
-def _side(element: Element, kind: str, side: str) -> int:
+def side(element: Element, kind: str, edge: str) -> int:
     """Return the padding or border of one side in pixels; 0 where it is not known."""
-    value = given(element, f"{kind}-{side}")
+    value = given(element, f"{kind}-{edge}")
     if value is None:
         parts = (given(element, kind) or "").split()
         if kind != "padding":
             value = " ".join(parts)
         elif parts:
             order = {"top": 0, "right": 1, "bottom": 2, "left": 3}
-            place = order[side]
+            place = order[edge]
             value = parts[place] if place < len(parts) else parts[place - 2] if place - 2 < len(parts) else parts[0]
     found = (_BORDER.search if kind != "padding" else _PIXELS.fullmatch)(value or "")
     return int(float(found[1])) if found and found[1] else 0
@@ -125,7 +144,7 @@ def _button_borders(root: Element, marked: Marked) -> None:
     """MRML does not take the borders off the width of a button."""
     width = re.compile(r"(<(?:a|p)\b[^>]*[;\"]width:)(\d+)px")
     for button in root.iterfind("mj-body//mj-button"):
-        borders = _side(button, "border", "left") + _side(button, "border", "right")
+        borders = side(button, "border", "left") + side(button, "border", "right")
         if borders and _PIXELS.fullmatch(given(button, "width") or ""):
 
             def narrower(html: str, borders: int = borders) -> str:
@@ -146,7 +165,7 @@ def _image_borders(root: Element, marked: Marked) -> None:
 def _heroes(root: Element, marked: Marked) -> None:
     """MRML does not take the padding off a hero's height, and passes over its inner padding, radius and fluid mode."""
     for hero in root.iterfind("mj-body//mj-hero"):
-        padding = _side(hero, "padding", "top") + _side(hero, "padding", "bottom")
+        padding = side(hero, "padding", "top") + side(hero, "padding", "bottom")
         fixed = _PIXELS.fullmatch(given(hero, "height") or "")
         if given(hero, "mode") == "fluid-height":
             marked.add(hero, _fluid(_ratio(hero)))

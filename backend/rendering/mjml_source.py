@@ -11,6 +11,7 @@ from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
 from backend.rendering.mjml_attributes import told
 from backend.rendering.mjml_columns import uncertain_widths
+from backend.rendering.mjml_html_attributes import Setting, taken
 from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
@@ -34,7 +35,8 @@ class Corrected(msgspec.Struct):
     """MJML ready for the compiler.
 
     ``before`` and ``after`` hold what stands outside of ``mjml``, ``inline`` the style sheets to be written into
-    elements, ``between`` the numbers of the placeholders that stand between components.
+    elements, ``between`` the numbers of the placeholders that stand between components, ``attributes`` what is to be
+    set on elements of the HTML.
     """
 
     tree: etree._Element
@@ -42,6 +44,7 @@ class Corrected(msgspec.Struct):
     after: list[str] = []
     inline: list[str] = []
     between: set[int] = set()
+    attributes: list[Setting] = []
     warnings: list[TemplateWarning] = []
 
 
@@ -187,6 +190,8 @@ class _Corrector:
             self._corrected.warnings.extend(uncertain_widths(element, self._mask))
         for raw in root.findall("mj-head/mj-raw"):
             self._hoist(raw)
+        if (holder := root.find("mj-head/mj-html-attributes")) is not None:
+            self._corrected.attributes = taken(root, self._mask, self._line(holder))
         for style in list(root.iter("mj-style")):
             if style.get("inline") == "inline":
                 self._corrected.inline.append(style.text or "")
