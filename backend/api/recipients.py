@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
+from backend.channels.addresses import masked
 from backend.db import session
 from backend.lib import settings
 from backend.registry import owned, recipients
@@ -29,7 +30,10 @@ RecipientId = Annotated[
 
 
 class RecipientAnswer(msgspec.Struct, frozen=True):
-    """A recipient as it is stored; addresses are in the canonical form of their channel."""
+    """A recipient as it is stored; addresses are in the canonical form of their channel.
+
+    Of addresses that are secrets (webhooks, APPRISE) only the ends are shown, as in ``https://host/…abcd``.
+    """
 
     identifier: str
     name: str
@@ -46,13 +50,16 @@ class RecipientPage(msgspec.Struct, frozen=True):
 
 
 def _answer(record: RecipientRecord) -> RecipientAnswer:
-    return RecipientAnswer(record.identifier, record.name, record.endpoints, record.created_at, record.updated_at)
+    endpoints = [Address(one.type, masked(one.type, one.address)) for one in record.endpoints]
+    return RecipientAnswer(record.identifier, record.name, endpoints, record.created_at, record.updated_at)
 
 
 def _store(service_id: int, identifier: str, body: RecipientShape) -> Response[RecipientAnswer]:
     owned.check_identifier(identifier)
     given = [Address(endpoint.type.value, endpoint.address) for endpoint in body.endpoints]
-    endpoints = recipients.canonical_endpoints(given, settings.current().outbound_allow)
+    with session.current().read() as db:
+        meant = recipients.unmasked(db, service_id, identifier, given)
+    endpoints = recipients.canonical_endpoints(meant, settings.current().outbound_allow)
     with session.current().write() as db:
         record, created = recipients.put(db, service_id, identifier, body.name, endpoints)
     return Response(_answer(record), status_code=201 if created else 200)
@@ -68,7 +75,10 @@ class Recipients(Controller):
     @put(
         "/{recipient_id:str}",
         summary="Store a recipient",
-        description="Creates the recipient or replaces it as a whole.",
+        description=(
+            "Creates the recipient or replaces it as a whole. An address that is a secret is answered with its ends "
+            "alone, `https://host/…abcd`; sent back so, it stays what it is."
+        ),
         opt={"scope": "registry:write", "body": RecipientShape},
         responses={201: ResponseSpec(data_container=RecipientAnswer, description="Created")}
         | errors.documented(400, 401, 403, 409, 413, 415, 422, 429, 503),

@@ -6,6 +6,7 @@ import msgspec
 
 from backend.batching import keys
 from backend.batching.hold import expected
+from backend.channels.addresses import masked
 from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
@@ -104,7 +105,9 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         html=planned.rendered.html if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=[
-            ExplainedRecipient(name, [one.address for one in planned.targets if name in one.recipients])
+            ExplainedRecipient(
+                name, [masked(channel.type, one.address) for one in planned.targets if name in one.recipients]
+            )
             for name in dict.fromkeys(channel.recipient)
         ],
         provider=routes.preferred(Channel(channel.type)),

@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 class ChannelIn(Shape):
     """One channel of a notification: what goes to whom, made from which template."""
 
-    type: Literal["EMAIL", "SLACK", "FRESHSERVICE", "MSTEAMS", "SMS"]
+    type: Literal["EMAIL", "SLACK", "FRESHSERVICE", "MSTEAMS", "SMS", "LETTER", "APPRISE"]
     recipient: Annotated[
         list[Identifier],
         Field(

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.orm import Session
 
-from backend.channels.addresses import normalise
+from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
 from backend.db.models.registry import Endpoint, Recipient
 from backend.lib import clock
@@ -14,6 +14,8 @@ from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address
 from backend.registry.owned import OwnedRepository, check_identifier
+
+_MASK = "…"
 
 
 class RecipientRecord(msgspec.Struct, frozen=True):
@@ -79,6 +81,21 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     """
     row = _Recipients(session=session).live(service_id, check_identifier(identifier), lock=True)
     row.deleted_at = row.updated_at = clock.now()
+
+
+def unmasked(session: Session, service_id: int, identifier: str, given: Sequence[Address]) -> list[Address]:
+    """Return the endpoints with the stored address where one was given as the registry shows it, masked.
+
+    What two stored addresses have in common stands for neither.
+    """
+    if not any(_MASK in one.address for one in given):
+        return list(given)
+    own = (Recipient.service_id == service_id, Recipient.deleted_at.is_(None))
+    row = _Recipients(session=session).get_one_or_none(*own, identifier=identifier)
+    stored: dict[Address, list[Address]] = {}
+    for one in _addresses(row) if row is not None else ():
+        stored.setdefault(Address(one.type, masked(one.type, one.address)), []).append(one)
+    return [found[0] if len(found := stored.get(one, [])) == 1 else one for one in given]
 
 
 def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> list[Address]:

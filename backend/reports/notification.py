@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from backend.channels.addresses import masked
 from backend.db.models.notifications import Delivery, Event, Notification, Priority
 from backend.db.models.registry import TemplateVersion
 from backend.reports import batches
@@ -72,7 +73,7 @@ def describe(session: Session, found: Found) -> NotificationReport:
         created_at=notification.created_at,
         updated_at=notification.updated_at,
         channels=_channels(session, notification, found.deliveries, found.memberships),
-        events=[EventReport(step.at, step.what) for step in steps(session, found, lambda delivery: delivery.address)],
+        events=[EventReport(step.at, step.what) for step in steps(session, found, shown)],
         problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
     )
 
@@ -159,10 +160,15 @@ def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int]:
     return dict(session.execute(statement).all())
 
 
+def shown(delivery: Delivery) -> str:
+    """Return a delivery's address as an answer may show it: a webhook's is a secret."""
+    return masked(delivery.type, delivery.address)
+
+
 def _delivery(delivery: Delivery) -> DeliveryReport:
     return DeliveryReport(
         id=str(delivery.uid),
-        address=delivery.address,
+        address=shown(delivery),
         status=delivery.status,
         attempts=delivery.attempts,
         provider=delivery.provider,

@@ -3,13 +3,13 @@
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from backend.channels.addresses import masked
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage
@@ -117,15 +117,7 @@ def message(session: Session, services: Collection[int] | None, uid: UUID) -> Me
     record = session.execute(_of(services, query)).one_or_none()
     if record is None:
         return None
-    return Message(**{**record._asdict(), "address": shown_address(record.address)})
-
-
-def shown_address(address: str) -> str:
-    """Write an address as a page may show it: of a webhook URL the host alone, because its path is a secret."""
-    if not address.lower().startswith(("https://", "http://")):
-        return address
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.hostname}/…"
+    return Message(**{**record._asdict(), "address": masked(record.channel, record.address)})
 
 
 def _rows(services: Collection[int] | None) -> Select[*tuple[Any, ...]]:
@@ -157,4 +149,4 @@ def _place(uid: UUID) -> Any:
 def _row(record: Any) -> Row:
     uid, channel, subject, text, address, service, created_at = record
     opening = " ".join(text[:400].split())[:120]
-    return Row(uid, channel, subject, opening, shown_address(address), service, created_at)
+    return Row(uid, channel, subject, opening, masked(channel, address), service, created_at)

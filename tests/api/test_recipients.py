@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 
+from backend.db.models.registry import Endpoint
 from backend.db.session import Database
 from tests.registry import door
 from tests.registry.conftest import make_services
@@ -185,3 +187,18 @@ def test_two_services_that_put_at_once_get_one_owner(client: Client, other: dict
         )
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200] * 7 + [201] + [409] * 8
+
+
+def test_a_secret_address_is_answered_with_its_ends_and_may_be_sent_back_so(client: Client, database: Database) -> None:
+    flow = "https://prod-1.westeurope.logic.azure.com/workflows/a1/invoke?api-version=1&sig=s3cr3t-abcd"
+    shown = "https://prod-1.westeurope.logic.azure.com/…abcd"
+    body = {"name": "Lab", "endpoints": [{"type": "MSTEAMS", "address": flow}]}
+    answers = [client.put(f"{PATH}/X_LAB", json=body), client.get(f"{PATH}/X_LAB"), client.get(PATH)]
+    assert all("s3cr3t" not in answer.text and shown in answer.text for answer in answers)
+    again = client.put(f"{PATH}/X_LAB", json={"name": "Labs", "endpoints": answers[1].json()["endpoints"]})
+    assert again.status_code == 200, again.text
+    with database.read() as session:
+        (row,) = session.scalars(select(Endpoint)).all()
+    assert (row.address, row.type) == (flow, "MSTEAMS")
+    other = client.put(f"{PATH}/X_ELSE", json={"name": "Else", "endpoints": answers[1].json()["endpoints"]})
+    assert (other.status_code, other.json()["code"]) == (422, "invalid_address")
