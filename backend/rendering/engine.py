@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
 # Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 def render(job: RenderJob) -> Rendered:

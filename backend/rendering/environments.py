@@ -10,8 +10,8 @@ from backend.rendering.model import Format
 from backend.rendering.sandbox import Sandbox, printable
 
 LIBRARY = Path(__file__).parents[2] / "notification_templates"
-# CommonMark 0.31: what begins inline structure anywhere, and what begins a block at the start of a line.
-_INLINE = re.compile(r"\\(?=[!-/:-@\[-`{-~])|[`*\[\]]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
+# CommonMark 0.31, with strikethrough: what begins inline structure anywhere, and a block at the start of a line.
+_INLINE = re.compile(r"\\(?=[!-/:-@\[-`{-~])|[`*\[\]]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~")
 _BLOCK = re.compile(
     r"^[ \t]*(#{1,6}(?=[ \t]|$)|>|[+-](?=[ \t]|$)|[-=]+(?=[ \t]*$)|~{3,}|\d{1,9}(?=[.)](?:[ \t]|$)))", re.MULTILINE
 )
