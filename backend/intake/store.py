@@ -3,18 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table, bindparam, delete, select, update
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Table, delete, update
 from sqlalchemy.orm import Session
 
 from backend.batching.hold import Joining, Moment, hold
 from backend.batching.keys import Key, limits
-from backend.db import statements
+from backend.db.driver import Insert, Select, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
@@ -32,21 +30,43 @@ Verdict = Plan | Problem
 _KEPT_WHEN_REFUSED = 65_536
 
 
-# Tables instead of mapped classes, and statements made once: this path is taken for every request.
-_notifications = cast("Table", Notification.__table__)
-_INSERT_DELIVERIES = plain_insert(cast("Table", Delivery.__table__))
-_THERE = (
-    select(_notifications.c.uid, _notifications.c.id, _notifications.c.status, _notifications.c.accepted_at)
-    .where(_notifications.c.uid.in_(bindparam("uids", expanding=True)))
-    .order_by(_notifications.c.id)
-    .with_for_update()
+_INSERT_NOTIFICATIONS = Insert(
+    cast("Table", Notification.__table__),
+    (
+        "uid",
+        "service_id",
+        "api_client_id",
+        "priority",
+        "aggregator_id",
+        "status",
+        "content",
+        "problem",
+        "created_at",
+        "updated_at",
+        "accepted_at",
+    ),
+    "ON CONFLICT (uid) DO NOTHING RETURNING uid, id",
 )
-
-
-@lru_cache
-def _insert_notifications(dialect: str) -> Any:
-    statement = statements.for_dialect(dialect, _notifications).on_conflict_do_nothing(index_elements=["uid"])
-    return statement.returning(_notifications.c.uid, _notifications.c.id)
+_INSERT_DELIVERIES = Insert(
+    cast("Table", Delivery.__table__),
+    (
+        "uid",
+        "notification_id",
+        "service_id",
+        "priority",
+        "channel_index",
+        "type",
+        "template_version_id",
+        "recipients",
+        "address",
+        "status",
+        "attempts",
+        "due_at",
+        "created_at",
+    ),
+)
+_THERE = "SELECT uid, id, status, accepted_at FROM notifications WHERE uid IN ({}) ORDER BY id"
+_LOCK_THERE = {"sqlite": Select(_THERE), "postgresql": Select(f"{_THERE} FOR UPDATE")}
 
 
 def store(
@@ -79,8 +99,7 @@ def store(
             else:
                 deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
     _finish(session, judged, results, known, meter.moment)
-    if deliveries:
-        session.connection().execute(_INSERT_DELIVERIES, deliveries)
+    _INSERT_DELIVERIES.run(session, deliveries)
     meter.store()
     return results, hold(session, joining) if joining else []
 
@@ -109,15 +128,15 @@ def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now:
 
     A row that is there at the one moment and deleted at the next, being past its retention, is inserted after all.
     """
-    connection = session.connection()
     rows = {content.uid: _notification_row(content, verdict, now) for content, verdict in judged}
     known: dict[UUID, _Row] = {}
     while missing := [uid for uid in rows if uid not in known]:
-        inserted = connection.execute(_insert_notifications(connection.dialect.name), [rows[uid] for uid in missing])
-        known |= {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
+        inserted = _INSERT_NOTIFICATIONS.run(session, [rows[uid] for uid in missing])
+        known |= {uuid(uid): _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
         there = [uid for uid in missing if uid not in known]
-        for uid, identity, status, accepted_at in connection.execute(_THERE, {"uids": there}) if there else ():
-            known[uid] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
+        lock = _LOCK_THERE[session.connection().dialect.name]
+        for uid, identity, status, accepted_at in lock.rows(session, there):
+            known[uuid(uid)] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
     return known
 
 

@@ -3,40 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
-from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
-from backend.db import statements
-from backend.db.models.accounts import Service
+from backend.db.driver import Insert, Select
 from backend.db.models.notifications import Usage
 from backend.lib import clock
 from backend.lib.problems import Problem
 
-# Made once: building a statement costs more than running it.
-_services = cast("Table", Service.__table__)
-_usage = cast("Table", Usage.__table__)
-_LOCK = (
-    select(_services.c.id)
-    .where(_services.c.id.in_(bindparam("services", expanding=True)))
-    .order_by(_services.c.id)
-    .with_for_update(key_share=True)
+_LOCK = Select("SELECT id FROM services WHERE id IN ({}) ORDER BY id FOR NO KEY UPDATE")
+_USED = Select("SELECT service_id, SUM(count) FROM usage WHERE service_id IN ({}) AND day = ? GROUP BY service_id")
+_ADD = Insert(
+    cast("Table", Usage.__table__),
+    ("service_id", "day", "channel", "count"),
+    "ON CONFLICT (service_id, day, channel) DO UPDATE SET count = usage.count + excluded.count",
 )
-_USED = (
-    select(_usage.c.service_id, func.sum(_usage.c.count))
-    .where(_usage.c.service_id.in_(bindparam("services", expanding=True)), _usage.c.day == bindparam("today"))
-    .group_by(_usage.c.service_id)
-)
-
-
-@lru_cache
-def _add(dialect: str) -> Any:
-    statement = statements.for_dialect(dialect, _usage)
-    return statement.on_conflict_do_update(
-        index_elements=["service_id", "day", "channel"], set_={"count": _usage.c.count + statement.excluded.count}
-    )
 
 
 class Meter:
@@ -48,14 +31,14 @@ class Meter:
     """
 
     def __init__(self, session: Session, limits: Mapping[int, int]) -> None:
-        self._connection = session.connection()
+        self._session = session
         self._limits = limits
         self.moment = clock.now()
         self._day = self.moment.date()
         self._added: Counter[tuple[int, str]] = Counter()
-        if self._connection.dialect.name != "sqlite":
-            self._connection.execute(_LOCK, {"services": list(limits)})
-        used = self._connection.execute(_USED, {"services": list(limits), "today": self._day})
+        if session.connection().dialect.name != "sqlite":
+            list(_LOCK.rows(session, limits))
+        used = _USED.rows(session, limits, self._day)
         self._used: Counter[int] = Counter({service: int(count) for service, count in used})
 
     def admit(self, service_id: int, messages: Mapping[str, int]) -> Problem | None:
@@ -74,8 +57,7 @@ class Meter:
             {"service_id": service, "day": self._day, "channel": channel, "count": count}
             for (service, channel), count in sorted(self._added.items())
         ]
-        if rows:
-            self._connection.execute(_add(self._connection.dialect.name), rows)
+        _ADD.run(self._session, rows)
 
 
 def _refusal(limit: int, used: int, wanted: int) -> Problem:

@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
-from backend.db.models.registry import Endpoint, Recipient, Template, TemplateVersion
+from backend.db.driver import Select
+from backend.db.models.registry import Template, TemplateVersion
 from backend.registry.version_cache import VersionCache, cache_of
 
 
@@ -34,33 +35,21 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     batch: dict[str, Any] | None
 
 
-_recipients = cast("Table", Recipient.__table__)
-_endpoints = cast("Table", Endpoint.__table__)
 _templates = cast("Table", Template.__table__)
 _versions = cast("Table", TemplateVersion.__table__)
 
+_RECIPIENTS = Select(
+    "SELECT recipients.identifier, endpoints.type, endpoints.address FROM recipients"
+    " LEFT JOIN endpoints ON endpoints.recipient_id = recipients.id"
+    " WHERE recipients.identifier IN ({}) AND recipients.service_id = ? AND recipients.deleted_at IS NULL"
+    " ORDER BY recipients.id, endpoints.position"
+)
+_PUBLISHED = Select(
+    "SELECT templates.identifier, template_versions.id FROM templates JOIN template_versions"
+    " ON template_versions.template_id = templates.id AND template_versions.number = templates.current_version"
+    " WHERE templates.identifier IN ({}) AND templates.service_id = ? AND templates.deleted_at IS NULL"
+)
 # Built once: putting a statement together costs more than running it.
-_RECIPIENTS = (
-    select(_recipients.c.identifier, _endpoints.c.type, _endpoints.c.address)
-    .select_from(_recipients.outerjoin(_endpoints, _endpoints.c.recipient_id == _recipients.c.id))
-    .where(
-        _recipients.c.identifier.in_(bindparam("identifiers", expanding=True)),
-        _recipients.c.service_id == bindparam("service_id"),
-        _recipients.c.deleted_at.is_(None),
-    )
-    .order_by(_recipients.c.id, _endpoints.c.position)
-)
-_PUBLISHED = (
-    select(_templates.c.identifier, _versions.c.id)
-    .join(
-        _versions, (_versions.c.template_id == _templates.c.id) & (_versions.c.number == _templates.c.current_version)
-    )
-    .where(
-        _templates.c.identifier.in_(bindparam("identifiers", expanding=True)),
-        _templates.c.service_id == bindparam("service_id"),
-        _templates.c.deleted_at.is_(None),
-    )
-)
 _VERSIONS = (
     select(
         _templates.c.identifier,
@@ -78,11 +67,8 @@ _VERSIONS = (
 
 def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, tuple[Address, ...]]:
     """Return the endpoints of the service's recipients in their order; unknown and deleted ones are absent."""
-    if not identifiers:
-        return {}
-    values = {"service_id": service_id, "identifiers": list(identifiers)}
     found: dict[str, list[Address]] = {}
-    for identifier, kind, address in session.connection().execute(_RECIPIENTS, values):
+    for identifier, kind, address in _RECIPIENTS.rows(session, identifiers, service_id):
         addresses = found.setdefault(identifier, [])
         if kind is not None:  # a recipient without endpoints is known, and has none
             addresses.append(Address(kind, address))
@@ -91,10 +77,7 @@ def recipients(session: Session, service_id: int, identifiers: Collection[str]) 
 
 def templates(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, FoundTemplate]:
     """Return the published version of each of the service's templates; unknown and deleted ones are absent."""
-    if not identifiers:
-        return {}
-    values = {"service_id": service_id, "identifiers": list(identifiers)}
-    published = {row.identifier: row.id for row in session.connection().execute(_PUBLISHED, values)}
+    published = dict(_PUBLISHED.rows(session, identifiers, service_id))
     found = versions(session, published.values())
     return {identifier: found[version_id] for identifier, version_id in published.items()}
 

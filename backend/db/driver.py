@@ -1,0 +1,119 @@
+"""Statements handed to the driver as they are, for paths where SQLAlchemy's own way costs more than the database's.
+
+Each is a constant of its module, written once for both databases. They run in the transaction of a session.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import cached_property, lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+# SQLite takes 32,766 parameters a statement.
+_MAX_PARAMETERS = 30_000
+_encode = msgspec.json.Encoder().encode
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def _moment(value: datetime) -> str:
+    return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+# How SQLite keeps what it has no type for; the same as the column types of ``backend.db.types`` write.
+_SQLITE: Mapping[type, Any] = {
+    UUID: lambda value: value.bytes,
+    datetime: _moment,
+    date: date.isoformat,
+    dict: _json,
+    list: _json,
+}
+
+
+def _for_sqlite(value: Any) -> Any:
+    adapt = _SQLITE.get(type(value))
+    return value if adapt is None else adapt(value)
+
+
+def uuid(value: UUID | bytes) -> UUID:
+    """Return an id as either database gives it."""
+    return value if isinstance(value, UUID) else UUID(bytes=value)
+
+
+class Insert:
+    """An INSERT of any number of rows at once, into these columns of a table; moments are in UTC.
+
+    ``ending`` is what stands behind the rows: ON CONFLICT, RETURNING. PostgreSQL gets all rows as one JSON text,
+    which costs a client less than a parameter for each value.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str], ending: str = "") -> None:
+        self._table = table
+        self._columns = tuple(columns)
+        self._into = f"INSERT INTO {table.name} ({', '.join(columns)})"
+        self._marks = f"({', '.join('?' * len(columns))})"
+        self._ending = ending
+
+    @cached_property
+    def _postgresql(self) -> str:
+        """Write the statement when the types of foreign keys are known: after all tables are."""
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has not typed it
+        types = [self._table.c[name].type.compile(dialect) for name in self._columns]
+        typed = ", ".join(f"{name} {kind}" for name, kind in zip(self._columns, types, strict=True))
+        names = ", ".join(self._columns)
+        return f"{self._into} SELECT {names} FROM json_to_recordset(%s) AS given ({typed}) {self._ending}"  # noqa: S608
+
+    def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Insert rows, each of which has a value for every column; return what RETURNING asks for."""
+        at_once = _MAX_PARAMETERS // len(self._columns)
+        returned: list[Any] = []
+        for start in range(0, len(rows), at_once):
+            returned += self._run(session, rows[start : start + at_once])
+        return returned
+
+    def _run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        connection = session.connection()
+        if connection.dialect.name == "sqlite":
+            text = _repeated(self._into, self._marks, len(rows), self._ending)
+            values = tuple(_for_sqlite(row[name]) for row in rows for name in self._columns)
+            result = connection.exec_driver_sql(text, values)
+        else:
+            result = connection.exec_driver_sql(self._postgresql, (_json(rows),))
+        return result.all() if result.returns_rows else ()
+
+
+@lru_cache(maxsize=256)
+def _repeated(into: str, marks: str, count: int, ending: str) -> str:
+    return f"{into} VALUES {', '.join([marks] * count)} {ending}"
+
+
+class Select:
+    """A SELECT by a list of values; ``text`` has ``{}`` where the list stands and ``?`` for each value after it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def rows(self, session: Session, values: Collection[Any], *more: Any) -> Iterator[Any]:
+        """Yield the rows as the driver gives them; the values may be any number."""
+        connection = session.connection()
+        is_sqlite = connection.dialect.name == "sqlite"
+        rest = list(values)
+        while rest:
+            some, rest = rest[:_MAX_PARAMETERS], rest[_MAX_PARAMETERS:]
+            given = (*some, *more)
+            if is_sqlite:
+                given = tuple(map(_for_sqlite, given))
+            yield from connection.exec_driver_sql(_listed(self._text, len(some), is_sqlite), given)
+
+
+@lru_cache(maxsize=512)
+def _listed(text: str, count: int, is_sqlite: bool) -> str:
+    whole = text.format(", ".join("?" * count))
+    return whole if is_sqlite else whole.replace("?", "%s")
