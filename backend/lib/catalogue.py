@@ -115,6 +115,27 @@ _ROWS = (
         "The address exists but does not answer this method.",
         "Use a method of the Allow header.",
     ),
+    Entry(
+        "link_over",
+        "Link no longer good",
+        410,
+        "A link that was sent by e-mail was used before, has been replaced, or is too old.",
+        "Ask for a new one.",
+    ),
+    Entry(
+        "last_administrator",
+        "Last administrator",
+        409,
+        "The service would be left without an administrator.",
+        "Make another member an administrator first.",
+    ),
+    Entry(
+        "sign_in_unavailable",
+        "Sign-in service away",
+        503,
+        "The identity provider that people sign in through cannot be reached, or answers what cannot be used.",
+        "Try again in a moment; if it goes on, tell the people who run this installation.",
+    ),
     # Limits
     Entry(
         "rate_limited",
@@ -158,6 +179,20 @@ _ROWS = (
         422,
         "No template of this service has this identifier.",
         "Register the template, or correct the identifier.",
+    ),
+    Entry(
+        "callback_disabled",
+        "Callback switched off",
+        409,
+        "The callback address of this API client is switched off, so nothing is posted to it.",
+        "Enable it again once it takes messages, then repeat the request.",
+    ),
+    Entry(
+        "forged_receipt",
+        "Receipt not believed",
+        403,
+        "The report about a message is not signed by its provider, or its secret is wrong, so it was not read.",
+        "Give the provider the address as it is in the settings, and the settings the provider's key.",
     ),
     Entry(
         "template_arguments",
@@ -224,6 +259,13 @@ _ROWS = (
         422,
         "The template cannot work, so it was not published.",
         "Mend the template at the line that the detail names.",
+    ),
+    Entry(
+        "in_use",
+        "Still in use",
+        409,
+        "Something that is still to be sent needs this, so it was not deleted.",
+        "Deal with what the detail names first.",
     ),
     Entry(
         "draft_changed",

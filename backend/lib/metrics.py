@@ -66,6 +66,10 @@ _latency = Histogram(
     buckets=_SLOW,
     registry=_registry,
 )
+_receipts = Counter(
+    "carillon_receipts", "What providers reported later", ["source", "kind", "effect"], registry=_registry
+)
+_callbacks = Counter("carillon_callbacks", "Status changes posted to client systems", ["outcome"], registry=_registry)
 
 
 @lru_cache(maxsize=64)
@@ -108,6 +112,18 @@ def send_seconds(channel: str, provider: str) -> Histogram:
 def accept_to_sent(channel: str, priority: str) -> Histogram:
     """Return the times from acceptance until a provider had the message."""
     return _latency.labels(channel, priority)
+
+
+@lru_cache(maxsize=256)
+def receipts(source: str, kind: str, effect: str) -> Counter:
+    """Count reports: ``applied``, ``recorded`` (no change), ``repeated``, ``unknown`` (given up) or ``forged``."""
+    return _receipts.labels(source, kind, effect)
+
+
+@lru_cache(maxsize=8)
+def callbacks(outcome: str) -> Counter:
+    """Count posts to client systems: ``delivered``, ``retry``, ``failed`` (given up) or ``gone``."""
+    return _callbacks.labels(outcome)
 
 
 class timed:  # noqa: N801 - used like a function
