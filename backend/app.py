@@ -25,6 +25,7 @@ from backend.lib.problems import Problem
 from backend.portal import errors as portal_errors
 from backend.portal import routes as portal
 from backend.portal.templates import template_config
+from backend.receipts import door as receipts
 
 
 def create_app() -> Litestar:
@@ -40,6 +41,7 @@ def create_app() -> Litestar:
             *docs.ROUTES,
             *health.ROUTES,
             *metrics.ROUTES,
+            *receipts.ROUTES,
             *portal.ROUTES,
         ],
         exception_handlers=portal_errors.by_door(

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from backend.commands import accounts, database, demo, inspect, processes, seed
+from backend.commands import accounts, database, demo, inspect, processes, receipts, seed
 from backend.lib.settings import SettingError
 
 
@@ -26,6 +26,7 @@ for command in (
     accounts.users,
     accounts.clients,
     accounts.tokens,
+    receipts.receipts,
 ):
     carillon.add_command(command)
 

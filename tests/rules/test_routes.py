@@ -23,6 +23,8 @@ PUBLIC = {
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",  # in production for its own token or from loopback alone
+    "POST /receipts/bounce",  # asks for its own token
+    "POST /receipts/{kind:str}",  # asks for the provider's signature
     "GET /portal/sign-in",
     "POST /portal/sign-in",
     "GET /static/{file_path:path}",
