@@ -163,8 +163,14 @@ class FreshserviceConnection:
 
 
 def tag(message: Message) -> str:
-    """Return the tag by which a message's ticket is known again: its delivery's id, in the 32 characters of a tag."""
-    return message.delivery_id.replace("-", "")
+    """Return the tag by which a message's ticket is known again: its delivery's id, in the 32 characters of a tag.
+
+    Raises ``ProviderError`` if it is no UUID.
+    """
+    found = message.delivery_id.replace("-", "")
+    if not found.isalnum():
+        raise ProviderError(Outcome.PERMANENT, "the delivery id is not a UUID")
+    return found
 
 
 def description(message: Message) -> str:
@@ -184,6 +190,8 @@ def description(message: Message) -> str:
 
 
 def _read(address: str) -> tuple[str, dict[str, str]]:
+    if not address.isprintable():
+        raise ProviderError(Outcome.PERMANENT, "the address contains a control character")
     email, *given = address.split(";")
     return email, dict(option.split("=", 1) for option in given)
 
@@ -191,7 +199,7 @@ def _read(address: str) -> tuple[str, dict[str, str]]:
 def _ticket(message: Message, email: str, options: dict[str, str]) -> dict[str, object]:
     fields: dict[str, object] = {
         "email": email,
-        "subject": (message.subject or "")[:_SUBJECT_LENGTH],
+        "subject": " ".join((message.subject or "").split())[:_SUBJECT_LENGTH],
         "description": description(message),
         "status": 2,
         "priority": _HIGH if message.urgent else _LOW,

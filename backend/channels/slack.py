@@ -111,6 +111,8 @@ class SlackConnection:
             raise ProviderError(
                 Outcome.CONFIG, "a Slack channel needs a bot token: CARILLON_SLACK_PROVIDERS is not set"
             )
+        if not message.address.isprintable():
+            raise ProviderError(Outcome.PERMANENT, "the channel's name contains a control character")
         return self._to_channel(self._account, message.address, content)
 
     def close(self) -> None:

@@ -12,9 +12,11 @@ from backend.channels.registry import KINDS, providers_for
 from backend.lib.settings import Settings
 from tests.channels.messages import message
 from tests.smtp_server import SmtpServer
+from tests.vendors.freshservice import FreshserviceServer
 from tests.vendors.plivo import PlivoServer
 from tests.vendors.sendgrid import SendGridServer
 from tests.vendors.ses import SesServer
+from tests.vendors.slack import SlackServer
 from tests.vendors.twilio import TwilioServer
 
 SECRET = "hunter2/:@ %"
@@ -71,12 +73,18 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 MAIL = message()
+CHAT = message(channel=Channel.SLACK, address="#alerts")
+TICKET = message(channel=Channel.FRESHSERVICE, address="ann@lab.example")
 TEXT = message(channel=Channel.SMS, address="+447700900123", subject=None, html=None)
 
 CASES: dict[tuple[Channel, str], Kind] = {
     (Channel.EMAIL, "smtp"): Kind(smtp, MAIL, "nobody@lab.example"),
     (Channel.EMAIL, "sendgrid"): Kind(SendGridServer, MAIL, "nobody@lab.example"),
     (Channel.EMAIL, "ses"): Kind(SesServer, MAIL, "nobody@lab.example"),
+    (Channel.SLACK, "slack"): Kind(SlackServer, CHAT, "#nobody", ("address",)),
+    (Channel.FRESHSERVICE, "freshservice"): Kind(
+        FreshserviceServer, TICKET, "nobody@lab.example", ("address", "delivery_id")
+    ),
     (Channel.SMS, "twilio"): Kind(TwilioServer, TEXT, "+447700900404", ("address", "delivery_id")),
     (Channel.SMS, "plivo"): Kind(PlivoServer, TEXT, "+447700900404", ("address", "delivery_id")),
 }
