@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Organisation, Service
+from backend.lib import settings
 from backend.lib.problems import Problem
 
 MAX_NAME = 160
@@ -69,13 +70,26 @@ def service_by_id(session: Session, service_id: int) -> Service | None:
 def reachable(
     session: Session, reach: Collection[int] | None, *, search: str = "", first: int | None = None, limit: int
 ) -> Sequence[Service]:
-    """List services by name: of ``reach`` (None: all) those whose name holds ``search``, ``first`` before the others."""
+    """List services by name: of ``reach`` (None: all), whose name holds ``search``; ``first`` comes first."""
     wanted = select(Service).order_by(Service.id != first, Service.name).limit(limit)
     if reach is not None:
         wanted = wanted.where(Service.id.in_(reach))
+    if settings.current().env == "production":
+        wanted = wanted.where(~Service.built_in)
     if search:
         wanted = wanted.where(Service.name.icontains(search, autoescape=True))
     return session.scalars(wanted).all()
+
+
+def own_service(session: Session) -> Service:
+    """Return the built-in service through which Carillon sends its own messages, made at its first use."""
+    present = session.scalar(select(Service).where(Service.built_in))
+    if present is None:
+        name = "Carillon" if service_by_name(session, "Carillon") is None else "Carillon’s own messages"
+        present = Service(name=name, active=True, live=True, built_in=True, organisation_id=None)
+        session.add(present)
+        session.flush()
+    return present
 
 
 def named_service(session: Session, name: str) -> Service:

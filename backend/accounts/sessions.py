@@ -1,6 +1,7 @@
 """Signed-in browsers: begun at sign-in, resumed by each request, ended by sign-out, idleness or age."""
 
 from datetime import datetime, timedelta
+from typing import cast
 
 import msgspec
 from sqlalchemy import ColumnElement, bindparam, delete, select, update
@@ -82,7 +83,10 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
         if found is None or not _alive(found[0], found[1]):
             return None
         row, user = found
-        memberships = tuple(Member(*row) for row in session.execute(_MEMBERSHIPS, {"user_id": user.id}))
+        memberships = tuple(
+            Member(service_id, name, cast("Role", role))
+            for service_id, name, role in session.execute(_MEMBERSHIPS, {"user_id": user.id})
+        )
     if touch and moment - row.seen_at >= _SEEN_EVERY:
         with database.write() as session:
             session.execute(update(PortalSession).where(PortalSession.id == row.id).values(seen_at=moment))

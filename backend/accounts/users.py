@@ -1,5 +1,6 @@
 """People who sign in to the portal, their roles in services, and the check of their passwords."""
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from sqlalchemy import select, update
@@ -78,6 +79,23 @@ def give_role(session: Session, user: User, service: Service, role: Role) -> Mem
     return membership
 
 
+def join(session: Session, email: str, password: str | None) -> User:
+    """Create a user who followed an invitation; without a password, for those who sign in elsewhere.
+
+    Raises:
+        Problem: ``name_taken`` for a known e-mail address, or ``invalid_value`` for the password.
+    """
+    if password is not None:
+        return create_user(session, email, password)
+    address = normalised(email)
+    if by_email(session, address) is not None:
+        raise Problem("name_taken", f"There is a user {address} already.")
+    user = User(email=address)
+    session.add(user)
+    session.flush()
+    return user
+
+
 def set_password(user: User, password: str) -> None:
     """Replace the password and unlock the user.
 
@@ -106,8 +124,13 @@ def verify(session: Session, email: str, password: str) -> User | None:
     return _judge(session, user, right=right)
 
 
-def sign_in(database: Database, email: str, password: str) -> User | None:
-    """Do as ``verify`` does, with short transactions of its own."""
+def sign_in(
+    database: Database, email: str, password: str, on_lock: Callable[[Session, User], None] = lambda *_: None
+) -> User | None:
+    """Do as ``verify`` does, with short transactions of its own.
+
+    The failure that locks a user out calls ``on_lock`` in its transaction, so that they can be sent a way back.
+    """
     with database.read() as session:
         user = by_email(session, email)
         stored = user.password_hash if user else None
@@ -115,7 +138,11 @@ def sign_in(database: Database, email: str, password: str) -> User | None:
     if user is None:
         return None
     with database.write() as session:
-        return _judge(session, session.get(User, user.id, populate_existing=True), right=right)
+        present = session.get(User, user.id, populate_existing=True)
+        found = _judge(session, present, right=right)
+        if found is None and present is not None and present.active and present.failed_logins == MAX_FAILURES + 1:
+            on_lock(session, present)
+        return found
 
 
 def _judge(session: Session, user: User | None, *, right: bool) -> User | None:

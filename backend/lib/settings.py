@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 Environment = Literal["development", "production", "test"]
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -201,7 +202,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
         retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
         retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
-        oidc_issuer=read.text("OIDC_ISSUER"),
+        oidc_issuer=_oidc_issuer(read),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
         trusted_issuers=read.issuers("TRUSTED_ISSUERS"),
@@ -237,6 +238,22 @@ def _queue_url(read: _Reader, data_dir: Path, database_url: str) -> str:
             f"(an address beginning with {scheme[:20]!r} was given)."
         )
     return raw.replace("postgresql+psycopg:", "postgresql:", 1)
+
+
+def _oidc_issuer(read: _Reader) -> str:
+    """Take the OpenID provider's issuer: compared letter by letter later, so it is kept as it was written."""
+    names = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+    missing = [f"CARILLON_{name}" for name in names if not read.text(name)]
+    issuer = read.text("OIDC_ISSUER")
+    if len(missing) == len(names):
+        return ""
+    if missing:
+        raise SettingError(f"{' and '.join(missing)} must be set too: sign-in through OpenID Connect needs all three.")
+    parts = _split(issuer)
+    safe = parts is not None and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
+    if parts is None or not safe or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise SettingError(f"CARILLON_OIDC_ISSUER must be an https address without a query, not {issuer[:80]!r}.")
+    return issuer
 
 
 def _secret_key(read: _Reader, env: Environment, data_dir: Path) -> str:

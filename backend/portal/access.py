@@ -17,10 +17,11 @@ from backend.accounts.sessions import Viewer
 from backend.accounts.users import Role
 from backend.db import session
 from backend.portal import keys
-from backend.portal.security import cookie_name, harden
+from backend.portal.security import cookie_name, harden, in_production
 
 SIGN_IN = "/portal/sign-in"
 SERVICES = "/portal/services"
+ACCOUNT = "/portal/account"
 _RANKS: dict[Role, int] = {"viewer": 0, "editor": 1, "admin": 2}
 # Addresses that pages ask by themselves carry one of these: such a request keeps nobody signed in.
 _OWN_REFRESH = {"latest", "live"}
@@ -142,7 +143,8 @@ def _find_place(viewer: Viewer, service_id: int) -> Place:
         return Place(viewer, service_id, member.service_name, "admin")
     with session.current().read() as reading:
         service = services.service_by_id(reading, service_id)
-    if service is None:
+    # What Carillon sends itself holds links that let people in.
+    if service is None or (service.built_in and in_production()):
         raise NotFoundException
     return Place(viewer, service_id, service.name, "admin")
 

@@ -4,18 +4,40 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from backend.portal import access, assets, home, outbox, security, sign_in, start
+from backend.portal import (
+    access,
+    account,
+    assets,
+    home,
+    invitations,
+    oidc,
+    outbox,
+    passwords,
+    security,
+    sign_in,
+    start,
+)
+from backend.portal.templates_pages import routes as templates_pages
 
 # Pages of one service: their handlers may ask for `place`, and take guards from `access`.
 _OF_A_SERVICE = Router(
     "/services/{service_id:int}",
-    route_handlers=[*home.ROUTES],
+    route_handlers=[*home.ROUTES, *templates_pages.ROUTES],
     dependencies={"place": Provide(access.place, sync_to_thread=True)},
 )
 
 _PAGES = Router(
     "/portal",
-    route_handlers=[*start.ROUTES, *sign_in.ROUTES, *outbox.ROUTES, _OF_A_SERVICE],
+    route_handlers=[
+        *start.ROUTES,
+        *sign_in.ROUTES,
+        *passwords.ROUTES,
+        *invitations.ROUTES,
+        *oidc.ROUTES,
+        *account.ROUTES,
+        *outbox.ROUTES,
+        _OF_A_SERVICE,
+    ],
     dependencies={
         "viewer": Provide(access.signed_in, sync_to_thread=True),
         "access": Provide(access.outbox, sync_to_thread=True),

@@ -87,6 +87,11 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
         raise PermissionDeniedException("The form was sent from a page of another site.")
 
 
+def network_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the address that a request comes from, as the server (and the proxies it trusts) tells it."""
+    return connection.client.host if connection.client else "unknown"
+
+
 def cookie_name() -> str:
     """Return the name of the session cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain."""
     return "__Host-carillon" if in_production() else "carillon"

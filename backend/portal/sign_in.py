@@ -1,17 +1,22 @@
-"""Signing in and out."""
+"""Signing in with a password, and signing out."""
 
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, QueryParameter
-from litestar.response import Redirect, Template
+from litestar.response import Redirect
+from sqlalchemy.orm import Session
 
-from backend.accounts import sessions, users
+from backend.accounts import attempts, oidc, sessions, users
 from backend.db import session
-from backend.portal import access, security
-from backend.portal.pages import page
+from backend.lib.problems import Problem
+from backend.portal import access, letters, security
+from backend.portal.pages import Page, page
+
+_WRONG = "wrong"
 
 
 class SignInForm(msgspec.Struct):
@@ -44,12 +49,18 @@ def sign_in(
     """Begin a session with a new cookie value, and go where the form was asked to lead, inside the portal."""
     address = security.safe_address(data.next)
     email = data.email.strip()
-    user = users.sign_in(session.current(), email, data.password)
+    database = session.current()
+    try:
+        lanes = (attempts.SIGN_IN_ACCOUNT, email), (attempts.SIGN_IN_ADDRESS, security.network_address(request))
+        attempts.take(database, *lanes)
+    except Problem as problem:
+        return _form(address, email=email, refused=problem.detail, status=429)
+    user = users.sign_in(database, email, data.password, on_lock=letters.tell_locked)
     if user is None:
-        return _form(address, email=email, refused=True)
-    with session.current().write() as transaction:
-        value = sessions.begin(transaction, user.id, replacing=request.cookies.get(security.cookie_name()))
-    return Redirect(address, status_code=303, cookies=[security.session_cookie(value)])
+        return _form(address, email=email, refused=_WRONG, status=401)
+    with database.write() as transaction:
+        cookie = begin_session(transaction, request, user.id)
+    return Redirect(address, status_code=303, cookies=[cookie])
 
 
 @post("/sign-out", sync_to_thread=True)
@@ -62,14 +73,22 @@ def sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
     return Redirect(access.SIGN_IN, status_code=303, cookies=[security.session_cookie("")])
 
 
-def _form(address: str, *, email: str = "", refused: bool = False) -> Template:
+def begin_session(transaction: Session, request: Request[Any, Any, Any], user_id: int) -> Cookie:
+    """Begin a session in place of the browser's former one, and return its cookie."""
+    value = sessions.begin(transaction, user_id, replacing=request.cookies.get(security.cookie_name()))
+    return security.session_cookie(value)
+
+
+def _form(address: str, *, email: str = "", refused: str = "", status: int = 200) -> Page:
+    """Show the form; ``refused`` is ``wrong`` for a password that does not match, or the sentence to say."""
     return page(
         "sign_in/index.html",
         None,
-        status_code=401 if refused else 200,
+        status_code=status,
         address=address,
         email=email,
         refused=refused,
+        provider=oidc.provider_name(),
     )
 
 

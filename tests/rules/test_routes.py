@@ -27,6 +27,10 @@ PUBLIC = {
     "POST /receipts/{kind:str}",  # asks for the provider's signature
     "GET /portal/sign-in",
     "POST /portal/sign-in",
+    "GET /portal/sign-in/oidc/callback",  # judges the identity provider's answer
+    "GET /portal/password",  # the way back for those who cannot sign in
+    "GET /portal/password/new",  # asks for the secret of a mailed link, as the next does
+    "GET /portal/invitation",
     "GET /static/{file_path:path}",
 }
 EXAMPLES = {

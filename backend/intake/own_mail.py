@@ -1,0 +1,101 @@
+"""Carillon's own e-mails to people: invitations and ways back in, sent through the engine like any other message.
+
+They belong to a built-in service, go out first, and wait in the outbox where there is no provider for e-mail.
+"""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from backend.accounts import services
+from backend.channels.base import Channel
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.delivery import tasks
+from backend.lib import clock, ids, settings
+from backend.registry import templates
+from backend.registry.templates import TemplateContent
+
+TEMPLATE = "CARILLON_LINK"
+_SOURCE = Path(__file__).parents[2] / "notification_templates" / "carillon" / "link.mjml"
+_AUTHOR = "Carillon"
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One e-mail with a link; ``path`` is the link's address in this installation, whose secret nobody else sees."""
+
+    subject: str
+    heading: str
+    opening: str
+    button: str
+    note: str
+    path: str
+
+    def __repr__(self) -> str:
+        return f"Letter(subject={self.subject!r})"
+
+
+def send(session: Session, address: str, letter: Letter) -> None:
+    """Store the e-mail in the transaction of what it tells about; workers are woken after the commit."""
+    service = services.own_service(session)
+    version = templates.put(session, service.id, TEMPLATE, _content(), _AUTHOR)[0]
+    moment = clock.now()
+    notification = Notification(
+        uid=ids.random_id(),
+        service_id=service.id,
+        priority=Priority.HIGH.value,
+        status=NotificationStatus.DISPATCHED.value,
+        content=_as_sent(letter),
+        created_at=moment,
+        updated_at=moment,
+        accepted_at=moment,
+    )
+    session.add(notification)
+    session.flush()
+    session.add(
+        Delivery(
+            uid=ids.delivery_id(notification.uid, 0, address),
+            notification_id=notification.id,
+            service_id=service.id,
+            priority=Priority.HIGH.value,
+            channel_index=0,
+            type=Channel.EMAIL.value,
+            template_version_id=version.version_id,
+            recipients=[],
+            address=address,
+            status=DeliveryStatus.QUEUED.value,
+            due_at=moment,
+            created_at=moment,
+        )
+    )
+    event.listen(session, "after_commit", lambda _session: tasks.nudge({Priority.HIGH.value}), once=True)
+
+
+def _as_sent(letter: Letter) -> str:
+    """Write the notification as a client would have sent it."""
+    base = settings.current().base_url
+    fields = {
+        "heading": letter.heading,
+        "opening": letter.opening,
+        "button": letter.button,
+        "note": letter.note,
+        "link": f"{base}{letter.path}",
+        "host": urlsplit(base).hostname,
+    }
+    channel = {
+        "type": Channel.EMAIL.value,
+        "recipient": [],
+        "subject": letter.subject,
+        "content_type": "html",
+        "template_id": TEMPLATE,
+        "fields": fields,
+    }
+    return ids.canonical({"channels": [channel], "priority": "HIGH"}).decode()
+
+
+@cache
+def _content() -> TemplateContent:
+    return TemplateContent(name="A link for a person", format="mjml", source=_SOURCE.read_text(encoding="utf-8"))

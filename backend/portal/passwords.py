@@ -1,0 +1,116 @@
+"""The way back for those who forgot their password or are locked out: a mailed link, and a new password."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.background_tasks import BackgroundTask
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, QueryParameter
+
+from backend.accounts import attempts, audit, password_resets, passwords, users
+from backend.db import session
+from backend.lib.problems import Problem
+from backend.portal import letters, security
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go, page
+from backend.portal.sign_in import begin_session
+
+
+class AddressForm(msgspec.Struct):
+    """Whose password was forgotten."""
+
+    email: str = ""
+
+
+class PasswordForm(msgspec.Struct):
+    """A new password, with the secret of the link that allows it."""
+
+    key: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return "PasswordForm()"
+
+
+@get("/password", sync_to_thread=False)
+def show_request() -> Page:
+    """Ask whose password was forgotten."""
+    return _request_page("", Faults())
+
+
+@post("/password", sync_to_thread=True)
+def ask(
+    request: Request[Any, Any, Any], data: Annotated[AddressForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Page:
+    """Mail a link if there is such a person; the answer is the same, and as quick, if there is none."""
+    faults, email = Faults(), data.email.strip()
+    with faults.on("email"):
+        email = users.normalised(email)
+    if faults:
+        return _request_page(data.email, faults)
+    try:
+        lanes = (attempts.RESET_ACCOUNT, email), (attempts.RESET_ADDRESS, security.network_address(request))
+        attempts.take(session.current(), *lanes)
+    except Problem as problem:
+        faults.add("email", problem.detail)
+        return _request_page(email, faults, status=429)
+    answer = page("sign_in/password_sent.html", None, email=email)
+    answer.background = BackgroundTask(_send, email)
+    return answer
+
+
+def _send(email: str) -> None:
+    with session.current().write() as transaction:
+        user = users.by_email(transaction, email)
+        if user is not None and user.active:
+            letters.reset_password(transaction, user)
+
+
+@get("/password/new", sync_to_thread=True)
+def show_choice(request: Request[Any, Any, Any], key: Annotated[str, QueryParameter(name="key")] = "") -> Page:
+    """Ask for the new password; looking at the page does not use the link up, as mail programs do by themselves."""
+    attempts.take(session.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
+    with session.current().read() as reading:
+        email = password_resets.find(reading, key).email
+    return _choice_page(key, email, Faults())
+
+
+@post("/password/new", sync_to_thread=True)
+def choose(
+    request: Request[Any, Any, Any], data: Annotated[PasswordForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[Any]:
+    """Set the password, end every session of the user's, and sign them in here."""
+    attempts.take(session.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
+    faults = Faults()
+    with faults.on("password"):
+        passwords.check(data.password)
+    if faults:
+        with session.current().read() as reading:
+            email = password_resets.find(reading, data.key).email
+        return _choice_page(data.key, email, faults)
+    with session.current().write() as transaction:
+        user = password_resets.use(transaction, data.key, data.password)
+        audit.record(transaction, audit.Actor("person", user.email), "password.reset", user.email, service_id=None)
+        cookie = begin_session(transaction, request, user.id)
+    return go(security.HOME, "Your new password works from now on.", cookies=[cookie])
+
+
+def _request_page(email: str, faults: Faults, status: int | None = None) -> Page:
+    status_code = status or faults.status
+    return page("sign_in/password_forgotten.html", None, status_code=status_code, email=email, faults=faults)
+
+
+def _choice_page(key: str, email: str, faults: Faults) -> Page:
+    return page(
+        "sign_in/password_new.html",
+        None,
+        status_code=faults.status,
+        key=key,
+        email=email,
+        faults=faults,
+        least=passwords.MIN_LENGTH,
+    )
+
+
+ROUTES = [show_request, ask, show_choice, choose]
