@@ -15,6 +15,11 @@ _OWN = re.compile(r"(styles|scripts|images)/[a-z0-9-]+\.(css|js|svg)")
 # Of a package only what pages load: its folder also holds pages that talk to other hosts.
 _PACKAGES = {
     "vendor/htmx/htmx.min.js": "node_modules/htmx.org/dist/htmx.min.js",
+    "vendor/ace/ace.css": "node_modules/ace-builds/css/ace.css",
+    "vendor/ace/ace.js": "node_modules/ace-builds/src-min-noconflict/ace.js",
+    "vendor/ace/mode-nunjucks.js": "node_modules/ace-builds/src-min-noconflict/mode-nunjucks.js",
+    "vendor/ace/mode-markdown.js": "node_modules/ace-builds/src-min-noconflict/mode-markdown.js",
+    "vendor/ace/ext-searchbox.js": "node_modules/ace-builds/src-min-noconflict/ext-searchbox.js",
     "vendor/swagger-ui/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
     "vendor/swagger-ui/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
 }

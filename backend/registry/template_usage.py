@@ -13,6 +13,7 @@ from backend.db import statements
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, Notification
 from backend.db.models.registry import Template, TemplateVersion
+from backend.lib.problems import Problem
 
 # Versions older than these are not looked through for payloads.
 _NEWEST_VERSIONS = 20
@@ -92,6 +93,19 @@ def waiting(session: Session, service_id: int, identifier: str) -> Waiting:
         )
     )
     return Waiting(session.scalar(batches) or 0, session.scalar(messages) or 0)
+
+
+def check_unused(session: Session, service_id: int, identifier: str) -> None:
+    """See that nothing waits for a template.
+
+    Raises:
+        Problem: ``in_use``, with what waits.
+    """
+    found = waiting(session, service_id, identifier)
+    if found.batches:
+        many = "1 open batch waits" if found.batches == 1 else f"{found.batches} open batches wait"
+        detail = f"{many} for this template and could not be sent without it. Send or empty them first."
+        raise Problem("in_use", detail)
 
 
 def last_payloads(

@@ -54,6 +54,15 @@ def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
     return Preview(rendered, None, warnings)
 
 
+def refusal(content: TemplateContent) -> PreviewFault | None:
+    """Return why a text cannot be published, if it cannot, whatever fields come."""
+    try:
+        engine.check(source_of(content))
+    except Problem as problem:
+        return fault_of(problem)
+    return None
+
+
 def fault_of(problem: Problem) -> PreviewFault:
     """Tell the place of a template's fault from its sentence."""
     in_subject = any(error.pointer == SUBJECT for error in problem.errors)

@@ -1,0 +1,215 @@
+"""Versions: the list, one of them, the differences between two in source and rendered, and the way back to one."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import NotFoundException
+from litestar.params import Body, FromPath, FromQuery
+
+from backend.accounts import audit
+from backend.db import session
+from backend.portal import access
+from backend.portal.access import Place
+from backend.portal.pages import go, page
+from backend.portal.security import MESSAGE_POLICY
+from backend.portal.templates_pages.renditions import renditions
+from backend.registry import comparison, drafts, samples, templates
+from backend.registry.drafts import Key
+from backend.registry.samples import Sample, SampleFault
+from backend.registry.templates import TemplateContent
+from backend.reports import template_preview
+from backend.reports.template_preview import Preview
+
+_PAGE = 20
+DRAFT = "draft"
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One side of a comparison: ``which`` is a version's number or ``draft``."""
+
+    which: str
+    label: str
+    content: TemplateContent
+    by: str
+    preview: Preview
+
+
+class RollBackForm(msgspec.Struct, kw_only=True):
+    """The version whose text is to be published again."""
+
+    version: int
+
+
+@get("/templates/{identifier:str}/versions", sync_to_thread=True)
+def index(
+    place: NamedDependency[Place], identifier: FromPath[str], before: FromQuery[int | None] = None
+) -> Response[Any]:
+    """List the versions, the newest first."""
+    with session.current().read() as reading:
+        record = templates.get(reading, place.service_id, identifier)
+        found = templates.versions(reading, place.service_id, identifier, _PAGE + 1, before)
+        draft = drafts.working(reading, Key(place.service_id, identifier))
+    address = f"templates/{identifier}/versions"
+    older = place.address(address, before=found[_PAGE - 1].version) if len(found) > _PAGE else None
+    return page(
+        "templates/versions.html",
+        place.viewer,
+        current="templates",
+        place=place,
+        record=record,
+        versions=found[:_PAGE],
+        draft=draft if draft.revision else None,
+        older=older,
+        newest=place.address(address) if before is not None else None,
+    )
+
+
+@get("/templates/{identifier:str}/versions/{which:str}", sync_to_thread=True)
+def show(
+    place: NamedDependency[Place], identifier: FromPath[str], which: FromPath[str], sample: FromQuery[str] = ""
+) -> Response[Any]:
+    """Show one version: its source and how it looks with a sample."""
+    number = _number(which)
+    with session.current().read() as reading:
+        record = templates.get(reading, place.service_id, identifier)
+        version = templates.version(reading, place.service_id, identifier, number)
+        found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
+    preview = _preview(version.content, found, sample)
+    return page(
+        "templates/version.html",
+        place.viewer,
+        current="templates",
+        place=place,
+        record=record,
+        version=version,
+        samples=found,
+        sample=sample,
+        preview=preview,
+        views=renditions(preview.rendered, preview.size) if preview.rendered else None,
+        frame_address=place.address(f"templates/{identifier}/versions/{number}/frame", sample=sample or None),
+    )
+
+
+@get("/templates/{identifier:str}/versions/{which:str}/frame", sync_to_thread=True)
+def frame(
+    place: NamedDependency[Place], identifier: FromPath[str], which: FromPath[str], sample: FromQuery[str] = ""
+) -> Response[str]:
+    """Serve the HTML of a version, or of the draft, rendered with a sample, for the sandboxed frame."""
+    with session.current().read() as reading:
+        content, _ = _text(reading, place, identifier, which)
+        found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
+    preview = _preview(content, found, sample)
+    if preview.rendered is None or preview.rendered.html is None:
+        raise NotFoundException
+    return Response(preview.rendered.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
+
+
+@get("/templates/{identifier:str}/compare", sync_to_thread=True)
+def compare(
+    place: NamedDependency[Place],
+    identifier: FromPath[str],
+    old: FromQuery[str] = "",
+    new: FromQuery[str] = "",
+    view: FromQuery[Literal["changes", "whole", "rendered"]] = "changes",
+) -> Response[Any]:
+    """Set two versions, or a version and the draft, side by side: by default the two newest texts."""
+    with session.current().read() as reading:
+        record = templates.get(reading, place.service_id, identifier)
+        numbers = [one.version for one in templates.versions(reading, place.service_id, identifier, 200)]
+        working = drafts.working(reading, Key(place.service_id, identifier))
+        choices = ([DRAFT] if working.revision else []) + [str(number) for number in numbers]
+        new = new or choices[0]
+        old = old or choices[min(1, len(choices) - 1)]
+        found = samples.of(reading, working.template_id)
+        sides = [_side(reading, place, identifier, which, found) for which in (old, new)]
+    context = None if view == "whole" else comparison.CONTEXT
+    texts = [one.content for one in sides]
+    return page(
+        "templates/compare.html",
+        place.viewer,
+        current="templates",
+        place=place,
+        record=record,
+        sides=sides,
+        choices=[(which, _label(which)) for which in choices],
+        view=view,
+        rows=comparison.compare(texts[0].source, texts[1].source, context=context),
+        settings=_settings(*texts),
+    )
+
+
+@post("/templates/{identifier:str}/roll-back", guards=[access.editors], sync_to_thread=True)
+def roll_back(
+    place: NamedDependency[Place],
+    identifier: FromPath[str],
+    data: Annotated[RollBackForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Publish an old version's content as a new version; a draft stays as it is."""
+    with session.current().write() as transaction:
+        old = templates.version(transaction, place.service_id, identifier, data.version)
+        record, _ = templates.put(transaction, place.service_id, identifier, old.content, place.viewer.email)
+        detail = {"version": record.version, "content_of": data.version}
+        audit.record(
+            transaction, place.actor, "template.rolled_back", identifier, service_id=place.service_id, detail=detail
+        )
+    done = f"Version {record.version} is published, with the content of version {data.version}."
+    return go(place.address(f"templates/{identifier}/versions"), done=done)
+
+
+def _text(reading: Any, place: Place, identifier: str, which: str) -> tuple[TemplateContent, str]:
+    """Return the text of a version or of the draft, and who wrote it."""
+    if which == DRAFT:
+        working = drafts.working(reading, Key(place.service_id, identifier))
+        return working.content, working.updated_by
+    version = templates.version(reading, place.service_id, identifier, _number(which))
+    return version.content, version.created_by
+
+
+def _number(which: str) -> int:
+    if not which.isascii() or not which.isdigit() or len(which) > 9:
+        raise NotFoundException
+    return int(which)
+
+
+def _side(reading: Any, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:
+    content, by = _text(reading, place, identifier, which)
+    return Side(which, _label(which), content, by, _preview(content, found, ""))
+
+
+def _label(which: str) -> str:
+    return "Draft" if which == DRAFT else f"Version {which}"
+
+
+def _preview(content: TemplateContent, found: list[Sample], name: str) -> Preview:
+    """Render a text with the sample of this name, or the first, or the version's own fields."""
+    fields: Any = content.sample_fields if content.sample_fields is not None else {}
+    chosen = next((one for one in found if one.name == name), found[0] if found else None)
+    if chosen is not None:
+        try:
+            fields = samples.read(chosen.text)
+        except SampleFault:
+            fields = {}
+    return template_preview.preview(content, fields, batch=isinstance(fields, list))
+
+
+def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str, str]]:
+    """List what differs beside the source: name, subject, format and batch settings."""
+    pairs = [
+        ("Name", old.name, new.name),
+        ("Format", old.format, new.format),
+        ("Subject", old.subject or "none", new.subject or "none"),
+        ("Batches", _batch(old), _batch(new)),
+    ]
+    return [(label, before, after) for label, before, after in pairs if before != after]
+
+
+def _batch(content: TemplateContent) -> str:
+    given = content.batch or {}
+    words = {"quiet_seconds": "quiet time", "max_wait_seconds": "longest wait", "max_items": "most items"}
+    return ", ".join(f"{words[name]} {value:g}" for name, value in given.items()) or "as the installation says"
+
+
+ROUTES = [index, show, frame, compare, roll_back]

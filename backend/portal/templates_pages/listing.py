@@ -1,0 +1,194 @@
+"""The list of a service's templates, and beginning a new one: empty, from a starter, or from a file."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromQuery
+
+from backend.accounts import audit
+from backend.db import session
+from backend.lib import shapes
+from backend.lib.problems import Problem
+from backend.portal import access
+from backend.portal.access import Place
+from backend.portal.forms import Faults
+from backend.portal.pages import go, page
+from backend.portal.templates_pages.texts import FORMATS
+from backend.registry import drafts, samples, template_files, template_usage, templates
+from backend.registry.drafts import Key
+from backend.registry.owned import check_identifier
+from backend.registry.shapes import MAX_SOURCE_BYTES, TemplateShape
+from backend.registry.templates import TemplateContent
+from backend.rendering.starters import Starter, starters
+
+_PAGE = 200
+_BLANK = {
+    "mjml": "<mjml>\n  <mj-body>\n    <mj-section>\n      <mj-column>\n        <mj-text>Hello {{ name }}</mj-text>\n"
+    "      </mj-column>\n    </mj-section>\n  </mj-body>\n</mjml>\n",
+    "html": '{% extends "base.html" %}\n{% block body %}\n<p>Hello {{ name }}</p>\n{% endblock %}\n',
+    "text": "Hello {{ name }}\n",
+    "markdown": "# Hello {{ name }}\n",
+}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One template of the list; ``version`` is None before the first is published."""
+
+    identifier: str
+    name: str
+    format: str
+    version: int | None
+    drafted_by: str | None
+    changed_at: datetime
+    used_at: datetime | None
+
+
+class NewTemplate(msgspec.Struct, kw_only=True):
+    """What the form of a new template sends; ``start`` is ``blank:FORMAT``, ``starter:IDENTIFIER`` or ``file``."""
+
+    name: str = ""
+    identifier: str = ""
+    start: str = "blank:mjml"
+    file: UploadFile | None = None
+
+
+@get("/templates", sync_to_thread=True)
+def index(place: NamedDependency[Place], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
+    """List the templates whose name or identifier holds ``q``, of the format ``form``."""
+    rows = _rows(place)
+    wanted = q.strip().casefold()
+    found = [
+        row
+        for row in rows
+        if (not form or row.format == form) and (wanted in row.name.casefold() or wanted in row.identifier.casefold())
+    ]
+    return page(
+        "templates/index.html",
+        place.viewer,
+        current="templates",
+        place=place,
+        rows=found,
+        any_at_all=bool(rows),
+        q=q[:200],
+        form=form,
+        formats=FORMATS,
+    )
+
+
+def _rows(place: Place) -> list[Row]:
+    """Gather what is published and what is in draft, in order of name."""
+    with session.current().read() as reading:
+        used = template_usage.last_used(reading, place.service_id)
+        drafted = {one.identifier: one for one in drafts.in_draft(reading, place.service_id)}
+        published = []
+        after: str | None = None
+        while some := templates.page(reading, place.service_id, _PAGE, after):
+            published += some
+            after = some[-1].identifier
+    rows = {
+        one.identifier: Row(
+            one.identifier, one.name, one.format, one.version, None, one.updated_at, used.get(one.identifier)
+        )
+        for one in published
+    }
+    for identifier, draft in drafted.items():
+        shown, text = rows.get(identifier), draft.content
+        version, moment = (shown.version, shown.used_at) if shown else (None, None)
+        rows[identifier] = Row(identifier, text.name, text.format, version, draft.updated_by, draft.updated_at, moment)
+    return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
+
+
+@get("/templates/new", guards=[access.editors], sync_to_thread=True)
+def new(place: NamedDependency[Place], start: FromQuery[str] = "blank:mjml") -> Response[Any]:
+    """Show the form of a new template."""
+    return _form(place, NewTemplate(start=start), Faults())
+
+
+@post("/templates/new", guards=[access.editors], sync_to_thread=True)
+def create(
+    place: NamedDependency[Place], data: Annotated[NewTemplate, Body(media_type=RequestEncodingType.MULTI_PART)]
+) -> Response[Any]:
+    """Begin a template with a first draft, and go to its editor."""
+    faults = Faults()
+    begun = _begun(data, faults)
+    data.identifier = data.identifier.strip() or template_files.identifier_from(data.name)
+    with faults.on("identifier"):
+        check_identifier(data.identifier)
+    if faults or begun is None:
+        return _form(place, data, faults)
+    text, sample = begun
+    with faults.on("identifier"), session.current().write() as transaction:
+        made = drafts.create(transaction, Key(place.service_id, data.identifier), text, place.viewer.email)
+        if sample is not None:
+            samples.put(transaction, made.template_id, samples.FIRST, sample)
+        audit.record(transaction, place.actor, "template.begun", data.identifier, service_id=place.service_id)
+    if faults:
+        return _form(place, data, faults)
+    return go(place.address(f"templates/{data.identifier}"))
+
+
+def _begun(data: NewTemplate, faults: Faults) -> tuple[TemplateContent, str | None] | None:
+    """Return the first text and its sample data, or say what is wrong."""
+    kind, _, which = data.start.partition(":")
+    uploaded = data.file is not None and bool(data.file.filename)
+    if kind == "file" or uploaded:
+        return _from_file(data, faults)
+    if kind == "starter":
+        starter = next((one for one in starters() if one.identifier == which), None)
+        if starter is None:
+            faults.add("start", "There is no such starter; choose one of the list.")
+            return None
+        data.name = data.name.strip() or starter.name
+        return _from_starter(starter, data.name), samples.write(starter.sample_fields)
+    text = TemplateContent(name=data.name.strip(), format=which, source=_BLANK.get(which, _BLANK["mjml"]))
+    return _checked(text, faults), samples.write({"name": "Ada"})
+
+
+def _from_starter(starter: Starter, name: str) -> TemplateContent:
+    return TemplateContent(name=name, format=starter.format, source=starter.source, subject=starter.subject)
+
+
+def _from_file(data: NewTemplate, faults: Faults) -> tuple[TemplateContent, None] | None:
+    if data.file is None or not data.file.filename:
+        faults.add("file", "Choose the file.")
+        return None
+    try:
+        read = template_files.read(data.file.filename, data.file.file.read(MAX_SOURCE_BYTES + 1))
+    except Problem as problem:
+        faults.add("file", problem.detail)
+        return None
+    data.name = data.name.strip() or read.name
+    return _checked(TemplateContent(name=data.name, format=read.format, source=read.source), faults), None
+
+
+def _checked(text: TemplateContent, faults: Faults) -> TemplateContent:
+    try:
+        shapes.check(TemplateShape, {"name": text.name, "format": text.format, "source": text.source})
+    except Problem as problem:
+        for error in problem.errors:
+            field = error.pointer.lstrip("/")
+            sentence = "Give the template a name." if field == "name" and not text.name else error.detail
+            faults.add("start" if field == "format" else field, sentence)
+    return text
+
+
+def _form(place: Place, data: NewTemplate, faults: Faults) -> Response[Any]:
+    return page(
+        "templates/new.html",
+        place.viewer,
+        current="templates",
+        place=place,
+        status_code=faults.status,
+        data=data,
+        faults=faults,
+        starters=starters(),
+        formats=FORMATS,
+    )
+
+
+ROUTES = [index, new, create]
