@@ -58,6 +58,7 @@ def body(subject: str | None, text: str, html: str | None = None) -> bytes:
 def cards_elements(subject: str | None, text: str, html: str | None = None) -> Iterator[Element]:
     """Yield the elements of a message's card: the subject as its heading, then what it says."""
     pieces = rich_text.read(text, html)
+    subject = " ".join((subject or "").split())
     if subject and not (pieces and isinstance(pieces[0], Part) and pieces[0].text == subject):
         yield _heading(subject, 1)
     line_above = False

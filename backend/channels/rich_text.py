@@ -32,6 +32,7 @@ _STYLES = {
 }
 _SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _LONGEST_LINK = 1500
+_DEEPEST = 100  # elements in elements; what is deeper counts as words alone
 _SAFE_IN_URL = "!#$&'()*+,/:;=?@[]~%"
 
 
@@ -105,15 +106,21 @@ class _Reader:
         self.kind: Literal["heading", "paragraph", "item", "quote"] = "paragraph"
         self.level = 0
         self.marker = ""
+        self.depth = 0
         self.lists: list[int | None] = []  # of each list around: the last number, or None for bullets
 
     def children(self, element: HtmlElement, style: Span) -> None:
         """Read what is inside an element."""
+        if self.depth >= _DEEPEST:
+            self.words(element.text_content(), style)
+            return
+        self.depth += 1
         self.words(element.text, style)
         for child in element:
             if isinstance(child.tag, str):
                 self.element(child, style)
             self.words(child.tail, style)
+        self.depth -= 1
 
     def words(self, text: str | None, style: Span) -> None:
         """Take text; white space counts as one space, and as none at the start of a line."""

@@ -101,10 +101,9 @@ class SlackConnection:
 
     def send(self, message: Message) -> Receipt:
         """Post one message. Raises ``ProviderError``."""
-        content = {
-            "text": slack_blocks.fallback(message.subject, message.text),
-            "blocks": slack_blocks.blocks(message.subject, message.text, message.html),
-        }
+        content: dict[str, Any] = {"text": slack_blocks.fallback(message.subject, message.text)}
+        if blocks := slack_blocks.blocks(message.subject, message.text, message.html):
+            content["blocks"] = blocks
         if "://" in message.address:
             return self._to_webhook(message.address, content)
         if self._account is None:

@@ -63,6 +63,7 @@ Atoms = list[str]
 def blocks(subject: str | None, text: str, html: str | None = None) -> list[Block]:
     """Return the blocks of a message, made of its HTML where it has one; what is too much is left out, and told."""
     pieces = rich_text.read(text, html)
+    subject = " ".join((subject or "").split())
     if subject and not (pieces and isinstance(pieces[0], Part) and pieces[0].text == subject):
         pieces = [Part(kind="heading", spans=(Span(subject),), level=1), *pieces]
     kept: list[Block] = []
@@ -126,7 +127,7 @@ def _alone(piece: Piece) -> Block | None:
     if piece.kind == "rule":
         return Divider()
     words = escaped(" ".join(piece.text.split()))
-    if piece.kind == "heading" and piece.level <= 2 and len(words) <= _HEADER:
+    if piece.kind == "heading" and piece.level <= 2 and words and len(words) <= _HEADER:
         return Header(Plain(words))
     return None
 
