@@ -59,9 +59,10 @@ def callback_v2(url: str, token: str = TOKEN, **fields: str) -> ReceiptRequest:
 
 
 def callback_v3(url: str, token: str = TOKEN, **fields: str) -> ReceiptRequest:
-    """Return a status callback with a signature of the third version; the query has one member, or there is none."""
+    """Return a status callback with a signature of the third version; the query must be in the order of its names."""
     parts, nonce = urlsplit(url), "05429567804466091622"
-    text = f"{parts.scheme}://{parts.netloc}{parts.path}?{parts.query}{'.' if parts.query else ''}"
+    dot = "." if parts.query and fields else ""
+    text = f"{parts.scheme}://{parts.netloc}{parts.path}?{parts.query}{dot}"
     text += "".join(f"{name}{fields[name]}" for name in sorted(fields)) + f".{nonce}"
     signature = b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha256).digest()).decode()
     headers = {"x-plivo-signature-v3": f"b3RoZXI=,{signature}", "x-plivo-signature-v3-nonce": nonce}
