@@ -18,7 +18,7 @@ _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 _TYPE = "application/vnd.microsoft.card.adaptive"
 # What would begin a style or a link although the author did not mean it.
 _MARK = re.compile(r"(?<!\w)[*_](?=\S)(?=[^\n]*\S[*_](?!\w))|\[(?=[^\]\n]*\]\()|\\(?=[*_\[\]\\])")
-_LINE_START = re.compile(r"^(\s*)([-+*]|\d{1,9}[.)])(?=\s)", re.MULTILINE)
+_LINE_START = re.compile(r"^(\s*\d{1,9})([.)])(?=\s)|^(\s*)([-+*])(?=\s)", re.MULTILINE)
 
 Element = dict[str, Any]
 
@@ -164,7 +164,7 @@ def _line(span: Span, line: str) -> str:
 
 def _plain(words: str) -> str:
     """Disarm what would be read as markup."""
-    return _LINE_START.sub(r"\1\\\2", _MARK.sub(lambda found: "\\" + found[0], words))
+    return _LINE_START.sub(r"\1\3\\\2\4", _MARK.sub(lambda found: "\\" + found[0], words))
 
 
 def _runs(text: str) -> Iterator[str]:

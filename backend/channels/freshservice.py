@@ -132,8 +132,12 @@ class FreshserviceConnection:
         if not number.isdecimal():
             return False
         answer = self._asked(f"/api/v2/tickets/{number}", or_missing=True)
-        read = http_outcomes.decoded(answer, _OneTicket) if answer.status != 404 else None
-        return read is not None and read.ticket.status in _OPEN
+        if answer.status == 404:
+            return False
+        read = http_outcomes.decoded(answer, _OneTicket)
+        if read is None:
+            raise ProviderError(Outcome.RETRY, f"the service desk did not answer with its ticket {number}")
+        return read.ticket.status in _OPEN
 
     def _add_note(self, message: Message, number: str) -> Receipt:
         subject = f"<p><strong>{html.escape(message.subject)}</strong></p>" if message.subject else ""
