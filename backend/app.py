@@ -6,6 +6,7 @@ from litestar.exceptions import HTTPException
 from backend.api import (
     access_log,
     aggregators,
+    callbacks,
     direct,
     docs,
     errors,
@@ -16,6 +17,7 @@ from backend.api import (
     oauth,
     openapi,
     recipients,
+    suppressions,
     templates,
 )
 from backend.api.bodies import MAX_BYTES
@@ -37,6 +39,8 @@ def create_app() -> Litestar:
             *aggregators.ROUTES,
             *recipients.ROUTES,
             *templates.ROUTES,
+            *callbacks.ROUTES,
+            *suppressions.ROUTES,
             *oauth.ROUTES,
             *docs.ROUTES,
             *health.ROUTES,

@@ -30,8 +30,8 @@ _DESCRIPTION = (
 _SCOPES = {
     "notifications:send": "Send notifications and act on open batches",
     "notifications:read": "Read notifications and open batches",
-    "registry:read": "Read recipients and templates",
-    "registry:write": "Change recipients and templates",
+    "registry:read": "Read recipients, templates, callbacks and suppressed addresses",
+    "registry:write": "Change recipients, templates, callbacks and suppressed addresses",
 }
 # The first prefix that fits gives an operation its tag, where the handler names none.
 _TAGS = (
@@ -39,11 +39,22 @@ _TAGS = (
     ("/notifications/v1", "Notifications", "Send notifications and follow what became of them"),
     ("/registry/v1/recipients", "Recipients", "The groups that notifications are sent to"),
     ("/registry/v1/templates", "Templates", "The texts of messages, in versions"),
+    ("/registry/v1/callback", "Callbacks", "Hear of status changes, signed as Standard Webhooks"),
+    ("/registry/v1/suppressions", "Suppressions", "Addresses that nothing is sent to any more"),
     ("/oauth", "Authorization", "OAuth 2.0: tokens, revocation, introspection and metadata"),
     ("/.well-known", "Authorization", "OAuth 2.0: tokens, revocation, introspection and metadata"),
     ("/", "Operations", "For those who run the installation"),
 )
-_READING_ORDER = ("Notifications", "Batches", "Recipients", "Templates", "Authorization", "Operations")
+_READING_ORDER = (
+    "Notifications",
+    "Batches",
+    "Recipients",
+    "Templates",
+    "Callbacks",
+    "Suppressions",
+    "Authorization",
+    "Operations",
+)
 _REFERENCE = "#/components/schemas/"
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 

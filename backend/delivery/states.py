@@ -7,6 +7,7 @@ from typing import cast
 from sqlalchemy import CTE, BindParameter, ColumnElement, Select, Table, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
+from backend.callbacks import emit
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
 from backend.lib import clock
@@ -82,20 +83,27 @@ _FOLLOW = (
     .where(_notifications.c.id == _SUMMED.c.notification_id, _notifications.c.status != _SUMMED.c.status)
     .values(status=_SUMMED.c.status, updated_at=bindparam("now"))
 )
+_FOLLOW_AND_TELL = _FOLLOW.returning(_notifications.c.id)
 
 
 def refresh(session: Session, notification_ids: Collection[int]) -> None:
     """Bring notifications to what their deliveries say.
 
     Their rows are locked first, in one order, so that two workers that finish two deliveries of one notification
-    cannot each miss the other's.
+    cannot each miss the other's. Client systems that want to hear of it are told in the same transaction.
     """
     if not notification_ids:
         return
     connection = session.connection()
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCK, {"ids": list(notification_ids)})
-    connection.execute(_FOLLOW, {"ids": list(notification_ids), "now": clock.now()})
+    values = {"ids": list(notification_ids), "now": clock.now()}
+    if not emit.wanted():
+        connection.execute(_FOLLOW, values)
+        return
+    moved = connection.execute(_FOLLOW_AND_TELL, values).scalars().all()
+    emit.delivery_failures(session, notification_ids)
+    emit.changed(session, moved)
 
 
 def refresh_batches(session: Session, faults: Mapping[int, str | None]) -> None:
@@ -136,12 +144,16 @@ def follow(session: Session, batch_ids: Collection[int]) -> None:
     # Counted, so that ten thousand locked rows need not travel.
     session.execute(select(func.count()).select_from(lock.with_for_update(key_share=True).subquery()))
     summed = _summed(members).subquery()
-    session.execute(
+    change = (
         update(Notification)
         .where(Notification.id == summed.c.notification_id, Notification.status != summed.c.status)
         .values(status=summed.c.status, updated_at=clock.now())
         .execution_options(synchronize_session=False)
     )
+    if not emit.wanted():
+        session.execute(change)
+        return
+    emit.changed(session, session.scalars(change.returning(Notification.id)).all())
 
 
 def _summed(notification_ids: Select[int]) -> Select[int, str]:

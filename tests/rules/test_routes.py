@@ -38,6 +38,9 @@ EXAMPLES = {
     "{recipient_id:str}": "X_LAB",
     "{template_id:str}": "X_SAMPLE",
     "{aggregator_id:str}": "run-1",
+    "{message_id:str}": "msg_00000000000000000000000000000000",
+    "{channel:str}": "EMAIL",
+    "{address:str}": "lab@lab.example",
     "{uid:uuid}": "00000000-0000-8000-8000-000000000000",
     "{service_id:int}": "1",
 }

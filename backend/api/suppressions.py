@@ -1,0 +1,69 @@
+"""``/registry/v1/suppressions``: the addresses that the client's service sends nothing to."""
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Controller, Request, delete, get
+
+from backend.accounts import audit
+from backend.accounts.audit import Actor
+from backend.api import errors, parameters
+from backend.api.guards import bearer, principal
+from backend.api.parameters import Cursor, Limit
+from backend.db import session
+from backend.registry import suppressions
+from backend.registry.suppressions import SuppressionRecord
+
+
+class SuppressionPage(msgspec.Struct, frozen=True):
+    """Suppressed addresses, the latest first; ``next_cursor`` leads to the following page and is null on the last."""
+
+    suppressions: list[SuppressionRecord]
+    next_cursor: str | None
+
+
+class Suppressions(Controller):
+    """Suppressed addresses."""
+
+    path = "/registry/v1/suppressions"
+    tags = ("Suppressions",)
+    guards = (bearer,)
+
+    @get(
+        summary="List suppressed addresses",
+        description="Addresses that bounced for good or whose reader complained; deliveries to them fail unsent.",
+        opt={"scope": "registry:read", "query": ("limit", "cursor")},
+        responses=errors.documented(400, 401, 403, 429, 503),
+        sync_to_thread=True,
+    )
+    def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> SuppressionPage:
+        """Return a page of addresses."""
+        after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+        with session.current().read() as db:
+            found = suppressions.page(db, principal(request).service_id, limit + 1, after)
+        more = parameters.write_cursor(found[limit - 1][0]) if len(found) > limit else None
+        return SuppressionPage([record for _, record in found[:limit]], more)
+
+    @delete(
+        "/{channel:str}/{address:str}",
+        summary="Free a suppressed address",
+        description="Lets the service send to the address again.",
+        opt={"scope": "registry:write"},
+        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        sync_to_thread=True,
+    )
+    def free(self, request: Request[Any, Any, Any], channel: Literal["EMAIL", "SMS"], address: str) -> None:
+        """Free an address."""
+        caller = principal(request)
+        with session.current().write() as db:
+            freed = suppressions.free(db, caller.service_id, channel, address)
+            audit.record(
+                db,
+                Actor("client", caller.client_id),
+                "address.freed",
+                f"{channel} {freed}",
+                service_id=caller.service_id,
+            )
+
+
+ROUTES = [Suppressions]

@@ -1,0 +1,70 @@
+"""The worker's part in posting: a few threads of its own, so that slow addresses hold up no delivery."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.callbacks import claims, posting
+from backend.callbacks.claims import Claim
+from backend.db import session as db
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 8
+
+
+class Courier:
+    """Posts what is due, up to ``threads`` messages at a time; ``holding`` are those that it has in its hands."""
+
+    def __init__(self, worker: str, stopping: Callable[[], bool] | None = None, threads: int = _THREADS) -> None:
+        self.worker = worker
+        self.stopping = stopping or (lambda: False)
+        self.holding: set[int] = set()
+        self._busy: Counter[int] = Counter()
+        self._threads = threads
+        self._claiming = threading.Lock()
+        self._idle = threading.Condition()
+
+    def post_some(self) -> int:
+        """Take up what is due, as far as threads are free, and post each in a thread; return how many."""
+        with self._claiming:
+            room = self._threads - len(self.holding)
+            if room <= 0 or self.stopping():
+                return 0
+            with db.current().write() as session:
+                taken = claims.claim(session, self.worker, limit=room, busy=self._busy)
+                with self._idle:  # before others can see them as dropped
+                    self.holding.update(one.id for one in taken)
+                    self._busy.update(one.endpoint_id for one in taken)
+        for one in taken:
+            threading.Thread(target=self._carry, args=[one], name="callback", daemon=True).start()
+        return len(taken)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is in hand; tell whether that came in time."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self.holding, seconds)
+
+    def _carry(self, claim: Claim) -> None:
+        try:
+            answer = posting.post(claim)
+            with db.current().write() as session:
+                posting.record(session, claim, answer, self.worker)
+        except Exception:
+            # The claim is found as dropped and goes back.
+            logger.exception("A callback could not be posted or recorded")
+        finally:
+            with self._idle:
+                self.holding.discard(claim.id)
+                self._busy[claim.endpoint_id] -= 1
+                self._idle.notify_all()
+        self._next()
+
+    def _next(self) -> None:
+        try:
+            self.post_some()
+        except SQLAlchemyError:
+            logger.warning("The database did not give out callbacks; they are taken up at the next tick")
