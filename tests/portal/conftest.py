@@ -33,7 +33,7 @@ class Browser:
     def token(self) -> str:
         page = self.get("/portal/sign-in")
         if page.status_code == 303:
-            page = self.get("/portal")
+            page = self.get("/portal/account")
         found = re.search(r'name="_csrf_token" value="(\w+)"', page.text)
         assert found, page.text
         return found[1]
