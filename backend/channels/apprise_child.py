@@ -145,12 +145,10 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def _notify(service: NotifyBase, question: dict[str, Any]) -> dict[str, Any]:
-    """Send; a service that takes plain text alone gets the message's own text, any other one the HTML to convert."""
+    """Send; where plain text would be made of the HTML, the message's own text is better."""
     library = Apprise(asset=_asset)
     library.add(service)
-    given: Any = service.notify_format  # of a service that takes several, a tuple
-    formats = set(given) if isinstance(given, (tuple, list, set, frozenset)) else {given}
-    as_html = question["html"] is not None and formats != {NotifyFormat.TEXT}
+    as_html = question["html"] is not None and service.resolve_format(NotifyFormat.HTML) != NotifyFormat.TEXT
     result = library.notify(
         body=question["html"] if as_html else question["text"],
         title=question["title"],

@@ -26,14 +26,15 @@ html { font-family: sans-serif; font-size: 11pt; line-height: 1.4; }
 body { margin: 0; }
 img { max-width: 100%; }
 """
-# What makes a letter of it, after the template's own rules.
+# What makes a letter of it, after the template's own rules. The engine gives every page the margins of the first, so
+# the room for the address is taken from the text, and the address hangs out of the margin that it stands in.
 _PAGE = """
 @page {{
   size: A4; margin: 20mm 20mm 25mm 25mm;
   @bottom-right {{ content: counter(page) " of " counter(pages); font: 9pt sans-serif; }}
 }}
+html body::before {{ content: ""; display: block; height: 78.5mm; }}
 @page :first {{
-  margin-top: 98.5mm;
   @top-left {{
     content: "{address}"; white-space: pre-wrap; text-align: left; vertical-align: top;
     width: 80mm; padding-top: {top}mm; font: 10pt/{line}mm sans-serif;
@@ -59,7 +60,6 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         book.load_html(f"{question['html']}<style>{_page(question['lines'])}</style>", user_style=_DEFAULTS)
         book.set_metadata(plutoprint.PDF_METADATA_TITLE, question["title"])
         book.set_metadata(plutoprint.PDF_METADATA_CREATOR, "Carillon")
-        book.set_metadata(plutoprint.PDF_METADATA_CREATION_DATE, question["created"])
         return _written(book)
     except (plutoprint.Error, ValueError, UnicodeError) as error:
         return {"fault": f"its HTML cannot be laid out ({error})"}
