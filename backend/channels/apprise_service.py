@@ -47,6 +47,8 @@ class AppriseConnection:
         try:
             answer = CHILDREN.ask(question, self._timeout)
         except ChildFailed as error:
+            if error.unheard:
+                raise ProviderError(Outcome.RETRY, "the library could not be started") from None
             if error.timed_out:
                 raise ProviderError(Outcome.AMBIGUOUS, "the service did not answer in time") from None
             raise ProviderError(Outcome.AMBIGUOUS, "the library stopped without an answer") from None

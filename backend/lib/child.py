@@ -22,11 +22,15 @@ _PIECE = 1024 * 1024
 
 
 class ChildFailed(Exception):
-    """The child gave no answer; ``timed_out`` says that it was ended because its time was up."""
+    """The child gave no answer.
 
-    def __init__(self, *, timed_out: bool) -> None:
+    ``timed_out`` says that it was ended because its time was up, ``unheard`` that it has not even read the question.
+    """
+
+    def __init__(self, *, timed_out: bool, unheard: bool) -> None:
         super().__init__("no answer in time" if timed_out else "it ended without an answer")
         self.timed_out = timed_out
+        self.unheard = unheard
 
 
 class Children:
@@ -50,14 +54,15 @@ class Children:
         """
         line = json.dumps(question).encode() + b"\n"
         with self._free:
-            child = self._take()
+            deadline = time.monotonic() + seconds
+            kept = self._kept()
             try:
-                answer = _exchange(child, line, time.monotonic() + seconds)
-            except BaseException:
-                _end(child)
-                raise
-            with self._lock:
-                self._idle.append(child)
+                answer = self._asked(kept or self._start(), line, deadline)
+            except ChildFailed as failure:
+                # One that has waited long enough may end at the moment when it is asked.
+                if kept is None or not failure.unheard or failure.timed_out:
+                    raise
+                answer = self._asked(self._start(), line, deadline)
         return cast("dict[str, Any]", json.loads(answer))
 
     def close(self) -> None:
@@ -67,13 +72,21 @@ class Children:
         for child in idle:
             _end(child)
 
-    def _take(self) -> subprocess.Popen[bytes]:
+    def _asked(self, child: subprocess.Popen[bytes], line: bytes, deadline: float) -> bytes:
+        try:
+            answer = _exchange(child, line, deadline)
+        except BaseException:
+            _end(child)
+            raise
+        with self._lock:
+            self._idle.append(child)
+        return answer
+
+    def _kept(self) -> subprocess.Popen[bytes] | None:
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
-            if child is None:
-                return self._start()
-            if child.poll() is None:
+            if child is None or child.poll() is None:
                 return child
             _end(child)
 
@@ -95,17 +108,17 @@ class Children:
 
 
 def _exchange(child: subprocess.Popen[bytes], line: bytes, deadline: float) -> bytes:
-    """Write the question and read one line, whichever the child is ready for."""
+    """Write the question and read the answer, of which an empty line comes first, when the question was heard."""
     reader, writer = cast("Any", child.stdout).fileno(), cast("Any", child.stdin).fileno()
     os.set_blocking(writer, False)
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(writer, select.POLLOUT)
     unsent, answer = memoryview(line), bytearray()
-    while not answer.endswith(b"\n"):
+    while len(answer) < 2 or not answer.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ChildFailed(timed_out=True)
+            raise ChildFailed(timed_out=True, unheard=not answer)
         for descriptor, _ in poll.poll(left * 1000):
             try:
                 if descriptor == reader:
@@ -113,7 +126,7 @@ def _exchange(child: subprocess.Popen[bytes], line: bytes, deadline: float) -> b
                     continue
                 unsent = unsent[os.write(writer, unsent[:_PIECE]) :]
             except OSError:
-                raise ChildFailed(timed_out=False) from None
+                raise ChildFailed(timed_out=False, unheard=not answer) from None
             if not unsent:
                 poll.unregister(writer)
     return bytes(answer)
@@ -122,7 +135,7 @@ def _exchange(child: subprocess.Popen[bytes], line: bytes, deadline: float) -> b
 def _read(reader: int, have: int) -> bytes:
     piece = os.read(reader, _PIECE)
     if not piece or have > _MAX_ANSWER:
-        raise ChildFailed(timed_out=False)
+        raise ChildFailed(timed_out=False, unheard=not have)
     return piece
 
 
@@ -146,5 +159,7 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], *, memory: int, id
         poll = select.poll()
         poll.register(0, select.POLLIN)
         while poll.poll(idle_seconds * 1000) and (line := sys.stdin.buffer.readline()):
+            out.write(b"\n")
+            out.flush()
             out.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
             out.flush()

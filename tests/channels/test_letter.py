@@ -163,7 +163,7 @@ def test_a_letter_that_takes_too_long_or_stops_the_engine_is_given_up(
 
     def ask(question: object, _seconds: float) -> dict[str, Any]:
         questions.append(question)
-        raise ChildFailed(timed_out=timed_out)
+        raise ChildFailed(timed_out=timed_out, unheard=False)
 
     monkeypatch.setattr(letter._children, "ask", ask)
     with pytest.raises(ProviderError) as caught:

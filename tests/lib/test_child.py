@@ -1,0 +1,87 @@
+"""A child process: what it knows, how it ends, and that nothing it does outlasts its time."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from backend.lib.child import ChildFailed, Children
+from tests.conftest import SECRET_KEY
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    made = Children("tests.lib.answering_child", most=2)
+    yield made
+    made.close()
+
+
+def ask(children: Children, seconds: float = 20.0, **question: object) -> object:
+    return children.ask(question, seconds)["answer"]
+
+
+def test_a_child_answers_again_and_again(children: Children) -> None:
+    first = ask(children, do="pid")
+    assert first != os.getpid()
+    assert ask(children, do="echo", text="é\n\0" * 1000) == "é\n\0" * 1000
+    assert ask(children, do="pid") == first
+
+
+def test_a_large_question_and_answer_pass(children: Children) -> None:
+    text = "x" * 3_000_000
+    assert ask(children, do="echo", text=text) == text
+
+
+def test_it_has_no_setting_of_ours_and_a_bound_on_its_memory(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARILLON_SECRET_KEY", SECRET_KEY)
+    assert not [name for name in str(ask(children, do="environment")).split() if name.startswith("CARILLON")]
+    assert ask(children, do="allocate") == "MemoryError"
+
+
+def test_what_a_library_prints_is_no_answer(children: Children) -> None:
+    assert ask(children, do="print") is None
+
+
+def test_one_that_takes_too_long_is_ended(children: Children) -> None:
+    before = ask(children, do="pid")
+    began = time.monotonic()
+    with pytest.raises(ChildFailed) as caught:
+        ask(children, 0.3, do="hang")
+    assert caught.value.timed_out
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(str(before)), 0)
+    assert ask(children, do="pid") != before
+
+
+@pytest.mark.parametrize("do", ["die", "flood"])
+def test_one_that_ends_or_says_too_much_has_failed(
+    children: Children, monkeypatch: pytest.MonkeyPatch, do: str
+) -> None:
+    monkeypatch.setattr("backend.lib.child._MAX_ANSWER", 2_000_000)
+    with pytest.raises(ChildFailed) as caught:
+        ask(children, do=do)
+    assert not caught.value.timed_out
+    assert ask(children, do="echo", text="fine") == "fine"
+
+
+def test_one_that_died_while_idle_is_replaced(children: Children) -> None:
+    child = int(str(ask(children, do="pid")))
+    os.kill(child, 9)
+    assert ask(children, do="echo", text="fine") == "fine"
+
+
+def test_no_more_than_so_many_at_once(children: Children) -> None:
+    ask(children, do="pid")
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(ask(children, do="pid"))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 12
+    assert len(set(found)) <= 2
