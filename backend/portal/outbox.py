@@ -1,8 +1,12 @@
-"""The outbox pages: the list that refreshes itself, and one message with its renditions."""
+"""The outbox pages: the list that refreshes itself, and one message with its renditions.
+
+They are pages of a service, and pages over all services of a person, which a capability key opens too.
+"""
 
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -10,7 +14,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from backend.db import session
-from backend.portal.access import OutboxAccess
+from backend.portal.access import OutboxAccess, Place
 from backend.portal.pages import page
 from backend.portal.security import MESSAGE_POLICY
 from backend.reports import outbox
@@ -20,81 +24,143 @@ _LIST = "/portal/outbox"
 View = Literal["html", "text", "source"]
 
 
+class Way(msgspec.Struct, frozen=True):
+    """The way to outbox pages: which messages it leads to, and what its addresses look like."""
+
+    access: OutboxAccess
+    place: Place | None = None
+
+    def address(self, rest: str = "", **query: str) -> str:
+        """Return the address of the list, or of what ``rest`` adds to it."""
+        if self.place is not None:
+            return self.place.address(f"outbox{rest}", **query)
+        return self.access.address(f"{_LIST}{rest}", **query)
+
+    def page(self, template: str, **context: Any) -> Template:
+        """Make a page that stands where the way leads."""
+        home = "" if self.place else self.address()
+        return page(template, self.access.viewer, current="outbox", place=self.place, home=home, **context)
+
+
+def _of(place: Place) -> Way:
+    return Way(OutboxAccess((place.service_id,), place.viewer, None), place)
+
+
 @get("/outbox", sync_to_thread=True)
 def index(
     access: NamedDependency[OutboxAccess], before: FromQuery[UUID | None] = None, after: FromQuery[UUID | None] = None
 ) -> Template:
-    """Show a page of the list."""
+    """Show a page of the list over all services, or of the key's service."""
+    return _index(Way(access), before, after)
+
+
+@get("/outbox", sync_to_thread=True)
+def index_of_service(
+    place: NamedDependency[Place], before: FromQuery[UUID | None] = None, after: FromQuery[UUID | None] = None
+) -> Template:
+    """Show a page of a service's list."""
+    return _index(_of(place), before, after)
+
+
+def _index(way: Way, before: UUID | None, after: UUID | None) -> Template:
     with session.current().read() as reading:
-        found = outbox.page(reading, access.services, before=before, after=after)
+        found = outbox.page(reading, way.access.services, before=before, after=after)
     first = before is None and after is None
-    return page("outbox/index.html", access.viewer, **_own(access), **_list(access, found), first=first, fresh=set())
+    return way.page("outbox/index.html", **_list(way, found), first=first, fresh=set())
 
 
 @get("/outbox/list", sync_to_thread=True)
 def refresh(access: NamedDependency[OutboxAccess], latest: FromQuery[str] = "") -> Response[None] | Template:
     """Answer the first page's own refresh: nothing (204) while ``latest`` is still the newest message's id."""
+    return _refresh(Way(access), latest)
+
+
+@get("/outbox/list", sync_to_thread=True)
+def refresh_of_service(place: NamedDependency[Place], latest: FromQuery[str] = "") -> Response[None] | Template:
+    """Answer the own refresh of a service's list in the same way."""
+    return _refresh(_of(place), latest)
+
+
+def _refresh(way: Way, latest: str) -> Response[None] | Template:
     with session.current().read() as reading:
-        if latest == str(outbox.newest(reading, access.services) or ""):
+        if latest == str(outbox.newest(reading, way.access.services) or ""):
             return Response(None, status_code=204)
-        found = outbox.page(reading, access.services)
+        found = outbox.page(reading, way.access.services)
     uids = [str(row.uid) for row in found.rows]
     fresh = set(uids[: uids.index(latest)] if latest in uids else uids)
-    return page("outbox/_update.html", access.viewer, **_list(access, found), first=True, fresh=fresh)
+    return way.page("outbox/_update.html", **_list(way, found), first=True, fresh=fresh)
 
 
 @get("/outbox/{uid:uuid}", sync_to_thread=True)
 def show(access: NamedDependency[OutboxAccess], uid: FromPath[UUID], view: FromQuery[View | None] = None) -> Template:
     """Show one message: its headers and one of its renditions."""
-    message = _message(access, uid)
+    return _show(Way(access), uid, view)
+
+
+@get("/outbox/{uid:uuid}", sync_to_thread=True)
+def show_of_service(
+    place: NamedDependency[Place], uid: FromPath[UUID], view: FromQuery[View | None] = None
+) -> Template:
+    """Show one message of a service."""
+    return _show(_of(place), uid, view)
+
+
+def _show(way: Way, uid: UUID, view: View | None) -> Template:
+    message = _message(way, uid)
     views = ["html", "text", "source"] if message.html else ["text"]
     chosen = view if view in views else views[0]
-    own = f"{_LIST}/{uid}"
-    return page(
+    return way.page(
         "outbox/show.html",
-        access.viewer,
-        **_own(access),
         message=message,
         view=chosen,
-        tabs=[(name, access.address(own, view=name)) for name in views],
-        rendition=access.address(f"{own}/html"),
-        back=access.address(_LIST),
+        tabs=[(name, way.address(f"/{uid}", view=name)) for name in views],
+        rendition=way.address(f"/{uid}/html"),
+        back=way.address(),
     )
 
 
 @get("/outbox/{uid:uuid}/html", sync_to_thread=True)
 def rendition(access: NamedDependency[OutboxAccess], uid: FromPath[UUID]) -> Response[str]:
     """Serve the message's HTML alone, for the sandboxed frame."""
-    message = _message(access, uid)
+    return _rendition(Way(access), uid)
+
+
+@get("/outbox/{uid:uuid}/html", sync_to_thread=True)
+def rendition_of_service(place: NamedDependency[Place], uid: FromPath[UUID]) -> Response[str]:
+    """Serve the HTML of a service's message alone."""
+    return _rendition(_of(place), uid)
+
+
+def _rendition(way: Way, uid: UUID) -> Response[str]:
+    message = _message(way, uid)
     if not message.html:
         raise NotFoundException
     return Response(message.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
 
 
-def _message(access: OutboxAccess, uid: UUID) -> Message:
+def _message(way: Way, uid: UUID) -> Message:
     with session.current().read() as reading:
-        message = outbox.message(reading, access.services, uid)
+        message = outbox.message(reading, way.access.services, uid)
     if message is None:
         raise NotFoundException
     return message
 
 
-def _own(access: OutboxAccess) -> dict[str, Any]:
-    return {"current": "outbox", "home": access.address(_LIST)}
-
-
-def _list(access: OutboxAccess, found: Page) -> dict[str, Any]:
+def _list(way: Way, found: Page) -> dict[str, Any]:
     """Describe the list for its template, the same way for the page and for its refresh."""
+    services = way.access.services
     latest = str(found.rows[0].uid) if found.rows else ""
     return {
-        "rows": [(row, access.address(f"{_LIST}/{row.uid}")) for row in found.rows],
-        "several": access.services is None or len(access.services) > 1,
-        "homeless": access.services == (),
-        "newest": access.address(_LIST),
-        "newer": access.address(_LIST, after=str(found.newer)) if found.newer else None,
-        "older": access.address(_LIST, before=str(found.older)) if found.older else None,
-        "refresh": access.address(f"{_LIST}/list", latest=latest),
+        "rows": [(row, way.address(f"/{row.uid}")) for row in found.rows],
+        "several": services is None or len(services) > 1,
+        "homeless": services == (),
+        "guide": way.place.address("guide") if way.place else None,
+        "newest": way.address(),
+        "newer": way.address(after=str(found.newer)) if found.newer else None,
+        "older": way.address(before=str(found.older)) if found.older else None,
+        "refresh": way.address("/list", latest=latest),
     }
 
 
 ROUTES = [index, refresh, show, rendition]
+ROUTES_OF_A_SERVICE = [index_of_service, refresh_of_service, show_of_service, rendition_of_service]

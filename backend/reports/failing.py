@@ -27,10 +27,12 @@ _PARTICULAR = re.compile(r"<[^>]*>|[0-9a-f]{8,}(-[0-9a-f]+)*|\d{4,}", re.IGNOREC
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that fail for one reason; ``state`` is RETRYING or FAILED.
 
-    ``reason`` and ``latest`` are those of the newest, ``notification`` is its public id.
+    ``status`` is that of their notifications; ``reason`` and ``latest`` are those of the newest, ``notification`` is
+    its public id.
     """
 
     state: str
+    status: str
     reason: str
     recipient: str
     count: int
@@ -40,6 +42,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Failure(msgspec.Struct, frozen=True):
     state: str
+    status: str
     reason: str
     recipient: str
     at: datetime
@@ -51,7 +54,7 @@ def now(session: Session, service_id: int) -> list[Trouble]:
     failures = [*_given_up(session, service_id), *_tried_again(session, service_id)]
     groups: dict[tuple[str, str, str], list[_Failure]] = {}
     for one in failures:
-        key = (one.state, _PARTICULAR.sub("…", one.reason), one.recipient)
+        key = (one.status, _PARTICULAR.sub("…", one.reason), one.recipient)
         groups.setdefault(key, []).append(one)
     troubles = [_trouble(group) for group in groups.values()]
     return sorted(troubles, key=lambda one: (one.count, one.latest), reverse=True)[:_GROUPS]
@@ -61,6 +64,7 @@ def _trouble(group: list[_Failure]) -> Trouble:
     newest = max(group, key=lambda one: one.at)
     return Trouble(
         state=newest.state,
+        status=newest.status,
         reason=newest.reason,
         recipient=newest.recipient,
         count=len(group),
@@ -77,7 +81,9 @@ def _given_up(session: Session, service_id: int) -> Iterator[_Failure]:
         if row.problem is not None:
             parts = parts_of(row.refused_content)
             recipient = parts[0].recipient[0] if parts and parts[0].recipient else ""
-            yield _Failure("FAILED", row.problem["detail"][:_REASON_LENGTH], recipient, row.updated_at, row.uid)
+            yield _Failure(
+                "FAILED", row.status, row.problem["detail"][:_REASON_LENGTH], recipient, row.updated_at, row.uid
+            )
     accepted = {row.id: row for row in rows if row.problem is None}
     yield from _of_deliveries(session, accepted, DeliveryStatus.FAILED)
     yield from _of_batches(session, accepted)
@@ -92,7 +98,7 @@ def _tried_again(session: Session, service_id: int) -> Iterator[_Failure]:
 def _notifications(session: Session, service_id: int, status: NotificationStatus, *, oldest_first: bool) -> list[Any]:
     order = (Notification.created_at, Notification.id)
     refused = case((Notification.accepted_at.is_(None), Notification.content))
-    columns = (Notification.id, Notification.uid, Notification.problem, Notification.updated_at)
+    columns = (Notification.id, Notification.uid, Notification.status, Notification.problem, Notification.updated_at)
     statement = (
         select(*columns, refused.label("refused_content"))
         .where(
@@ -111,7 +117,7 @@ def _of_deliveries(session: Session, rows: dict[int, Any], status: DeliveryStatu
     own = (Delivery.notification_id.in_(rows), Delivery.status == status.value)
     for identity, recipients, error in session.execute(select(*columns).where(*own)):
         row = rows[identity or 0]
-        yield _Failure(status.value, _reason(error), ", ".join(recipients), row.updated_at, row.uid)
+        yield _Failure(status.value, row.status, _reason(error), ", ".join(recipients), row.updated_at, row.uid)
 
 
 def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[_Failure]:
@@ -125,7 +131,7 @@ def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[_Failure]:
     for identity, recipient, batch_id, error in members:
         if error or batch_id in errors:
             row = rows[identity]
-            yield _Failure("FAILED", _reason(error or errors[batch_id]), recipient, row.updated_at, row.uid)
+            yield _Failure("FAILED", row.status, _reason(error or errors[batch_id]), recipient, row.updated_at, row.uid)
 
 
 def _errors(session: Session, batch_ids: Collection[int]) -> dict[int, str | None]:

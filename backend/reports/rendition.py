@@ -45,8 +45,25 @@ class _Asked(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
+def origin(session: Session, service_id: int, uid: UUID) -> Rendition | None:
+    """Tell where the message of a service's delivery would come from, without the message itself."""
+    found = _origin(session, service_id, uid)
+    return found[1] if found else None
+
+
 def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | None:
     """Return the message of a service's delivery; ``None`` if the service has none of this id."""
+    found = _origin(session, service_id, uid)
+    if found is None:
+        return None
+    delivery, plain = found
+    if plain.kept:
+        kept = session.scalars(select(OutboxMessage).where(OutboxMessage.delivery_id == delivery.id)).one()
+        return msgspec.structs.replace(plain, subject=kept.subject, text=kept.text, html=kept.html)
+    return _rendered(session, delivery, plain)
+
+
+def _origin(session: Session, service_id: int, uid: UUID) -> tuple[Delivery, Rendition] | None:
     delivery = session.scalar(select(Delivery).where(Delivery.uid == uid, Delivery.service_id == service_id))
     if delivery is None:
         return None
@@ -55,8 +72,8 @@ def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | Non
         .join(TemplateVersion, TemplateVersion.template_id == Template.id)
         .where(TemplateVersion.id == delivery.template_version_id)
     ).one()
-    kept = session.scalar(select(OutboxMessage).where(OutboxMessage.delivery_id == delivery.id))
-    plain = Rendition(
+    kept = session.scalar(select(OutboxMessage.id).where(OutboxMessage.delivery_id == delivery.id))
+    return delivery, Rendition(
         uid=uid,
         channel=delivery.type,
         address=masked(delivery.type, delivery.address),
@@ -64,9 +81,6 @@ def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | Non
         version=number,
         kept=kept is not None,
     )
-    if kept is not None:
-        return msgspec.structs.replace(plain, subject=kept.subject, text=kept.text, html=kept.html)
-    return _rendered(session, delivery, plain)
 
 
 def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Rendition:

@@ -1,0 +1,187 @@
+"""Batches: those that wait, with a count-down; one with its members and its message; what people do to it."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from backend.batching import manage, preview
+from backend.db import session
+from backend.delivery import again
+from backend.portal import access, live
+from backend.portal.access import Place
+from backend.portal.notification import framed
+from backend.portal.pages import Go, Page, go, page
+from backend.portal.security import MESSAGE_POLICY
+from backend.reports import batch_pages
+from backend.reports.batch_pages import BatchPage
+
+View = Literal["message", "text", "answers"]
+_EDITORS = [access.editors]
+
+
+@get("/batches", sync_to_thread=True)
+def index(place: NamedDependency[Place]) -> Page:
+    """Show the batches that wait, and those that went lately."""
+    return page("batches/index.html", place.viewer, current="batches", place=place, **_context(place))
+
+
+@get("/batches/list", sync_to_thread=True)
+def refresh(place: NamedDependency[Place], latest: FromQuery[str] = "") -> Response[Any]:
+    """Answer the list's own refresh: nothing (204) while it shows what is so."""
+    context = _context(place)
+    if latest == context["latest"]:
+        return Response(None, status_code=204)
+    return Template("batches/_list.html", context=context | {"place": place}, media_type="text/html")
+
+
+def _context(place: Place) -> dict[str, Any]:
+    """Describe the lists, the same way for the page and for its refresh."""
+    with session.current().read() as reading:
+        waiting = batch_pages.waiting(reading, place.service_id)
+        lately = batch_pages.lately(reading, place.service_id)
+    latest = live.mark(waiting, lately)
+    moving = bool(waiting) or any(row.status == "DISPATCHED" for row in lately)
+    return {
+        "waiting": waiting,
+        "lately": lately,
+        "moving": moving,
+        "latest": latest,
+        "refresh": place.address("batches/list", latest=latest),
+    }
+
+
+@get("/batches/{uid:uuid}", sync_to_thread=True)
+def show(
+    place: NamedDependency[Place], uid: FromPath[UUID], view: FromQuery[View] = "message", after: FromQuery[int] = 0
+) -> Page:
+    """Show one batch."""
+    found = _find(place, uid, after)
+    own = f"batches/{uid}"
+    words: list[tuple[View, str]] = [("message", "Message"), ("text", "As text"), ("answers", "Raw answers")]
+    views = words if found.deliveries else words[:2]
+    if view not in dict(views):
+        view = "message"
+    return page(
+        "batches/show.html",
+        place.viewer,
+        current="batches",
+        place=place,
+        view=view,
+        tabs=[(word, f"{place.address(own, view=name)}#message", name == view) for name, word in views],
+        rendition=place.address(f"{own}/message", view=view),
+        first=after <= 0,
+        **_one(place, found),
+    )
+
+
+@get("/batches/{uid:uuid}/state", sync_to_thread=True)
+def refresh_one(place: NamedDependency[Place], uid: FromPath[UUID], latest: FromQuery[str] = "") -> Response[Any]:
+    """Answer the batch's own refresh: nothing (204) while it shows what is so."""
+    context = _one(place, _find(place, uid, 0))
+    if latest == context["latest"]:
+        return Response(None, status_code=204)
+    return Template("batches/_state.html", context=context | {"place": place}, media_type="text/html")
+
+
+def _find(place: Place, uid: UUID, after: int) -> BatchPage:
+    with session.current().read() as reading:
+        found = batch_pages.one(reading, place.service_id, uid, after=min(max(after, 0), 2**31 - 1))
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+def _one(place: Place, found: BatchPage) -> dict[str, Any]:
+    """Describe the state of a batch, the same way for the page and for its refresh."""
+    own = f"batches/{found.row.batch_id}"
+    latest = live.mark(found.row, found.deliveries, len(found.happenings))
+    return {
+        "found": found,
+        "batch": found.row,
+        "own": place.address(own),
+        "older": place.address(own, after=found.after) if found.after is not None else None,
+        "latest": latest,
+        "refresh": place.address(f"{own}/state", latest=latest),
+    }
+
+
+@get("/batches/{uid:uuid}/message", sync_to_thread=True)
+def message(
+    place: NamedDependency[Place], uid: FromPath[UUID], view: FromQuery[Literal["message", "text"]] = "message"
+) -> Response[str]:
+    """Serve the batch's message for the sandboxed frame: as it went, or as it would go now."""
+    found = _find(place, uid, 0)
+    if not found.unsent and found.deliveries:
+        return framed(place, found.deliveries[0].uid, view)
+    if not found.unsent:
+        return _framed("This batch did not become a message.", "text/plain")
+    made = preview.of_batch(place.service_id, uid)
+    if made.html is not None and view == "message":
+        return _framed(made.html, "text/html")
+    return _framed(made.error or made.text or "", "text/plain")
+
+
+def _framed(text: str, media_type: str) -> Response[str]:
+    return Response(text, media_type=media_type, headers={"Content-Security-Policy": MESSAGE_POLICY})
+
+
+@post("/batches/{uid:uuid}/flush", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def flush(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Send a batch now."""
+    return _handle(place, uid, manage.flush_now, "The batch is on its way.")
+
+
+@post("/batches/{uid:uuid}/hold", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def hold(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Keep a batch from being sent."""
+    return _handle(place, uid, manage.hold_back, "Held back until it is released or sent.")
+
+
+@post("/batches/{uid:uuid}/release", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def release(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Let a batch go on."""
+    return _handle(place, uid, manage.release, "Released: it goes at its time.")
+
+
+def _handle(place: Place, uid: UUID, way: Callable[..., list[int]], done: str) -> Go:
+    found = _find(place, uid, 0)
+    way(place.service_id, found.row.aggregator_id, only=uid, by=place.actor)
+    return go(place.address(f"batches/{uid}"), done=done)
+
+
+@post(
+    "/batches/{uid:uuid}/members/{notification_uid:uuid}/remove",
+    guards=_EDITORS,
+    status_code=200,
+    sync_to_thread=True,
+)
+def remove(place: NamedDependency[Place], uid: FromPath[UUID], notification_uid: FromPath[UUID]) -> Go:
+    """Take one notification out of a batch."""
+    aggregator_id = _find(place, uid, 0).row.aggregator_id
+    manage.remove(place.service_id, aggregator_id, notification_uid, only=uid, by=place.actor)
+    return go(place.address(f"batches/{uid}"), done="Taken out; it is not sent with this batch.")
+
+
+@post("/batches/{uid:uuid}/again", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def send_again(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Send the batch's message again to the addresses that it has failed for."""
+    count = again.send_again(place.service_id, uid, place.actor, of_batch=True)
+    done = "Queued again for the addresses that failed." if count else "Nothing of this has failed any more."
+    return go(place.address(f"batches/{uid}"), done=done)
+
+
+@post("/batches/{uid:uuid}/cancel", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def cancel(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Cancel the batch's message for the addresses for which it still waits."""
+    count = again.cancel(place.service_id, uid, place.actor, of_batch=True)
+    done = "Cancelled where it still waited." if count else "Nothing of this waits any more."
+    return go(place.address(f"batches/{uid}"), done=done)
+
+
+ROUTES = [index, refresh, show, refresh_one, message, flush, hold, release, remove, send_again, cancel]

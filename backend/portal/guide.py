@@ -1,0 +1,143 @@
+"""The guide: how a system calls the API, written with the reader's own ids and never with a secret."""
+
+import json
+import shlex
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+
+from backend.db import session
+from backend.lib import settings
+from backend.lib.catalogue import CATALOGUE
+from backend.portal.access import Place
+from backend.portal.pages import Page, page
+from backend.reports import first_steps
+from backend.reports.first_steps import Example
+
+# What stands where the service has nothing of its own yet.
+_CLIENT, _RECIPIENT, _TEMPLATE = "YOUR_CLIENT_ID", "YOUR_RECIPIENT", "YOUR_TEMPLATE"
+_AGGREGATOR_ID = "manifest-21784312"
+_AGGREGATOR = f"/notifications/v1/aggregators/{_AGGREGATOR_ID}"
+_SUBJECT = "Sample not accessioned"
+# Channels whose messages need a subject unless the template has one.
+_WITH_SUBJECT = {"EMAIL", "FRESHSERVICE", "MSTEAMS"}
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """The lines to copy, each for a shell or as Python."""
+
+    token: str
+    send: str
+    status: str
+    explain: str
+    python: str
+    batch: str
+    flush: str
+    loop: str
+
+
+def lines(example: Example, base: str) -> Lines:
+    """Write the examples for one service; the secret is left to the reader."""
+    body, client = notification(example), example.client or _CLIENT
+    return Lines(
+        token=_token(base, client),
+        send=_post(base, "/notifications/v1", body),
+        status=f'curl -sS {base}/notifications/v1/NOTIFICATION_ID -H "Authorization: Bearer $TOKEN"',
+        explain=_post(base, "/notifications/v1/explain", body),
+        python=_python(base, client, body),
+        batch=_batch(base, body),
+        flush=f'curl -sS -X POST {base}{_AGGREGATOR}/flush -H "Authorization: Bearer $TOKEN"',
+        loop=_loop(body),
+    )
+
+
+def notification(example: Example) -> dict[str, Any]:
+    """Write a notification that the service can send, as far as it has what it needs."""
+    channel: dict[str, Any] = {
+        "type": example.channel,
+        "recipient": [example.recipient or _RECIPIENT],
+        "content_type": "html",
+        "template_id": example.template or _TEMPLATE,
+        "fields": example.fields or {"sample_id": "S-1"},
+    }
+    if example.channel in _WITH_SUBJECT and example.subject_needed:
+        channel["subject"] = _SUBJECT
+    return {"channels": [channel], "priority": "NORMAL"}
+
+
+def _token(base: str, client: str) -> str:
+    take = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
+    return (
+        "read -rs -p 'Client secret: ' SECRET\n"
+        f'TOKEN=$(curl -sS -u "{client}:$SECRET" -d grant_type=client_credentials {base}/oauth/token | {take})'
+    )
+
+
+def _post(base: str, path: str, body: dict[str, Any]) -> str:
+    text = shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))
+    return (
+        f"curl -sS -X POST {base}{path} \\\n"
+        '  -H "Authorization: Bearer $TOKEN" \\\n'
+        "  -H 'Content-Type: application/json' \\\n"
+        f"  -d {text}"
+    )
+
+
+def _python(base: str, client: str, body: dict[str, Any]) -> str:
+    return f"""import json
+import os
+
+import httpx
+
+api = httpx.Client(base_url="{base}")
+answer = api.post(
+    "/oauth/token",
+    auth=("{client}", os.environ["CARILLON_CLIENT_SECRET"]),
+    data={{"grant_type": "client_credentials"}},
+)
+token = answer.raise_for_status().json()["access_token"]
+
+notification = json.loads(r'''
+{json.dumps(body, indent=2)}
+''')
+answer = api.post("/notifications/v1", json=notification, headers={{"Authorization": f"Bearer {{token}}"}})
+print(answer.status_code, answer.json())
+"""
+
+
+def _batch(base: str, body: dict[str, Any]) -> str:
+    batch = body | {"priority": "BATCH", "aggregator_id": _AGGREGATOR_ID}
+    return _post(base, "/notifications/v1", batch)
+
+
+def _loop(body: dict[str, Any]) -> str:
+    """Write the loop with the first field of the example."""
+    name = json.dumps(next(iter(body["channels"][0]["fields"])), ensure_ascii=False)
+    return "{% for field in fields %}\n  <li>{{ field[" + name + "] }}</li>\n{% endfor %}"
+
+
+@get("/guide", sync_to_thread=True)
+def show(place: NamedDependency[Place]) -> Page:
+    """Show the guide."""
+    with session.current().read() as reading:
+        example = first_steps.example(reading, place.service_id)
+    configuration = settings.current()
+    return page(
+        "guide/index.html",
+        place.viewer,
+        current="guide",
+        place=place,
+        base=configuration.base_url,
+        example=example,
+        lines=lines(example, configuration.base_url),
+        catalogue=list(CATALOGUE.values()),
+        quiet=configuration.batch_quiet_seconds,
+        longest=configuration.batch_max_wait_seconds,
+        most=configuration.batch_max_items,
+        retention=configuration.retention_days,
+    )
+
+
+ROUTES = [show]

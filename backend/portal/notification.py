@@ -1,0 +1,194 @@
+"""One notification: its story, its message as sent, what it was made of, and what people do about it."""
+
+import json
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from backend.batching import manage
+from backend.db import session
+from backend.delivery import again
+from backend.intake import resubmit
+from backend.portal import access, live
+from backend.portal.access import Place
+from backend.portal.pages import Go, Page, go, page
+from backend.portal.security import MESSAGE_POLICY
+from backend.reports import particulars, rendition
+from backend.reports.particulars import DeliveryRow, Particulars
+
+View = Literal["message", "text", "fields", "answers"]
+_VIEWS: tuple[tuple[View, str], ...] = (
+    ("message", "Message"),
+    ("text", "As text"),
+    ("fields", "Fields"),
+    ("answers", "Raw answers"),
+)
+_EDITORS = [access.editors]
+
+
+@get("/notifications/{uid:uuid}", sync_to_thread=True)
+def show(
+    place: NamedDependency[Place],
+    uid: FromPath[UUID],
+    view: FromQuery[View] = "message",
+    delivery: FromQuery[UUID | None] = None,
+) -> Page:
+    """Show one notification."""
+    found = _find(place, uid)
+    context = _context(place, found) | _message(place, found, view, delivery)
+    return page("notifications/show.html", place.viewer, current="notifications", place=place, **context)
+
+
+@get("/notifications/{uid:uuid}/story", sync_to_thread=True)
+def refresh(place: NamedDependency[Place], uid: FromPath[UUID], latest: FromQuery[str] = "") -> Response[Any]:
+    """Answer the story's own refresh: nothing (204) while it shows what is so."""
+    context = _context(place, _find(place, uid))
+    if latest == context["latest"]:
+        return Response(None, status_code=204)
+    context["changed"] = True
+    return Template("notifications/_story.html", context=context | {"place": place}, media_type="text/html")
+
+
+def _find(place: Place, uid: UUID) -> Particulars:
+    with session.current().read() as reading:
+        found = particulars.of(reading, place.service_id, uid)
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+def _context(place: Place, found: Particulars) -> dict[str, Any]:
+    """Describe the story, the same way for the page and for its refresh."""
+    latest = live.mark(found.report.status, found.report.updated_at, found.deliveries, len(found.steps))
+    own = f"notifications/{found.report.notification_id}"
+    return {
+        "found": found,
+        "report": found.report,
+        "part": found.parts[0] if found.parts else None,
+        "own": place.address(own),
+        "latest": latest,
+        "changed": False,
+        "refresh": place.address(f"{own}/story", latest=latest),
+        "refused": found.report.problem is not None,
+        "batches": _places(found),
+    }
+
+
+def _places(found: Particulars) -> list[Any]:
+    """List the batches that the notification waits in or went with, each once."""
+    places = [group.batch for channel in found.report.channels for group in channel.recipients if group.batch]
+    return list({place.batch_id: place for place in places if place.removed_at is None}.values())
+
+
+def _message(place: Place, found: Particulars, view: View, wanted: UUID | None) -> dict[str, Any]:
+    """Describe what stands under the tabs; the message itself comes into its frame by an address of its own."""
+    own = f"notifications/{found.report.notification_id}"
+    chosen = _chosen(found, wanted)
+    at = str(chosen.uid) if chosen else None
+    views = _VIEWS if chosen else _VIEWS[2:3]
+    if view not in dict(views):
+        view = views[0][0]
+    rendered = place.address(f"{own}/messages/{at}", view=view) if at else None
+    return {
+        "view": view,
+        "tabs": [(word, f"{place.address(own, view=name, delivery=at)}#message", name == view) for name, word in views],
+        "chosen": chosen,
+        "others": [
+            (one, f"{place.address(own, view=view, delivery=str(one.uid))}#message", one is chosen)
+            for one in found.deliveries
+        ],
+        "origin": _origin(place, chosen),
+        "rendition": rendered,
+        "content": _indented(found.content) if view == "fields" else None,
+    }
+
+
+def _chosen(found: Particulars, wanted: UUID | None) -> DeliveryRow | None:
+    named = [one for one in found.deliveries if one.uid == wanted]
+    return next(iter(named or found.deliveries), None)
+
+
+def _origin(place: Place, chosen: DeliveryRow | None) -> rendition.Rendition | None:
+    if chosen is None:
+        return None
+    with session.current().read() as reading:
+        return rendition.origin(reading, place.service_id, chosen.uid)
+
+
+def _indented(content: str | None) -> str | None:
+    try:
+        return json.dumps(json.loads(content), indent=2, ensure_ascii=False) if content else None
+    except (ValueError, RecursionError):
+        return content
+
+
+@get("/notifications/{uid:uuid}/messages/{delivery_uid:uuid}", sync_to_thread=True)
+def message(
+    place: NamedDependency[Place],
+    uid: FromPath[UUID],
+    delivery_uid: FromPath[UUID],
+    view: FromQuery[Literal["message", "text"]] = "message",
+) -> Response[str]:
+    """Serve the message of one delivery alone, for the sandboxed frame."""
+    if all(one.uid != delivery_uid for one in _find(place, uid).deliveries):
+        raise NotFoundException
+    return framed(place, delivery_uid, view)
+
+
+def framed(place: Place, delivery_uid: UUID, view: str) -> Response[str]:
+    """Make the message of a delivery for a sandboxed frame, as HTML where it has any and it is asked for."""
+    with session.current().read() as reading:
+        found = rendition.of_delivery(reading, place.service_id, delivery_uid)
+    if found is None:
+        raise NotFoundException
+    if found.html is not None and view == "message":
+        return _framed(found.html, "text/html")
+    return _framed(found.fault or found.text, "text/plain")
+
+
+def _framed(text: str, media_type: str) -> Response[str]:
+    return Response(text, media_type=media_type, headers={"Content-Security-Policy": MESSAGE_POLICY})
+
+
+@post("/notifications/{uid:uuid}/again", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def send_again(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Send again what failed."""
+    count = again.send_again(place.service_id, uid, place.actor)
+    done = f"{_messages(count)} queued again." if count else "Nothing of this has failed any more."
+    return go(place.address(f"notifications/{uid}"), done=done)
+
+
+@post("/notifications/{uid:uuid}/cancel", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def cancel(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Cancel what waits."""
+    count = again.cancel(place.service_id, uid, place.actor)
+    done = f"{_messages(count)} cancelled." if count else "Nothing of this waits any more."
+    return go(place.address(f"notifications/{uid}"), done=done)
+
+
+@post("/notifications/{uid:uuid}/resubmit", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def judge_again(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Judge a refused notification afresh, as if its client had sent it again."""
+    problem = resubmit.resubmit(place.service_id, uid, place.actor)
+    done = f"Refused again: {problem.detail}" if problem else "Accepted this time."
+    return go(place.address(f"notifications/{uid}"), done=done)
+
+
+@post("/notifications/{uid:uuid}/take-out", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def take_out(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
+    """Take a buffered notification out of every batch that waits."""
+    aggregator_id = _find(place, uid).report.aggregator_id or ""
+    manage.remove(place.service_id, aggregator_id, uid, by=place.actor)
+    return go(place.address(f"notifications/{uid}"), done="Taken out of its batch; it is not sent.")
+
+
+def _messages(count: int) -> str:
+    return f"{count} message" + (" is" if count == 1 else "s are")
+
+
+ROUTES = [show, refresh, message, send_again, cancel, judge_again, take_out]

@@ -1,0 +1,41 @@
+// Parts that refresh themselves: quiet while nobody looks, count-downs that count, and news for those who listen.
+(() => {
+  const SECOND = 1000;
+
+  // Nothing is asked for while the tab is hidden.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const live = event.target.closest("[data-live]");
+    if (live && event.target === live && document.hidden) event.preventDefault();
+  });
+
+  const clockFace = (seconds) => {
+    const two = (number) => String(number).padStart(2, "0");
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor(seconds / 60) % 60;
+    return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  };
+
+  const count = () => {
+    for (const element of document.querySelectorAll("[data-countdown]")) {
+      const seconds = Math.round((Date.parse(element.dateTime) - Date.now()) / SECOND);
+      element.textContent = seconds > 0 ? `in ${clockFace(seconds)}` : "now";
+    }
+  };
+
+  // What one has opened stays open when its part comes anew.
+  let open = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    open = [...event.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of open) {
+      const details = document.getElementById(id);
+      if (details) details.open = true;
+    }
+    open = [];
+    count();
+  });
+
+  setInterval(count, SECOND);
+  count();
+})();
