@@ -8,8 +8,12 @@ from backend.portal import (
     access,
     account,
     assets,
+    batches,
+    guide,
     home,
     invitations,
+    notification,
+    notifications,
     oidc,
     outbox,
     passwords,
@@ -22,7 +26,15 @@ from backend.portal.templates_pages import routes as templates_pages
 # Pages of one service: their handlers may ask for `place`, and take guards from `access`.
 _OF_A_SERVICE = Router(
     "/services/{service_id:int}",
-    route_handlers=[*home.ROUTES, *templates_pages.ROUTES],
+    route_handlers=[
+        *home.ROUTES,
+        *notifications.ROUTES,
+        *notification.ROUTES,
+        *batches.ROUTES,
+        *outbox.ROUTES_OF_A_SERVICE,
+        *guide.ROUTES,
+        *templates_pages.ROUTES,
+    ],
     dependencies={"place": Provide(access.place, sync_to_thread=True)},
 )
 
