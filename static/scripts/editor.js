@@ -133,6 +133,7 @@
     const saved = (await parsed(answer)).getElementById("saved");
     if (!("unsaved" in saved.dataset)) {
       for (const field of document.querySelectorAll('input[name="revision"]')) field.value = saved.dataset.revision;
+      for (const part of document.querySelectorAll(".with-draft")) part.hidden = false;
     } else unsaved = true;
     document.getElementById("saved").replaceWith(saved);
   };
@@ -143,7 +144,7 @@
     saving = true;
     unsaved = false;
     try {
-      await took(await send(form.action, "save"));
+      await took(await send(form.getAttribute("action"), "save"));
       if (aloud && !unsaved && !conflict) say("The draft is saved.");
     } catch {
       unsaved = true;
@@ -210,6 +211,10 @@
     event.stopPropagation();
     act();
   }, { capture: true });
+  // The page takes the code editor for a field; once Escape has left its text, the list of keys can be asked for.
+  document.getElementById("code").addEventListener("keydown", (event) => {
+    if (event.key === "?" && event.target.tagName !== "TEXTAREA") document.getElementById("keys").togglePopover();
+  });
   document.addEventListener("htmx:afterSettle", () => refresh());
   window.addEventListener("beforeunload", (event) => {
     if (unsaved) event.preventDefault();
