@@ -3,15 +3,19 @@
 Each is a constant of its module, written once for both databases. They run in the transaction of a session.
 """
 
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property, lru_cache
+from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 # SQLite takes 32,766 parameters a statement.
@@ -23,23 +27,34 @@ def _json(value: object) -> str:
     return _encode(value).decode()
 
 
+@lru_cache(maxsize=64)  # all rows of a transaction have the same
 def _moment(value: datetime) -> str:
     return value.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 # How SQLite keeps what it has no type for; the same as the column types of ``backend.db.types`` write.
-_SQLITE: Mapping[type, Any] = {
-    UUID: lambda value: value.bytes,
-    datetime: _moment,
-    date: date.isoformat,
-    dict: _json,
-    list: _json,
-}
+sqlite3.register_adapter(UUID, attrgetter("bytes"))
+sqlite3.register_adapter(datetime, _moment)
+sqlite3.register_adapter(date, date.isoformat)
+sqlite3.register_adapter(dict, _json)
+sqlite3.register_adapter(list, _json)
 
 
-def _for_sqlite(value: Any) -> Any:
-    adapt = _SQLITE.get(type(value))
-    return value if adapt is None else adapt(value)
+def execute(session: Session, text: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Run a statement and return its rows.
+
+    Raises:
+        DBAPIError: what SQLAlchemy makes of the driver's error.
+    """
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    dialect = connection.dialect
+    errors: Any = dialect.loaded_dbapi.Error
+    try:
+        cursor = driver.execute(text, values)
+        return cursor.fetchall() if cursor.description else ()
+    except errors as error:
+        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True, dialect=dialect) from error
 
 
 def uuid(value: UUID | bytes) -> UUID:
@@ -79,14 +94,10 @@ class Insert:
         return returned
 
     def _run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        connection = session.connection()
-        if connection.dialect.name == "sqlite":
-            text = _repeated(self._into, self._marks, len(rows), self._ending)
-            values = tuple(_for_sqlite(row[name]) for row in rows for name in self._columns)
-            result = connection.exec_driver_sql(text, values)
-        else:
-            result = connection.exec_driver_sql(self._postgresql, (_json(rows),))
-        return result.all() if result.returns_rows else ()
+        if session.get_bind().dialect.name != "sqlite":
+            return execute(session, self._postgresql, (_json(rows),))
+        text = _repeated(self._into, self._marks, len(rows), self._ending)
+        return execute(session, text, list(chain.from_iterable(map(itemgetter(*self._columns), rows))))
 
 
 @lru_cache(maxsize=256)
@@ -102,15 +113,11 @@ class Select:
 
     def rows(self, session: Session, values: Collection[Any], *more: Any) -> Iterator[Any]:
         """Yield the rows as the driver gives them; the values may be any number."""
-        connection = session.connection()
-        is_sqlite = connection.dialect.name == "sqlite"
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
         rest = list(values)
         while rest:
             some, rest = rest[:_MAX_PARAMETERS], rest[_MAX_PARAMETERS:]
-            given = (*some, *more)
-            if is_sqlite:
-                given = tuple(map(_for_sqlite, given))
-            yield from connection.exec_driver_sql(_listed(self._text, len(some), is_sqlite), given)
+            yield from execute(session, _listed(self._text, len(some), is_sqlite), (*some, *more))
 
 
 @lru_cache(maxsize=512)

@@ -5,20 +5,24 @@ then begins with ``BEGIN IMMEDIATE``, so that threads queue in memory instead of
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event
 from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from backend.lib import settings
 
 _BUSY_MILLISECONDS = 15_000
+_REST_SECONDS = 0.5
 
 
 class _Ready:
@@ -49,11 +53,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
-        self.engine = (
-            self._sqlite_engine(durable)
-            if self.is_sqlite
-            else create_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
-        )
+        self.engine = self._sqlite_engine(durable) if self.is_sqlite else self._postgresql_engine()
         self._durable = durable
         self._writer = self.engine.execution_options(carillon_write=True)
         self._hasty_writer = self.engine.execution_options(carillon_write=True, carillon_hasty=True)
@@ -87,6 +87,24 @@ class Database:
 
         return engine
 
+    def _postgresql_engine(self) -> Engine:
+        engine = create_engine(self.url, pool_size=10, max_overflow=10)
+
+        @event.listens_for(engine, "checkin")
+        def _note(_connection: Any, record: Any) -> None:
+            record.info["returned"] = time.monotonic()
+
+        @event.listens_for(engine, "checkout")
+        def _ping(connection: Any, record: Any, _proxy: Any) -> None:
+            """See whether a connection is alive that has rested; asking each time would cost as much as a statement."""
+            if time.monotonic() - record.info.get("returned", float("inf")) > _REST_SECONDS:
+                try:
+                    engine.dialect.do_ping(connection)
+                except psycopg.Error as error:
+                    raise DisconnectionError from error  # the pool opens another one instead
+
+        return engine
+
     def _begin(self, connection: Connection) -> None:
         """Begin on SQLite, whose driver has been told not to; say how long a commit waits for the disk."""
         options = connection.get_execution_options()
@@ -105,6 +123,12 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Open a session to read with; nothing is committed."""
         with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def look(self) -> Iterator[Session]:
+        """Open a session to read with whose statements stand each for itself, without the cost of a transaction."""
+        with Session(self._single, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

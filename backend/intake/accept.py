@@ -84,7 +84,7 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
         if isinstance(one, Content):
             contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
     database = db.current()
-    with database.read() as session:
+    with database.look() as session:
         known = lookup.accepted(session, contents)
         off = _switched_off(one for uid, one in contents.items() if uid not in known)
         fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]

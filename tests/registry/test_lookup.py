@@ -1,10 +1,14 @@
 """The lookups of sending: right answers in a fixed number of statements."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+from unittest import mock
 
 from sqlalchemy import event
+from sqlalchemy.orm import Session
 
+from backend.db import driver
 from backend.db.session import Database
 from backend.registry import lookup, recipients, templates
 from backend.registry.lookup import Address
@@ -22,9 +26,16 @@ def statements(database: Database) -> Iterator[list[str]]:
         if statement.startswith("SELECT"):
             sent.append(statement)
 
+    execute = driver.execute
+
+    def note_too(session: Session, text: str, values: Sequence[object]) -> Sequence[Any]:
+        sent.append(text)
+        return execute(session, text, values)
+
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        yield sent
+        with mock.patch.object(driver, "execute", note_too):
+            yield sent
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
 
