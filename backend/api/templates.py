@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
+from backend.channels.sms_segments import Segments, segments
 from backend.db import session
 from backend.lib import shapes
 from backend.lib.problems import FieldError, Problem
@@ -29,6 +30,7 @@ TemplateId = Annotated[
         description="The template's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
     ),
 ]
+_FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 # Sources may be 256 KiB each, so a page of versions is kept shorter than other pages.
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
 
@@ -92,13 +94,17 @@ class PreviewShape(Shape):
     priority: Literal["NORMAL", "HIGH", "BATCH"] = "NORMAL"
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True):
-    """A rendered template; ``html`` is null where the format has none."""
+class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rendered template; ``html`` is null where the format has none.
+
+    ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
+    """
 
     subject: str | None
     html: str | None
     text: str
     warnings: list[TemplateWarning]
+    segments: Segments | None = None
 
 
 def published(
@@ -185,7 +191,8 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
     with session.current().read() as db:
         record = templates.get(db, service_id, identifier)
     rendered = engine.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content))
+    counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content), counted)
 
 
 class Templates(Controller):

@@ -8,6 +8,7 @@ from backend.batching import keys
 from backend.batching.hold import expected
 from backend.channels.addresses import masked
 from backend.channels.base import Channel
+from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
@@ -24,8 +25,8 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
     addresses: list[str]
 
 
-class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel as its message would look and go."""
+class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts."""
 
     type: str
     template_id: str
@@ -35,6 +36,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     recipients: list[ExplainedRecipient]
     provider: str
+    segments: Segments | None = None
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -111,4 +113,5 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
             for name in dict.fromkeys(channel.recipient)
         ],
         provider=routes.preferred(Channel(channel.type)),
+        segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
     )

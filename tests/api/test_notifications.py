@@ -135,6 +135,14 @@ def test_explaining_shows_the_message_and_stores_nothing(site: Site) -> None:
     assert sent["notification_id"] == explained["notification_id"]
 
 
+def test_explaining_a_text_message_counts_its_parts(site: Site) -> None:
+    site.laboratory.recipient("X_TEXTED", ("SMS", "+447700900123"))
+    site.laboratory.template("X_TEXT", "Sample {{ sample_id }} – 失敗", format="text")
+    body = notification(type="SMS", recipient=["X_TEXTED"], template_id="X_TEXT", content_type="text", subject=...)
+    (channel,) = site.explain(body).json()["channels"]
+    assert channel["segments"] == {"encoding": "UCS-2", "parts": 1, "characters": 15, "units": 15, "units_left": 55}
+
+
 def test_explaining_text_shows_no_html(site: Site) -> None:
     (channel,) = site.explain(notification(content_type="text")).json()["channels"]
     assert channel["html"] is None

@@ -178,6 +178,14 @@ def test_a_preview_renders_the_published_version(client: Client, priority: str) 
     assert body["warnings"] == []
 
 
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_a_preview_counts_the_parts_of_a_text_message(client: Client, form: str) -> None:
+    put(client, format=form, source="Run {{ run }} – done")
+    answer = client.post(f"{PATH}/RUN_REPORT/preview", json={"fields": {"run": "x" * 150}}).json()
+    counted = {"encoding": "GSM-7", "parts": 2, "characters": 161, "units": 161, "units_left": 145}
+    assert answer.get("segments") == (None if form == "html" else counted)
+
+
 @pytest.mark.parametrize("fields", [{"run": 1}, [{"run": 1}, {"run": 2}]])
 def test_a_batch_preview_takes_one_object_or_many(client: Client, fields: Any) -> None:
     source = "{% for one in fields %}[{{ one.run }}]{% endfor %}"
