@@ -27,7 +27,6 @@ from backend.channels.provider_address import (
     base_address,
     is_loopback,
     parse,
-    place,
     required,
 )
 from backend.channels.sns import Fetch, Topic
@@ -90,7 +89,7 @@ class SesProvider:
         self._account = _SesAccount(base, region, Credentials(key_id, secret), secret, timeout)
         self._configuration_set = options.get("configuration_set")
         self._topic = Topic(options["topic"], get) if "topic" in options else None
-        where = region if parts.host == region else place(parts.host, parts.port)
+        where = region if base.endswith(".amazonaws.com") else base.partition("://")[2]
         self.name = f"ses://{account_mark(key_id, region, self._configuration_set or '')}@{where}"
 
     def __repr__(self) -> str:

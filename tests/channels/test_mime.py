@@ -193,3 +193,10 @@ def test_any_header_value_is_refused_or_stays_in_its_header(part: str, value: st
 
 def test_the_same_delivery_makes_the_same_mail() -> None:
     assert build(message(), NOW) == build(message(), NOW)
+
+
+def test_answers_go_where_the_message_says() -> None:
+    assert parsed(build(message(reply_to="Jörg <joerg@lab.example>"), NOW))["Reply-To"] == "Jörg <joerg@lab.example>"
+    assert parsed(build(message(), NOW))["Reply-To"] is None
+    with pytest.raises(ValueError, match="line break"):
+        build(message(reply_to="a@b.example\r\nBcc: c@d.example"), NOW)

@@ -10,6 +10,7 @@ from backend.channels.base import Channel
 from backend.channels.provider_address import parse
 from backend.channels.registry import providers_for
 
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:carillon"
 HTTP_OPTIONS = frozenset({"scheme"})
 
 
@@ -81,6 +82,76 @@ def test_an_unusable_address_is_refused_without_its_secrets(address: str, said: 
     assert "hunter2" not in str(caught.value)
     assert "mary" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "name", "described"),
+    [
+        (Channel.EMAIL, "sendgrid://KEY@api.sendgrid.com", "sendgrid://@api.sendgrid.com", "without signed events"),
+        (Channel.EMAIL, "sendgrid://apikey:KEY@api.eu.sendgrid.com", "sendgrid://@api.eu.sendgrid.com", "without"),
+        (Channel.EMAIL, "ses://ID:SECRET@eu-west-1", "ses://@eu-west-1", "without events from SNS"),
+        (Channel.EMAIL, f"ses://ID:SECRET@eu-west-1?topic={TOPIC}", "ses://@eu-west-1", "with events from SNS"),
+        (Channel.EMAIL, "ses://ID:SECRET@127.0.0.1:9?scheme=http", "ses://@127.0.0.1:9", "without"),
+        (Channel.SMS, "twilio://AC1:T@api.twilio.com?from=%2B447700900123", "twilio://@api.twilio.com", "From +4477"),
+        (Channel.SMS, "twilio://AC1:T@api.twilio.com?from=+447700900123", "twilio://@api.twilio.com", "From +4477"),
+        (Channel.SMS, "twilio://AC1:T@api.twilio.com?service=MG1", "twilio://@api.twilio.com", "ServiceSid MG1"),
+        (Channel.SMS, "plivo://MA1:T@api.plivo.com?from=Lab", "plivo://@api.plivo.com", "src Lab"),
+        (Channel.SMS, "plivo://MA1:T@[::1]:9?scheme=http&powerpack=1-2", "plivo://@[::1]:9", "powerpack_uuid 1-2"),
+    ],
+)
+def test_an_address_becomes_a_provider_over_http(channel: Channel, address: str, name: str, described: str) -> None:
+    (provider,) = providers_for(channel, [address])
+    assert re.sub("[0-9a-f]{6}@", "@", provider.name) == name
+    assert described in provider.describe()
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("sendgrid://KEY1@api.sendgrid.com", "sendgrid://KEY2@api.sendgrid.com"),
+        ("ses://ID1:S@eu-west-1", "ses://ID2:S@eu-west-1"),
+        ("ses://ID1:S@eu-west-1", "ses://ID1:S@eu-west-1?configuration_set=other"),
+        ("ses://ID1:S@eu-west-1", "ses://ID1:S@eu-west-1?endpoint=ses.example"),
+        ("twilio://AC1:T@api.twilio.com?from=60777", "twilio://AC2:T@api.twilio.com?from=60777"),
+        ("twilio://AC1:T@api.twilio.com?from=60777", "twilio://AC1:T@api.twilio.com?from=60778"),
+        ("plivo://MA1:T@api.plivo.com?from=60777", "plivo://MA2:T@api.plivo.com?from=60777"),
+    ],
+)
+def test_two_accounts_on_one_host_have_two_names(pair: tuple[str, str]) -> None:
+    channel = Channel.EMAIL if pair[0].startswith("s") else Channel.SMS
+    one, other = providers_for(channel, pair)
+    assert one.name != other.name
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "said"),
+    [
+        (Channel.EMAIL, "sendgrid://api.sendgrid.com", "it needs an API key"),
+        (Channel.EMAIL, "sendgrid://hunter2@api.sendgrid.com?scheme=http", "only for a loopback host"),
+        (Channel.EMAIL, "sendgrid://hunter2@api.sendgrid.com?webhook_key=hunter2", "not the verification key"),
+        (Channel.EMAIL, "sendgrid://hunter2%C3%A9@api.sendgrid.com", "ASCII"),
+        (Channel.EMAIL, "ses://ID@eu-west-1", "it needs a secret access key"),
+        (Channel.EMAIL, "ses://ID:hunter2@amazon", "not a region"),
+        (Channel.EMAIL, "ses://ID:hunter2@eu-west-1:8000", "for a loopback host"),
+        (Channel.EMAIL, "ses://ID:hunter2@eu-west-1?topic=hunter2", "not the ARN of an SNS topic"),
+        (Channel.EMAIL, "ses://ID:hunter2@eu-west-1?endpoint=mail.example&scheme=http", "only for a loopback host"),
+        (Channel.EMAIL, "ses://ID:hunter2@eu-west-1?endpoint=http://127.0.0.1:1&scheme=http", "host or host:port"),
+        (Channel.EMAIL, "ses://ID:hunter2@eu-west-1?configuration_set=a b", "configuration_set"),
+        (Channel.SMS, "twilio://AC1@api.twilio.com?from=60777", "it needs an auth token"),
+        (Channel.SMS, "twilio://AC1:hunter2@api.twilio.com", "the option from or the option service"),
+        (Channel.SMS, "twilio://AC%2F1:hunter2@api.twilio.com?from=60777", "letters and digits only"),
+        (Channel.SMS, "twilio://AC1:hunter2@api.twilio.com?from=hunter2hunter2", "the option from is"),
+        (Channel.SMS, "plivo://MA1:hunter2@api.plivo.com", "the option from or the option powerpack"),
+        (Channel.SMS, "plivo://:hunter2@api.plivo.com?from=60777", "it needs an auth id"),
+    ],
+)
+def test_an_unusable_address_over_http_is_refused_without_its_secrets(
+    channel: Channel, address: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^Provider address 1 for {channel} .*\.$") as caught:
+        providers_for(channel, [address])
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_plain_http_is_for_loopback_only() -> None:
