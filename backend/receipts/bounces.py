@@ -128,9 +128,9 @@ def _identity(mail: Message, message: bytes) -> str:
 def _moment(mail: Message) -> datetime | None:
     try:
         moment = parsedate_to_datetime(_field(mail, "Date"))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _event(block: _Block, delivery: str, identity: str, at: datetime | None) -> ReceiptEvent | None:

@@ -90,6 +90,7 @@ def free(session: Session, service_id: int, channel: str, address: str) -> str:
     if row is None:
         raise Problem("not_found", "This service has not suppressed this address on this channel.")
     row.freed_at = clock.now()
+    session.flush()
     return row.address
 
 

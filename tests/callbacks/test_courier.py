@@ -1,0 +1,123 @@
+"""The courier's hands: a message that was in a dead one goes again with the same identity, and none is lost."""
+
+import pytest
+from sqlalchemy import select, update
+
+from backend.callbacks import claims, courier, emit, housekeeping, posting, tasks
+from backend.callbacks.courier import Courier
+from backend.db.models.callbacks import CallbackMessage
+from backend.db.models.operations import Worker
+from backend.lib import clock
+from tests.callbacks.conftest import Line
+
+
+@pytest.fixture
+def waiting(each_line: Line) -> Line:
+    """Give a line with one message to be posted."""
+    each_line.register()
+    each_line.accept()
+    each_line.send()
+    return each_line
+
+
+def mend(line: Line) -> None:
+    tasks.use(line.courier)
+    try:
+        housekeeping.mend.run()
+        assert line.courier.wait(20)
+    finally:
+        tasks.use(None)
+
+
+def test_a_kill_between_posting_and_recording_posts_it_again_with_the_same_id(
+    waiting: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(posting, "record", killed)
+        waiting.post()
+    assert "could not be posted or recorded" in caplog.text
+    assert "s3cr3t" not in caplog.text
+    assert len(waiting.receiver.posted) == 1
+    assert waiting.messages()[0].attempts == 0
+    assert waiting.post() == 0  # still claimed
+    mend(waiting)
+    first, second = waiting.receiver.posted
+    assert (first.id, first.body) == (second.id, second.body)
+    assert waiting.messages()[0].status == "DELIVERED"
+
+
+def test_what_a_dead_worker_held_goes_back_and_what_a_living_one_holds_does_not(waiting: Line) -> None:
+    with waiting.database.write() as session:
+        session.add(Worker(name="worker-two", started_at=clock.now(), seen_at=clock.now()))
+        session.execute(update(CallbackMessage).values(claimed_by="worker-two"))
+    mend(waiting)
+    assert waiting.receiver.posted == []
+    with waiting.database.write() as session:
+        session.delete(session.scalars(select(Worker)).one())
+    mend(waiting)
+    assert len(waiting.receiver.posted) == 1
+
+
+def test_a_result_that_comes_after_the_claim_was_lost_changes_nothing(waiting: Line) -> None:
+    with waiting.database.write() as session:
+        (claim,) = claims.claim(session, "worker-one", limit=5, busy={})
+    with waiting.database.write() as session:
+        claims.release(session, [claim.id], "worker-one", [])
+    with waiting.database.write() as session:
+        posting.record(session, claim, posting.Answer(status=500, error="The address answered 500."), "worker-one")
+    assert (waiting.messages()[0].attempts, waiting.endpoint().failures) == (0, 0)
+
+
+def test_two_couriers_never_take_the_same_message(each_line: Line) -> None:
+    each_line.register()
+    for number in range(30):
+        each_line.accept(f"S-{number}")
+    each_line.send()
+    other = Courier("worker-two")
+    with each_line.database.write() as session:
+        session.add(Worker(name="worker-two", started_at=clock.now(), seen_at=clock.now()))
+    for _ in range(30):
+        each_line.courier.post_some()
+        other.post_some()
+    assert each_line.courier.wait(20)
+    assert other.wait(20)
+    each_line.post()
+    assert len(each_line.receiver.posted) == 30
+    assert len({one.id for one in each_line.receiver.posted}) == 30
+
+
+def test_a_worker_that_stops_takes_up_nothing_more(waiting: Line) -> None:
+    assert Courier("worker-one", stopping=lambda: True).post_some() == 0
+    assert waiting.messages()[0].attempts == 0
+
+
+def test_a_tick_with_nothing_to_do_only_looks(waiting: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting.post()
+    waiting.clock.forward(minutes=5)
+    monkeypatch.setattr(courier.Courier, "post_some", lambda _self: pytest.fail("it claimed"))
+    monkeypatch.setattr(emit, "catch_up", lambda _session: pytest.fail("it looked back"))
+    mend(waiting)
+
+
+def test_the_task_is_a_nudge_and_nothing_without_a_courier(waiting: Line) -> None:
+    tasks.use(None)
+    tasks.post.run()
+    assert waiting.receiver.posted == []
+    tasks.use(waiting.courier)
+    tasks.post.run()
+    tasks.use(None)
+    assert waiting.courier.wait(20)
+    assert len(waiting.receiver.posted) == 1
+
+
+def test_messages_past_their_retention_are_forgotten(waiting: Line) -> None:
+    waiting.post()
+    with waiting.database.write() as session:
+        assert housekeeping.forget_old(session) == 0
+    waiting.clock.forward(days=31)
+    with waiting.database.write() as session:
+        assert housekeeping.forget_old(session) == 1
+    assert waiting.messages() == []
