@@ -16,7 +16,7 @@ from backend.channels.base import Channel, Message, Outcome, ProviderError, Rece
 from backend.lib import clock
 from backend.lib.child import ChildFailed, Children
 
-_SECONDS = 60.0
+_SECONDS = 20.0
 _MAX_HTML = 4 * 1024 * 1024
 _children = Children("backend.channels.letter_child")
 
@@ -70,8 +70,7 @@ class LetterConnection:
             there = self._there(message.delivery_id)
             if there is not None:
                 return _receipt(there)
-            laid_out = _lay_out(message, now := clock.now())
-            return _receipt(self._put(message, laid_out, now))
+            return _receipt(self._put(message, _lay_out(message), clock.now()))
         except OSError as error:
             detail = f"the spool folder cannot be written: {error.strerror or type(error).__name__}"
             raise ProviderError(Outcome.CONFIG, detail, route_down=True) from None
@@ -139,7 +138,7 @@ def _write(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def _lay_out(message: Message, now: datetime) -> dict[str, Any]:
+def _lay_out(message: Message) -> dict[str, Any]:
     content = message.html if message.html is not None else _page_of_text(message.text)
     if len(content) > _MAX_HTML:
         raise ProviderError(Outcome.PERMANENT, f"the letter cannot be made: its HTML is over {_MAX_HTML} characters")
@@ -147,7 +146,6 @@ def _lay_out(message: Message, now: datetime) -> dict[str, Any]:
         "html": content,
         "lines": postal.lines(message.address),
         "title": message.subject or "",
-        "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     laid_out = _asked(question)
     if "fault" in laid_out:
