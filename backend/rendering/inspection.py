@@ -7,6 +7,7 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from backend.rendering.compiler import parse
+from backend.rendering.escaping import unescaped
 from backend.rendering.limits import CLIPPED_BYTES
 from backend.rendering.masking import unify_newlines
 from backend.rendering.model import Rendered, Source, TemplateWarning
@@ -23,7 +24,7 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
     warnings = list(_unknown_fields(tree, sample_fields, batch=batch))
     if source.format in {"html", "mjml"}:
         written = unify_newlines(source.source)
-        warnings.extend((*_images(written), *_remote_styles(written)))
+        warnings.extend((*_images(written), *_remote_styles(written), *unescaped(written)))
     return warnings
 
 

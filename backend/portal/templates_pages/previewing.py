@@ -54,7 +54,9 @@ def shown(place: Place, present: Working, form: EditorForm, text: TemplateConten
         return Shown(marks=marks, views=None, frame=None, sample=sample, summary=summary(marks), others=others)
     found = template_preview.preview(text, sample.fields, batch=form.batch)
     marks = [_mark(found.fault)] if found.fault else []
-    marks += [_warning(one) for one in found.warnings]
+    # What stops the template on a line need not be warned of once more.
+    stopped = found.fault.line if found.fault else None
+    marks += [_warning(one) for one in found.warnings if one.line is None or one.line != stopped]
     views = renditions(found.rendered, found.size) if found.rendered else None
     frame = _frame(place, present, views.framed) if views and views.framed is not None else None
     return Shown(marks=marks, views=views, frame=frame, sample=sample, summary=summary(marks), others=others)
