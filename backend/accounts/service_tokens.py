@@ -1,5 +1,6 @@
 """Static bearer tokens of services, as clients of the GOV.UK Notify alpha hold them."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Service, ServiceToken
 from backend.lib import secrecy, settings
+from backend.lib.problems import Problem
 
 TokenType = Literal["client", "admin"]
 TYPES: tuple[str, ...] = get_args(TokenType)
@@ -46,6 +48,28 @@ def of_service(session: Session, service_id: int) -> ServiceToken | None:
     """Return the newest token of a service."""
     wanted = select(ServiceToken).where(ServiceToken.service_id == service_id).order_by(ServiceToken.id.desc())
     return session.scalar(wanted.limit(1))
+
+
+def all_of_service(session: Session, service_id: int) -> Sequence[ServiceToken]:
+    """List the tokens of a service, oldest first."""
+    return session.scalars(
+        select(ServiceToken).where(ServiceToken.service_id == service_id).order_by(ServiceToken.id)
+    ).all()
+
+
+def replace(session: Session, service: Service, token_id: int) -> NewToken:
+    """Put a new token in the place of one, which ends at once.
+
+    Raises:
+        Problem: ``not_found`` if the service has no such token.
+    """
+    row = session.get(ServiceToken, token_id)
+    if row is None or row.service_id != service.id:
+        raise Problem("not_found", "The service has no such token.")
+    token_type: TokenType = "admin" if row.type == "admin" else "client"
+    session.delete(row)
+    session.flush()
+    return create(session, service, token_type)
 
 
 def reveal(row: ServiceToken) -> str:

@@ -8,6 +8,7 @@ from backend.portal import (
     access,
     account,
     assets,
+    audit_log,
     batches,
     guide,
     home,
@@ -18,9 +19,12 @@ from backend.portal import (
     outbox,
     passwords,
     security,
+    service_settings,
     sign_in,
     start,
+    team,
 )
+from backend.portal.admin import routes as admin
 from backend.portal.templates_pages import routes as templates_pages
 
 # Pages of one service: their handlers may ask for `place`, and take guards from `access`.
@@ -33,6 +37,9 @@ _OF_A_SERVICE = Router(
         *batches.ROUTES,
         *outbox.ROUTES_OF_A_SERVICE,
         *guide.ROUTES,
+        *team.ROUTES,
+        *service_settings.ROUTES,
+        *audit_log.ROUTES,
         *templates_pages.ROUTES,
     ],
     dependencies={"place": Provide(access.place, sync_to_thread=True)},
@@ -47,6 +54,7 @@ _PAGES = Router(
         *invitations.ROUTES,
         *oidc.ROUTES,
         *account.ROUTES,
+        *admin.ROUTES,
         *outbox.ROUTES,
         _OF_A_SERVICE,
     ],

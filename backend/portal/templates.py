@@ -74,6 +74,33 @@ def role_word(role: str) -> str:
     return _ROLES[role]
 
 
+def is_past(moment: datetime) -> bool:
+    """Tell whether a moment is over."""
+    return moment <= clock.now()
+
+
+def action_words(action: str) -> str:
+    """Say an action of the audit log in words: ``api_client.secret_added`` is ``API client: secret added``."""
+    thing, _, verb = action.partition(".")
+    named = thing.replace("_", " ").replace("api ", "API ")
+    return f"{named[:1].upper()}{named[1:]}: {verb.replace('_', ' ')}" if verb else action
+
+
+def audit_value(value: object) -> str:
+    """Write a value of an audit entry for a reader."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(audit_value, value)) or "none"
+        case dict():
+            return ", ".join(f"{name} {audit_value(one)}" for name, one in value.items()) or "none"
+        case _:
+            return str(value)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -90,6 +117,9 @@ def _environment() -> Environment:
         channel_word=channel_word,
         channel_icon=channel_icon,
         role_word=role_word,
+        is_past=is_past,
+        action_words=action_words,
+        audit_value=audit_value,
     )
     return environment
 

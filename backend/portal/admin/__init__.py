@@ -1,0 +1,1 @@
+"""The pages of platform administrators, over the whole installation."""

@@ -1,0 +1,14 @@
+"""Every address of the administration, for platform administrators alone."""
+
+from litestar import Router
+
+from backend.portal import access, audit_log
+from backend.portal.admin import services, users
+
+ROUTES = [
+    Router(
+        "/",
+        route_handlers=[*services.ROUTES, *users.ROUTES, *audit_log.ADMIN_ROUTES],
+        guards=[access.platform_administrators],
+    )
+]

@@ -1,0 +1,188 @@
+"""Services: listed, created, switched on and off, made live, limited."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import NotFoundException
+from litestar.params import Body, FromPath, QueryParameter
+from litestar.response import Redirect
+from sqlalchemy.orm import Session
+
+from backend.accounts import administration, audit, members, service_settings, services
+from backend.accounts.sessions import Viewer
+from backend.db import session
+from backend.db.models.accounts import Service
+from backend.lib import settings
+from backend.portal.access import SERVICES, actor
+from backend.portal.admin.tabs import ADMIN, admin_page
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go
+from backend.reports import usage
+
+_LIST = f"{ADMIN}/services"
+_MOST = 500
+
+
+class NewForm(msgspec.Struct):
+    """A service that is to be made."""
+
+    name: str = ""
+    organisation: str = ""
+
+
+class LimitForm(msgspec.Struct):
+    """How much a service may send a day; nothing takes the installation's limit."""
+
+    daily_limit: str = ""
+
+
+class SwitchForm(msgspec.Struct):
+    """Which switch is set, and how."""
+
+    switch: str = ""
+    on: str = ""
+
+
+@get("/admin", sync_to_thread=False)
+def begin() -> Redirect:
+    """Lead to the first tab."""
+    return Redirect(_LIST, status_code=303)
+
+
+@get("/admin/services", sync_to_thread=True)
+def index(viewer: NamedDependency[Viewer], search: Annotated[str, QueryParameter(name="q")] = "") -> Page:
+    """List the services with what they have sent today."""
+    return _list(viewer, NewForm(), Faults(), search)
+
+
+@post("/admin/services", sync_to_thread=True)
+def create(
+    viewer: NamedDependency[Viewer], data: Annotated[NewForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[Any]:
+    """Make a service, on trial."""
+    faults = Faults()
+    with faults.on("name"), session.current().write() as transaction:
+        service = services.create_service(transaction, data.name, organisation=data.organisation.strip() or None)
+        _write_down(transaction, viewer, service, "service.made", {})
+    if faults:
+        return _list(viewer, data, faults, "")
+    return go(f"{SERVICES}/{service.id}/team", f"{service.name} is made. Invite its first administrator.")
+
+
+@get("/admin/services/{service_id:int}", sync_to_thread=True)
+def show(viewer: NamedDependency[Viewer], service_id: FromPath[int]) -> Page:
+    """Show one service."""
+    return _page(viewer, service_id, None, Faults())
+
+
+@post("/admin/services/{service_id:int}/limit", sync_to_thread=True)
+def limit(
+    viewer: NamedDependency[Viewer],
+    service_id: FromPath[int],
+    data: Annotated[LimitForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Set a service's daily limit."""
+    faults = Faults()
+    with faults.on("daily_limit"), session.current().write() as transaction:
+        service = _service(transaction, service_id)
+        changed = service_settings.changes(service, daily_limit=service_settings.checked_limit(data.daily_limit))
+        if changed:
+            _write_down(transaction, viewer, service, "service.limited", changed)
+    if faults:
+        return _page(viewer, service_id, data, faults)
+    return go(f"{_LIST}/{service_id}", "The limit is saved.")
+
+
+@post("/admin/services/{service_id:int}/switch", sync_to_thread=True)
+def switch(
+    viewer: NamedDependency[Viewer],
+    service_id: FromPath[int],
+    data: Annotated[SwitchForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Make a service live or put it on trial, switch it off or on."""
+    words = _SWITCHES.get((data.switch, data.on == "true"))
+    if words is None:
+        raise NotFoundException
+    with session.current().write() as transaction:
+        service = _service(transaction, service_id)
+        if service_settings.changes(service, **{data.switch: data.on == "true"}):
+            _write_down(transaction, viewer, service, words[0], {})
+    return go(f"{_LIST}/{service_id}", f"{service.name} {words[1]}")
+
+
+_SWITCHES = {
+    ("live", True): ("service.made_live", "is live."),
+    ("live", False): ("service.put_on_trial", "is on trial."),
+    ("active", True): ("service.switched_on", "takes notifications again."),
+    ("active", False): ("service.switched_off", "takes no notifications any more."),
+}
+
+
+def _service(transaction: Session, service_id: int) -> Service:
+    service = services.service_by_id(transaction, service_id)
+    if service is None or service.built_in:
+        raise NotFoundException
+    return service
+
+
+def _write_down(transaction: Session, viewer: Viewer, service: Service, action: str, detail: dict[str, object]) -> None:
+    audit.record(transaction, actor(viewer), action, service.name, service_id=service.id, detail=detail)
+
+
+def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
+    with session.current().read() as reading:
+        found = [
+            service for service in services.reachable(reading, None, search=search.strip(), limit=_MOST + 1)
+            if not service.built_in
+        ]  # fmt: skip
+        used = usage.today(reading, [service.id for service in found])
+        organisations = administration.organisations(reading)
+    installation = settings.current().daily_limit
+    return admin_page(
+        "services",
+        viewer,
+        "services",
+        status_code=faults.status,
+        rows=[
+            (one, organisations.get(one.organisation_id or 0, ""), used.get(one.id, 0), _limit(one, installation))
+            for one in found[:_MOST]
+        ],
+        more=len(found) > _MOST,
+        organisations=sorted(organisations.values()),
+        form=form,
+        faults=faults,
+        search=search,
+    )
+
+
+def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Faults) -> Page:
+    with session.current().read() as reading:
+        service = _service(reading, service_id)
+        team = members.of_service(reading, service_id)
+        used = usage.today(reading, [service_id]).get(service_id, 0)
+    installation = settings.current().daily_limit
+    own = "" if service.daily_limit is None else str(service.daily_limit)
+    return admin_page(
+        "service",
+        viewer,
+        "services",
+        status_code=faults.status,
+        service=service,
+        team=team,
+        used=used,
+        limit=_limit(service, installation),
+        installation=installation,
+        form=form or LimitForm(own),
+        faults=faults,
+        service_home=f"{SERVICES}/{service_id}",
+    )
+
+
+def _limit(service: Service, installation: int) -> int:
+    return installation if service.daily_limit is None else service.daily_limit
+
+
+ROUTES = [begin, index, create, show, limit, switch]
