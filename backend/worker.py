@@ -8,9 +8,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.accounts import tasks as accounts_tasks
 from backend.batching import tasks as batching_tasks
+from backend.callbacks import housekeeping as callback_housekeeping
+from backend.callbacks import tasks as callback_tasks
+from backend.callbacks.courier import Courier
 from backend.db import session as db
-from backend.delivery import heartbeat
+from backend.delivery import heartbeat, receipt_tasks
 from backend.delivery import tasks as delivery_tasks
+from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.lib import logs, metrics, queue, settings
 from backend.reports import tasks as reports_tasks
@@ -18,7 +22,20 @@ from backend.reports import tasks as reports_tasks
 logger = logging.getLogger(__name__)
 
 # Imported for the tasks that they declare.
-TASKS: tuple[ModuleType, ...] = (delivery_tasks, batching_tasks, accounts_tasks, reports_tasks)
+TASKS: tuple[ModuleType, ...] = (
+    delivery_tasks,
+    receipt_tasks,
+    callback_tasks,
+    callback_housekeeping,
+    batching_tasks,
+    accounts_tasks,
+    reports_tasks,
+)
+
+# The threads of Huey's tasks, which wake those that send, flush batches and keep house.
+_NUDGED = 3
+# For the tasks, and then for the threads that send, which have stopped taking up anything at the same moment.
+_PATIENCE_SECONDS = 4.0
 
 
 class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types
@@ -32,7 +49,10 @@ class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types
 
 
 def run(workers: int) -> None:
-    """Work until SIGTERM, which lets the messages in hand be finished and puts other claims back."""
+    """Send with ``workers`` threads for each channel until SIGTERM.
+
+    That lets the messages in hand be finished and puts other claims back.
+    """
     logs.configure(as_json=settings.current().env == "production")
     metrics.offer(settings.current().data_dir)
     metrics.share()
@@ -42,20 +62,23 @@ def run(workers: int) -> None:
     pulse.start()
     consumer = _Consumer(
         queue.bind(),
-        workers=workers,
+        workers=_NUDGED,
         # An idle worker looks at a polled queue after 20 to 100 ms; queues that can block do not poll at all.
         initial_delay=0.02,
         max_delay=0.1,
         scheduler_interval=1,
         worker_type="thread",
         graceful_signal="TERM",
-        shutdown_timeout=8,
+        shutdown_timeout=_PATIENCE_SECONDS,
     )
-    delivery_tasks.use(Hand(hand_name, stopping=consumer.stop_flag.is_set))
+    lanes = Lanes(Hand(hand_name, stopping=consumer.stop_flag.is_set), workers)
+    delivery_tasks.use(lanes)
+    callback_tasks.use(Courier(hand_name, stopping=consumer.stop_flag.is_set))
     try:
         delivery_tasks.mend()
         consumer.run()
     finally:
+        lanes.stop(_PATIENCE_SECONDS)
         leave(pulse)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, cast
 
-from backend.channels.base import Message, Outcome
+from backend.channels.base import CHATS, Message, Outcome
+from backend.db.models.notifications import Priority
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings
@@ -18,28 +20,30 @@ Load = Callable[[int], list[Any]]
 
 
 def compose(
-    claims: Sequence[Claim], versions: Mapping[int, FoundTemplate], load_batch: Load
+    claims: Sequence[Claim],
+    versions: Mapping[int, FoundTemplate],
+    load_batch: Load,
+    threads: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[Message | Result]:
     """Make the message of each claim, or the permanent failure of one whose template does not render.
 
-    A batch is loaded (by its row's id) and rendered when its turn comes, once for all its addresses: they stand
-    together, and one large list is in memory at a time.
+    ``threads`` names by the claim's id what it continues. A batch is loaded (by its row's id) and rendered when its
+    turn comes, once for all its addresses: they stand together, and one large list is in memory at a time.
     """
     single = [claim for claim in claims if claim.batch_id is None]
     jobs = [
-        render_job(versions[claim.template_version_id], claim.fields, want_html=claim.content_type == "html")
-        for claim in single
+        render_job(versions[claim.template_version_id], claim.fields, want_html=_wants_html(claim)) for claim in single
     ]
     with metrics.timed("render", len(jobs)):
         rendered = iter(engine.render_many(jobs))
     batch: tuple[int, Rendered | Problem] | None = None
     for claim in claims:
         if claim.batch_id is None:
-            yield _message(claim, next(rendered))
+            yield _message(claim, next(rendered), threads.get(claim.id))
             continue
         if batch is None or batch[0] != claim.batch_id:
             batch = (claim.batch_id, _render_batch(versions[claim.template_version_id], load_batch(claim.batch_id)))
-        yield _message(claim, batch[1])
+        yield _message(claim, batch[1], threads.get(claim.id))
 
 
 def _render_batch(version: FoundTemplate, fields: list[Any]) -> Rendered | Problem:
@@ -62,21 +66,30 @@ def render_job(
     )
 
 
-def _message(claim: Claim, rendered: Rendered | Problem) -> Message | Result:
+def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> Message | Result:
     if isinstance(rendered, Problem):
         detail = f"The template does not render: {rendered.detail}"
         return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
-    sender = settings.current().mail_from
+    house = settings.current().mail_from
     return Message(
         delivery_id=str(claim.uid),
         channel=claim.channel,
         address=claim.address,
-        sender=sender,
+        sender=claim.mail_from or house,
         subject=claim.subject or rendered.subject,
         text=rendered.text,
-        html=rendered.html if claim.content_type == "html" else None,
-        message_id=ids.message_id(claim.uid, _domain(sender)),
+        html=rendered.html if _wants_html(claim) else None,
+        # A service that changes its sender between two attempts does not change the message's identity.
+        message_id=ids.message_id(claim.uid, _domain(house)),
+        reply_to=claim.reply_to,
+        urgent=claim.priority == Priority.HIGH,
+        thread=thread,
+        service_id=claim.service_id,
     )
+
+
+def _wants_html(claim: Claim) -> bool:
+    return claim.content_type == "html" or claim.channel in CHATS
 
 
 @lru_cache

@@ -7,16 +7,18 @@ together. A worker that dies between the two steps leaves its name on the delive
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ClauseElement, Table, bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
 from backend.delivery import retries, states
-from backend.delivery.claims import Claim
+from backend.delivery.claims import Claim, as_it_was
+from backend.delivery.doubt import Doubt
 from backend.lib import clock, settings
 
 OUTBOX = "outbox"
@@ -29,7 +31,11 @@ Run = Callable[[ClauseElement, Mapping[str, Any]], int]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What one attempt came to. ``kept`` is the message where it goes to the outbox instead of a provider."""
+    """What one attempt came to.
+
+    ``kept`` is the message where it goes to the outbox instead of a provider. ``doubt`` says who is to find out what
+    became of an ambiguous attempt; without it the message is given to the provider again.
+    """
 
     claim: Claim
     outcome: Outcome
@@ -38,13 +44,22 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     provider_message_id: str | None = None
     retry_after: float | None = None
     kept: Message | None = None
+    doubt: Doubt | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A claim that goes back without an attempt, since its way is held back; ``why`` is there if it is news."""
+
+    claim: Claim
+    until: datetime
+    why: str | None
 
 
 # Made once: building a statement costs more than running it.
 _deliveries = cast("Table", Delivery.__table__)
 _SET = update(_deliveries).values(
     {name: bindparam(f"new_{name}") for name in ("status", "attempts", "provider", "provider_message_id", "error")}
-    | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at")}
+    | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at", "doubt")}
 )
 _HELD = _deliveries.c.claimed_by == bindparam("worker")
 # A success counts even when the claim was lost meanwhile, since the message is out.
@@ -59,9 +74,19 @@ _LET_GO = (
     .where(
         _deliveries.c.id.in_(bindparam("ids", expanding=True)),
         _HELD,
-        _deliveries.c.status != DeliveryStatus.SENDING.value,
+        or_(_deliveries.c.status != DeliveryStatus.SENDING.value, _deliveries.c.doubt.is_not(None)),
     )
     .values(claimed_by=None)
+)
+_PUT_BACK = (
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("delivery"), _HELD)
+    .values(
+        status=bindparam("new_status"),
+        due_at=bindparam("new_due_at"),
+        error=func.coalesce(bindparam("new_error"), _deliveries.c.error),
+        claimed_by=None,
+    )
 )
 _INSERT_EVENTS = insert(cast("Table", Event.__table__))
 _INSERT_KEPT = insert(cast("Table", OutboxMessage.__table__))
@@ -73,9 +98,16 @@ def mark(run: Run, result: Result, worker: str) -> bool:
     return run(statement, _values(result, worker)) == 1
 
 
-def finish(session: Session, marked: Sequence[Result], inside: Sequence[Result], worker: str) -> None:
-    """Write what follows from results: from those ``marked`` before, and from those that never left the house."""
+def finish(
+    session: Session, marked: Sequence[Result], inside: Sequence[Result], waiting: Sequence[Waiting], worker: str
+) -> None:
+    """Write what follows from results: from those ``marked`` before, and from those that never left the house.
+
+    What is ``waiting`` goes back as it was, to come due later.
+    """
     connection = session.connection()
+    if waiting:
+        connection.execute(_PUT_BACK, [_put_back(one, worker) for one in waiting])
     written = [*marked, *_mark_held(session, inside, worker)]
     if not written:
         return
@@ -85,6 +117,16 @@ def finish(session: Session, marked: Sequence[Result], inside: Sequence[Result],
         connection.execute(_INSERT_KEPT, kept)
     _refresh(session, written)
     connection.execute(_LET_GO, {"ids": [result.claim.id for result in written], "worker": worker})
+
+
+def _put_back(waiting: Waiting, worker: str) -> dict[str, Any]:
+    return {
+        "delivery": waiting.claim.id,
+        "worker": worker,
+        "new_status": as_it_was(waiting.claim).value,
+        "new_due_at": waiting.until,
+        "new_error": waiting.why[:_DETAIL_LENGTH] if waiting.why else None,
+    }
 
 
 def _mark_held(session: Session, results: Sequence[Result], worker: str) -> list[Result]:
@@ -121,6 +163,7 @@ def _values(result: Result, worker: str) -> dict[str, Any]:
         "new_provider_message_id": result.provider_message_id,
         "new_error": None if accepted else result.detail[:_DETAIL_LENGTH],
         "new_sent_at": clock.now() if accepted else None,
+        "new_doubt": result.doubt.value if result.doubt else None,
     }
     return values | _status(result)
 
@@ -129,6 +172,8 @@ def _status(result: Result) -> dict[str, Any]:
     claim, now = result.claim, clock.now()
     if result.outcome is Outcome.ACCEPTED:
         return {"new_status": DeliveryStatus.SENT.value, "new_due_at": now}
+    if result.doubt is Doubt.PERSON:
+        return {"new_status": DeliveryStatus.SENDING.value, "new_due_at": now}
     again = None
     if result.outcome is not Outcome.PERMANENT:
         again = retries.next_attempt(
@@ -137,6 +182,7 @@ def _status(result: Result) -> dict[str, Any]:
             now=now,
             base_seconds=settings.current().retry_base_seconds,
             retry_after=result.retry_after,
+            counted=result.outcome is not Outcome.THROTTLED,
         )
     status = DeliveryStatus.FAILED if again is None else DeliveryStatus.RETRYING
     return {"new_status": status.value, "new_due_at": again or now}

@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, bindparam, insert, or_, select, update
+from sqlalchemy import Select, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Priority
+from backend.db.models.notifications import Delivery, DeliveryStatus, Event
 from backend.db.models.operations import Worker
-from backend.db.statements import one_of
 from backend.delivery import states
+from backend.delivery.doubt import Doubt
 from backend.lib import clock
 
 logger = logging.getLogger(__name__)
@@ -28,17 +28,9 @@ class Stranded(msgspec.Struct, frozen=True):
     provider: str | None
     error: str | None
     claimed_by: str
+    doubt: str | None
 
 
-_DUE = (
-    select(Delivery.id)
-    .where(
-        one_of(Delivery.status, WAITING),
-        Delivery.priority == bindparam("priority"),
-        Delivery.due_at <= bindparam("now"),
-    )
-    .limit(1)
-)
 _COLUMNS = tuple(getattr(Delivery, name) for name in Stranded.__struct_fields__)
 
 
@@ -82,7 +74,8 @@ def recover(session: Session, found: Sequence[Stranded], mine: str, holding: Col
 
 
 def _was_sending(row: Stranded) -> bool:
-    return row.status == DeliveryStatus.SENDING.value
+    # What waits for a person to decide has that status too, and is not to be sent again.
+    return row.status == DeliveryStatus.SENDING.value and row.doubt != Doubt.PERSON
 
 
 def _let_go(session: Session, rows: Sequence[Stranded], status: DeliveryStatus | None) -> None:
@@ -96,7 +89,11 @@ def _let_go(session: Session, rows: Sequence[Stranded], status: DeliveryStatus |
         )
 
 
-_KINDS = {DeliveryStatus.SENT.value: "accepted", DeliveryStatus.RETRYING.value: "retry"}
+_KINDS = {
+    DeliveryStatus.SENT.value: "accepted",
+    DeliveryStatus.RETRYING.value: "retry",
+    DeliveryStatus.SENDING.value: "ambiguous",
+}
 
 
 def _event(row: Stranded) -> dict[str, Any]:
@@ -113,9 +110,3 @@ def _event(row: Stranded) -> dict[str, Any]:
     detail = row.error or "taken (its worker stopped before it could write down the answer)"
     kind = _KINDS.get(row.status, "permanent")
     return event | {"kind": kind, "attempt": row.attempts, "provider": row.provider, "detail": detail}
-
-
-def anything_due(session: Session) -> bool:
-    """Tell whether a delivery is due that nobody holds."""
-    now = clock.now()
-    return any(session.execute(_DUE, {"priority": one.value, "now": now}).first() for one in Priority)

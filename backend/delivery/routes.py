@@ -1,12 +1,16 @@
-"""Which provider a channel goes out by, and each thread's open connection to it."""
+"""Which providers a channel has, whether a message goes out at all, and each thread's open connections."""
 
 import threading
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from backend.channels.base import Channel, Connection, Provider
-from backend.channels.registry import providers_for
+from backend.channels.registry import WITHOUT_SETTING, providers_for
 from backend.lib import settings
 from backend.lib.settings import SettingError
+
+# For these there is no setting of providers, so production sends to whatever its recipients name.
+_SENT_IN_PRODUCTION = {Channel.MSTEAMS, Channel.APPRISE}
 
 
 @lru_cache(maxsize=1)
@@ -16,25 +20,56 @@ def routes() -> dict[Channel, list[Provider]]:
     Raises:
         SettingError: in one sentence that names the setting.
     """
-    configuration = settings.current()
-    addresses = {
-        Channel.EMAIL: ("EMAIL", configuration.email_providers),
-        Channel.SMS: ("SMS", configuration.sms_providers),
-        Channel.SLACK: ("SLACK", configuration.slack_providers),
-        Channel.FRESHSERVICE: ("FRESHSERVICE", configuration.freshservice_providers),
-    }
     made: dict[Channel, list[Provider]] = {channel: [] for channel in Channel}
-    for channel, (name, given) in addresses.items():
+    for channel, addresses in _configured().items():
         try:
-            made[channel] = providers_for(channel, given)
+            made[channel] = providers_for(channel, addresses)
         except ValueError as error:
-            raise SettingError(f"CARILLON_{name}_PROVIDERS cannot be used: {error}") from error
+            raise SettingError(f"CARILLON_{channel.value}_PROVIDERS cannot be used: {error}") from error
+    for channel, make in WITHOUT_SETTING.items():
+        made[channel] = made[channel] or [make(settings.current().data_dir)]
     return made
+
+
+def _configured() -> dict[Channel, tuple[str, ...]]:
+    configuration = settings.current()
+    return {
+        Channel.EMAIL: configuration.email_providers,
+        Channel.SMS: configuration.sms_providers,
+        Channel.SLACK: configuration.slack_providers,
+        Channel.FRESHSERVICE: configuration.freshservice_providers,
+    }
+
+
+def goes_out(channel: Channel, address: str) -> bool:
+    """Tell whether a message is really sent, or kept in the outbox, so that trying out never posts to a real team.
+
+    It is sent when a provider for the channel is set. Letters go to a folder of the house. An address that is itself
+    the way is used if the settings allow its place, or, where no provider could be set, in production.
+    """
+    if channel not in WITHOUT_SETTING:
+        return bool(routes()[channel])
+    if channel is Channel.LETTER or _configured().get(channel):
+        return True
+    production = channel in _SENT_IN_PRODUCTION and settings.current().env == "production"
+    return "://" in address and (production or _place(address) in settings.current().outbound_allow)
+
+
+def _place(address: str) -> str:
+    """Return ``host:port`` of an address; a scheme that ends with an s is one over TLS, by custom."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme.endswith("s") else 80)
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def preferred(channel: Channel) -> str:
     """Name what a message on this channel would go out by: a provider, or the outbox."""
-    providers = routes()[channel]
+    own = channel is Channel.LETTER or (channel in _SENT_IN_PRODUCTION and settings.current().env == "production")
+    providers = routes()[channel] if own or _configured().get(channel) else []
     return providers[0].name if providers else "outbox"
 
 

@@ -1,21 +1,36 @@
-"""Sending: claim a few, render them together, hand each over, mark each before the next leaves."""
+"""Sending: claim a few of one channel, render them together, hand each over, mark each before the next leaves."""
 
-import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from backend.channels.base import Message, Outcome, Provider, ProviderError
+import msgspec
+from sqlalchemy.orm import Session
+
+from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
-from backend.delivery import claims, compose, record, routes, watch
+from backend.delivery import choice, claims, compose, providers, record, routes, threads, watch
+from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
-from backend.delivery.record import OUTBOX, Result
+from backend.delivery.group import Group
+from backend.delivery.handover import Passage, hand_over
+from backend.delivery.health import Tally
+from backend.delivery.queues import Tails
+from backend.delivery.record import OUTBOX, Result, Waiting
+from backend.delivery.turns import Turns
 from backend.lib import metrics
 from backend.registry import lookup
 
-logger = logging.getLogger(__name__)
-
 CHUNK = 20
-_connections = routes.Connections()
+
+
+class _Outcomes(msgspec.Struct):
+    """What came of a group: attempts that are marked, what never left the house, and what has to wait."""
+
+    marked: list[Result] = []
+    inside: list[Result] = []
+    waiting: list[Waiting] = []
 
 
 class Hand:
@@ -28,47 +43,114 @@ class Hand:
         self.worker = worker
         self.stopping = stopping or (lambda: False)
         self.holding: set[int] = set()
+        self.tally = Tally()
+        self._turns = Turns()
+        self._tails = Tails()
+        self._groups: set[Group] = set()
+        self._lock = threading.Lock()
 
     def send_some(self, *, high_only: bool = False, limit: int = CHUNK) -> int:
-        """Send up to ``limit`` due deliveries; return how many were claimed."""
+        """Send up to ``limit`` due deliveries, channel by channel; return how many were claimed."""
+        done = 0
+        for channel in Channel:
+            if done < limit:
+                done += self.send_from(channel, high_only=high_only, limit=limit - done)
+        return done
+
+    def send_from(self, channel: Channel, *, high_only: bool = False, limit: int = CHUNK) -> int:
+        """Send up to ``limit`` due deliveries of a channel; return how many were claimed."""
         taken: list[Claim] = []
         try:
             with metrics.timed("claim") as step, db.current().write() as session:
-                taken = claims.claim(session, self.worker, limit=limit, high_only=high_only)
-                step.size = len(taken)
-                self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
-            if taken:
-                self._send(taken)
+                chosen = choice.choose(session, channel)
+                if chosen is not None:
+                    chosen, taken = self._claim(session, channel, chosen, limit, high_only=high_only)
+                    step.size = len(taken)
+                    self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
+            if chosen is not None and taken:
+                self._send(channel, taken, chosen)
         finally:
             self.holding.difference_update(claim.id for claim in taken)
         return len(taken)
 
-    def _send(self, taken: Sequence[Claim]) -> None:
-        with db.current().read() as session:
-            versions = lookup.versions(session, {claim.template_version_id for claim in taken})
-        marked: list[Result] = []
-        inside: list[Result] = []
-        down: dict[str, str] = {}
-        messages = compose.compose(taken, versions, _batch_fields)
-        with db.current().single_statements() as run:
-            for position, (claim, made) in enumerate(zip(taken, messages, strict=True)):
-                if self.stopping():
-                    self._release(taken[position:])
-                    break
-                providers = routes.routes()[claim.channel]
-                if isinstance(made, Result):
-                    inside.append(made)
-                elif not providers:
-                    inside.append(_to_outbox(claim, made))
-                elif record.mark(run, result := hand_over(claim, made, providers, down), self.worker):
-                    marked.append(result)
-        with db.current().write() as session:
-            record.finish(session, marked, inside, self.worker)
-        watch.inside(inside)
+    def _claim(
+        self, session: Session, channel: Channel, chosen: Choice, limit: int, *, high_only: bool
+    ) -> tuple[Choice, list[Claim]]:
+        """Claim what goes by the chosen providers: a single message where the first of them is on trial."""
+        most = 1 if chosen.trial else limit
+        taken = claims.claim(session, self.worker, channel, limit=most, turns=self._turns, high_only=high_only)
+        if taken and chosen.trial and not providers.take_trial(session, chosen.trial, chosen.state):
+            chosen = chosen.without_trial()
+            if not chosen.providers:
+                claims.release(session, taken, self.worker)
+                taken = []
+        return chosen, taken
 
-    def _release(self, taken: Sequence[Claim]) -> None:
+    def groups(self) -> list[Group]:
+        """List what the threads have in their hands now."""
+        with self._lock:
+            return list(self._groups)
+
+    def release(self, taken: Sequence[Claim]) -> None:
+        """Put claims back that were not begun."""
+        if not taken:
+            return
         with db.current().write() as session:
             claims.release(session, taken, self.worker)
+        self.holding.difference_update(claim.id for claim in taken)
+
+    def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice) -> None:
+        with db.current().read() as session:
+            versions = lookup.versions(session, {claim.template_version_id for claim in taken})
+            continued = threads.of(session, taken) if channel in threads.CONTINUED else {}
+        messages = compose.compose(taken, versions, _batch_fields, continued)
+        outcomes = _Outcomes()
+        before = chosen.state.providers.get(chosen.trial or "")
+        with self._group(channel, taken) as group:
+            passage = Passage(group, chosen, self.tally, self._tails)
+            self._deal(passage, messages, outcomes)
+        with db.current().write() as session:
+            record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
+            if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
+                providers.end_trial(session, chosen.trial)
+            if self.tally.is_due():
+                self.tally.write(session)
+        watch.inside(outcomes.inside)
+
+    def _deal(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
+        """Hand over one after the other until none is left, or somebody else has taken the rest."""
+        group = passage.group
+        with db.current().single_statements() as run:
+            while (claim := group.next()) is not None:
+                if self.stopping():
+                    self.release([claim, *group.take_rest()])
+                    return
+                made = next(messages)
+                result = made if isinstance(made, Result) else _hand_over(claim, made, passage)
+                if isinstance(result, Waiting):
+                    outcomes.waiting.append(result)
+                elif result.kept is not None or result is made:
+                    outcomes.inside.append(result)
+                elif record.mark(run, result, self.worker):
+                    outcomes.marked.append(result)
+
+    @contextmanager
+    def _group(self, channel: Channel, taken: Sequence[Claim]) -> Iterator[Group]:
+        """Show the group to those who look after threads that wait."""
+        group = Group(channel, taken)
+        with self._lock:
+            self._groups.add(group)
+        try:
+            yield group
+        finally:
+            with self._lock:
+                self._groups.discard(group)
+
+
+def _hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
+    if not passage.choice.providers or not routes.goes_out(claim.channel, claim.address):
+        return _to_outbox(claim, message)
+    return hand_over(claim, message, passage)
 
 
 def _batch_fields(batch_id: int) -> list[Any]:
@@ -79,50 +161,3 @@ def _batch_fields(batch_id: int) -> list[Any]:
 def _to_outbox(claim: Claim, message: Message) -> Result:
     detail = f"no provider is set for {claim.channel}."
     return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message)
-
-
-def hand_over(claim: Claim, message: Message, providers: Sequence[Provider], down: dict[str, str]) -> Result:
-    """Give a message to the first provider that can be reached.
-
-    ``down`` collects the providers that could not be reached, with the reason, so that the rest of the group need not
-    wait for them too. A fault of the message never goes on to the next provider.
-    """
-    result: Result | None = None
-    for provider in providers:
-        if provider.name in down:
-            continue
-        result = _attempt(claim, message, provider, down)
-        if provider.name not in down:
-            return result
-    if result is not None:
-        return result
-    detail = f"Not tried, since a moment ago: {down[providers[0].name]}"
-    return Result(claim=claim, outcome=Outcome.RETRY, provider=providers[0].name, detail=detail)
-
-
-@watch.timed
-def _attempt(claim: Claim, message: Message, provider: Provider, down: dict[str, str]) -> Result:
-    try:
-        receipt = _connections.to(provider).send(message)
-    except ProviderError as error:
-        if error.route_down and error.outcome in {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}:
-            down[provider.name] = error.detail
-        return Result(
-            claim=claim,
-            outcome=error.outcome,
-            provider=provider.name,
-            detail=error.detail,
-            retry_after=error.retry_after,
-        )
-    except Exception as error:
-        # A provider's own defect must not take the other messages with it; the message stays to be tried again.
-        logger.exception("Provider %s failed in a way of its own", provider.name)
-        detail = f"The provider failed unexpectedly ({type(error).__name__})."
-        return Result(claim=claim, outcome=Outcome.RETRY, provider=provider.name, detail=detail)
-    return Result(
-        claim=claim,
-        outcome=Outcome.ACCEPTED,
-        provider=provider.name,
-        detail=receipt.detail,
-        provider_message_id=receipt.provider_message_id,
-    )

@@ -4,7 +4,8 @@ import time
 
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import heartbeat, repair, retention
+from backend.delivery import health, heartbeat, providers, repair, retention, turns
+from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.lib import queue
 from backend.lib.pace import Pace
@@ -17,20 +18,27 @@ _housekeeping = Pace()
 
 
 class _Present:
-    """The hand of this process; set by the worker when it starts."""
+    """The hand of this process, and the threads that send with it; set by the worker when it starts."""
 
     hand = Hand(heartbeat.worker_name())
+    lanes: Lanes | None = None
 
 
-def use(hand: Hand) -> None:
-    """Send with this hand from now on."""
-    _Present.hand = hand
+def use(lanes: Lanes) -> None:
+    """Send with these threads from now on."""
+    _Present.hand, _Present.lanes = lanes.hand, lanes
 
 
 @queue.task
 def deliver(priority: int) -> None:
-    """Send what is due: HIGH alone, or everything with HIGH first."""
+    """Send what is due: HIGH alone, or everything with HIGH first.
+
+    In a worker it is done by the threads of each channel; without them here and now, for as long as a turn lasts.
+    """
     high_only = priority == Priority.HIGH.value
+    if _Present.lanes is not None:
+        _Present.lanes.wake(high_only=high_only)
+        return
     end = time.monotonic() + _TURN_SECONDS
     while _Present.hand.send_some(high_only=high_only) and not _Present.hand.stopping():
         if time.monotonic() > end:
@@ -49,7 +57,7 @@ def mend() -> None:
     """Take up what fell out of hands, and wake the workers if anything is due: retries, what no nudge reached."""
     recover(_Present.hand)
     with db.current().read() as session:
-        due = repair.anything_due(session)
+        due = turns.waiting(session, set(Priority))
     if due:
         nudge({Priority.NORMAL.value})
 
@@ -82,5 +90,8 @@ def forget() -> None:
     if batches:
         with database.write() as session:
             retention.forget_batches(session, batches)
+    with database.write() as session:
+        providers.forget(session)
+        health.forget(session)
     if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
         _housekeeping.again()

@@ -5,36 +5,23 @@ names the batch's row. Addresses, subjects and the provider's words are not in i
 """
 
 import logging
-import time
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 
-from backend.channels.base import Message, Outcome, Provider
+from backend.channels.base import Outcome
 from backend.db.models.notifications import Priority
-from backend.delivery.claims import Claim
 from backend.delivery.record import Result
 from backend.lib import clock, logs, metrics
 
 logger = logging.getLogger(__name__)
 
-_Attempt = Callable[[Claim, Message, Provider, dict[str, str]], Result]
 _PRIORITIES = {priority.value: priority.name for priority in Priority}
 
 
-def timed(attempt: _Attempt) -> _Attempt:
-    """Observe every call of a function that makes one attempt."""
-
-    @wraps(attempt)
-    def observed(claim: Claim, message: Message, provider: Provider, down: dict[str, str]) -> Result:
-        began = time.perf_counter()
-        result = attempt(claim, message, provider, down)
-        seconds = time.perf_counter() - began
-        _count(result)
-        metrics.send_seconds(claim.channel.value, result.provider).observe(seconds)
-        logs.event(logger, logging.INFO, "attempt", _fields(result, seconds))
-        return result
-
-    return observed
+def attempted(result: Result, seconds: float) -> None:
+    """Observe an attempt that took so long."""
+    _count(result)
+    metrics.send_seconds(result.claim.channel.value, result.provider).observe(seconds)
+    logs.event(logger, logging.INFO, "attempt", _fields(result, seconds))
 
 
 def inside(results: Sequence[Result]) -> None:

@@ -13,9 +13,11 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.batching import manage, preview, tasks
 from backend.batching.keys import Key
+from backend.channels.base import Channel
 from backend.db.models.batches import Batch, BatchMember
 from backend.delivery import claims
 from backend.delivery.send import Hand
+from backend.delivery.turns import Turns
 from backend.intake.accept import Accepted, accept_many
 from backend.registry import recipients, templates
 from tests.batching.conftest import LIST, Room, samples
@@ -290,7 +292,7 @@ def test_a_lost_claim_sends_the_same_message_again(mail_room: Room, server: Smtp
     mail_room.clock.forward(seconds=60)
     tasks.sweep.run()
     with mail_room.lab.database.write() as session:
-        (taken,) = claims.claim(session, "worker-dead", limit=5)
+        (taken,) = claims.claim(session, "worker-dead", Channel.EMAIL, limit=5, turns=Turns())
     with mail_room.lab.database.write() as session:
         claims.release(session, [taken], "worker-dead")
     assert Hand("worker-two").send_some() == 1

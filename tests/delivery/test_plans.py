@@ -6,8 +6,13 @@ import pytest
 from sqlalchemy import Connection, event
 
 from backend.batching import flush
+from backend.channels.base import Channel
+from backend.db.models.notifications import Priority
 from backend.db.session import Database
-from backend.delivery import claims, repair
+from backend.delivery import claims, repair, turns
+from backend.delivery.turns import Turns
+from backend.intake.accept import accept_many
+from tests.factories import laboratory, notification
 
 
 @pytest.fixture
@@ -17,7 +22,7 @@ def plans(database: Database) -> list[str]:
 
     @event.listens_for(database.engine, "after_cursor_execute")
     def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if statement.startswith("SELECT") and "FROM" in statement:
+        if statement.startswith(("SELECT", "WITH")) and "FROM" in statement:
             raw: Any = connection.connection.driver_connection
             rows = raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             found.extend(str(row[3]) for row in rows)
@@ -26,17 +31,24 @@ def plans(database: Database) -> list[str]:
 
 
 def test_claiming_reads_the_index_of_what_is_due(database: Database, plans: list[str]) -> None:
+    lab = laboratory(database)
+    accept_many([lab.submission(notification())], lambda _priorities: None)
+    plans.clear()
     with database.write() as session:
-        claims.claim(session, "worker", limit=10)
-    assert len(plans) == 3, plans
-    assert all("ix_deliveries_due (priority=? AND due_at<?)" in plan for plan in plans), plans
+        assert claims.claim(session, "worker", Channel.EMAIL, limit=10, turns=Turns())
+    looks = [plan for plan in plans if "deliveries" in plan and "rowid=?" not in plan]
+    seeks = {plan.partition("ix_deliveries_due ")[2] for plan in looks}
+    assert seeks == {
+        "(type=? AND priority=? AND service_id>?)",
+        "(type=? AND priority=? AND service_id=? AND due_at<?)",
+    }, plans
 
 
 def test_repair_reads_the_index_of_what_is_due(database: Database, plans: list[str]) -> None:
     with database.read() as session:
-        assert not repair.anything_due(session)
+        assert turns.waiting(session, set(Priority)) == []
     assert plans
-    assert all("ix_deliveries_due (priority=? AND due_at<?)" in plan for plan in plans), plans
+    assert not [plan for plan in plans if "deliveries" in plan and "ix_deliveries_due" not in plan], plans
 
 
 def test_repair_reads_the_index_of_what_is_claimed(database: Database, plans: list[str]) -> None:

@@ -104,6 +104,13 @@ class Delivery(IdentityBase):
             postgresql_where=text("claimed_by IS NOT NULL"),
         ),
         Index("ix_deliveries_template", "template_version_id", "notification_id"),
+        Index(
+            "ix_deliveries_doubt",
+            "service_id",
+            "id",
+            sqlite_where=text("doubt = 'person'"),
+            postgresql_where=text("doubt = 'person'"),
+        ),
     )
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)

@@ -43,11 +43,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_provider_minutes_minute"), "provider_minutes", ["minute"])
     op.add_column("deliveries", sa.Column("doubt", sa.String(length=8), nullable=True))
+    in_doubt = sa.text("doubt = 'person'")
+    op.create_index(
+        "ix_deliveries_doubt", "deliveries", ["service_id", "id"], sqlite_where=in_doubt, postgresql_where=in_doubt
+    )
     _index_due("type", "priority", "service_id", "due_at", "id")
 
 
 def downgrade() -> None:
     _index_due("priority", "due_at", "id")
+    op.drop_index("ix_deliveries_doubt", table_name="deliveries")
     op.drop_column("deliveries", "doubt")
     op.drop_table("provider_minutes")
     op.drop_table("provider_state")
@@ -55,6 +60,4 @@ def downgrade() -> None:
 
 def _index_due(*columns: str) -> None:
     op.drop_index("ix_deliveries_due", table_name="deliveries")
-    op.create_index(
-        "ix_deliveries_due", "deliveries", list(columns), sqlite_where=_WAITING, postgresql_where=_WAITING
-    )
+    op.create_index("ix_deliveries_due", "deliveries", list(columns), sqlite_where=_WAITING, postgresql_where=_WAITING)

@@ -1,0 +1,89 @@
+"""A few threads that do one kind of work whenever they are woken, until nothing is left of it."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_AFTER_FAULT_SECONDS = 1.0
+
+
+class Crew:
+    """Up to ``size`` threads, started as they are needed.
+
+    ``work`` does a part of what is there and returns how much that was; after a part of ``full`` another thread is
+    woken. A thread that is stuck in its work does not count, until it comes back and finds its place taken.
+    """
+
+    def __init__(self, name: str, size: int, full: int, work: Callable[[], int], leave: Callable[[], None]) -> None:
+        self._name, self._size, self._full, self._work, self._leave = name, size, full, work, leave
+        self._turn = threading.Condition()
+        self._stopping = threading.Event()
+        self._threads: dict[int, threading.Thread] = {}
+        self._stuck: set[int] = set()
+        self._idle = 0
+        self._calls = 0
+
+    def wake(self) -> None:
+        """Have a thread look for work; calls that nobody has answered yet are not lost."""
+        with self._turn:
+            self._calls = min(self._calls + 1, self._size)
+            if self._idle:
+                self._turn.notify()
+            elif len(self._threads) - len(self._stuck) < self._size and not self._stopping.is_set():
+                # A daemon, so that one that hangs does not keep the process from ending.
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._threads[thread.ident or 0] = thread
+
+    def is_stuck(self, thread: int, most: int) -> None:
+        """Let another thread stand in for one of this crew, if no more than ``most`` are stuck."""
+        with self._turn:
+            mine = thread in self._threads and thread not in self._stuck
+            if not mine or len(self._stuck) >= most:
+                return
+            self._stuck.add(thread)
+        self.wake()
+
+    def stop(self) -> list[threading.Thread]:
+        """Ask the threads to end; return those that have not ended yet."""
+        with self._turn:
+            self._stopping.set()
+            self._turn.notify_all()
+            return list(self._threads.values())
+
+    def _run(self) -> None:
+        try:
+            while self._called():
+                self._drain()
+        finally:
+            with self._turn:
+                self._threads.pop(threading.get_ident(), None)
+            self._leave()
+
+    def _called(self) -> bool:
+        """Wait for a call; tell whether this thread is to answer it, or to end."""
+        with self._turn:
+            self._stuck.discard(threading.get_ident())
+            if len(self._threads) - len(self._stuck) > self._size:
+                return False
+            while not self._calls and not self._stopping.is_set():
+                self._idle += 1
+                self._turn.wait()
+                self._idle -= 1
+            self._calls = max(self._calls - 1, 0)
+            return not self._stopping.is_set()
+
+    def _drain(self) -> None:
+        try:
+            while not self._stopping.is_set() and threading.get_ident() not in self._stuck:
+                done = self._work()
+                if done >= self._full:
+                    self.wake()
+                if not done:
+                    return
+        except Exception:
+            # Whatever it was, most likely the database: what is due stays due, and the next tick wakes us again.
+            logger.exception("A thread for %s was interrupted", self._name)
+            self._stopping.wait(_AFTER_FAULT_SECONDS)

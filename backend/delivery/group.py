@@ -1,0 +1,60 @@
+"""The claims that one thread has in its hands."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from backend.channels.base import Channel, Provider
+from backend.delivery.claims import Claim
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What the thread is handing over, to whom, and since when (``time.monotonic()``)."""
+
+    claim: Claim
+    provider: Provider
+    since: float
+
+
+class Group:
+    """Claims of one channel; what the thread has not begun, others can take from it while it waits for a provider.
+
+    ``given_up`` is the attempt for which that was done.
+    """
+
+    def __init__(self, channel: Channel, claims: Sequence[Claim]) -> None:
+        self.channel = channel
+        self.thread = threading.get_ident()
+        self.attempt: Attempt | None = None
+        self.given_up: Attempt | None = None
+        self._left = deque(claims)
+
+    def next(self) -> Claim | None:
+        """Take the next claim to be dealt with."""
+        try:
+            return self._left.popleft()
+        except IndexError:
+            return None
+
+    def take_rest(self) -> list[Claim]:
+        """Take all that has not been begun."""
+        rest: list[Claim] = []
+        while (claim := self.next()) is not None:
+            rest.append(claim)
+        return rest
+
+    def begin(self, claim: Claim, provider: Provider) -> None:
+        """Note that the thread now waits for a provider."""
+        self.attempt = Attempt(claim, provider, time.monotonic())
+
+    def end(self) -> None:
+        """Note that the provider has answered."""
+        self.attempt = None
+
+    def waited(self) -> float:
+        """Return for how many seconds the provider has not answered."""
+        attempt = self.attempt
+        return 0.0 if attempt is None else time.monotonic() - attempt.since

@@ -1,0 +1,230 @@
+"""Handing one message over: to the first provider that takes it, and what each answer means for those to come.
+
+A fault of the message never goes on to the next provider; a fault of the provider does. What is held back, by pace,
+throttling or a wrong set-up, waits without using up its attempts.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+
+from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError
+from backend.db import session as db
+from backend.delivery import doubt, providers, retries, routes, watch
+from backend.delivery.choice import Choice
+from backend.delivery.claims import Claim
+from backend.delivery.doubt import Doubt
+from backend.delivery.group import Group
+from backend.delivery.health import Tally
+from backend.delivery.providers import Block, Held
+from backend.delivery.queues import Tails
+from backend.delivery.record import Result, Waiting
+from backend.lib import clock
+
+logger = logging.getLogger(__name__)
+
+_connections = routes.Connections()
+_BLOCKS: Mapping[Outcome, Block] = {Outcome.THROTTLED: Block.THROTTLED, Outcome.CONFIG: Block.CONFIG}
+_NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
+
+
+class Passage(msgspec.Struct):
+    """What handing over a group needs: its claims, the choice made for it, and what this process remembers."""
+
+    group: Group
+    choice: Choice
+    tally: Tally
+    tails: Tails
+
+
+def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
+    """Give a message to the first of the chosen providers that takes it, or say until when it waits."""
+    if claim.doubt == Doubt.ASK:
+        found = _ask(claim, message)
+        if found is not None:
+            return found
+    choice = passage.choice
+    last: Result | None = None
+    for provider in choice.providers:
+        if provider.name in choice.down:
+            continue
+        place = providers.place_of(provider, claim.address)
+        held = _held(claim, provider, place, passage) if place else None
+        if held is not None:
+            return held
+        last, error = _attempt(claim, message, provider, passage.group)
+        _follow_up(last, error, provider, place, passage)
+        if provider.name not in choice.down or last.outcome not in _NOT_TAKEN:
+            return _of_address(last, passage, provider, place) if place else last
+    return _nobody(claim, last, choice)
+
+
+def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Waiting | None:
+    """Wait for an address that is held back; else take its turn, if it has a pace."""
+    places = passage.choice.state.places
+    key, now = (provider.name, place), clock.now()
+    held = places.get(key)
+    pace = providers.pace_of(provider, claim.address) or 0.0
+    if held is None or held.until <= now:
+        until = None
+        if pace:
+            with db.current().write() as session:
+                until = providers.reserve(session, provider, place, pace)
+            places[key] = Held(Block.PACE.value, until or now + timedelta(seconds=pace), None, 0, off=False)
+        if until is None:
+            return None
+        held = places[key]
+    until = passage.tails.after(key, claim.priority, held.until, pace)
+    return Waiting(claim, until, None if held.block == Block.PACE else held.reason)
+
+
+def _attempt(claim: Claim, message: Message, provider: Provider, group: Group) -> tuple[Result, ProviderError | None]:
+    connection = _connections.to(provider)
+    began = time.perf_counter()
+    error: ProviderError | None = None
+    group.begin(claim, provider)
+    try:
+        receipt = connection.send(message)
+    except ProviderError as fault:
+        error = fault
+    except Exception as fault:
+        # A provider's own defect must not take the other messages with it; the message stays to be tried again.
+        logger.exception("Provider %s failed in a way of its own", provider.name)
+        error = ProviderError(Outcome.RETRY, f"The provider failed unexpectedly ({type(fault).__name__}).")
+    finally:
+        group.end()
+    if error is None:
+        result = Result(
+            claim=claim,
+            outcome=Outcome.ACCEPTED,
+            provider=provider.name,
+            detail=receipt.detail,
+            provider_message_id=receipt.provider_message_id,
+        )
+    else:
+        result = _refusal(claim, provider, error, _unknown(claim, provider) if _is_unknown(error) else None)
+    watch.attempted(result, time.perf_counter() - began)
+    return result, error
+
+
+def _is_unknown(error: ProviderError) -> bool:
+    return error.outcome is Outcome.AMBIGUOUS
+
+
+def _unknown(claim: Claim, provider: Provider) -> Doubt | None:
+    return doubt.policy(provider, _connections.to(provider), claim.attempts + 1)
+
+
+def _refusal(claim: Claim, provider: Provider, error: ProviderError, in_doubt: Doubt | None) -> Result:
+    detail = doubt.sentence(provider.name, error.detail) if in_doubt is Doubt.PERSON else error.detail
+    return Result(
+        claim=claim,
+        outcome=error.outcome,
+        provider=provider.name,
+        detail=detail,
+        retry_after=error.retry_after,
+        doubt=in_doubt,
+    )
+
+
+def _ask(claim: Claim, message: Message) -> Result | None:
+    """Ask the provider of the last attempt what became of it; ``None`` when it did not take the message."""
+    provider = next((one for one in routes.routes()[claim.channel] if one.name == claim.provider), None)
+    connection = None if provider is None else _connections.to(provider)
+    if provider is None or not isinstance(connection, Asking):
+        name = claim.provider or "the provider"
+        detail = doubt.sentence(name, "it can no longer be asked")
+        return Result(claim=claim, outcome=Outcome.AMBIGUOUS, provider=name, detail=detail, doubt=Doubt.PERSON)
+    try:
+        receipt = connection.find(message)
+    except ProviderError as fault:
+        unknown = ProviderError(Outcome.AMBIGUOUS, f"asked for it: {fault.detail}", retry_after=fault.retry_after)
+        return _refusal(claim, provider, unknown, _unknown(claim, provider))
+    if receipt is None:
+        return None
+    return Result(
+        claim=claim,
+        outcome=Outcome.ACCEPTED,
+        provider=provider.name,
+        detail=receipt.detail,
+        provider_message_id=receipt.provider_message_id,
+    )
+
+
+def _follow_up(result: Result, error: ProviderError | None, provider: Provider, place: str, passage: Passage) -> None:
+    """Hold back the provider or the address that is at fault, or note that it is well."""
+    outcome, choice = result.outcome, passage.choice
+    if providers.is_way(result.claim.address):
+        _follow_up_address(result, provider, place, passage)
+        return
+    down = error is not None and (error.route_down or outcome is Outcome.CONFIG)
+    throttled = outcome is Outcome.THROTTLED
+    fault = (down and not throttled) or outcome is Outcome.AMBIGUOUS
+    failing = passage.tally.note(provider.name, accepted=outcome is Outcome.ACCEPTED, fault=fault)
+    if throttled and place:
+        _hold(result, provider, place, Block.THROTTLED, passage)
+    elif throttled or outcome is Outcome.CONFIG:
+        _hold(result, provider, "", _BLOCKS[outcome], passage)
+    elif failing or (fault and choice.trial == provider.name):
+        _hold(result, provider, "", Block.BROKEN, passage)
+    elif not fault and choice.state.faults(provider.name):
+        choice.state.providers.pop(provider.name)
+        with db.current().write() as session:
+            providers.recovered(session, provider.name, "")
+    if (down or throttled) and not (throttled and place):
+        choice.down.setdefault(provider.name, result.detail)
+
+
+def _follow_up_address(result: Result, provider: Provider, place: str, passage: Passage) -> None:
+    """What is wrong with an address that is itself the way is not wrong with the provider of the others."""
+    ended = result.outcome in {Outcome.ACCEPTED, Outcome.PERMANENT}
+    passage.tally.note(provider.name, accepted=result.outcome is Outcome.ACCEPTED, fault=False)
+    if not ended:
+        _hold(result, provider, place, _BLOCKS.get(result.outcome, Block.BROKEN), passage)
+        return
+    with db.current().write() as session:
+        providers.recovered(session, provider.name, place)
+
+
+def _hold(result: Result, provider: Provider, place: str, why: Block, passage: Passage) -> None:
+    state = passage.choice.state
+    seconds = providers.pause(why, state.faults(provider.name, place), result.retry_after)
+    with db.current().write() as session:
+        providers.block(session, provider, place, why, result.detail, seconds)
+    until = clock.now() + timedelta(seconds=seconds)
+    held = Held(why.value, until, result.detail, state.faults(provider.name, place) + 1, off=False)
+    if place:
+        state.places[provider.name, place] = held
+    else:
+        state.providers[provider.name] = held
+
+
+def _of_address(result: Result, passage: Passage, provider: Provider, place: str) -> Result | Waiting:
+    """Let a message wait for an address that is set up wrongly, for a day; else the result stands."""
+    held = passage.choice.state.places.get((provider.name, place))
+    if result.outcome is not Outcome.CONFIG or held is None:
+        return result
+    if clock.now() - result.claim.accepted_at > retries.MAX_AGE:
+        return msgspec.structs.replace(result, outcome=Outcome.PERMANENT)
+    return Waiting(result.claim, held.until, result.detail)
+
+
+def _nobody(claim: Claim, last: Result | None, choice: Choice) -> Result | Waiting:
+    """Tell what follows when none of the providers could be reached, now or a moment ago."""
+    held = [one for name in choice.down if (one := choice.state.providers.get(name)) is not None]
+    waits = min((one.until for one in held if one.block != Block.BROKEN), default=None)
+    if waits is not None and (last is None or last.outcome is Outcome.CONFIG):
+        return Waiting(claim, waits, held[0].reason)
+    if last is not None:
+        return last
+    name, reason = next(iter(choice.down.items()))
+    detail = f"Not tried, since a moment ago: {reason}"
+    return Result(claim=claim, outcome=Outcome.RETRY, provider=name, detail=detail)
+
+
+def close_connections() -> None:
+    """Let go of every connection of this thread."""
+    _connections.close()

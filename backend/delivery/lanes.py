@@ -1,0 +1,106 @@
+"""The lanes of a worker: each channel has its own threads, so that one that is slow or down holds up no other.
+
+A thread that has waited long for one answer keeps only the message it is about: the rest of its claims go back, and
+another thread takes its place. How many may wait like that is bounded, for such a provider is soon left alone.
+"""
+
+import threading
+import time
+from collections.abc import Collection
+from functools import partial
+
+from backend.channels.base import Channel, Outcome, Repeatable
+from backend.db import session as db
+from backend.db.models.notifications import Priority
+from backend.delivery import doubt, handover, providers, record, turns
+from backend.delivery.crew import Crew
+from backend.delivery.doubt import Doubt
+from backend.delivery.group import Attempt, Group
+from backend.delivery.providers import Block
+from backend.delivery.record import Result
+from backend.delivery.send import CHUNK, Hand
+
+# From then on a thread that waits for an answer does not count as one that works.
+STUCK_SECONDS = 15.0
+_MOST_STUCK = 16
+_WATCH_SECONDS = 1.0
+
+
+class Lanes:
+    """The threads of every channel: ``size`` for everything, which take HIGH first, and one for HIGH alone."""
+
+    def __init__(self, hand: Hand, size: int) -> None:
+        self.hand = hand
+        self._crews = {
+            (channel, high_only): Crew(
+                f"{'high' if high_only else 'send'}-{channel.value.lower()}",
+                1 if high_only else size,
+                CHUNK,
+                partial(hand.send_from, channel, high_only=high_only),
+                handover.close_connections,
+            )
+            for channel in Channel
+            for high_only in (False, True)
+        }
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._look_after, name="lanes", daemon=True)
+        self._watch.start()
+
+    def wake(self, *, high_only: bool) -> None:
+        """Have the channels with something due looked after: with HIGH alone, or with anything."""
+        wanted: Collection[Priority] = {Priority.HIGH} if high_only else set(Priority)
+        with db.current().read() as session:
+            due = turns.waiting(session, wanted)
+        for channel in due:
+            self._crews[channel, high_only].wake()
+
+    def look(self) -> None:
+        """Relieve the threads that have waited for an answer for too long."""
+        for group in self.hand.groups():
+            attempt = group.attempt
+            if attempt is not None and group.waited() > STUCK_SECONDS and group.given_up is not attempt:
+                group.given_up = attempt
+                self._relieve(group, attempt)
+
+    def stop(self, seconds: float) -> None:
+        """End all threads within so many seconds; what still waits for an answer then is left in doubt."""
+        end = time.monotonic() + seconds
+        self._stopping.set()
+        waiting = [thread for crew in self._crews.values() for thread in crew.stop()]
+        for thread in [*waiting, self._watch]:
+            thread.join(max(0.0, end - time.monotonic()))
+        for group in self.hand.groups():
+            self._leave(group)
+
+    def _look_after(self) -> None:
+        while not self._stopping.wait(_WATCH_SECONDS):
+            self.look()
+
+    def _relieve(self, group: Group, attempt: Attempt) -> None:
+        self.hand.release(group.take_rest())
+        provider = attempt.provider
+        own_way = providers.is_way(attempt.claim.address)
+        if not own_way and self.hand.tally.note(provider.name, accepted=False, fault=True):
+            reason = f"it has not answered for {STUCK_SECONDS:.0f} seconds, several times"
+            with db.current().write() as session:
+                providers.block(session, provider, "", Block.BROKEN, reason, providers.pause(Block.BROKEN, 0))
+        for crew in self._crews.values():
+            crew.is_stuck(group.thread, _MOST_STUCK)
+
+    def _leave(self, group: Group) -> None:
+        """Leave a message whose answer will not be heard to those who can find out, unless it may simply go again."""
+        attempt = group.attempt
+        if attempt is None or isinstance(attempt.provider, Repeatable):
+            return
+        name = attempt.provider.name
+        result = Result(
+            claim=attempt.claim,
+            outcome=Outcome.AMBIGUOUS,
+            provider=name,
+            detail=doubt.sentence(name, "the worker was stopped before its answer came"),
+            doubt=Doubt.PERSON,
+        )
+        with db.current().single_statements() as run:
+            marked = [result] if record.mark(run, result, self.hand.worker) else []
+        with db.current().write() as session:
+            record.finish(session, marked, [], [], self.hand.worker)

@@ -1,0 +1,225 @@
+"""What holds a provider back, for all processes alike: kept in the database, and read with each claim.
+
+A provider in its usual state has no row, or one that says nothing, and costs no write. An address that is itself the
+way (a webhook) is held back by itself: what is wrong with it is not wrong with the others of its channel.
+"""
+
+import enum
+import hashlib
+import logging
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import CursorResult, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from backend.channels.base import Channel, Paced, Provider
+from backend.db import statements
+from backend.db.models.providers import ProviderState
+from backend.delivery import routes
+from backend.lib import clock, logs, settings
+
+logger = logging.getLogger(__name__)
+
+_LONGEST = {"throttled": 600.0, "config": 300.0, "broken": 300.0}
+# How long one attempt at a provider that had faults keeps other processes from trying it too.
+TRIAL = timedelta(seconds=30)
+_KEPT = timedelta(days=1)
+
+
+class Block(enum.StrEnum):
+    """Why a provider, or one address of it, is held back."""
+
+    NONE = ""
+    PACE = "pace"
+    THROTTLED = "throttled"
+    CONFIG = "config"
+    BROKEN = "broken"
+
+
+# After these one message is tried before the others go on.
+_TRIED_FIRST = {Block.CONFIG.value, Block.BROKEN.value}
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One row of the state."""
+
+    block: str
+    until: datetime
+    reason: str | None
+    faults: int
+    off: bool
+
+
+class State(msgspec.Struct, frozen=True):
+    """The state of a channel's providers by name, and of the addresses held back, at the moment ``at``."""
+
+    at: datetime
+    providers: dict[str, Held]
+    places: dict[tuple[str, str], Held]
+
+    def is_open(self, provider: str) -> bool:
+        """Tell whether messages can go by a provider."""
+        held = self.providers.get(provider)
+        if held is None:
+            return True
+        return not held.off and held.block not in _TRIED_FIRST and held.until <= self.at
+
+    def wants_trial(self, provider: str) -> bool:
+        """Tell whether a provider that had faults may be tried with one message."""
+        held = self.providers.get(provider)
+        return held is not None and not held.off and held.block in _TRIED_FIRST and held.until <= self.at
+
+    def faults(self, provider: str, place: str = "") -> int:
+        """Return how often it was held back since its last success."""
+        held = self.places.get((provider, place)) if place else self.providers.get(provider)
+        return held.faults if held else 0
+
+
+_state = cast("Table", ProviderState.__table__)
+_ROW = (_state.c.provider, _state.c.destination, _state.c.block, _state.c.blocked_until, _state.c.reason)
+_READ = select(*_ROW, _state.c.faults, _state.c.switched_off).where(
+    _state.c.channel == bindparam("channel"),
+    or_(_state.c.destination == "", _state.c.blocked_until > bindparam("now")),
+)
+
+
+def read(session: Session, channel: Channel) -> State:
+    """Read the state of a channel's providers."""
+    now = clock.now()
+    state = State(now, {}, {})
+    for provider, place, *rest in session.connection().execute(_READ, {"channel": channel.value, "now": now}):
+        if place:
+            state.places[provider, place] = Held(*rest)
+        else:
+            state.providers[provider] = Held(*rest)
+    return state
+
+
+def place_of(provider: Provider, address: str) -> str:
+    """Name the address where it is held back by itself; empty where it shares the provider's state."""
+    return _digest(address) if is_way(address) or pace_of(provider, address) is not None else ""
+
+
+def is_way(address: str) -> bool:
+    """Tell whether an address is itself the way to its readers, as that of a webhook is."""
+    return "://" in address
+
+
+def pace_of(provider: Provider, address: str) -> float | None:
+    """Return the seconds between two messages to an address, if it has a pace of its own."""
+    return provider.pace(address) if isinstance(provider, Paced) else None
+
+
+def _digest(address: str) -> str:
+    # The address may be a secret.
+    return hashlib.sha256(address.encode()).hexdigest()[:40]
+
+
+def reserve(session: Session, provider: Provider, place: str, seconds: float) -> datetime | None:
+    """Take the next turn of an address that has a pace; return when it comes if it is not now."""
+    now = clock.now()
+    values = {"blocked_until": now + timedelta(seconds=seconds), "block": Block.PACE.value}
+    taken = _upsert(session, provider, place, values, values)
+    if taken:
+        return None
+    return session.scalar(
+        select(_state.c.blocked_until).where(_state.c.provider == provider.name, _state.c.destination == place)
+    )
+
+
+def block(  # noqa: PLR0913, PLR0917 - these are the columns
+    session: Session, provider: Provider, place: str, why: Block, reason: str, seconds: float
+) -> bool:
+    """Hold a provider or one of its addresses back; tell whether it was not held back before.
+
+    Of several threads that meet the same fault the first one counts.
+    """
+    now = clock.now()
+    told = {"block": why.value, "reason": reason, "last_fault": reason, "last_fault_at": now}
+    values = told | {"blocked_until": now + timedelta(seconds=seconds)}
+    first = _upsert(session, provider, place, values | {"faults": 1}, values | {"faults": _state.c.faults + 1})
+    if first:
+        level = logging.ERROR if why is Block.CONFIG else logging.WARNING
+        fields: dict[str, logs.Value] = {"provider": provider.name, "why": why.value, "seconds": round(seconds, 1)}
+        logs.event(logger, level, "A provider is held back" if not place else "An address is held back", fields)
+    return first
+
+
+def _upsert(session: Session, provider: Provider, place: str, new: dict[str, Any], changes: dict[str, Any]) -> bool:
+    now = clock.now()
+    row = {"faults": 0, "switched_off": False} | new
+    row |= {"provider": provider.name, "channel": provider.channel.value, "destination": place}
+    statement = statements.insert(session, ProviderState).values(row)
+    statement = statement.on_conflict_do_update(
+        index_elements=["provider", "destination"], set_=changes, where=_state.c.blocked_until <= now
+    )
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+
+
+def pause(why: Block, faults: int, asked: float | None = None) -> float:
+    """Return for how many seconds to hold back after so many faults before: twice as long each time, to a limit."""
+    if asked is not None:
+        return asked
+    first = {
+        Block.THROTTLED: 1.0,
+        Block.CONFIG: 60.0,
+        Block.BROKEN: min(max(settings.current().retry_base_seconds, 1.0), 30.0),
+    }[why]
+    return min(first * 2.0 ** min(faults, 20), _LONGEST[why])
+
+
+def take_trial(session: Session, provider: str, state: State) -> bool:
+    """Be the one who tries a provider that had faults; the others wait until it is known how that went."""
+    statement = (
+        update(_state)
+        .where(
+            _state.c.provider == provider,
+            _state.c.destination == "",
+            _state.c.blocked_until == state.providers[provider].until,
+        )
+        .values(blocked_until=clock.now() + TRIAL)
+    )
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+
+
+def end_trial(session: Session, provider: str) -> None:
+    """Let another one try, since this trial did not come to the provider."""
+    statement = update(_state).where(_state.c.provider == provider, _state.c.destination == "")
+    session.execute(statement.values(blocked_until=clock.now()))
+
+
+def recovered(session: Session, provider: str, place: str) -> None:
+    """Say that a provider, or one of its addresses, has answered as it should."""
+    # An address keeps its pace, a provider may go on at once.
+    free = {"block": Block.PACE.value} if place else {"block": Block.NONE.value, "blocked_until": clock.now()}
+    session.execute(
+        update(_state)
+        .where(_state.c.provider == provider, _state.c.destination == place, _state.c.faults > 0)
+        .values(faults=0, reason=None, **free)
+    )
+
+
+def switch(session: Session, provider: str, *, on: bool) -> None:
+    """Switch a provider on or off by hand; one that is switched on is tried at once, whatever it was blocked for.
+
+    Raises:
+        LookupError: if the settings have no provider of this name.
+    """
+    now = clock.now()
+    channel = next((one.channel for group in routes.routes().values() for one in group if one.name == provider), None)
+    if channel is None:
+        raise LookupError(provider)
+    fresh = {"block": Block.NONE.value, "blocked_until": now, "reason": None, "faults": 0, "switched_off": not on}
+    changed = session.execute(
+        update(_state).where(_state.c.provider == provider, _state.c.destination == "").values(**fresh)
+    )
+    if not cast("CursorResult[Any]", changed).rowcount and not on:
+        session.add(ProviderState(provider=provider, channel=channel.value, destination="", **fresh))
+
+
+def forget(session: Session) -> None:
+    """Delete the rows of addresses that have not been held back for a day."""
+    old = and_(_state.c.destination != "", _state.c.blocked_until < clock.now() - _KEPT)
+    session.execute(delete(_state).where(old))
