@@ -46,7 +46,18 @@ class EndpointShape(Shape):
     """One address on one channel."""
 
     type: Annotated[Channel, Field(strict=False)]
-    address: Annotated[str, Field(min_length=1, max_length=2048)]
+    address: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            description=(
+                "EMAIL `alerts@lab.example`; SMS `+447700900123`; SLACK `#channel`, a channel id or an incoming-webhook "
+                "URL; MSTEAMS the URL of a Workflows webhook; FRESHSERVICE `alerts@lab.example;group_id=42;priority=2`; "
+                "LETTER three to seven lines with `;` between them; APPRISE a URL of the Apprise library."
+            ),
+        ),
+    ]
 
 
 class RecipientShape(Shape):
