@@ -17,9 +17,11 @@ from backend.reports import first_steps
 from backend.reports.first_steps import Example
 
 # What stands where the service has nothing of its own yet.
-_CLIENT, _RECIPIENT, _TEMPLATE = "YOUR_CLIENT_ID", "YOUR_RECIPIENT", "YOUR_TEMPLATE"
+_CLIENT, _RECIPIENT = "YOUR_CLIENT_ID", "YOUR_RECIPIENT"
+_TEMPLATE, _BATCH_TEMPLATE = "YOUR_TEMPLATE", "YOUR_BATCH_TEMPLATE"
 _AGGREGATOR_ID = "manifest-21784312"
 _AGGREGATOR = f"/notifications/v1/aggregators/{_AGGREGATOR_ID}"
+_FIELDS = {"sample_id": "S-1"}
 _SUBJECT = "Sample not accessioned"
 # Channels whose messages need a subject unless the template has one.
 _WITH_SUBJECT = {"EMAIL", "FRESHSERVICE", "MSTEAMS"}
@@ -41,30 +43,37 @@ class Lines(msgspec.Struct, frozen=True):
 def lines(example: Example, base: str) -> Lines:
     """Write the examples for one service; the secret is left to the reader."""
     body, client = notification(example), example.client or _CLIENT
+    batch = batch_notification(example)
     return Lines(
         token=_token(base, client),
         send=_post(base, "/notifications/v1", body),
         status=f'curl -sS {base}/notifications/v1/NOTIFICATION_ID -H "Authorization: Bearer $TOKEN"',
         explain=_post(base, "/notifications/v1/explain", body),
         python=_python(base, client, body),
-        batch=_batch(base, body),
+        batch=_post(base, "/notifications/v1", batch),
         flush=f'curl -sS -X POST {base}{_AGGREGATOR}/flush -H "Authorization: Bearer $TOKEN"',
-        loop=_loop(body),
+        loop=_loop(batch),
     )
 
 
 def notification(example: Example) -> dict[str, Any]:
     """Write a notification that the service can send, as far as it has what it needs."""
-    channel: dict[str, Any] = {
-        "type": example.channel,
-        "recipient": [example.recipient or _RECIPIENT],
-        "content_type": "html",
-        "template_id": example.template or _TEMPLATE,
-        "fields": example.fields or {"sample_id": "S-1"},
-    }
-    if example.channel in _WITH_SUBJECT and example.subject_needed:
+    made = {"template_id": example.template or _TEMPLATE, "fields": example.fields or _FIELDS}
+    return {"channels": [_channel(example, made, subject_needed=example.subject_needed)], "priority": "NORMAL"}
+
+
+def batch_notification(example: Example) -> dict[str, Any]:
+    """Write a notification that the service can send into a batch, in the same way."""
+    made = {"template_id": example.batch_template or _BATCH_TEMPLATE, "fields": example.batch_fields or _FIELDS}
+    channel = _channel(example, made, subject_needed=example.batch_subject_needed)
+    return {"channels": [channel], "priority": "BATCH", "aggregator_id": _AGGREGATOR_ID}
+
+
+def _channel(example: Example, made: dict[str, Any], *, subject_needed: bool) -> dict[str, Any]:
+    channel = {"type": example.channel, "recipient": [example.recipient or _RECIPIENT], "content_type": "html"}
+    if example.channel in _WITH_SUBJECT and subject_needed:
         channel["subject"] = _SUBJECT
-    return {"channels": [channel], "priority": "NORMAL"}
+    return channel | made
 
 
 def _token(base: str, client: str) -> str:
@@ -105,11 +114,6 @@ notification = json.loads(r'''
 answer = api.post("/notifications/v1", json=notification, headers={{"Authorization": f"Bearer {{token}}"}})
 print(answer.status_code, answer.json())
 """
-
-
-def _batch(base: str, body: dict[str, Any]) -> str:
-    batch = body | {"priority": "BATCH", "aggregator_id": _AGGREGATOR_ID}
-    return _post(base, "/notifications/v1", batch)
 
 
 def _loop(body: dict[str, Any]) -> str:

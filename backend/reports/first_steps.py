@@ -8,6 +8,9 @@ from backend.db.models.accounts import ApiClient, Service
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import Endpoint, Recipient, Template, TemplateVersion
 
+# Of so many templates one is chosen as an example.
+_TEMPLATES = 50
+
 
 class FirstSteps(msgspec.Struct, frozen=True, kw_only=True):
     """The first of each thing that a service needs; None where it has none yet. ``notification`` is any of them."""
@@ -27,7 +30,8 @@ class FirstSteps(msgspec.Struct, frozen=True, kw_only=True):
 class Example(msgspec.Struct, frozen=True, kw_only=True):
     """What a service can send as an example: a recipient with an address of a channel, a template with its fields.
 
-    Each is None where the service has none; ``fields`` is the template's sample, an object.
+    Each is None where the service has none; ``fields`` is the template's sample, an object. ``batch_template`` is one
+    that was written for a list, as its sample shows.
     """
 
     client: str | None
@@ -36,6 +40,9 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     template: str | None
     subject_needed: bool
     fields: dict[str, object]
+    batch_template: str | None = None
+    batch_subject_needed: bool = True
+    batch_fields: dict[str, object] = {}
 
 
 def of_service(session: Session, service_id: int) -> FirstSteps:
@@ -43,7 +50,7 @@ def of_service(session: Session, service_id: int) -> FirstSteps:
     sent = select(Notification.id).where(Notification.service_id == service_id).limit(1)
     return FirstSteps(
         recipient=_recipient(session, service_id)[0],
-        template=_template(session, service_id)[0],
+        template=_template(session, service_id)[0] or _template(session, service_id, batch=True)[0],
         client=_client(session, service_id),
         notification=session.scalar(sent) is not None,
         live=session.scalar(select(Service.live).where(Service.id == service_id)) is True,
@@ -54,6 +61,7 @@ def example(session: Session, service_id: int) -> Example:
     """Choose the identifiers of the service's examples."""
     recipient, channel = _recipient(session, service_id)
     template, subject, fields = _template(session, service_id)
+    batch_template, batch_subject, batch_fields = _template(session, service_id, batch=True)
     return Example(
         client=_client(session, service_id),
         recipient=recipient,
@@ -61,6 +69,9 @@ def example(session: Session, service_id: int) -> Example:
         template=template,
         subject_needed=subject is None,
         fields=fields,
+        batch_template=batch_template,
+        batch_subject_needed=batch_subject is None,
+        batch_fields=batch_fields,
     )
 
 
@@ -75,7 +86,10 @@ def _recipient(session: Session, service_id: int) -> tuple[str | None, str]:
     return (found[0], found[1]) if found else (None, "EMAIL")
 
 
-def _template(session: Session, service_id: int) -> tuple[str | None, str | None, dict[str, object]]:
+def _template(
+    session: Session, service_id: int, *, batch: bool = False
+) -> tuple[str | None, str | None, dict[str, object]]:
+    """Return the first template that was written for one notification, or for a list, with subject and sample."""
     found = session.execute(
         select(Template.identifier, TemplateVersion.subject, TemplateVersion.sample_fields)
         .join(
@@ -84,12 +98,13 @@ def _template(session: Session, service_id: int) -> tuple[str | None, str | None
         )
         .where(Template.service_id == service_id, Template.deleted_at.is_(None))
         .order_by(Template.id)
-        .limit(1)
-    ).first()
-    if found is None:
-        return None, None, {}
-    sample = found[2][0] if isinstance(found[2], list) and found[2] else found[2]
-    return found[0], found[1], sample if isinstance(sample, dict) else {}
+        .limit(_TEMPLATES)
+    )
+    for identifier, subject, sample in found:
+        if isinstance(sample, list) == batch:
+            one = sample[0] if isinstance(sample, list) and sample else sample
+            return identifier, subject, one if isinstance(one, dict) else {}
+    return None, None, {}
 
 
 def _client(session: Session, service_id: int) -> str | None:
