@@ -3,9 +3,12 @@
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
+from backend.alpha import faults as alpha_faults
+from backend.alpha import routes as alpha
 from backend.api import (
     access_log,
     aggregators,
+    bulk,
     callbacks,
     direct,
     docs,
@@ -36,6 +39,7 @@ def create_app() -> Litestar:
     return direct.DirectLitestar(
         route_handlers=[
             *notifications.ROUTES,
+            *bulk.ROUTES,
             *aggregators.ROUTES,
             *recipients.ROUTES,
             *templates.ROUTES,
@@ -46,12 +50,13 @@ def create_app() -> Litestar:
             *health.ROUTES,
             *metrics.ROUTES,
             *receipts.ROUTES,
+            *alpha.ROUTES,
             *portal.ROUTES,
         ],
         exception_handlers=portal_errors.by_door(
             {
                 Problem: errors.on_problem,
-                HTTPException: errors.on_http_exception,
+                HTTPException: alpha_faults.by_door(errors.on_http_exception),
                 Exception: errors.on_unexpected,
             }
         ),

@@ -6,19 +6,21 @@ request is refused. Both ways lead to the same functions and write the same answ
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
+from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, errors, guards, notifications
+from backend.api import bodies, bulk, errors, guards, notifications
 from backend.api.access_log import LoggedLitestar
 from backend.lib.problems import Problem
 
-_TAKERS = {notifications.PATH: notifications.take}
+_Taker = Callable[[Principal, bytes, Scope], Awaitable[Response[Any]]]
+_TAKERS: dict[str, _Taker] = {notifications.PATH: notifications.take, bulk.PATH: bulk.take}
 _HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]*")
 _encode = msgspec.json.Encoder().encode
 
@@ -49,10 +51,11 @@ class DirectLitestar(LoggedLitestar):
 
 def _known_sender(scope: HTTPScope) -> Principal | None:
     """Return who sends a request that has nothing unusual about it; None for any other."""
-    fields = dict(scope["headers"])
+    given = list(scope["headers"])
+    fields = dict(given)
     length = fields.get(b"content-length", b"")
     usual = (
-        len(fields) == len(scope["headers"])  # none stands there twice
+        len(fields) == len(given)  # none stands there twice
         and fields.get(b"content-type") == b"application/json"
         and (length.isdigit() and len(length) < 10 and int(length) <= bodies.MAX_BYTES)
         and _HOST.fullmatch(fields.get(b"host", b"")) is not None

@@ -82,11 +82,11 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Any]:
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
     access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
-        return Response(_dispatched(outcome), status_code=200 if outcome.duplicate else 202)
+        return Response(dispatched(outcome), status_code=200 if outcome.duplicate else 202)
     return errors.respond(outcome.problem, outcome.notification_id)
 
 
-def _dispatched(outcome: Accepted) -> Dispatched:
+def dispatched(outcome: Accepted) -> Dispatched:
     links = Links(self=f"{PATH}/{outcome.notification_id}")
     return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate)
 

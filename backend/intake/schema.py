@@ -10,6 +10,7 @@ from backend.lib.problems import FieldError
 from backend.lib.shapes import Shape
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+MAX_BULK = 100
 AGGREGATOR = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
@@ -77,6 +78,12 @@ class NotificationIn(Shape):
             description="Needed for BATCH and refused otherwise: what belongs together.",
         ),
     ] = None
+
+
+class BulkIn(Shape):
+    """Several notifications in one request, each of which is judged by itself."""
+
+    notifications: Annotated[list[NotificationIn], Field(min_length=1, max_length=MAX_BULK)]
 
 
 def across(notification: NotificationIn) -> list[FieldError]:

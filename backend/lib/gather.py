@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -20,14 +21,19 @@ class Gatherer(Generic[Item, Answer]):
     def __init__(self, work: Callable[[Sequence[Item]], Sequence[Answer]], *, name: str, limit: int = 256) -> None:
         self._work = work
         self._limit = limit
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Sequence[Item], asyncio.Future[Sequence[Answer]]]] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Answer:
         """Return the answer for ``item``; raise what ``work`` raised for its group."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        (answer,) = await self.submit_all((item,))
+        return answer
+
+    async def submit_all(self, items: Sequence[Item]) -> Sequence[Answer]:
+        """Return the answers for items that stay together; raise what ``work`` raised for their group."""
+        future: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, future))
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run())
         return await future
@@ -35,17 +41,28 @@ class Gatherer(Generic[Item, Answer]):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            callers = self._next_group()
+            group = [item for items, _ in callers for item in items]
             try:
-                answers = await loop.run_in_executor(self._thread, self._work, [item for item, _ in group])
-                for (_, future), answer in zip(group, answers, strict=True):
+                answers = iter(await loop.run_in_executor(self._thread, self._work, group))
+                for items, future in callers:
+                    own = list(islice(answers, len(items)))
                     if not future.done():
-                        future.set_result(answer)
+                        future.set_result(own)
             except Exception as error:
-                _refuse(group, error)
+                _refuse([future for _, future in callers], error)
+
+    def _next_group(self) -> list[tuple[Sequence[Item], "asyncio.Future[Sequence[Answer]]"]]:
+        """Take those who wait, as many as the limit allows, and one at least."""
+        callers: list[tuple[Sequence[Item], asyncio.Future[Sequence[Answer]]]] = []
+        size = 0
+        while self._waiting and (not callers or size + len(self._waiting[0][0]) <= self._limit):
+            callers.append(self._waiting.popleft())
+            size += len(callers[-1][0])
+        return callers
 
 
-def _refuse(group: list[tuple[Item, "asyncio.Future[Answer]"]], error: Exception) -> None:
-    for _, future in group:
+def _refuse(futures: Sequence["asyncio.Future[Sequence[Answer]]"], error: Exception) -> None:
+    for future in futures:
         if not future.done():
             future.set_exception(error)

@@ -96,3 +96,22 @@ def test_the_next_item_after_an_exception_is_worked_on() -> None:
         return await gatherer.submit(2)
 
     assert asyncio.run(ask()) == 20
+
+
+def test_items_of_one_caller_stay_together_and_keep_their_order() -> None:
+    desk = Desk()
+    gatherer = Gatherer(desk.work, name="test", limit=5)
+
+    async def story() -> list[Sequence[int]]:
+        first = asyncio.create_task(gatherer.submit(0))
+        await asyncio.to_thread(desk.begun.acquire, timeout=10)
+        others = [
+            asyncio.create_task(gatherer.submit_all(items)) for items in ([1, 2, 3], [4, 5, 6], list(range(7, 15)))
+        ]
+        await asyncio.to_thread(bool)
+        desk.gate.set()
+        await first
+        return await asyncio.gather(*others)
+
+    assert asyncio.run(story()) == [[10, 20, 30], [40, 50, 60], [item * 10 for item in range(7, 15)]]
+    assert desk.groups == [[0], [1, 2, 3], [4, 5, 6], list(range(7, 15))]

@@ -1,0 +1,135 @@
+"""Several notifications in one request: one token, one commit, and an answer for each."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.types import Scope
+
+from backend.accounts import rate_limits
+from backend.accounts.access import Principal
+from backend.accounts.rate_limits import Quota
+from backend.api import bodies, errors, guards, notifications
+from backend.api.notifications import Links
+from backend.intake.accept import Accepted, Outcome
+from backend.intake.content import Submission
+from backend.intake.schema import MAX_BULK, BulkIn
+from backend.lib import shapes, strict_json
+from backend.lib.problems import FieldError, Problem, details
+
+PATH = f"{notifications.PATH}/bulk"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one notification: ``status`` 202 (accepted), 200 (accepted before), or that of its problem.
+
+    An accepted one has ``notification_id``, ``notification_status`` and ``links``; a refused one has the members of
+    ``application/problem+json``.
+    """
+
+    status: int
+    notification_id: str | None = None
+    notification_status: str | None = None
+    links: Links | None = None
+    duplicate: bool = False
+    type: str | None = None
+    title: str | None = None
+    detail: str | None = None
+    code: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class Results(msgspec.Struct, frozen=True):
+    """One entry for each notification, in their order."""
+
+    results: list[Result]
+
+
+class _Frame(msgspec.Struct, forbid_unknown_fields=True):
+    notifications: list[msgspec.Raw]
+
+
+_frame = msgspec.json.Decoder(_Frame)
+
+
+@post(
+    PATH,
+    guards=[guards.bearer],
+    opt={"scope": notifications.SEND, "body": BulkIn},
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
+    tags=["Notifications"],
+    summary="Send up to 100 notifications",
+)
+async def send(request: Request[Any, Any, Any]) -> Response[Results]:
+    """Judge each notification alone, as if it were sent by itself; each counts against the rate limit.
+
+    The answer is 200 whatever became of them. ``status`` of a result is the HTTP number that sending the notification
+    by itself would have answered, and a refused one has the members of that problem.
+    """
+    return await take(guards.principal(request), await bodies.raw_json(request), request.scope)
+
+
+async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]:
+    """Hand the notifications of one body over to intake, and answer."""
+    parts = _split(raw)
+    within, quota = await _count(client, len(parts), scope)
+    submissions = [Submission(client.service_id, client.api_client_id, part) for part in parts[:within]]
+    outcomes = await notifications.intake().submit_all(submissions)
+    return Response(Results(list(_results(outcomes, len(parts) - within, quota))), status_code=200)
+
+
+def _split(raw: bytes) -> list[bytes]:
+    """Part a body into the texts of its notifications.
+
+    Raises:
+        Problem: for malformed JSON outside of them, or faults against the model.
+    """
+    try:
+        parts = [bytes(part) for part in _frame.decode(raw).notifications]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        parts = []
+    # Of a member that stands twice one would be lost, and its quotation marks with it.
+    if 1 <= len(parts) <= MAX_BULK and raw.count(b'"') == 2 + sum(part.count(b'"') for part in parts):
+        return parts
+    data = strict_json.parse(raw)
+    found = data.get("notifications") if isinstance(data, dict) and len(data) == 1 else None
+    if not isinstance(found, list) or not 1 <= len(found) <= MAX_BULK:
+        shapes.check(BulkIn, data)  # says what is wrong
+    return [json.dumps(one).encode() for one in found or ()]
+
+
+async def _count(client: Principal, wanted: int, scope: Scope) -> tuple[int, Quota]:
+    """Count what the guard has not: all but the first; return how many are within the limit."""
+    quota: Quota = scope["state"][guards.QUOTA]
+    granted = 0
+    if wanted > 1:
+        granted, quota = await rate_limits.take(client.api_client_id, wanted - 1)
+        scope["state"][guards.QUOTA] = quota
+    return 1 + granted, quota
+
+
+def _results(outcomes: Sequence[Outcome], over: int, quota: Quota) -> Iterator[Result]:
+    for outcome in outcomes:
+        if isinstance(outcome, Accepted):
+            one = notifications.dispatched(outcome)
+            yield Result(
+                status=200 if one.duplicate else 202,
+                notification_id=one.notification_id,
+                notification_status=one.status,
+                links=one.links,
+                duplicate=one.duplicate,
+            )
+        else:
+            yield _refused(outcome.problem, outcome.notification_id)
+    for _ in range(over):
+        yield _refused(rate_limits.refusal(quota))
+
+
+def _refused(problem: Problem, notification_id: str | None = None) -> Result:
+    return Result(**msgspec.structs.asdict(details(problem, errors.catalogue_url(), notification_id)))
+
+
+ROUTES = [send]
