@@ -1,0 +1,190 @@
+"""``POST /receipts/…``: bounces with their token, providers by their signature, everything else refused."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import select
+
+from backend.app import create_app
+from backend.channels.base import Channel, ForgedReceipt, ReceiptEvent, ReceiptKind, ReceiptRequest
+from backend.db.models.notifications import Delivery
+from backend.db.models.receipts import ProviderReceipt
+from backend.db.session import Database
+from backend.delivery import routes
+from backend.delivery.send import Hand
+from backend.intake.accept import accept_many
+from backend.lib import logs, settings
+from backend.receipts import secret
+from backend.registry import suppressions
+from tests.factories import Laboratory, laboratory, notification
+from tests.receipts.bounce_mails import bounce
+
+
+@dataclass
+class Door:
+    """The application, and one message that was sent."""
+
+    http: TestClient[Litestar]
+    lab: Laboratory
+    delivery: str
+
+    def bounce(self, message: bytes, token: str | None = None) -> int:
+        headers = {"Authorization": f"Bearer {token or secret.bounce_token()}", "Content-Type": "message/rfc822"}
+        return self.http.post("/receipts/bounce", content=message, headers=headers).status_code
+
+    def status(self) -> str:
+        with self.lab.database.read() as session:
+            return session.scalars(select(Delivery.status)).one()
+
+    def kept(self) -> int:
+        with self.lab.database.read() as session:
+            return len(session.scalars(select(ProviderReceipt.id)).all())
+
+
+@pytest.fixture
+def door(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    monkeypatch.setattr(logs, "configure", lambda **_options: None)
+    routes.routes.cache_clear()
+    lab = laboratory(database)
+    accept_many([lab.submission(notification())], lambda _priorities: None)
+    Hand("worker-one").send_some()
+    with database.read() as session:
+        delivery = str(session.scalars(select(Delivery.uid)).one())
+    with TestClient(create_app()) as http:
+        yield Door(http, lab, delivery)
+    routes.routes.cache_clear()
+
+
+def test_a_bounce_fails_the_delivery_and_suppresses_the_address(door: Door) -> None:
+    message = bounce("postfix_unknown_user", door.delivery)
+    assert door.bounce(message) == 204
+    assert door.bounce(message) == 204
+    assert door.status() == "FAILED"
+    assert door.kept() == 1
+    with door.lab.database.read() as session:
+        found = suppressions.suppressed(session, door.lab.service_id, Channel.EMAIL, ["lab@lab.example"])
+        error = session.scalars(select(Delivery.error)).one() or ""
+    assert found == {"lab@lab.example"}
+    assert error.startswith("A mail server reports: not delivered to lab@lab.example, which takes no")
+    assert "User unknown" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("postfix_delayed", "SENT"), ("exim_expired", "FAILED"), ("sendmail_mailbox_full", "FAILED"), ("qmail", "FAILED")],
+)
+def test_other_bounces_do_what_they_say(door: Door, name: str, status: str) -> None:
+    assert door.bounce(bounce(name, door.delivery)) == 204
+    assert door.status() == status
+    with door.lab.database.read() as session:
+        found = suppressions.suppressed(session, door.lab.service_id, Channel.EMAIL, ["lab@lab.example"])
+    assert bool(found) == (name == "qmail")
+
+
+@pytest.mark.parametrize("message", [b"", b"\x00\xff" * 100, bounce("out_of_office"), bounce("qmail")])
+def test_mail_about_nothing_of_ours_is_taken_and_changes_nothing(door: Door, message: bytes) -> None:
+    assert door.bounce(message) == 204
+    assert door.status() == "SENT"
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"Authorization": ""}, {"Authorization": "Basic x"}, {"Authorization": "Bearer x"}]
+)
+def test_a_bounce_without_the_token_is_refused_unread(door: Door, header: dict[str, str]) -> None:
+    message = bounce("postfix_unknown_user", door.delivery)
+    answer = door.http.post("/receipts/bounce", content=message, headers=header)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forged_receipt")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert door.status() == "SENT"
+
+
+def test_a_bounce_that_is_too_large_is_refused(door: Door) -> None:
+    assert door.bounce(b"x" * (1024 * 1024 + 1)) == 413
+
+
+def test_a_provider_that_is_not_set_up_has_no_door(door: Door) -> None:
+    for kind in ("twilio", "sendgrid", "smtp", "nonsense", "%2e%2e"):
+        answer = door.http.post(f"/receipts/{kind}", content=b"{}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert door.http.get("/receipts/twilio").status_code == 405
+
+
+class Account:
+    """A provider that believes requests with its own key; ``seen`` are the requests that it was shown."""
+
+    channel = Channel.EMAIL
+
+    def __init__(self, key: str, delivery: str = "", fault: Exception | None = None) -> None:
+        self.name = f"vendor://{key}@api.vendor.example"
+        self.key, self.delivery, self.fault = key, delivery, fault
+        self.seen: list[ReceiptRequest] = []
+
+    def receipts(self, request: ReceiptRequest) -> list[ReceiptEvent]:
+        self.seen.append(request)
+        if request.headers.get("x-key") != self.key:
+            raise ForgedReceipt("the signature is missing or wrong")
+        if self.fault is not None:
+            raise self.fault
+        return [
+            ReceiptEvent(provider_message_id="m", kind=ReceiptKind.DELIVERED, event_id="e", delivery_id=self.delivery)
+        ]
+
+
+@pytest.fixture
+def accounts(door: Door) -> Iterator[list[Account]]:
+    """Set two accounts of one provider up, behind a public address."""
+    made = [Account("one", door.delivery), Account("two", door.delivery)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("CARILLON_BASE_URL", "https://carillon.lab.example")
+        settings.current.cache_clear()
+        patched.setattr(routes, "routes", lambda: {Channel.EMAIL: made})
+        yield made
+
+
+def test_the_account_that_verifies_a_report_reads_it(door: Door, accounts: list[Account]) -> None:
+    answer = door.http.post("/receipts/vendor?a=%20b&a=c", content=b"\x00raw", headers={"X-Key": "two"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert door.status() == "DELIVERED"
+    (request,) = accounts[1].seen
+    assert (request.method, request.body) == ("POST", b"\x00raw")
+    assert request.url == "https://carillon.lab.example/receipts/vendor?a=%20b&a=c"
+    assert request.headers["x-key"] == "two"
+    assert door.http.post("/receipts/vendor", content=b"", headers={"X-Key": "one"}).status_code == 204
+    assert door.kept() == 1
+
+
+def test_a_report_that_no_account_verifies_is_refused(door: Door, accounts: list[Account]) -> None:
+    answer = door.http.post("/receipts/vendor", content=b"{}", headers={"X-Key": "three", "Host": "evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forged_receipt")
+    assert all(account.seen[0].url.startswith("https://carillon.lab.example/") for account in accounts)
+    assert door.status() == "SENT"
+
+
+def test_a_signed_report_that_cannot_be_read_is_no_fault_of_ours(door: Door, accounts: list[Account]) -> None:
+    accounts[0].fault = ValueError("s3cr3t")
+    answer = door.http.post("/receipts/vendor", content=b"{}", headers={"X-Key": "one"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert "s3cr3t" not in answer.text
+
+
+def test_the_commands_print_the_address_and_take_a_bounce_from_a_pipe(door: Door) -> None:
+    def carillon(*words: str, given: bytes = b"") -> dict[str, object]:
+        command = [Path(sys.executable).with_name("carillon"), *words]
+        done = subprocess.run(command, input=given, capture_output=True, check=True, env=os.environ.copy(), timeout=120)
+        return dict(json.loads(done.stdout))
+
+    told = carillon("receipts", "address")
+    assert told["token"] == secret.bounce_token()
+    assert str(told["url"]).endswith("/receipts/bounce")
+    assert str(told["token"]) in str(told["pipe"])
+    given = bounce("exchange_not_found", door.delivery)
+    assert carillon("receipts", "bounce", given=given) == {"reports": 1}
+    assert door.status() == "FAILED"

@@ -1,0 +1,330 @@
+"""What providers report is recorded once, in whatever order it comes, and moves a delivery only forward."""
+
+import itertools
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, update
+
+from backend.batching import manage
+from backend.channels.base import Channel, ReceiptEvent, ReceiptKind
+from backend.db.models.audit import AuditEntry
+from backend.db.models.batches import Batch
+from backend.db.models.notifications import Delivery, Event, Notification
+from backend.db.models.receipts import ProviderReceipt
+from backend.db.session import Database
+from backend.delivery import receipt_tasks, receipts, routes
+from backend.delivery.send import Hand
+from backend.intake.accept import Accepted, accept_many
+from backend.registry import suppressions
+from tests import factories
+from tests.conftest import MovableClock
+from tests.factories import Laboratory, laboratory, notification
+from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
+
+SENT, DELIVERED, DELAYED = ReceiptKind.SENT, ReceiptKind.DELIVERED, ReceiptKind.DELAYED
+FAILED, BOUNCED, COMPLAINED = ReceiptKind.FAILED, ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED
+_numbers = itertools.count()
+
+
+class Desk:
+    """A laboratory whose messages have gone out, and what is reported about them."""
+
+    def __init__(self, lab: Laboratory, clock: MovableClock) -> None:
+        self.lab, self.clock = lab, clock
+
+    def send(self, sample: str = "S-1", **changes: Any) -> str:
+        """Accept a notification and send it; return its id."""
+        (outcome,) = accept_many([self.lab.submission(notification(sample, **changes))], lambda _priorities: None)
+        assert isinstance(outcome, Accepted), outcome
+        while Hand("worker-one").send_some():
+            pass
+        return outcome.notification_id
+
+    def delivery(self, notification_id: str) -> Any:
+        """Return the columns of a notification's one delivery, and the notification's status as ``whole``."""
+        with self.lab.database.read() as session:
+            query = select(Delivery, Notification.status.label("whole")).join(Notification)
+            return session.execute(query.where(Notification.uid == UUID(notification_id))).one()
+
+    def put(self, notification_id: str, **values: object) -> None:
+        """Put a delivery into some state, and let its notification follow."""
+        found = self.delivery(notification_id).Delivery
+        with self.lab.database.write() as session:
+            session.execute(update(Delivery).where(Delivery.id == found.id).values(**values))
+
+    def about(self, notification_id: str, kind: ReceiptKind, **values: Any) -> ReceiptEvent:
+        """Make a piece of news about a notification's delivery."""
+        uid = str(self.delivery(notification_id).Delivery.uid)
+        fields = {"provider_message_id": f"m-{uid}", "event_id": f"e-{next(_numbers)}", "delivery_id": uid}
+        return ReceiptEvent(kind=kind, **(fields | values))
+
+    def status(self, notification_id: str) -> tuple[str, str]:
+        """Return the statuses of the delivery and of its notification."""
+        row = self.delivery(notification_id)
+        return row.Delivery.status, row.whole
+
+    def told(self, notification_id: str) -> list[str]:
+        """Return the reports on the time line."""
+        found = self.delivery(notification_id).Delivery
+        with self.lab.database.read() as session:
+            wanted = select(Event.detail).where(Event.delivery_id == found.id, Event.kind.startswith("receipt_"))
+            return [detail or "" for detail in session.scalars(wanted.order_by(Event.id))]
+
+    def suppressed(self, *addresses: str) -> set[str]:
+        with self.lab.database.read() as session:
+            return suppressions.suppressed(session, self.lab.service_id, Channel.EMAIL, addresses)
+
+    def waiting(self) -> int:
+        with self.lab.database.read() as session:
+            wanted = select(func.count(ProviderReceipt.id)).where(ProviderReceipt.due_at.is_not(None))
+            return session.scalar(wanted) or 0
+
+
+@pytest.fixture
+def desk(database: Database, moving_clock: MovableClock) -> Iterator[Desk]:
+    """Give the desk on SQLite."""
+    routes.routes.cache_clear()
+    yield Desk(laboratory(database), moving_clock)
+    routes.routes.cache_clear()
+
+
+@pytest.fixture
+def each_desk(any_database: Database, moving_clock: MovableClock) -> Iterator[Desk]:
+    """Give the desk on each database."""
+    routes.routes.cache_clear()
+    yield Desk(laboratory(any_database), moving_clock)
+    routes.routes.cache_clear()
+
+
+def receive(*events: ReceiptEvent, source: str = "sendgrid", body: bytes = b"{}") -> None:
+    receipts.receive(source, events, body)
+
+
+def test_a_delivered_message_is_delivered_at_the_moment_that_was_reported(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    desk.clock.forward(minutes=5)
+    moment = desk.clock.moment - timedelta(minutes=2)
+    receive(desk.about(identity, DELIVERED, at=moment, detail="250 OK"))
+    assert desk.status(identity) == ("DELIVERED", "DELIVERED")
+    assert desk.delivery(identity).Delivery.delivered_at == moment
+    assert desk.told(identity) == ["sendgrid reports: delivered to lab@lab.example (250 OK)."]
+
+
+def test_a_moment_in_the_future_is_not_believed(desk: Desk) -> None:
+    identity = desk.send()
+    receive(desk.about(identity, DELIVERED, at=desk.clock.moment + timedelta(days=9)))
+    assert desk.delivery(identity).Delivery.delivered_at == desk.clock.moment
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([SENT, DELAYED, DELIVERED])))
+def test_the_order_in_which_news_comes_changes_nothing(desk: Desk, order: Sequence[ReceiptKind]) -> None:
+    identity = desk.send()
+    for kind in order:
+        event = desk.about(identity, kind)
+        receive(event)
+        receive(event)  # each comes twice
+    assert desk.status(identity) == ("DELIVERED", "DELIVERED")
+    assert len(desk.told(identity)) == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "status"),
+    [
+        (DELIVERED, BOUNCED, "DELIVERED"),
+        (DELIVERED, FAILED, "DELIVERED"),
+        (DELIVERED, SENT, "DELIVERED"),
+        (BOUNCED, DELIVERED, "FAILED"),
+        (FAILED, SENT, "FAILED"),
+        (SENT, COMPLAINED, "DELIVERED"),
+        (SENT, FAILED, "FAILED"),
+    ],
+)
+def test_a_status_never_goes_back_and_what_came_is_told(
+    desk: Desk, first: ReceiptKind, then: ReceiptKind, status: str
+) -> None:
+    identity = desk.send()
+    receive(desk.about(identity, first))
+    receive(desk.about(identity, then))
+    assert desk.status(identity) == (status, status)
+    assert len(desk.told(identity)) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(BOUNCED, "bounced"), (COMPLAINED, "complained"), (FAILED, None), (DELAYED, None)]
+)
+def test_bad_addresses_and_complaints_suppress_the_address_and_are_audited(
+    desk: Desk, kind: ReceiptKind, reason: str | None
+) -> None:
+    identity = desk.send()
+    receive(desk.about(identity, kind, detail="550 5.1.1 unknown", address="LAB@lab.example"))
+    assert desk.suppressed("lab@lab.example") == ({"lab@lab.example"} if reason else set())
+    with desk.lab.database.read() as session:
+        entries = session.execute(select(AuditEntry.action, AuditEntry.subject, AuditEntry.detail)).all()
+        listed = [one.reason for _, one in suppressions.page(session, desk.lab.service_id, 9)]
+    wanted = [("address.suppressed", "EMAIL lab@lab.example", {"reason": reason})] if reason else []
+    assert [tuple(entry) for entry in entries] == wanted
+    assert listed == ([reason] if reason else [])
+
+
+def test_a_delivery_is_found_by_the_providers_name_for_it(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    desk.put(identity, provider_message_id="SM123", provider="twilio://x")
+    receive(desk.about(identity, DELIVERED, provider_message_id="SM123", delivery_id=None))
+    assert desk.status(identity)[0] == "DELIVERED"
+
+
+def test_news_before_our_own_mark_is_kept_and_applied_when_the_delivery_is_marked(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    desk.put(identity, status="SENDING", claimed_by="worker-one", provider_message_id=None, sent_at=None)
+    receive(desk.about(identity, DELIVERED, provider_message_id="SM9", delivery_id=None))
+    receive(desk.about(identity, BOUNCED))
+    assert desk.status(identity)[0] == "SENDING"
+    assert desk.told(identity) == []
+    assert desk.waiting() == 2
+    desk.clock.forward(seconds=2)
+    receipt_tasks.settle.run()
+    assert desk.waiting() == 2  # still in the worker's hands
+    desk.put(identity, status="SENT", claimed_by=None, provider_message_id="SM9", sent_at=desk.clock.moment)
+    desk.clock.forward(seconds=4)
+    receipt_tasks.settle.run()
+    assert desk.waiting() == 0
+    assert len(desk.told(identity)) == 2
+
+
+@pytest.mark.parametrize("kind", [SENT, DELIVERED, COMPLAINED])
+@pytest.mark.parametrize("status", ["RETRYING", "QUEUED", "SENDING"])
+def test_what_waits_in_doubt_is_settled_by_the_provider_knowing_of_it(
+    desk: Desk, kind: ReceiptKind, status: str
+) -> None:
+    identity = desk.send()
+    desk.put(identity, status=status, sent_at=None, error="Nobody knows.", doubt="person")
+    receive(desk.about(identity, kind))
+    found = desk.delivery(identity).Delivery
+    assert found.status == ("SENT" if kind is SENT else "DELIVERED")
+    assert (found.error, found.doubt) == (None, None)
+    assert found.sent_at is not None
+    assert Hand("worker-one").send_some() == 0  # it does not go again
+
+
+def test_a_failure_stops_no_attempt_that_is_still_to_come(desk: Desk) -> None:
+    identity = desk.send()
+    desk.put(identity, status="RETRYING")
+    receive(desk.about(identity, FAILED))
+    assert desk.status(identity)[0] == "RETRYING"
+    receive(desk.about(identity, BOUNCED))
+    assert desk.status(identity)[0] == "FAILED"
+
+
+def test_news_of_what_nobody_knows_is_left_alone_in_the_end(each_desk: Desk) -> None:
+    desk = each_desk
+    receive(ReceiptEvent(provider_message_id="other", kind=DELIVERED, event_id="e"))
+    looks = 0
+    while desk.waiting() and looks < 100:
+        desk.clock.forward(minutes=10)
+        receipt_tasks.settle.run()
+        looks += 1
+    assert 30 < looks < 80
+    desk.clock.forward(days=31)
+    with desk.lab.database.write() as session:
+        assert receipts.forget(session) == 1
+
+
+def test_a_batch_and_its_members_follow(each_desk: Desk) -> None:
+    desk = each_desk
+    desk.lab.template("X_BATCH", factories.BATCH_HTML)
+    batch = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_BATCH"}
+    members = [desk.send(fields={"sample-id": str(number)}, **batch) for number in range(3)]
+    manage.flush_now(desk.lab.service_id, "run-1")
+    Hand("worker-one").send_some()
+    with desk.lab.database.read() as session:
+        uid = str(session.scalars(select(Delivery.uid)).one())
+    receive(ReceiptEvent(provider_message_id="m", kind=DELIVERED, event_id="e", delivery_id=uid))
+    with desk.lab.database.read() as session:
+        assert session.scalars(select(Batch.status)).all() == ["DELIVERED"]
+        assert session.scalars(select(Notification.status)).all() == ["DELIVERED"] * len(members)
+
+
+def test_many_at_once_are_all_recorded_and_twice_at_once_are_recorded_once(each_desk: Desk) -> None:
+    desk = each_desk
+    identities = [desk.send(f"S-{number}") for number in range(12)]
+    events = [desk.about(identity, DELIVERED) for identity in identities]
+    events += [desk.about(identity, SENT) for identity in identities]
+    faults: list[BaseException] = []
+
+    def post(order: Sequence[ReceiptEvent]) -> None:
+        try:
+            receive(*order)
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=post, args=[order]) for order in (events, events[::-1], events[5:] + events[:5])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert faults == []
+    desk.clock.forward(seconds=5)
+    receipt_tasks.settle.run()
+    assert {desk.status(identity) for identity in identities} == {("DELIVERED", "DELIVERED")}
+    assert all(len(desk.told(identity)) == 2 for identity in identities)
+
+
+def test_each_event_keeps_its_own_part_of_a_shared_request(desk: Desk) -> None:
+    mine, other = desk.send("mine"), desk.send("other")
+    events = [desk.about(one, DELIVERED, provider_message_id=f"m-{one}") for one in (mine, other)]
+    rows = [{"sg_event_id": event.event_id, "email": f"{number}@lab.example"} for number, event in enumerate(events)]
+    receive(*events, body=json.dumps(rows).encode())
+    with desk.lab.database.read() as session:
+        kept = dict(session.execute(select(ProviderReceipt.event_id, ProviderReceipt.raw)).all())
+    assert [json.loads(kept[event.event_id] or "") for event in events] == rows
+    receive(*(desk.about(one, SENT, provider_message_id=f"n-{one}") for one in (mine, other)), body=b"a form")
+    with desk.lab.database.read() as session:
+        assert session.scalars(select(ProviderReceipt.raw).where(ProviderReceipt.kind == "sent")).all() == [None, None]
+
+
+def test_whatever_a_provider_writes_is_stored_within_bounds(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    ugly = "\0\ud800\N{PILE OF POO}" + "x" * 20_000
+    event = desk.about(identity, BOUNCED, detail=ugly, code=ugly, address=ugly, event_id=ugly)
+    receive(event, body=b"\xff\x00" * 50_000)
+    receive(event, body=b"again")
+    receive(
+        desk.about(
+            identity,
+            SENT,
+            delivery_id="not a uuid",
+            provider_message_id=ugly,
+            at=datetime.min.replace(tzinfo=desk.clock.moment.tzinfo),
+        )
+    )
+    with desk.lab.database.read() as session:
+        raw = session.scalars(select(ProviderReceipt.raw).order_by(ProviderReceipt.id)).first()
+    assert raw is not None
+    assert len(raw) <= 8000
+    assert desk.status(identity)[0] == "FAILED"
+    assert len(desk.told(identity)) == 1
+
+
+def test_a_kill_before_the_commit_loses_nothing_for_the_provider_tells_it_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = desk.send()
+    event = desk.about(identity, DELIVERED)
+    with monkeypatch.context() as broken:
+        broken.setattr(receipts.states, "refresh", lambda *_: (_ for _ in ()).throw(SystemError()))
+        with pytest.raises(SystemError):
+            receive(event)
+    assert desk.status(identity) == ("SENT", "SENT")
+    receive(event)
+    assert desk.status(identity) == ("DELIVERED", "DELIVERED")
+    assert len(desk.told(identity)) == 1
