@@ -32,7 +32,14 @@ def compose(
     """
     single = [claim for claim in claims if claim.batch_id is None]
     jobs = [
-        render_job(versions[claim.template_version_id], claim.fields, want_html=_wants_html(claim)) for claim in single
+        # A draft for batches is tried out in one notification, which then has the whole list.
+        render_job(
+            versions[claim.template_version_id],
+            claim.fields,
+            batch=isinstance(claim.fields, list),
+            want_html=_wants_html(claim),
+        )
+        for claim in single
     ]
     with metrics.timed("render", len(jobs)):
         rendered = iter(engine.render_many(jobs))

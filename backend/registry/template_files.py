@@ -68,7 +68,7 @@ def _name(file_name: str) -> str:
 
 def identifier_from(name: str) -> str:
     """Suggest an identifier for a name; empty where the name has too little for one."""
-    words = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_0123456789")[:64].strip("_")
+    words = re.sub(r"[^A-Z0-9]+", "_", name.upper()).lstrip("_0123456789")[:64].rstrip("_")
     return words if len(words) >= 3 else ""
 
 
