@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.params import Parameter
 
+from backend.accounts.audit import Actor
 from backend.api import errors, parameters
 from backend.api.guards import bearer, principal
 from backend.batching import manage, preview
@@ -123,7 +124,8 @@ def show_preview(request: _AnyRequest, aggregator_id: AggregatorId) -> PreviewAn
 )
 def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Send every unsent batch of an aggregator now, also those held back and those that failed to render."""
-    return _handled(aggregator_id, "flushed", manage.flush_now(principal(request).service_id, _asked(aggregator_id)))
+    service_id, by = _caller(request)
+    return _handled(aggregator_id, "flushed", manage.flush_now(service_id, _asked(aggregator_id), by=by))
 
 
 @post(
@@ -138,7 +140,8 @@ def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 )
 def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Keep the batches of an aggregator from being sent until they are released or flushed; they go on gathering."""
-    return _handled(aggregator_id, "held", manage.hold_back(principal(request).service_id, _asked(aggregator_id)))
+    service_id, by = _caller(request)
+    return _handled(aggregator_id, "held", manage.hold_back(service_id, _asked(aggregator_id), by=by))
 
 
 @post(
@@ -153,7 +156,8 @@ def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 )
 def release(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Let the batches of an aggregator go on; what has become due meanwhile is sent at once."""
-    return _handled(aggregator_id, "released", manage.release(principal(request).service_id, _asked(aggregator_id)))
+    service_id, by = _caller(request)
+    return _handled(aggregator_id, "released", manage.release(service_id, _asked(aggregator_id), by=by))
 
 
 @delete(
@@ -176,8 +180,15 @@ def remove(
         uid = UUID(notification_id)
     except ValueError:
         raise Problem("not_found", "This service has no notification of this id.") from None
-    removed = manage.remove(principal(request).service_id, _asked(aggregator_id), uid)
+    service_id, by = _caller(request)
+    removed = manage.remove(service_id, _asked(aggregator_id), uid, by=by)
     return MemberRemoved(str(uid), removed.status, _rows(removed.batch_ids))
+
+
+def _caller(request: _AnyRequest) -> tuple[int, Actor]:
+    """Return the service that a request acts for, and who acts, for the audit log."""
+    caller = principal(request)
+    return caller.service_id, Actor("client", caller.client_id)
 
 
 def _asked(aggregator_id: str) -> str:

@@ -9,7 +9,11 @@ from anyio import to_thread
 from litestar import Controller, Request, Response, delete, get, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from sqlalchemy.orm import Session
 
+from backend.accounts import audit
+from backend.accounts.access import Principal
+from backend.accounts.audit import Actor
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
@@ -54,15 +58,23 @@ def _answer(record: RecipientRecord) -> RecipientAnswer:
     return RecipientAnswer(record.identifier, record.name, endpoints, record.created_at, record.updated_at)
 
 
-def _store(service_id: int, identifier: str, body: RecipientShape) -> Response[RecipientAnswer]:
+def _store(caller: Principal, identifier: str, body: RecipientShape) -> Response[RecipientAnswer]:
     owned.check_identifier(identifier)
     given = [Address(endpoint.type.value, endpoint.address) for endpoint in body.endpoints]
+    service_id = caller.service_id
     with session.current().read() as db:
         meant = recipients.unmasked(db, service_id, identifier, given)
     endpoints = recipients.canonical_endpoints(meant, settings.current().outbound_allow)
     with session.current().write() as db:
+        before = recipients.present(db, service_id, identifier)
         record, created = recipients.put(db, service_id, identifier, body.name, endpoints)
+        if before != record:
+            _write_down(db, caller, "recipient.made" if created else "recipient.changed", identifier)
     return Response(_answer(record), status_code=201 if created else 200)
+
+
+def _write_down(db: Session, caller: Principal, action: str, identifier: str) -> None:
+    audit.record(db, Actor("client", caller.client_id), action, identifier, service_id=caller.service_id)
 
 
 class Recipients(Controller):
@@ -88,7 +100,7 @@ class Recipients(Controller):
         caller = principal(request)
         owned.check_identifier(recipient_id)
         body = await bodies.read(request, RecipientShape)
-        return await to_thread.run_sync(_store, caller.service_id, recipient_id, body)
+        return await to_thread.run_sync(_store, caller, recipient_id, body)
 
     @get(
         "/{recipient_id:str}",
@@ -126,8 +138,10 @@ class Recipients(Controller):
     )
     def remove(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> None:
         """Delete one recipient."""
+        caller = principal(request)
         with session.current().write() as db:
-            recipients.delete(db, principal(request).service_id, recipient_id)
+            recipients.delete(db, caller.service_id, recipient_id)
+            _write_down(db, caller, "recipient.deleted", recipient_id)
 
 
 ROUTES = [Recipients]

@@ -10,6 +10,8 @@ from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
+from backend.accounts import audit
+from backend.accounts.audit import Actor
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
@@ -118,7 +120,12 @@ def published(
     owned.check_identifier(identifier)
     warnings = _checked(msgspec.json.encode(content))
     with session.current().write() as db:
+        before = templates.present(db, service_id, identifier)
         record, created = templates.put(db, service_id, identifier, content, client_id)
+        if before is None or before.version_id != record.version_id:
+            detail = {"version": record.version}
+            by = Actor("client", client_id)
+            audit.record(db, by, "template.published", identifier, service_id=service_id, detail=detail)
     return record, list(warnings), created
 
 
@@ -289,8 +296,11 @@ class Templates(Controller):
     )
     def remove(self, request: Request[Any, Any, Any], template_id: TemplateId) -> None:
         """Delete one template."""
+        caller = principal(request)
         with session.current().write() as db:
-            templates.delete(db, principal(request).service_id, template_id)
+            templates.delete(db, caller.service_id, template_id)
+            by = Actor("client", caller.client_id)
+            audit.record(db, by, "template.deleted", template_id, service_id=caller.service_id)
 
 
 ROUTES = [Templates]

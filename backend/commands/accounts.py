@@ -11,10 +11,11 @@ import click
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from backend.accounts import audit, service_tokens
 from backend.accounts import clients as api_clients
-from backend.accounts import service_tokens
 from backend.accounts import services as service_accounts
 from backend.accounts import users as people
+from backend.accounts.audit import Actor
 from backend.accounts.service_tokens import TokenType
 from backend.accounts.users import Role
 from backend.commands.database import unreachable
@@ -38,6 +39,10 @@ def _writing() -> Iterator[Session]:
         raise unreachable(error) from error
 
 
+def _write_down(session: Session, command: str, action: str, subject: str, service_id: int | None) -> None:
+    audit.record(session, Actor("command", f"carillon {command}"), action, subject, service_id=service_id)
+
+
 def _print(row: dict[str, Any]) -> None:
     click.echo(json.dumps(row, ensure_ascii=False))
 
@@ -58,6 +63,7 @@ def create_service(name: str, organisation: str | None, *, live: bool, daily_lim
         service = service_accounts.create_service(
             session, name, organisation=organisation, live=live, daily_limit=daily_limit
         )
+        _write_down(session, "services create", "service.made", service.name, service.id)
     row = {"id": service.id, "name": service.name, "organisation": organisation}
     _print({**row, "live": service.live, "daily_limit": service.daily_limit})
 
@@ -94,6 +100,7 @@ def create_user(  # noqa: PLR0913 - one parameter for each option
         user = people.create_user(
             session, email, password, platform_admin=platform_admin, mobile=mobile, service=owner, role=role
         )
+        _write_down(session, "users create", "user.made", user.email, owner.id if owner else None)
     row = {"id": user.id, "email": user.email, "platform_admin": user.platform_admin}
     _print({**row, "service": service, "role": role, "mobile": user.mobile})
 
@@ -119,6 +126,7 @@ def create_client(service: str, name: str, scopes: tuple[str, ...], jwks: Path |
     with _writing() as session:
         owner = service_accounts.named_service(session, service)
         made = api_clients.create_client(session, owner, name, scopes or api_clients.SCOPES, jwks=keys)
+        _write_down(session, "clients create", "api_client.made", made.name, owner.id)
     row = {"client_id": made.client_id, "client_secret": made.client_secret}
     _print({**row, "name": made.name, "service": owner.name, "scopes": list(made.scopes)})
 
@@ -144,4 +152,5 @@ def create_token(service: str, token_type: TokenType) -> None:
     with _writing() as session:
         owner = service_accounts.named_service(session, service)
         made = service_tokens.create(session, owner, token_type)
+        _write_down(session, "tokens create", "service_token.made", owner.name, owner.id)
     _print({"token": made.token, "type": made.type, "service": owner.name})

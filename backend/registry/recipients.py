@@ -68,6 +68,20 @@ def get(session: Session, service_id: int, identifier: str) -> RecipientRecord:
     return _record(_Recipients(session=session).live(service_id, check_identifier(identifier)))
 
 
+def present(session: Session, service_id: int, identifier: str) -> RecipientRecord | None:
+    """Return one recipient of the service, or None if it has none of this identifier.
+
+    Raises:
+        Problem: ``invalid_identifier``.
+    """
+    try:
+        return get(session, service_id, identifier)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
+
+
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
     """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
     return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]

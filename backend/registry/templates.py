@@ -116,6 +116,20 @@ def get(session: Session, service_id: int, identifier: str) -> TemplateRecord:
     return _record(row, _published(session, row))
 
 
+def present(session: Session, service_id: int, identifier: str) -> TemplateRecord | None:
+    """Return one template of the service, or None if it has none of this identifier.
+
+    Raises:
+        Problem: ``invalid_identifier``.
+    """
+    try:
+        return get(session, service_id, identifier)
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
+
+
 def version(session: Session, service_id: int, identifier: str, number: int) -> VersionRecord:
     """Return one published version of a template.
 
