@@ -24,7 +24,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount
 from backend.channels.mime_headers import addr_spec, mailbox, message_identifier, unstructured
-from backend.channels.provider_address import account_mark, base_address, parse, place, required
+from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.lib import clock
 
 _PATH = "/v3/mail/send"
@@ -84,7 +84,7 @@ class SendGridProvider:
             base=base_address(parts), authorization=f"Bearer {key}", secrets=(key,), timeout=timeout
         )
         self._public_key = _public_key(parts.options["webhook_key"]) if "webhook_key" in parts.options else None
-        self.name = f"sendgrid://{account_mark(key)}@{place(parts.host, parts.port)}"
+        self.name = provider_name("sendgrid", place(parts.host, parts.port), key)
 
     def __repr__(self) -> str:
         return f"SendGridProvider({self.name!r})"

@@ -23,10 +23,10 @@ from backend.channels.http_outcomes import Codes
 from backend.channels.mime_headers import mailbox
 from backend.channels.provider_address import (
     ProviderAddress,
-    account_mark,
     base_address,
     is_loopback,
     parse,
+    provider_name,
     required,
 )
 from backend.channels.sns import Fetch, Topic
@@ -90,7 +90,7 @@ class SesProvider:
         self._configuration_set = options.get("configuration_set")
         self._topic = Topic(options["topic"], get) if "topic" in options else None
         where = region if base.endswith(".amazonaws.com") else base.partition("://")[2]
-        self.name = f"ses://{account_mark(key_id, region, self._configuration_set or '')}@{where}"
+        self.name = provider_name("ses", where, key_id, region, self._configuration_set or "")
 
     def __repr__(self) -> str:
         return f"SesProvider({self.name!r})"

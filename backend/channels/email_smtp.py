@@ -7,7 +7,7 @@ from typing import Literal
 from backend.channels import mime
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
-from backend.channels.provider_address import ProviderAddress, account_mark, is_loopback, parse, place
+from backend.channels.provider_address import ProviderAddress, is_loopback, parse, place, provider_name
 from backend.channels.smtp_handshake import Server, Timeouts
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
@@ -41,8 +41,7 @@ class SmtpProvider:
             context=_context(tls, parts.options.get("ca")),
             timeouts=timeouts or Timeouts(),
         )
-        mark = f"{account_mark(parts.user, parts.password or '')}@" if parts.user else ""
-        self.name = f"smtp://{mark}{place(parts.host, port)}"
+        self.name = provider_name("smtp", place(parts.host, port), parts.user or "", parts.password or "")
 
     def __repr__(self) -> str:
         return f"SmtpProvider({self.name!r})"

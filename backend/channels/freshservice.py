@@ -10,7 +10,7 @@ from lxml import etree
 from backend.channels import http_outcomes
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.http_account import HttpAccount, basic
-from backend.channels.provider_address import account_mark, base_address, parse, place, required
+from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.lib.outbound import Answer
 
 _OPEN = {2, 3}  # open and pending; 4 is resolved, 5 closed
@@ -76,7 +76,7 @@ class FreshserviceProvider:
         self._account = HttpAccount(
             base=base_address(parts), authorization=basic(key, "X"), secrets=(key,), timeout=timeout
         )
-        self.name = f"freshservice://{account_mark(key)}@{place(parts.host, parts.port)}"
+        self.name = provider_name("freshservice", place(parts.host, parts.port), key)
 
     def __repr__(self) -> str:
         return f"FreshserviceProvider({self.name!r})"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+_NAME_LENGTH = 64  # characters of a provider's name that are kept with each attempt
 _HOST = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
 
 
@@ -106,6 +107,19 @@ def account_mark(*account: str) -> str:
     """
     whole = "\0".join(account).encode()
     return hashlib.scrypt(whole, salt=b"provider", n=2**13, r=8, p=1, dklen=3).hex()
+
+
+def provider_name(kind: str, where: str, *account: str) -> str:
+    """Return the name of a provider: its kind, a mark of the account if it has one, and where it is.
+
+    It has at most 64 characters; the middle of a longer place is left out, and then counts in the mark.
+    """
+    mark = f"{account_mark(*account)}@" if any(account) else ""
+    if len(kind) + 3 + len(mark) + len(where) > _NAME_LENGTH:
+        mark = f"{account_mark(where, *account)}@"
+        half = (_NAME_LENGTH - len(kind) - 3 - len(mark) - 1) // 2
+        where = f"{where[:half]}…{where[-half:]}"
+    return f"{kind}://{mark}{where}"
 
 
 def required(value: str | None, what: str) -> str:

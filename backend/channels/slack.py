@@ -7,7 +7,7 @@ import msgspec
 from backend.channels import http_outcomes, slack_blocks, webhooks
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.http_account import HttpAccount
-from backend.channels.provider_address import account_mark, base_address, parse, place, required
+from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.channels.quoting import quoted
 from backend.lib.outbound import Answer
 
@@ -52,7 +52,7 @@ class SlackProvider:
         self._account = HttpAccount(
             base=base_address(parts), authorization=f"Bearer {token}", secrets=(token,), timeout=timeout
         )
-        self.name = f"slack://{account_mark(token)}@{place(parts.host, parts.port)}"
+        self.name = provider_name("slack", place(parts.host, parts.port), token)
 
     def __repr__(self) -> str:
         return f"SlackProvider({self.name!r})"

@@ -21,7 +21,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount, basic
 from backend.channels.http_outcomes import Codes
-from backend.channels.provider_address import account_mark, base_address, parse, place, required
+from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.channels.receipt_urls import receipt_url
 from backend.channels.sms_text import Limits
 
@@ -35,6 +35,7 @@ _KINDS = {
     "undelivered": ReceiptKind.FAILED,
     "rejected": ReceiptKind.FAILED,
 }
+_ID_LENGTH = 200
 _BAD_ADDRESSES = frozenset({"50"})  # the destination is not a number that can be reached
 
 
@@ -63,7 +64,7 @@ class PlivoProvider:
         self._path = f"/v1/Account/{quote(user, safe='')}/Message/"
         self._sender = sms_text.sender(parts.options, "powerpack", ("src", "powerpack_uuid"))
         self._key = token.encode()
-        self.name = f"plivo://{account_mark(user, *self._sender)}@{place(parts.host, parts.port)}"
+        self.name = provider_name("plivo", place(parts.host, parts.port), user, *self._sender)
 
     def __repr__(self) -> str:
         return f"PlivoProvider({self.name!r})"
@@ -130,7 +131,7 @@ class PlivoConnection:
         if not read.message_uuid or not read.message_uuid[0]:
             raise http_outcomes.unreadable(answer)
         count = sms.segments.parts
-        return Receipt(read.message_uuid[0], f"queued, {count} segment{'s' if count != 1 else ''}", count)
+        return Receipt(read.message_uuid[0][:_ID_LENGTH], f"queued, {count} segment{'s' if count != 1 else ''}", count)
 
     def close(self) -> None:
         """Do nothing: the connections belong to the thread."""

@@ -21,7 +21,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount, basic
 from backend.channels.http_outcomes import Codes
-from backend.channels.provider_address import account_mark, base_address, parse, place, required
+from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.channels.receipt_urls import receipt_url
 from backend.channels.sms_text import Limits
 
@@ -53,6 +53,7 @@ _KINDS = {
     "failed": ReceiptKind.FAILED,
     "canceled": ReceiptKind.FAILED,
 }
+_ID_LENGTH = 200
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -94,7 +95,7 @@ class TwilioProvider:
         # Signatures of an API key do not exist: without the account's own token no receipt can be verified.
         token = options.get("auth_token", secret if account == user else "")
         self._keys = _Keys(token, options.get("webhook_key", ""))
-        self.name = f"twilio://{account_mark(user, *self._sender)}@{place(parts.host, parts.port)}"
+        self.name = provider_name("twilio", place(parts.host, parts.port), user, *self._sender)
 
     def __repr__(self) -> str:
         return f"TwilioProvider({self.name!r})"
@@ -157,7 +158,9 @@ class TwilioConnection:
         # A messaging service has not counted yet when it answers, and says 0.
         counted = str(read.num_segments or "")
         count = int(counted) if counted.isdecimal() and int(counted[:3]) else sms.segments.parts
-        return Receipt(read.sid, f"{read.status or 'accepted'}, {count} segment{'s' if count != 1 else ''}", count)
+        return Receipt(
+            read.sid[:_ID_LENGTH], f"{read.status or 'accepted'}, {count} segment{'s' if count != 1 else ''}", count
+        )
 
     def close(self) -> None:
         """Do nothing: the connections belong to the thread."""

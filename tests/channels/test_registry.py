@@ -42,6 +42,14 @@ def test_two_accounts_on_one_server_have_two_names_which_stay_the_same() -> None
     assert names == [provider.name for provider in providers_for(Channel.EMAIL, accounts)]
 
 
+def test_a_name_is_short_whatever_the_host_is_called() -> None:
+    long = ["a" * 40 + middle + "b" * 40 for middle in "xy"] + ["c." * 90 + "c"]
+    hosts = [f"smtp://u:p@{host}.example:587" for host in long]
+    names = [provider.name for provider in providers_for(Channel.EMAIL, hosts)]
+    assert len(set(names)) == 3
+    assert all(len(name) <= 64 for name in names)
+
+
 def test_the_order_of_preference_is_kept() -> None:
     providers = providers_for(Channel.EMAIL, ["smtp://b.example", "smtp://a.example"])
     assert [provider.name for provider in providers] == ["smtp://b.example:25", "smtp://a.example:25"]
