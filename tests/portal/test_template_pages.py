@@ -1,0 +1,234 @@
+"""Pages around the editor: the list, new templates, publishing, versions, deletion, and who may do what."""
+
+import re
+
+import pytest
+from httpx import Response
+from sqlalchemy import select
+
+from backend.db.models.audit import AuditEntry
+from backend.db.session import Database
+from backend.intake.accept import accept_many
+from backend.registry import drafts, templates
+from backend.registry.drafts import Key
+from backend.registry.templates import TemplateContent
+from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
+from tests.portal.conftest import Browser
+from tests.portal.people_and_messages import user
+
+
+@pytest.fixture
+def lab(database: Database, browser: Browser) -> Laboratory:
+    """Give a service with the template ``X_SAMPLE``, and its editor signed in."""
+    made = laboratory(database)
+    user(database, member_of=made.service_id, role="editor")
+    browser.sign_in()
+    return made
+
+
+def address(lab: Laboratory, rest: str = "") -> str:
+    return f"/portal/services/{lab.service_id}/templates{rest}"
+
+
+def save(lab: Laboratory, source: str, identifier: str = "X_SAMPLE") -> None:
+    with lab.database.write() as session:
+        key = Key(lab.service_id, identifier)
+        present = drafts.working(session, key)
+        text = TemplateContent(name="Sample", format="html", source=source, subject=present.content.subject)
+        drafts.save(session, key, text, present.revision, "ada@lab.example")
+
+
+def audited(lab: Laboratory) -> list[str]:
+    with lab.database.read() as session:
+        return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def current(lab: Laboratory, identifier: str = "X_SAMPLE") -> templates.TemplateRecord:
+    with lab.database.read() as session:
+        return templates.get(session, lab.service_id, identifier)
+
+
+def upload(browser: Browser, lab: Laboratory, content: bytes, file_name: str, **form: str) -> Response:
+    return browser.client.post(
+        address(lab, "/new"),
+        data={"_csrf_token": browser.token(), "start": "file"} | form,
+        files={"file": (file_name, content, "application/octet-stream")},
+        follow_redirects=False,
+    )
+
+
+def test_the_list_is_searched_and_says_what_to_do_where_it_is_empty(browser: Browser, lab: Laboratory) -> None:
+    lab.template("X_DEPLOYMENT", "Deployed", name="Deployment notice", format="text")
+    accept_many([lab.submission(notification("S-1"))], lambda _priorities: None)
+    save(lab, "Draft")
+    page = browser.get(address(lab)).text
+    assert page.index("Deployment notice") < page.index(">Sample<")
+    assert page.count("never") == 1
+    assert "Draft" in page
+    assert "X_SAMPLE" not in browser.get(address(lab, "?q=deploy")).text
+    assert "X_DEPLOYMENT" not in browser.get(address(lab, "?form=html")).text
+    assert "No template fits" in browser.get(address(lab, "?q=zebra")).text
+
+
+def test_an_empty_list_leads_to_the_first_template(browser: Browser, database: Database) -> None:
+    lab = laboratory(database)
+    with database.write() as session:
+        templates.delete(session, lab.service_id, "X_SAMPLE")
+    user(database, member_of=lab.service_id, role="editor")
+    browser.sign_in()
+    assert "Write the first template" in browser.get(address(lab)).text
+
+
+def test_a_template_begins_with_a_starter_a_blank_page_or_a_file(browser: Browser, lab: Laboratory) -> None:
+    from_starter = browser.client.post(
+        address(lab, "/new"),
+        data={"_csrf_token": browser.token(), "start": "starter:DEPLOYMENT_NOTICE"},
+        files={"file": ("", b"")},
+        follow_redirects=False,
+    )
+    assert from_starter.headers["location"] == address(lab, "/DEPLOYMENT_NOTICE")
+    assert "Sample Tracker" in browser.get(from_starter.headers["location"]).text
+    made = upload(browser, lab, b"<mjml><mj-body></mj-body></mjml>", "my report.txt")
+    assert made.headers["location"] == address(lab, "/MY_REPORT")
+    blank = upload(browser, lab, b"", "", start="blank:text", name="A note")
+    assert blank.headers["location"] == address(lab, "/A_NOTE")
+    assert audited(lab) == ["template.begun"] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "file_name", "form", "words"),
+    [
+        (b"\xff\xfe", "a.html", {}, "no text in UTF-8"),
+        (b"x" * 300_000, "a.html", {}, "at most 256 KiB"),
+        (b"", "", {}, "Choose the file."),
+        (b"x", "a.html", {"identifier": "X_SAMPLE"}, "has a template X_SAMPLE already"),
+        (b"x", "a.html", {"identifier": "small"}, "3 to 64 capital letters"),
+        (b"x", "a.html", {"name": "x" * 200, "identifier": "X_NEW"}, "160"),
+        (b"", "", {"start": "starter:NONE", "name": "None"}, "no such starter"),
+        (b"", "", {"start": "blank:exe", "name": "Some"}, "mjml"),
+        (b"", "", {"start": "blank:html", "identifier": "X_NEW"}, "Give the template a name."),
+    ],
+)
+def test_what_is_wrong_with_a_new_template_is_said_beside_the_field(  # noqa: PLR0917 - a case
+    browser: Browser, lab: Laboratory, content: bytes, file_name: str, form: dict[str, str], words: str
+) -> None:
+    answer = upload(browser, lab, content, file_name, **form)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert audited(lab) == []
+
+
+def test_publishing_says_what_would_break_and_does_it_only_when_told(browser: Browser, lab: Laboratory) -> None:
+    accept_many([lab.submission(notification("SECRET-1"))], lambda _priorities: None)
+    save(lab, "<p>{{ sample_id }} {{ extra }}</p>")
+    page = browser.get(address(lab, "/X_SAMPLE/publish")).text
+    assert "It would break 1 of the last 1 messages" in page
+    assert "the field &#39;extra&#39; is missing" in page
+    assert "SECRET-1" not in page
+    refused = browser.send(address(lab, "/X_SAMPLE/publish"), revision="1")
+    assert refused.status_code == 422
+    assert current(lab).version == 1
+    done = browser.send(address(lab, "/X_SAMPLE/publish"), revision="1", anyway="yes")
+    assert done.headers["location"] == address(lab, "/X_SAMPLE")
+    assert current(lab).version == 2
+    assert audited(lab)[-1] == "template.published"
+
+
+@pytest.mark.parametrize("source", ["{% if %}", " ", "{% macro a() %}{% endmacro %}"])
+def test_what_cannot_work_is_not_published(browser: Browser, lab: Laboratory, source: str) -> None:
+    save(lab, source)
+    assert "This text cannot be published." in browser.get(address(lab, "/X_SAMPLE/publish")).text
+    answer = browser.send(address(lab, "/X_SAMPLE/publish"), revision="1", anyway="yes")
+    assert answer.status_code == 422
+    assert current(lab).version == 1
+
+
+def test_a_draft_that_changed_since_it_was_looked_at_is_not_published(browser: Browser, lab: Laboratory) -> None:
+    save(lab, "<p>One</p>")
+    save(lab, "<p>Two</p>")
+    answer = browser.send(address(lab, "/X_SAMPLE/publish"), revision="1")
+    assert answer.status_code == 409
+    assert "The draft has changed meanwhile." in answer.text
+
+
+def test_versions_are_listed_shown_compared_and_rolled_back(browser: Browser, lab: Laboratory) -> None:
+    lab.template("X_SAMPLE", "<p>Second {{ a }}</p>", sample_fields={"a": "<b>"}, subject="S")
+    page = browser.get(address(lab, "/X_SAMPLE/versions")).text
+    assert page.index("Version 2") < page.index("Version 1")
+    shown = browser.get(address(lab, "/X_SAMPLE/versions/2")).text
+    assert "Second {{ a }}" in shown
+    framed = browser.get(address(lab, "/X_SAMPLE/versions/2/frame"))
+    assert framed.text == "<p>Second &lt;b&gt;</p>"
+    assert framed.headers["content-security-policy"].startswith("sandbox;")
+    compared = browser.get(address(lab, "/X_SAMPLE/compare?old=1&new=2")).text
+    assert "<ins>Second</ins>" in compared
+    assert "<del>none</del> → <ins>S</ins>" in compared
+    assert compared.count("/frame") == 0
+    rendered = browser.get(address(lab, "/X_SAMPLE/compare?old=1&new=2&view=rendered")).text
+    assert len(re.findall(r'<iframe[^>]* sandbox="" ', rendered)) == 1, "version 1 lacks a field of the sample"
+    browser.send(address(lab, "/X_SAMPLE/roll-back"), version="1")
+    assert current(lab).version == 3
+    assert "Sample {{ fields.sample_id }}" in current(lab).content.source
+    assert audited(lab) == ["template.rolled_back"]
+
+
+@pytest.mark.parametrize(
+    "rest", ["/versions/9", "/versions/0", "/versions/-1", "/versions/x/frame", "/compare?old=7", "/preview/none"]
+)
+def test_what_is_not_there_is_not_found(browser: Browser, lab: Laboratory, rest: str) -> None:
+    assert browser.get(address(lab, f"/X_SAMPLE{rest}")).status_code == 404
+    assert browser.get(address(lab, "/X_NOTHING")).status_code == 404
+
+
+def test_a_template_that_an_open_batch_needs_is_kept(browser: Browser, lab: Laboratory) -> None:
+    lab.template("X_MANY", BATCH_HTML)
+    body = notification(template_id="X_MANY", fields={"sample-id": "1"}, priority="BATCH", aggregator_id="run-1")
+    accept_many([lab.submission(body)], lambda _priorities: None)
+    assert "It cannot be deleted now" in browser.get(address(lab, "/X_MANY/delete")).text
+    answer = browser.send(address(lab, "/X_MANY/delete"), identifier="X_MANY")
+    assert answer.status_code == 422
+    assert current(lab, "X_MANY").version == 1
+
+
+def test_a_template_is_deleted_when_its_identifier_is_written_out(browser: Browser, lab: Laboratory) -> None:
+    save(lab, "Draft")
+    assert browser.send(address(lab, "/X_SAMPLE/delete"), identifier="X_OTHER").status_code == 422
+    assert browser.send(address(lab, "/X_SAMPLE/delete"), identifier="X_SAMPLE").status_code == 303
+    assert browser.get(address(lab, "/X_SAMPLE")).status_code == 404
+    assert audited(lab) == ["template.deleted"]
+
+
+CHANGES = [
+    ("/X_SAMPLE", {"action": "save"}),
+    ("/X_SAMPLE", {"action": "save_sample"}),
+    ("/X_SAMPLE/preview", {}),
+    ("/X_SAMPLE/publish", {"revision": "1"}),
+    ("/X_SAMPLE/discard", {}),
+    ("/X_SAMPLE/delete", {"identifier": "X_SAMPLE"}),
+    ("/X_SAMPLE/roll-back", {"version": "1"}),
+]
+
+
+def test_a_viewer_reads_versions_and_changes_nothing(browser: Browser, database: Database) -> None:
+    lab = laboratory(database)
+    user(database, member_of=lab.service_id, role="viewer")
+    browser.sign_in()
+    led = browser.get(address(lab, "/X_SAMPLE"))
+    assert led.headers["location"] == address(lab, "/X_SAMPLE/versions/1")
+    page = browser.get(led.headers["location"]).text
+    assert "Open the editor" not in page
+    assert "New template" not in browser.get(address(lab)).text
+    for rest, form in CHANGES:
+        assert browser.send(address(lab, rest), **form).status_code == 403, rest
+    for rest in ("/new", "/X_SAMPLE/publish", "/X_SAMPLE/delete"):
+        assert browser.get(address(lab, rest)).status_code == 403, rest
+    assert audited(lab) == []
+
+
+def test_another_team_sees_nothing(browser: Browser, lab: Laboratory) -> None:
+    other = laboratory(lab.database, "Proteomics")
+    for rest in ("", "/P_SAMPLE", "/P_SAMPLE/versions/1", "/P_SAMPLE/compare", "/P_SAMPLE/publish"):
+        assert browser.get(address(other, rest)).status_code == 404, rest
+    for rest, form in CHANGES:
+        assert browser.send(address(other, rest.replace("X_", "P_")), **form).status_code == 404, rest
+    assert browser.get(address(lab, "/P_SAMPLE")).status_code == 404
