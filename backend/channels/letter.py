@@ -7,7 +7,7 @@ import os
 from base64 import b64decode
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,6 +42,7 @@ class LetterSpool:
 
     channel = Channel.LETTER
     name = "letter-spool"
+    repeatable: Literal[True] = True  # by the delivery's id, which names its files
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

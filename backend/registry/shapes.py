@@ -53,9 +53,9 @@ class EndpointShape(Shape):
             max_length=2048,
             description=(
                 "EMAIL `alerts@lab.example`; SMS `+447700900123`; SLACK `#channel`, a channel id or an "
-                "incoming-webhook URL; MSTEAMS the URL of a Workflows webhook; FRESHSERVICE the requester with options, "
-                "`alerts@lab.example;group_id=42;priority=2`; LETTER three to seven lines with `;` between them; "
-                "APPRISE a URL of the Apprise library."
+                "incoming-webhook URL; MSTEAMS the URL of a Workflows webhook; FRESHSERVICE the requester with "
+                "options, `alerts@lab.example;group_id=42;priority=2`; LETTER three to seven lines with `;` between "
+                "them; APPRISE a URL of the Apprise library."
             ),
         ),
     ]

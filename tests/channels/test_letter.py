@@ -11,7 +11,7 @@ import pytest
 from pypdf import PdfReader
 
 from backend.channels import letter
-from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
+from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt, Repeatable
 from backend.channels.letter import LetterSpool
 from backend.lib.child import ChildFailed
 from backend.rendering.engine import render
@@ -102,6 +102,7 @@ def test_the_manifest_says_what_to_print(tmp_path: Path, moving_clock: MovableCl
 def test_the_same_delivery_again_changes_nothing_even_on_another_day(
     tmp_path: Path, moving_clock: MovableClock
 ) -> None:
+    assert isinstance(LetterSpool(tmp_path), Repeatable)
     first = send(tmp_path)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("*/*")}
     moving_clock.forward(days=1)
