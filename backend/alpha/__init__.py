@@ -1,1 +1,1 @@
-"""The door for clients of the GOV.UK Notify alpha."""
+"""The door for clients of the GOV.UK Notify alpha: its paths, shapes and words, before the same house."""

@@ -1,13 +1,12 @@
-"""The API's documentation: the OpenAPI document, its page, the error catalogue, and the list of links at the root."""
+"""The API's documentation: the OpenAPI document, its page, and the error catalogue."""
 
 from typing import Any
 
 from litestar import MediaType, Request, Response, Router, get
-from litestar.response import Redirect, Template
+from litestar.response import Template
 from litestar.types import ControllerRouterHandler
 
 from backend.api import openapi
-from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.http import security_headers
 
@@ -16,32 +15,10 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-_LINKS = {
-    "notifications.send": ("POST", "/notifications/v1"),
-    "notifications.read": ("GET", "/notifications/v1"),
-    "oauth.token": ("POST", "/oauth/token"),
-    "docs": ("GET", "/docs"),
-    "docs.openapi": ("GET", "/docs/openapi.json"),
-    "docs.errors": ("GET", "/docs/errors"),
-}
-
-
-def links(base_url: str) -> dict[str, dict[str, str]]:
-    """Return the list of links at the root: each name with its absolute ``url`` and its ``method``."""
-    return {name: {"url": base_url + path, "method": method} for name, (method, path) in _LINKS.items()}
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:
     return "text/html" in request.headers.get("accept", "")
-
-
-@get("/", include_in_schema=False, sync_to_thread=False)
-def root(request: Request[Any, Any, Any]) -> Response[Any]:
-    """Send a browser to the portal; tell a program where things are."""
-    vary = {"Vary": "Accept"}
-    if _wants_page(request):
-        return Redirect("/portal", status_code=303, headers=vary)
-    return Response({"links": links(settings.current().base_url)}, headers=vary)
 
 
 @get("/", sync_to_thread=False)
@@ -78,4 +55,4 @@ def _harden(response: Response[Any]) -> Response[Any]:
 
 _DOCS = Router("/docs", route_handlers=[show, document, errors], after_request=_harden, include_in_schema=False)
 
-ROUTES: list[ControllerRouterHandler] = [root, _DOCS]
+ROUTES: list[ControllerRouterHandler] = [_DOCS]

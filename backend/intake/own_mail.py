@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import services
 from backend.channels.base import Channel
-from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.db.models.notifications import Priority
 from backend.delivery import tasks
-from backend.lib import clock, ids, settings
+from backend.intake import ready
+from backend.intake.ready import ReadyMessage
+from backend.lib import clock, settings
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
 
@@ -42,42 +44,23 @@ def send(session: Session, address: str, letter: Letter) -> None:
     """Store the e-mail in the transaction of what it tells about; workers are woken after the commit."""
     service = services.own_service(session)
     version = templates.put(session, service.id, TEMPLATE, _content(), _AUTHOR)[0]
-    moment = clock.now()
-    notification = Notification(
-        uid=ids.random_id(),
+    message = ReadyMessage(
         service_id=service.id,
-        priority=Priority.HIGH.value,
-        status=NotificationStatus.DISPATCHED.value,
-        content=_as_sent(letter),
-        created_at=moment,
-        updated_at=moment,
-        accepted_at=moment,
+        channel=Channel.EMAIL,
+        address=address,
+        template=TEMPLATE,
+        template_version_id=version.version_id,
+        fields=_fields(letter),
+        subject=letter.subject,
+        priority=Priority.HIGH,
     )
-    session.add(notification)
-    session.flush()
-    session.add(
-        Delivery(
-            uid=ids.delivery_id(notification.uid, 0, address),
-            notification_id=notification.id,
-            service_id=service.id,
-            priority=Priority.HIGH.value,
-            channel_index=0,
-            type=Channel.EMAIL.value,
-            template_version_id=version.version_id,
-            recipients=[],
-            address=address,
-            status=DeliveryStatus.QUEUED.value,
-            due_at=moment,
-            created_at=moment,
-        )
-    )
+    ready.store(session, message, clock.now())
     event.listen(session, "after_commit", lambda _session: tasks.nudge({Priority.HIGH.value}), once=True)
 
 
-def _as_sent(letter: Letter) -> str:
-    """Write the notification as a client would have sent it."""
+def _fields(letter: Letter) -> dict[str, str | None]:
     base = settings.current().base_url
-    fields = {
+    return {
         "heading": letter.heading,
         "opening": letter.opening,
         "button": letter.button,
@@ -85,15 +68,6 @@ def _as_sent(letter: Letter) -> str:
         "link": f"{base}{letter.path}",
         "host": urlsplit(base).hostname,
     }
-    channel = {
-        "type": Channel.EMAIL.value,
-        "recipient": [],
-        "subject": letter.subject,
-        "content_type": "html",
-        "template_id": TEMPLATE,
-        "fields": fields,
-    }
-    return ids.canonical({"channels": [channel], "priority": "HIGH"}).decode()
 
 
 @cache

@@ -15,6 +15,7 @@ import msgspec
 Environment = Literal["development", "production", "test"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{0,62}")
 
 
 class SettingError(Exception):
@@ -61,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_enabled: bool
     sms_enabled: bool
     outbound_allow: tuple[str, ...]
+    alpha_sender_domains: tuple[str, ...]
     metrics_token: str
 
     def __repr__(self) -> str:
@@ -108,6 +110,15 @@ class _Reader:
         if not match:
             raise SettingError(f"CARILLON_{name} must look like 600/minute (second, minute, hour, day), not {raw!r}.")
         return RateLimit(int(match[1]), PERIODS[match[2]])
+
+    def domains(self, name: str, default: str) -> tuple[str, ...]:
+        given = self.many(name) or (default,)
+        for domain in given:
+            if not _DOMAIN.fullmatch(domain):
+                raise SettingError(
+                    f"CARILLON_{name} must be domains such as gov.uk with commas between them, not {domain[:80]!r}."
+                )
+        return tuple(domain.lower() for domain in given)
 
     def environment(self) -> Environment:
         match self.text("ENV", "development"):
@@ -209,6 +220,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
         outbound_allow=read.places("OUTBOUND_ALLOW"),
+        alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
         metrics_token=read.token("METRICS_TOKEN"),
     )
 
