@@ -59,6 +59,8 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         "QUEUE_URL=amqp://queue",
         "EMAIL_PROVIDERS=pigeon://roof",
         "EMAIL_PROVIDERS=smtp://mail.example:587?tls=perhaps",
+        "EMAIL_PROVIDERS=ses://ID:hunter2@amazon",
+        "SMS_PROVIDERS=twilio://AC1:hunter2@api.twilio.com",
         "MAIL_FROM=nobody",
         "RATE_LIMIT=many",
         "DAILY_LIMIT=-1",
@@ -84,6 +86,7 @@ def test_a_setting_that_cannot_be_used_is_named(
     status, sentence = refusal(command)
     assert status == 2
     assert f"CARILLON_{name}" in sentence
+    assert "hunter2" not in sentence
 
 
 def test_a_taken_port_is_named(
