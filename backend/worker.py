@@ -16,6 +16,7 @@ from backend.delivery import heartbeat, receipt_tasks
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
+from backend.intake import callback_notices
 from backend.lib import logs, metrics, queue, settings
 from backend.reports import tasks as reports_tasks
 
@@ -27,6 +28,7 @@ TASKS: tuple[ModuleType, ...] = (
     receipt_tasks,
     callback_tasks,
     callback_housekeeping,
+    callback_notices,
     batching_tasks,
     accounts_tasks,
     reports_tasks,

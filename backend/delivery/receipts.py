@@ -32,7 +32,6 @@ _FIRST_LOOK = timedelta(seconds=1)
 _GIVE_UP = timedelta(hours=6)
 _MAX_RAW = 8000
 _MAX_DETAIL = 1000
-_CAN_BE_SUPPRESSED = {Channel.EMAIL.value, Channel.SMS.value}
 _SAID = {
     ReceiptKind.SENT: "handed on towards {address}",
     ReceiptKind.DELIVERED: "delivered to {address}",
@@ -206,7 +205,7 @@ def _apply(session: Session, news: _News, changes: _Changes) -> None:
             "detail": sentence,
         }
     )
-    if kind in {ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED} and delivery.type in _CAN_BE_SUPPRESSED:
+    if kind in {ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED} and Channel(delivery.type) in suppressions.CHANNELS:
         reason: suppressions.Reason = "bounced" if kind is ReceiptKind.BOUNCED else "complained"
         changes.suppressed[delivery.service_id, delivery.type, delivery.address] = (reason, news.detail)
     values = {"due_at": None, "delivery_uid": delivery.uid}
@@ -219,7 +218,9 @@ def _find(session: Session, news: _News) -> Any:
     columns = ("id", "uid", "notification_id", "batch_id", "service_id", "type", "address", "status", "provider")
     wanted = select(*(getattr(Delivery, name) for name in (*columns, "claimed_by", "sent_at")))
     if news.delivery_uid is not None:
-        return session.execute(wanted.where(Delivery.uid == news.delivery_uid).with_for_update(skip_locked=True)).first()
+        return session.execute(
+            wanted.where(Delivery.uid == news.delivery_uid).with_for_update(skip_locked=True)
+        ).first()
     named = wanted.where(Delivery.provider_message_id == news.provider_message_id)
     rows = session.execute(named.with_for_update(skip_locked=True).limit(2)).all()
     return rows[0] if len(rows) == 1 else None

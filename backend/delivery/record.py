@@ -24,6 +24,7 @@ from backend.lib import clock, settings
 OUTBOX = "outbox"
 # What stands for the provider where it did not come to one.
 RENDERING = "rendering"
+SUPPRESSION = "suppression"
 _DETAIL_LENGTH = 1000
 
 
@@ -34,7 +35,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt came to.
 
     ``kept`` is the message where it goes to the outbox instead of a provider. ``doubt`` says who is to find out what
-    became of an ambiguous attempt; without it the message is given to the provider again.
+    became of an ambiguous attempt; without it the message is given to the provider again. ``bad_address``
+    says that the provider will never take a message for this address.
     """
 
     claim: Claim
@@ -45,6 +47,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     kept: Message | None = None
     doubt: Doubt | None = None
+    bad_address: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True):

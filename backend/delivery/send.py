@@ -1,7 +1,7 @@
 """Sending: claim a few of one channel, render them together, hand each over, mark each before the next leaves."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,17 +10,17 @@ from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
-from backend.delivery import choice, claims, compose, providers, record, routes, threads, watch
+from backend.delivery import choice, claims, compose, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
 from backend.delivery.group import Group
 from backend.delivery.handover import Passage, hand_over
 from backend.delivery.health import Tally
 from backend.delivery.queues import Tails
-from backend.delivery.record import OUTBOX, Result, Waiting
+from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.turns import Turns
 from backend.lib import metrics
-from backend.registry import lookup
+from backend.registry import lookup, suppressions
 
 CHUNK = 20
 
@@ -103,7 +103,10 @@ class Hand:
         with db.current().read() as session:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
             continued = threads.of(session, taken) if channel in threads.CONTINUED else {}
+            suppressed = suppressions.among(session, channel, {(one.service_id, one.address) for one in taken})
         messages = compose.compose(taken, versions, _batch_fields, continued)
+        if suppressed:
+            messages = _unless_suppressed(taken, messages, suppressed)
         outcomes = _Outcomes()
         before = chosen.state.providers.get(chosen.trial or "")
         with self._group(channel, taken) as group:
@@ -111,6 +114,7 @@ class Hand:
             self._deal(passage, messages, outcomes)
         with db.current().write() as session:
             record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
+            suppressing.learn(session, outcomes.marked)
             if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
                 providers.end_trial(session, chosen.trial)
             if self.tally.is_due():
@@ -145,6 +149,18 @@ class Hand:
         finally:
             with self._lock:
                 self._groups.discard(group)
+
+
+def _unless_suppressed(
+    taken: Sequence[Claim], messages: Iterator[Message | Result], suppressed: Collection[tuple[int, str]]
+) -> Iterator[Message | Result]:
+    """Put a failure in the place of each message to an address that its service sends nothing to."""
+    for claim, made in zip(taken, messages, strict=True):
+        if isinstance(made, Message) and (claim.service_id, claim.address) in suppressed:
+            detail = suppressions.sentence(claim.address)
+            yield Result(claim=claim, outcome=Outcome.PERMANENT, provider=SUPPRESSION, detail=detail)
+        else:
+            yield made
 
 
 def _hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:

@@ -17,10 +17,18 @@ from backend.lib.problems import Problem
 
 Reason = Literal["bounced", "complained", "by_hand"]
 
+# Elsewhere an address is a channel, a board or a webhook of the team's own.
+CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 _MAX_ADDRESS = 320
 _MAX_DETAIL = 1000
 _IN_FORCE = select(Suppression.address).where(
     Suppression.service_id == bindparam("service"),
+    Suppression.channel == bindparam("channel"),
+    Suppression.address.in_(bindparam("addresses", expanding=True)),
+    Suppression.freed_at.is_(None),
+)
+_AMONG = select(Suppression.service_id, Suppression.address).where(
+    Suppression.service_id.in_(bindparam("services", expanding=True)),
     Suppression.channel == bindparam("channel"),
     Suppression.address.in_(bindparam("addresses", expanding=True)),
     Suppression.freed_at.is_(None),
@@ -43,6 +51,16 @@ def suppressed(session: Session, service_id: int, channel: Channel, addresses: C
         return set()
     wanted = {"service": service_id, "channel": channel.value, "addresses": list(addresses)}
     return set(session.connection().execute(_IN_FORCE, wanted).scalars())
+
+
+def among(session: Session, channel: Channel, pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return those pairs of a service and an address in canonical form of which the service sends nothing there."""
+    if channel not in CHANNELS or not pairs:
+        return set()
+    services, addresses = {service for service, _ in pairs}, {address for _, address in pairs}
+    wanted = {"services": list(services), "channel": channel.value, "addresses": list(addresses)}
+    rows = session.connection().execute(_AMONG, wanted)
+    return {(row.service_id, row.address) for row in rows}
 
 
 def sentence(address: str) -> str:

@@ -22,6 +22,7 @@ from backend.delivery import receipt_tasks, receipts, routes
 from backend.delivery.send import Hand
 from backend.intake.accept import Accepted, accept_many
 from backend.registry import suppressions
+from backend.reports import receipts as reports
 from tests import factories
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -328,3 +329,18 @@ def test_a_kill_before_the_commit_loses_nothing_for_the_provider_tells_it_again(
     receive(event)
     assert desk.status(identity) == ("DELIVERED", "DELIVERED")
     assert len(desk.told(identity)) == 1
+
+
+def test_what_was_reported_can_be_read_by_its_service_alone(desk: Desk) -> None:
+    identity = desk.send()
+    receive(desk.about(identity, SENT), body=b'{"event": "processed"}')
+    receive(desk.about(identity, BOUNCED, code="5.1.1", detail="unknown"), body=b'{"event": "bounce"}')
+    uid = desk.delivery(identity).Delivery.uid
+    with desk.lab.database.read() as session:
+        found = reports.of_delivery(session, desk.lab.service_id, uid)
+        foreign = reports.of_delivery(session, desk.lab.service_id + 1, uid)
+    assert [(one.kind, one.code, one.raw) for one in found] == [
+        ("sent", None, '{"event": "processed"}'),
+        ("bounced", "5.1.1", '{"event": "bounce"}'),
+    ]
+    assert foreign == []
