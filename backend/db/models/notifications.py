@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
-from advanced_alchemy.types import GUID
+from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -53,13 +53,20 @@ class Notification(IdentityBase):
     """One request of a client system.
 
     ``uid`` is the public id, derived from service and content. ``content`` is the request's canonical JSON.
-    ``accepted_at`` is null for one that was refused; ``problem`` then says why.
+    ``accepted_at`` is null for one that was refused; ``problem`` then says why. ``job_id`` names the job it is of.
     """
 
     __tablename__ = "notifications"
     __table_args__ = (
         Index("ix_notifications_service", "service_id", "created_at", "id"),
         Index("ix_notifications_service_status", "service_id", "status", "created_at", "id"),
+        Index(
+            "ix_notifications_job",
+            "job_id",
+            "id",
+            sqlite_where=text("job_id IS NOT NULL"),
+            postgresql_where=text("job_id IS NOT NULL"),
+        ),
     )
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
@@ -73,6 +80,7 @@ class Notification(IdentityBase):
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     accepted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    job_id: Mapped[int | None] = mapped_column(BigIntIdentity, default=None)
 
 
 class Delivery(IdentityBase):
