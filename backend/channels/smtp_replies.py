@@ -39,6 +39,8 @@ _BY_CODE = {
 }
 # Enhanced codes about the From address, which is our set-up's and the same for every message.
 _SENDER_NOT_OURS = frozenset({"5.1.7", "5.1.8", "5.7.1", "5.7.60"})
+# Enhanced codes about the recipient's address that no later attempt will change (RFC 3463 section 3.2, RFC 7505).
+_BAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -73,7 +75,13 @@ def error(answer: Reply, step: Step) -> ProviderError:
     """Return the error that a negative or unexpected reply at a step means."""
     outcome, down = _outcome(answer, step)
     code = answer.enhanced or (str(answer.code) if answer.code > 0 else None)
-    return ProviderError(outcome, answer.detail, code=code, route_down=down or step in SESSION_STEPS)
+    return ProviderError(
+        outcome,
+        answer.detail,
+        code=code,
+        route_down=down or step in SESSION_STEPS,
+        bad_address=outcome is Outcome.PERMANENT and answer.enhanced in _BAD_ADDRESS,
+    )
 
 
 def _outcome(answer: Reply, step: Step) -> tuple[Outcome, bool]:

@@ -12,7 +12,7 @@ from backend.db import migrate
 from backend.db import session as db
 from backend.delivery import routes as delivery_routes
 from backend.lib import queue, settings
-from backend.reports import ledger
+from backend.reports import ledger, providers
 
 
 @click.command()
@@ -33,6 +33,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "database", _database
     yield "queue", _queue
     yield "providers", _providers
+    yield "routes", _routes
     yield "ledger", _ledger
 
 
@@ -63,6 +64,15 @@ def _providers() -> str:
         f"{channel.value}: {', '.join(provider.describe() for provider in routes[channel]) or 'outbox'}"
         for channel in Channel
     )
+
+
+def _routes() -> str:
+    with db.current().read() as session:
+        found = providers.providers(session)
+    trouble = [sentence for one in found if (sentence := one.trouble)]
+    if trouble:
+        raise RuntimeError(" ".join(trouble))
+    return f"{len(found)} providers, none of them held back"
 
 
 def _ledger() -> str:

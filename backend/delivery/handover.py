@@ -58,7 +58,7 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         last, error = _attempt(claim, message, provider, passage.group)
         _follow_up(last, error, provider, place, passage)
         if provider.name not in choice.down or last.outcome not in _NOT_TAKEN:
-            return _of_address(last, passage, provider, place) if place else last
+            return _of_address(last, passage, provider, place)
     return _nobody(claim, last, choice)
 
 
@@ -127,14 +127,15 @@ def _refusal(claim: Claim, provider: Provider, error: ProviderError, in_doubt: D
         detail=detail,
         retry_after=error.retry_after,
         doubt=in_doubt,
+        bad_address=error.bad_address,
     )
 
 
 def _ask(claim: Claim, message: Message) -> Result | None:
     """Ask the provider of the last attempt what became of it; ``None`` when it did not take the message."""
-    provider = next((one for one in routes.routes()[claim.channel] if one.name == claim.provider), None)
-    connection = None if provider is None else _connections.to(provider)
-    if provider is None or not isinstance(connection, Asking):
+    asked = [one for one in routes.routes()[claim.channel] if one.name == claim.provider]
+    connection: object = _connections.to(asked[0]) if asked else None
+    if not isinstance(connection, Asking):
         name = claim.provider or "the provider"
         detail = doubt.sentence(name, "it can no longer be asked")
         return Result(claim=claim, outcome=Outcome.AMBIGUOUS, provider=name, detail=detail, doubt=Doubt.PERSON)
@@ -142,13 +143,13 @@ def _ask(claim: Claim, message: Message) -> Result | None:
         receipt = connection.find(message)
     except ProviderError as fault:
         unknown = ProviderError(Outcome.AMBIGUOUS, f"asked for it: {fault.detail}", retry_after=fault.retry_after)
-        return _refusal(claim, provider, unknown, _unknown(claim, provider))
+        return _refusal(claim, asked[0], unknown, _unknown(claim, asked[0]))
     if receipt is None:
         return None
     return Result(
         claim=claim,
         outcome=Outcome.ACCEPTED,
-        provider=provider.name,
+        provider=asked[0].name,
         detail=receipt.detail,
         provider_message_id=receipt.provider_message_id,
     )
@@ -160,13 +161,13 @@ def _follow_up(result: Result, error: ProviderError | None, provider: Provider, 
     if providers.is_way(result.claim.address):
         _follow_up_address(result, provider, place, passage)
         return
-    down = error is not None and (error.route_down or outcome is Outcome.CONFIG)
+    down = error is not None and error.route_down
     throttled = outcome is Outcome.THROTTLED
     fault = (down and not throttled) or outcome is Outcome.AMBIGUOUS
     failing = passage.tally.note(provider.name, accepted=outcome is Outcome.ACCEPTED, fault=fault)
     if throttled and place:
         _hold(result, provider, place, Block.THROTTLED, passage)
-    elif throttled or outcome is Outcome.CONFIG:
+    elif throttled or (outcome is Outcome.CONFIG and down):
         _hold(result, provider, "", _BLOCKS[outcome], passage)
     elif failing or (fault and choice.trial == provider.name):
         _hold(result, provider, "", Block.BROKEN, passage)
@@ -203,13 +204,14 @@ def _hold(result: Result, provider: Provider, place: str, why: Block, passage: P
 
 
 def _of_address(result: Result, passage: Passage, provider: Provider, place: str) -> Result | Waiting:
-    """Let a message wait for an address that is set up wrongly, for a day; else the result stands."""
-    held = passage.choice.state.places.get((provider.name, place))
-    if result.outcome is not Outcome.CONFIG or held is None:
+    """Let a message wait while its address alone cannot be sent to as we are set up, for a day at most."""
+    if result.outcome is not Outcome.CONFIG:
         return result
+    held = passage.choice.state.places.get((provider.name, place))
     if clock.now() - result.claim.accepted_at > retries.MAX_AGE:
         return msgspec.structs.replace(result, outcome=Outcome.PERMANENT)
-    return Waiting(result.claim, held.until, result.detail)
+    until = held.until if held else clock.now() + timedelta(seconds=providers.LONGEST[Block.CONFIG])
+    return Waiting(result.claim, until, result.detail)
 
 
 def _nobody(claim: Claim, last: Result | None, choice: Choice) -> Result | Waiting:

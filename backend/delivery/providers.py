@@ -22,7 +22,8 @@ from backend.lib import clock, logs, settings
 
 logger = logging.getLogger(__name__)
 
-_LONGEST = {"throttled": 600.0, "config": 300.0, "broken": 300.0}
+# Seconds.
+LONGEST = {"throttled": 600.0, "config": 300.0, "broken": 300.0}
 # How long one attempt at a provider that had faults keeps other processes from trying it too.
 TRIAL = timedelta(seconds=30)
 _KEPT = timedelta(days=1)
@@ -167,7 +168,7 @@ def pause(why: Block, faults: int, asked: float | None = None) -> float:
         Block.CONFIG: 60.0,
         Block.BROKEN: min(max(settings.current().retry_base_seconds, 1.0), 30.0),
     }[why]
-    return min(first * 2.0 ** min(faults, 20), _LONGEST[why])
+    return min(first * 2.0 ** min(faults, 20), LONGEST[why])
 
 
 def take_trial(session: Session, provider: str, state: State) -> bool:

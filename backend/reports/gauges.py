@@ -9,10 +9,12 @@ from prometheus_client.registry import Collector
 from backend.db import session as db
 from backend.lib import clock, queue
 from backend.lib.remember import Remembered
-from backend.reports import alarm, depths, ledger
+from backend.reports import alarm, depths, ledger, providers
 from backend.reports.depths import Depths
 from backend.reports.ledger import Entry
+from backend.reports.providers import ProviderReport
 
+_WHY = ("throttled", "config", "broken", "switched_off")
 # Several who scrape at once, or one who scrapes without pause, get the same figures.
 _FRESH_SECONDS = 1.0
 
@@ -23,12 +25,20 @@ def _read_depths() -> Depths:
 
 
 _depths = Remembered(_read_depths, seconds=_FRESH_SECONDS)
+
+
+def _read_providers() -> list[ProviderReport]:
+    with db.current().read() as session:
+        return providers.providers(session)
+
+
+_providers = Remembered(_read_providers, seconds=_FRESH_SECONDS)
 _pending = Remembered(lambda: int(queue.huey().pending_count()), seconds=_FRESH_SECONDS)
 
 
 def forget() -> None:
     """Read everything anew at the next call."""
-    for figure in (_depths, _pending, alarm.recent):
+    for figure in (_depths, _providers, _pending, alarm.recent):
         figure.forget()
 
 
@@ -41,6 +51,7 @@ class State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every gauge."""
         yield from _of_depths(_depths.get())
+        yield from _of_providers(_providers.get())
         yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=_pending.get())
         yield from _of_ledger(alarm.recent.get())
 
@@ -68,6 +79,21 @@ def _of_depths(found: Depths) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "carillon_worker_heartbeat_seconds", "Age of the oldest heartbeat", value=found.heartbeat_seconds
     )
+
+
+def _of_providers(found: list[ProviderReport]) -> Iterator[Metric]:
+    labels = ["channel", "provider"]
+    held = GaugeMetricFamily(
+        "carillon_provider_held_back", "1 while nothing goes by a provider, by why", labels=[*labels, "why"]
+    )
+    weight = GaugeMetricFamily("carillon_provider_weight", "Part of the messages offered to it first", labels=labels)
+    for one in found:
+        for why in _WHY:
+            is_held = one.block == why if why != "switched_off" else not one.switched_on
+            held.add_metric([one.channel, one.name, why], int(is_held))
+        weight.add_metric([one.channel, one.name], one.weight)
+    yield held
+    yield weight
 
 
 def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:

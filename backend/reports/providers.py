@@ -1,0 +1,149 @@
+"""The providers as operators see them: in which order, how they do, what holds them back and until when."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.channels.base import Channel, Provider
+from backend.db.models.notifications import Delivery, DeliveryStatus
+from backend.db.models.providers import ProviderState
+from backend.delivery import health, routes
+from backend.delivery.doubt import Doubt
+from backend.delivery.health import Health
+from backend.delivery.providers import Block
+from backend.lib import clock
+
+_HOUR = timedelta(hours=1)
+_UNTRIED = {Block.CONFIG.value, Block.BROKEN.value}
+
+
+class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider of the settings.
+
+    ``order`` counts from 1 in its channel. ``health`` is the part of its last attempts that did not fail by its own
+    fault, and ``weight`` the part of the channel's messages that are offered to it first, both from 0 to 1.
+    ``circuit`` is ``closed``, ``open`` or ``half-open`` (one message is tried). ``block`` says why it is held back
+    now: ``throttled``, ``config`` or ``broken``, empty if it is not; ``reason`` in the provider's words.
+    ``attempts``, ``accepted`` and ``faults`` are of the last hour. ``waiting_addresses`` counts addresses that are
+    held back by themselves.
+    """
+
+    name: str
+    channel: str
+    description: str
+    order: int
+    health: float
+    weight: float
+    circuit: str
+    block: str
+    reason: str | None
+    blocked_until: datetime | None
+    switched_on: bool
+    last_fault: str | None
+    last_fault_at: datetime | None
+    attempts: int
+    accepted: int
+    faults: int
+    waiting_addresses: int
+
+    @property
+    def trouble(self) -> str | None:
+        """Say in one sentence why nothing goes by this provider, if that is so."""
+        if not self.switched_on:
+            return f"{self.name} is switched off by hand."
+        if not self.block:
+            return None
+        why = {"throttled": "is throttled", "config": "is set up wrongly", "broken": "does not work"}[self.block]
+        return f"{self.name} {why}: {self.reason}"
+
+
+def providers(session: Session) -> list[ProviderReport]:
+    """Report on every provider of the settings, by channel and order of preference."""
+    rows = session.scalars(select(ProviderState)).all()
+    whole = {row.provider: row for row in rows if not row.destination}
+    now = clock.now()
+    held = [row.provider for row in rows if row.destination and row.block != Block.PACE and row.blocked_until > now]
+    lately, hour = health.since(session, health.WINDOW), health.since(session, _HOUR)
+    reports: list[ProviderReport] = []
+    for channel in Channel:
+        group = routes.routes()[channel]
+        weights = _weights(group, whole, lately)
+        for place, provider in enumerate(group):
+            name = provider.name
+            reports.append(
+                _report(
+                    provider,
+                    order=place + 1,
+                    weight=weights[place],
+                    row=whole.get(name),
+                    lately=lately.get(name, Health()),
+                    hour=hour.get(name, Health()),
+                    waiting=held.count(name),
+                )
+            )
+    return reports
+
+
+def in_doubt(session: Session, service_id: int, limit: int = 100) -> Sequence[Delivery]:
+    """List a service's deliveries of which a person has to say what became of them, the oldest first."""
+    return session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.service_id == service_id,
+            Delivery.doubt == Doubt.PERSON.value,
+            Delivery.status == DeliveryStatus.SENDING.value,
+        )
+        .order_by(Delivery.id)
+        .limit(limit)
+    ).all()
+
+
+def _is_ready(row: ProviderState | None) -> bool:
+    return row is None or not (row.switched_off or row.block in _UNTRIED or row.blocked_until > clock.now())
+
+
+def _weights(group: Sequence[Provider], whole: dict[str, ProviderState], lately: dict[str, Health]) -> list[float]:
+    ready = [one.name for one in group if _is_ready(whole.get(one.name))]
+    shares = dict(zip(ready, health.weights(lately.get(name, Health()) for name in ready), strict=True))
+    return [shares.get(one.name, 0.0) for one in group]
+
+
+def _report(  # noqa: PLR0913 - each is another source of the one report
+    provider: Provider,
+    *,
+    order: int,
+    weight: float,
+    row: ProviderState | None,
+    lately: Health,
+    hour: Health,
+    waiting: int,
+) -> ProviderReport:
+    ready = _is_ready(row)
+    return ProviderReport(
+        name=provider.name,
+        channel=provider.channel.value,
+        description=provider.describe(),
+        order=order,
+        health=lately.share,
+        weight=weight,
+        circuit=_circuit(row),
+        block="" if row is None or ready else row.block,
+        reason=None if row is None or ready else row.reason,
+        blocked_until=None if row is None or ready else row.blocked_until,
+        switched_on=row is None or not row.switched_off,
+        last_fault=row.last_fault if row else None,
+        last_fault_at=row.last_fault_at if row else None,
+        attempts=hour.answered,
+        accepted=hour.accepted,
+        faults=hour.faults,
+        waiting_addresses=waiting,
+    )
+
+
+def _circuit(row: ProviderState | None) -> str:
+    if row is None or row.block not in _UNTRIED:
+        return "closed"
+    return "open" if row.blocked_until > clock.now() else "half-open"
