@@ -137,7 +137,7 @@ def _word(value: object) -> str:
     return str(value)[:MAX_WORD].encode("utf-8", "backslashreplace").decode()
 
 
-def _channel(channel: dict[str, Any], place: Callable[[str], _Place], numbers: dict[int, int]) -> ChannelReport:
+def _channel(channel: dict[str, Any], place: Callable[[str], _Place], numbers: dict[int, int | None]) -> ChannelReport:
     named = channel.get("recipient", channel.get("recipients"))
     recipients = [_word(name) for name in named] if isinstance(named, list) else []
     places = {name: place(name) for name in recipients}
@@ -155,9 +155,10 @@ def _recipient(name: str, place: _Place) -> RecipientReport:
     return RecipientReport(name, [_delivery(one) for one in place.deliveries], batch)
 
 
-def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int]:
+def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int | None]:
+    """Return the numbers of versions; the text of a draft that was sent as a test has none."""
     statement = select(TemplateVersion.id, TemplateVersion.number).where(TemplateVersion.id.in_(version_ids))
-    return dict(session.execute(statement).all())
+    return {identity: number if number > 0 else None for identity, number in session.execute(statement)}
 
 
 def shown(delivery: Delivery) -> str:

@@ -43,6 +43,9 @@ EXAMPLES = {
     "{address:str}": "lab@lab.example",
     "{uid:uuid}": "00000000-0000-8000-8000-000000000000",
     "{service_id:int}": "1",
+    "{identifier:str}": "X_SAMPLE",
+    "{which:str}": "1",
+    "{digest:str}": "0",
 }
 
 
