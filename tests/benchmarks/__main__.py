@@ -18,6 +18,7 @@ _REPORT = Path(".data") / "bench.json"
 def _parts() -> Iterator[tuple[str, Callable[[], list[Row]]]]:
     for engine in ENGINES:
         yield f"accept.{engine}", lambda engine=engine: [accept.row(engine)]
+        yield f"accept_bulk.{engine}", lambda engine=engine: [accept.bulk_row(engine)]
     for engine in ENGINES:
         yield f"deliver.{engine}", lambda engine=engine: [deliver.row(engine, 1024, 4000)]
         yield f"deliver.{engine}.16k", lambda engine=engine: [deliver.row(engine, 16 * 1024, 1500)]

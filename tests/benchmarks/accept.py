@@ -12,22 +12,35 @@ from tests.factories import notification
 
 SCOPES = "notifications:send notifications:read"
 _CONNECTIONS = 32
+_BULK = 100
+_BULK_CONNECTIONS = 4
 _ROUNDS = 3
 _SECONDS = 3.0
 
 
 def row(engine: str) -> Row:
-    """Measure in turns with the bare handler, and take the medians."""
+    """Measure single requests in turns with the bare handler, and take the medians."""
+    return _measured(f"accept.{engine}", engine, "", notification("@N"), 1)
+
+
+def bulk_row(engine: str) -> Row:
+    """Measure notifications that come by the hundred, beside the requests of the bare handler."""
+    hundred = {"notifications": [notification(f"@N-{number}") for number in range(_BULK)]}
+    return _measured(f"accept_bulk.{engine}", engine, "/bulk", hundred, _BULK)
+
+
+def _measured(name: str, engine: str, path: str, body: dict[str, Any], each: int) -> Row:
+    """Measure a body of ``each`` notifications."""
     port, bare_port = processes.free_port(), processes.free_port()
     with installation(engine, PORT=str(port)) as place:
         token = access_tokens.issue(place.lab.client.client_id, SCOPES)
         plan = {
-            "connections": _CONNECTIONS,
+            "connections": _CONNECTIONS if each == 1 else _BULK_CONNECTIONS,
             "seconds": _SECONDS,
             "warm_up": 1,
             "headers": {"Authorization": f"Bearer {token}"},
-            "body": json.dumps(notification("@N")),
         }
+        single = {"body": json.dumps(notification("@N")), "connections": _CONNECTIONS}
         bare = (sys.executable, "-m", "tests.benchmarks.bare", str(bare_port))
         ours, limits = [], []
         with (
@@ -37,17 +50,17 @@ def row(engine: str) -> Row:
             processes.wait_for_port(port, web, place.log)
             processes.wait_for_port(bare_port, limit, place.log)
             for _ in range(_ROUNDS):
-                ours.append(_loaded(port, plan))
-                limits.append(_loaded(bare_port, plan))
-    note = f"{_CONNECTIONS} connections; bare p99 {_median(limits, 'p99_ms'):.0f} ms"
-    done = rated(f"accept.{engine}", [one["rate"] for one in ours], [one["rate"] for one in limits], note)
+                ours.append(_loaded(port, path, plan | {"body": json.dumps(body)}))
+                limits.append(_loaded(bare_port, "", plan | single))
+    note = f"{plan['connections']} connections; bare p99 {_median(limits, 'p99_ms'):.0f} ms"
+    done = rated(name, [one["rate"] * each for one in ours], [one["rate"] for one in limits], note)
     done.p50_ms, done.p99_ms = _median(ours, "p50_ms"), _median(ours, "p99_ms")
     return done
 
 
-def _loaded(port: int, plan: dict[str, Any]) -> dict[str, Any]:
-    figures = processes.load(f"http://127.0.0.1:{port}/notifications/v1", **plan)
-    if set(figures["statuses"]) != {"202"}:
+def _loaded(port: int, path: str, plan: dict[str, Any]) -> dict[str, Any]:
+    figures = processes.load(f"http://127.0.0.1:{port}/notifications/v1{path}", **plan)
+    if set(figures["statuses"]) != ({"200"} if path else {"202"}):
         raise RuntimeError(f"Not every request was accepted: {figures['statuses']}")
     return figures
 
