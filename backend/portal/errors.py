@@ -116,6 +116,8 @@ def _fault(error: Exception) -> Fault:
         return Fault(entry.status, entry.title, error.detail, entry.remedy)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _FAULTS.get(error.status_code, _FAULTS[400]._replace(status=error.status_code))
+    if isinstance(error, UnicodeDecodeError):  # a form with a file is decoded before any handler sees it
+        return _FAULTS[400]
     return _FAULTS[500]
 
 

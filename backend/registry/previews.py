@@ -26,7 +26,8 @@ def keep(session: Session, user_id: int, template_id: int, html: str) -> None:
         "user_id": user_id,
         "template_id": template_id,
         "digest": digest(html),
-        "html": html.encode("utf-8", "replace").decode(),
+        # PostgreSQL keeps neither; a template can write both.
+        "html": html.replace("\x00", "\ufffd").encode("utf-8", "replace").decode(),
         "created_at": now,
     }
     insert = statements.insert(session, TemplatePreview).values(**row)

@@ -232,3 +232,31 @@ def test_another_team_sees_nothing(browser: Browser, lab: Laboratory) -> None:
     for rest, form in CHANGES:
         assert browser.send(address(other, rest.replace("X_", "P_")), **form).status_code == 404, rest
     assert browser.get(address(lab, "/P_SAMPLE")).status_code == 404
+
+
+def test_a_form_that_is_no_text_is_refused(browser: Browser, lab: Laboratory) -> None:
+    token = browser.token().encode()
+    body = b'--x\r\nContent-Disposition: form-data; name="_csrf_token"\r\n\r\n' + token
+    body += b'\r\n--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\xff\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Accept": "text/html"}
+    answer = browser.client.post(address(lab, "/new"), content=body, headers=headers)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.text
+
+
+def test_a_file_replaces_the_drafts_source(browser: Browser, lab: Laboratory) -> None:
+    def send(content: bytes, revision: str) -> Response:
+        return browser.client.post(
+            address(lab, "/X_SAMPLE/upload"),
+            data={"_csrf_token": browser.token(), "revision": revision},
+            files={"file": ("a.md", content, "text/plain")},
+            headers={"Accept": "text/html"},
+            follow_redirects=False,
+        )
+
+    assert send(b"# New", "0").status_code == 303
+    page = browser.get(address(lab, "/X_SAMPLE")).text
+    assert "# New" in page
+    assert '<option value="markdown" selected' in page
+    assert send(b"# Other", "0").status_code == 409
+    assert send(b"\xff", "1").status_code == 400

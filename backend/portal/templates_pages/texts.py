@@ -68,7 +68,7 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
         "name": form.name.strip(),
         "format": form.format,
         "source": unified(form.source).replace("\x00", ""),
-        "subject": form.subject.strip() or None,
+        "subject": form.subject.replace("\x00", "").strip() or None,
         "batch": _batch(form, faults),
     }
     empty = not given["source"]
