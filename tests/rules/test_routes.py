@@ -43,7 +43,7 @@ EXAMPLES = {
     "{channel:str}": "EMAIL",
     "{address:str}": "lab@lab.example",
 }
-OF_A_TYPE = {"int": "1", "uuid": "00000000-0000-8000-8000-000000000000"}
+OF_A_TYPE = {"int": "1", "str": "example", "uuid": "00000000-0000-8000-8000-000000000000"}
 
 
 def address_of(path: str) -> str:
