@@ -1,0 +1,74 @@
+"""By keyboard alone: in, through the switcher, a dialog and a filter, and out."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+from sqlalchemy import insert
+
+from backend.db.models.accounts import Membership
+from e2e.conftest import WIDE, Site
+from tests.portal.people_and_messages import PASSWORD, service, user
+
+OpenPage = Callable[..., Page]
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def go_to(page: Page, words: str, most: int = 60) -> None:
+    """Press Tab until what has the focus says ``words``; everything that gets it is seen."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if words in (focused.get_attribute("aria-label") or focused.inner_text()):
+            expect(focused).to_be_in_viewport()
+            assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+            return
+    raise AssertionError(f"The keyboard does not reach {words!r}.")
+
+
+def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None:
+    lab, other = service(site.database), service(site.database, "Proteomics")
+    ada = user(site.database, member_of=lab, role="admin")
+    user(site.database, "bob@lab.example", member_of=lab)
+    with site.database.write() as session:
+        session.execute(insert(Membership).values(user_id=ada, service_id=other, role="viewer"))
+    page = open_page(viewport=WIDE)
+    page.goto(f"{site.url}/portal/sign-in?next=/portal/services/{lab}/team")
+    page.keyboard.type("ada@lab.example")
+    press(page, "Tab")
+    page.keyboard.type(PASSWORD)
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Team")).to_be_visible()
+
+    go_to(page, "Lab LIMS")
+    press(page, "Enter")
+    expect(page.locator(".menu-wide").get_by_role("link", name="Proteomics")).to_be_visible()
+    press(page, "Escape")
+    expect(page.locator(".menu-wide").get_by_role("link", name="Proteomics")).to_be_hidden()
+    expect(page.locator(".menu-wide .switcher summary")).to_be_focused()
+
+    for _ in range(2):
+        go_to(page, "Remove")
+    press(page, "Enter")
+    dialog = page.get_by_role("dialog", name="Remove bob@lab.example from the team?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    press(page, "Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Remove bob@lab.example")).to_be_focused()
+    press(page, "Enter", "Shift+Tab", "Enter")
+    expect(page.get_by_role("status").filter(has_text="bob@lab.example has left the team")).to_be_visible()
+
+    go_to(page, "Audit log")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Audit log")).to_be_visible()
+    press(page, "/")
+    expect(page.get_by_label("Who")).to_be_focused()
+    page.keyboard.type("nobody")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Nothing was changed that fits")).to_be_visible()
+    go_to(page, "Sign out")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
