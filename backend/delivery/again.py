@@ -1,4 +1,4 @@
-"""Second thoughts of people: send again what failed, cancel what waits."""
+"""Second thoughts of people: send again what failed, cancel what waits, decide what is in doubt."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -13,7 +13,8 @@ from backend.accounts.audit import Actor
 from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
-from backend.delivery import states, tasks
+from backend.delivery import doubt, states, tasks
+from backend.delivery.doubt import Decision
 from backend.lib import clock
 from backend.lib.problems import Problem
 
@@ -108,6 +109,26 @@ def cancel(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False) -> 
         changed = _change(session, whole, WAITING, {"status": DeliveryStatus.CANCELLED.value})
         _tell(session, whole, changed, _Deed("cancelled", "cancelled"), by)
     return len(changed)
+
+
+def decide(service_id: int, delivery_uid: UUID, decision: Decision, by: Actor) -> bool:
+    """Carry out what a person has decided about a message in doubt; false if it is not in doubt (any more).
+
+    Raises:
+        Problem: ``not_found`` if the service has no delivery of this id.
+    """
+    with db.current().write() as session:
+        own = (Delivery.uid == delivery_uid, Delivery.service_id == service_id)
+        found = session.execute(select(Delivery.id, Delivery.priority).where(*own)).one_or_none()
+        if found is None:
+            raise Problem("not_found", "This service has no message of this id.")
+        decided = doubt.decide(session, found.id, decision, by.name)
+        if decided:
+            detail = {"decision": decision.value}
+            audit.record(session, by, "message.decided", str(delivery_uid), service_id=service_id, detail=detail)
+    if decided and decision is Decision.RESEND:
+        tasks.nudge({found.priority})
+    return decided
 
 
 class _Deed(msgspec.Struct, frozen=True):

@@ -13,9 +13,10 @@ from litestar.response import Template
 from backend.batching import manage, preview
 from backend.db import session
 from backend.delivery import again
+from backend.delivery.doubt import Decision
 from backend.portal import access, live
 from backend.portal.access import Place
-from backend.portal.notification import framed
+from backend.portal.notification import decided, framed
 from backend.portal.pages import Go, Page, go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.reports import batch_pages
@@ -184,4 +185,19 @@ def cancel(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
     return go(place.address(f"batches/{uid}"), done=done)
 
 
-ROUTES = [index, refresh, show, refresh_one, message, flush, hold, release, remove, send_again, cancel]
+@post(
+    "/batches/{uid:uuid}/messages/{delivery_uid:uuid}/decide/{decision:str}",
+    guards=_EDITORS,
+    status_code=200,
+    sync_to_thread=True,
+)
+def decide(
+    place: NamedDependency[Place], uid: FromPath[UUID], delivery_uid: FromPath[UUID], decision: FromPath[Decision]
+) -> Go:
+    """Decide what became of the batch's message to one address, of which nobody knows."""
+    if all(one.uid != delivery_uid for one in _find(place, uid, 0).deliveries):
+        raise NotFoundException
+    return go(place.address(f"batches/{uid}"), done=decided(place, delivery_uid, decision))
+
+
+ROUTES = [index, refresh, show, refresh_one, message, flush, hold, release, remove, send_again, cancel, decide]

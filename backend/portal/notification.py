@@ -13,6 +13,7 @@ from litestar.response import Template
 from backend.batching import manage
 from backend.db import session
 from backend.delivery import again
+from backend.delivery.doubt import Decision
 from backend.intake import resubmit
 from backend.portal import access, live
 from backend.portal.access import Place
@@ -29,6 +30,11 @@ _VIEWS: tuple[tuple[View, str], ...] = (
     ("answers", "Raw answers"),
 )
 _EDITORS = [access.editors]
+_DECIDED = {
+    Decision.RESEND: "The message is queued again.",
+    Decision.MARK_SENT: "The message counts as sent.",
+    Decision.FAIL: "The message counts as failed.",
+}
 
 
 @get("/notifications/{uid:uuid}", sync_to_thread=True)
@@ -187,8 +193,29 @@ def take_out(place: NamedDependency[Place], uid: FromPath[UUID]) -> Go:
     return go(place.address(f"notifications/{uid}"), done="Taken out of its batch; it is not sent.")
 
 
+@post(
+    "/notifications/{uid:uuid}/messages/{delivery_uid:uuid}/decide/{decision:str}",
+    guards=_EDITORS,
+    status_code=200,
+    sync_to_thread=True,
+)
+def decide(
+    place: NamedDependency[Place], uid: FromPath[UUID], delivery_uid: FromPath[UUID], decision: FromPath[Decision]
+) -> Go:
+    """Decide what became of a message of which nobody knows."""
+    if all(one.uid != delivery_uid for one in _find(place, uid).deliveries):
+        raise NotFoundException
+    return go(place.address(f"notifications/{uid}"), done=decided(place, delivery_uid, decision))
+
+
+def decided(place: Place, delivery_uid: UUID, decision: Decision) -> str:
+    """Carry a decision out, and say so."""
+    done = again.decide(place.service_id, delivery_uid, decision, place.actor)
+    return _DECIDED[decision] if done else "This message is not in doubt any more."
+
+
 def _messages(count: int) -> str:
     return f"{count} message" + (" is" if count == 1 else "s are")
 
 
-ROUTES = [show, refresh, message, send_again, cancel, judge_again, take_out]
+ROUTES = [show, refresh, message, send_again, cancel, judge_again, take_out, decide]

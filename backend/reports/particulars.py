@@ -12,6 +12,7 @@ from backend.channels.addresses import masked
 from backend.db.models.accounts import ApiClient
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
 from backend.db.models.receipts import ProviderReceipt
+from backend.delivery.doubt import Doubt
 from backend.reports import notification
 from backend.reports.listing import FINAL, Part, parts_of
 from backend.reports.model import NotificationReport
@@ -32,7 +33,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one address, as a page may show it; ``batch_uid`` is set where it carried a whole batch."""
+    """One message to one address, as a page may show it; ``batch_uid`` is set where it carried a whole batch.
+
+    ``in_doubt`` tells that a person has to decide what became of it.
+    """
 
     uid: UUID
     channel: str
@@ -106,7 +110,7 @@ def delivery_row(delivery: Delivery, batch_uid: UUID | None = None) -> DeliveryR
         provider=delivery.provider,
         provider_message_id=delivery.provider_message_id,
         error=delivery.error,
-        in_doubt=delivery.doubt is not None,
+        in_doubt=delivery.doubt == Doubt.PERSON.value,
         due_at=delivery.due_at,
         sent_at=delivery.sent_at,
         delivered_at=delivery.delivered_at,

@@ -108,6 +108,29 @@ def test_what_is_in_a_workers_hands_is_left_to_it(browser: Browser, lab: Desk) -
     assert lab.statuses(uid) == ("DISPATCHED", ["SENDING"])
 
 
+@pytest.mark.parametrize(("decision", "status"), [("resend", "RETRYING"), ("mark_sent", "SENT"), ("fail", "FAILED")])
+def test_what_is_in_doubt_is_decided(browser: Browser, lab: Desk, decision: str, status: str) -> None:
+    uid, other = lab.accept("S-1"), lab.accept("S-2")
+    delivery, foreign = deliveries(lab.lab.database)
+    address = f"{lab.home}/notifications/{uid}"
+    assert "In doubt" not in browser.get(address).text
+    with lab.lab.database.write() as session:
+        session.execute(update(Delivery).values(status="SENDING", doubt="person", attempts=1))
+    page = browser.get(address).text
+    assert "In doubt" in page
+    deed = f"{address}/messages/{delivery}/decide/{decision}"
+    assert f'action="{deed}"' in page
+    assert browser.send(f"{address}/messages/{foreign}/decide/{decision}").status_code == 404
+    assert browser.send(f"{address}/messages/{delivery}/decide/guess").status_code in {400, 404}
+    assert lab.statuses(other)[1] == ["SENDING"]
+    assert browser.send(deed).status_code == 303
+    assert lab.statuses(uid)[1] == [status]
+    assert "ada@lab.example decided" in browser.get(address).text
+    assert ("ada@lab.example", "message.decided", str(delivery)) in audited(lab.lab.database)
+    browser.send(deed)
+    assert "not in doubt any more" in browser.get(address).text
+
+
 def test_a_refused_one_is_judged_afresh(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
     uid = lab.refused()
     address = f"{lab.home}/notifications/{uid}"

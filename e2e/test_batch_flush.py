@@ -1,0 +1,58 @@
+"""A batch gathers; its editor looks at what would go, takes one out, holds it back, and sends it now."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import WIDE, Site, picture, sign_in
+from e2e.workshop import Workshop, mail_server, open_workshop
+from tests.smtp_server import SmtpServer
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
+    with mail_server(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def workshop(server: SmtpServer, site: Site) -> Workshop:
+    return open_workshop(site, server)
+
+
+def test_a_batch_is_looked_into_and_sent(
+    workshop: Workshop, open_page: Callable[..., Page], axe: Callable[[Page], None]
+) -> None:
+    page = open_page(viewport=WIDE, reduced_motion="reduce")
+    sign_in(page, workshop.site, address=workshop.address("/batches"))
+    expect(page.get_by_role("heading", name="No batch waits")).to_be_visible()
+    workshop.buffer("S-1", "S-2", "S-3")
+    page.reload()
+    expect(page.locator("[data-countdown]")).to_have_text("in 0:59", timeout=5000)
+    axe(page)
+    picture(page, "batches")
+    page.get_by_role("link", name="manifest-21784312").click()
+    message = page.frame_locator("iframe.rendition")
+    expect(message.get_by_role("listitem")).to_have_text(["S-1", "S-2", "S-3"])
+    axe(page)
+    picture(page, "batch")
+
+    page.get_by_role("button", name="Take out number 2").click()
+    page.get_by_role("button", name="Take it out").click()
+    expect(page.get_by_text("Taken out; it is not sent with this batch.")).to_be_visible()
+    expect(message.get_by_role("listitem")).to_have_text(["S-1", "S-3"])
+    page.get_by_role("button", name="Hold back").click()
+    expect(page.locator("#batch-state .state-row")).to_contain_text("Held back")
+    workshop.work()
+    assert workshop.server.messages == []
+    page.get_by_role("button", name="Send now").click()
+    expect(page.get_by_text("The batch is on its way.")).to_be_visible()
+    workshop.work()
+    expect(page.locator("#batch-state .state-row")).to_contain_text("Sent")
+    (mail,) = workshop.server.messages
+    body = mail.parsed.get_body(("html",))
+    assert body is not None
+    assert "<li>S-1</li><li>S-3</li>" in body.get_content()
+    page.get_by_role("link", name="Batches", exact=True).first.click()
+    expect(page.get_by_role("heading", name="Gone lately")).to_be_visible()
