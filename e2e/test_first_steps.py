@@ -58,7 +58,8 @@ def test_from_nothing_to_the_first_notification(
     axe(page)
     picture(page, "guide")
     commands = [
-        page.get_by_label(name, exact=True).inner_text() for name in ("The commands that get a token", "The command that sends")
+        page.get_by_label(name, exact=True).inner_text()
+        for name in ("The commands that get a token", "The command that sends")
     ]
     answer = paste("\n".join(commands), client.client_secret)
     assert '"status":"DISPATCHED"' in answer
