@@ -153,5 +153,4 @@ def test_the_root_sends_browsers_to_the_portal_and_tells_programs_the_links(clie
     assert (led.status_code, led.headers["location"], led.headers["vary"]) == (303, "/portal", "Accept")
     for accept in ("application/json", "*/*"):
         links = client.get("/", headers={"Accept": accept}).json()["links"]
-        assert links["notifications.send"] == {"url": "http://127.0.0.1:8000/notifications/v1", "method": "POST"}
-        assert {"notifications.read", "oauth.token", "docs"} <= set(links)
+        assert links["notification.create"] == {"url": "http://127.0.0.1:8000/sms/notification", "method": "POST"}
