@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from backend.lib import settings
 from e2e.conftest import WIDE, Site, sign_in
 from tests.portal.letters import link
 from tests.portal.people_and_messages import PASSWORD, service, user
@@ -113,16 +114,27 @@ def test_settings_and_the_audit_log(site: Site, open_page: OpenPage, looked_at: 
     looked_at(page, "account")
 
 
-def test_the_administration(site: Site, open_page: OpenPage, looked_at: Look) -> None:
+def test_the_administration(
+    site: Site, open_page: OpenPage, looked_at: Look, configure: Callable[..., settings.Settings]
+) -> None:
+    providers = "smtp://mail.lab.example:587?tls=starttls,smtp://spare.lab.example:25"
+    configure(PORT=site.url.rpartition(":")[2], EMAIL_PROVIDERS=providers)
     lab = service(site.database)
     user(site.database, platform_admin=True)
     user(site.database, "bob@lab.example", member_of=lab)
     page = open_page(viewport=WIDE)
     sign_in(page, site, address="/portal/services")
     looked_at(page, "services")
-    for name in ("services", "users", "audit"):
+    for name in ("services", "users", "providers", "audit"):
         page.goto(f"{site.url}/portal/admin/{name}")
         looked_at(page, f"admin-{name}")
+    page.goto(f"{site.url}/portal/admin/providers")
+    page.get_by_role("button", name="Switch off").first.click()
+    page.get_by_role("button", name="Switch it off").click()
+    said(page, "is switched off; the next in order takes its messages.")
+    looked_at(page, "admin-providers")
+    page.get_by_role("button", name="Switch on").click()
+    said(page, "is switched on")
     page.goto(f"{site.url}/portal/admin/users")
     page.get_by_role("link", name="bob@lab.example").click()
     page.get_by_role("button", name="Switch off").click()

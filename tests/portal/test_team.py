@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from backend.accounts.audit import Actor
 from backend.db.models.accounts import Membership, Service, User
 from backend.db.models.audit import AuditEntry
 from backend.db.session import Database
+from backend.lib import settings
+from backend.reports import providers
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.letters import key, letters
@@ -233,6 +236,22 @@ def test_services_are_made_limited_and_switched(browser: Browser, database: Data
     wanted = ["service.made", "service.limited", "service.made_live", "service.switched_off"]
     assert [action for action, _, _ in entries(database)] == wanted
     assert browser.get("/portal/admin/services/999").status_code == 404
+
+
+def test_a_provider_is_switched_off_and_on(
+    browser: Browser, database: Database, root: int, configure: Callable[..., settings.Settings]
+) -> None:
+    configure(EMAIL_PROVIDERS="smtp://user:hidden-password@mail.lab.example:587?tls=starttls")
+    page = browser.get("/portal/admin/providers").text
+    assert "hidden-password" not in page
+    assert "Working" in page
+    with database.read() as session:
+        (one,) = providers.providers(session)
+    browser.send("/portal/admin/providers", provider=one.name, on="false")
+    assert "Switched off" in browser.get("/portal/admin/providers").text
+    browser.send("/portal/admin/providers", provider=one.name, on="true")
+    assert browser.send("/portal/admin/providers", provider="nobody", on="true").status_code == 404
+    assert entries(database) == [("provider.switched_off", one.name, {}), ("provider.switched_on", one.name, {})]
 
 
 def test_people_are_unlocked_switched_and_made_administrators(
