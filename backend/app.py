@@ -1,5 +1,7 @@
 """The web process: every door of the house on one Litestar application."""
 
+import gc
+
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
@@ -62,7 +64,8 @@ def create_app() -> Litestar:
         ),
         template_config=template_config,
         before_send=[guards.tell_rate_limit],
-        on_startup=[measures.share],
+        # What is there for good need not be looked through by the garbage collector again and again.
+        on_startup=[measures.share, gc.freeze],
         on_shutdown=[access_log.lines.flush],
         openapi_config=openapi.config(),
         logging_config=None,

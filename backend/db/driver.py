@@ -40,7 +40,7 @@ sqlite3.register_adapter(dict, _json)
 sqlite3.register_adapter(list, _json)
 
 
-def execute(session: Session, text: str, values: Sequence[Any]) -> Sequence[Any]:
+def execute(session: Session, text: str, values: Sequence[Any] = ()) -> Sequence[Any]:
     """Run a statement and return its rows.
 
     Raises:

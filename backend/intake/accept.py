@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from backend.batching import tasks as batching_tasks
 from backend.batching.hold import Moment
@@ -19,7 +20,7 @@ from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
-from backend.intake.judge import Plan, judge
+from backend.intake.judge import judge
 from backend.lib import metrics
 from backend.lib.problems import Problem
 
@@ -83,35 +84,31 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     for one in read:
         if isinstance(one, Content):
             contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
-    database = db.current()
-    with database.look() as session:
+    outcomes: dict[object, Outcome] = {}
+    with db.current().look() as session:
         known = lookup.accepted(session, contents)
         off = _switched_off(one for uid, one in contents.items() if uid not in known)
         fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]
-        services = lookup.services(session, {one.service_id for one in fresh})
-        registered = lookup.registered(session, fresh)
-    verdicts = {one.uid: judge(one, services[one.service_id], registered[one.service_id]) for one in fresh}
-    outcomes: dict[object, Outcome] = {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
+        if fresh:
+            outcomes |= _judge_and_store(session, fresh, nudge)
+    outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
     outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
-    if fresh:
-        with database.write() as session:
-            stored, moments = store.store(session, [(one, verdicts[one.uid]) for one in fresh], services)
-        outcomes |= {uid: _outcome(contents[uid], result) for uid, result in stored.items()}
-        new = [one for one in fresh if stored[one.uid] == "new"]
-        _wake({store.priority(one).value for one in new}, nudge, moments)
-        _count_messages((one, verdict) for one in new if isinstance(verdict := verdicts[one.uid], Plan))
     answers = _in_order(read, outcomes)
     _count_submissions(read, answers)
     return answers
 
 
-def _count_messages(planned: Iterable[tuple[Content, Plan]]) -> None:
-    counts: Counter[tuple[str, str]] = Counter()
-    for one, plan in planned:
-        for channel, count in store.messages(one, plan).items():
-            counts[channel, store.priority(one).name] += count
-    for (channel, priority), count in counts.items():
+def _judge_and_store(session: Session, fresh: Sequence[Content], nudge: Nudge) -> dict[UUID, Outcome]:
+    services = lookup.services(session, {one.service_id for one in fresh})
+    registered = lookup.registered(session, fresh)
+    judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
+    with db.current().within(session):
+        stored = store.store(session, judged, services)
+    new = {store.priority(one).value for one in fresh if stored.results[one.uid] == "new"}
+    _wake(new, nudge, stored.moments)
+    for (channel, priority), count in stored.messages.items():
         metrics.messages(channel, priority).inc(count)
+    return {one.uid: _outcome(one, stored.results[one.uid]) for one in fresh}
 
 
 def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outcome]) -> None:

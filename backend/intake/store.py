@@ -69,31 +69,36 @@ _THERE = "SELECT uid, id, status, accepted_at FROM notifications WHERE uid IN ({
 _LOCK_THERE = {"sqlite": Select(_THERE), "postgresql": Select(f"{_THERE} FOR UPDATE")}
 
 
-def store(
-    session: Session, judged: Sequence[tuple[Content, Verdict]], services: Mapping[int, ServiceState]
-) -> tuple[dict[UUID, Result], list[Moment]]:
-    """Store what is new: notifications with deliveries or places in batches, usage, refused ones to be read back.
+class Stored(msgspec.Struct, frozen=True):
+    """What came of each notification, the messages by channel and priority, and when batches are to be looked at."""
 
-    Returns what came of each, and when the batches that were opened or filled are due.
-    """
+    results: dict[UUID, Result]
+    messages: Counter[tuple[str, str]]
+    moments: list[Moment]
+
+
+def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services: Mapping[int, ServiceState]) -> Stored:
+    """Store what is new: notifications with deliveries or places in batches, usage, refused ones to be read back."""
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
     known = _claim_ids(session, judged, meter.moment)
     results: dict[UUID, Result] = {}
     deliveries: list[dict[str, Any]] = []
     joining: list[Joining] = []
+    admitted: Counter[tuple[str, str]] = Counter()
     for content, verdict in judged:
         row = known[content.uid]
         if row.status_before is not None:
             results[content.uid] = row.status_before
             continue
         if isinstance(verdict, Problem):
-            problem: Problem | None = verdict
-        else:
-            problem = meter.admit(content.service_id, messages(content, verdict))
-        if problem is not None:
-            results[content.uid] = problem
-        elif isinstance(verdict, Plan):
-            results[content.uid] = "new"
+            results[content.uid] = verdict
+            continue
+        wanted = messages(content, verdict)
+        problem = meter.admit(content.service_id, wanted)
+        results[content.uid] = problem or "new"
+        if problem is None:
+            for channel, count in wanted.items():
+                admitted[channel, priority(content).name] += count
             if priority(content) is Priority.BATCH:
                 joining += _joining(row.id, content, verdict)
             else:
@@ -101,7 +106,7 @@ def store(
     _finish(session, judged, results, known, meter.moment)
     _INSERT_DELIVERIES.run(session, deliveries)
     meter.store()
-    return results, hold(session, joining) if joining else []
+    return Stored(results, admitted, hold(session, joining) if joining else [])
 
 
 def priority(content: Content) -> Priority:

@@ -14,8 +14,9 @@ MAX_FAULTS = 50
 _EXACT = 2**53 - 1
 _MAX_DIGITS = 400
 _MAX_POINTER = 1000
-# Characters beyond the basic plane, and integers of which some are beyond what every reader keeps.
-_SPECIAL = re.compile(rb"\d{16}(?<![^\s:,\[-]\d{16})|[\xf0-\xff]")
+# Characters beyond the basic plane; integers of which some are beyond what every reader keeps.
+_ASTRAL = re.compile(rb"[\xf0-\xff]")
+_LONG = re.compile(rb"[0-9][0-9]{15}(?<![^\s:,\[-][0-9]{16})")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
 _NAMES = re.compile(rf"(?P<name>{_STRING})(?=[ \t\r\n]*:)|{_STRING}|[{{}}\[\]]")
@@ -97,7 +98,7 @@ def read(raw: bytes) -> tuple[Any, bool]:
     Raises:
         Problem: as ``parse`` does.
     """
-    if b"\\u" not in raw and _SPECIAL.search(raw) is None and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+    if _may_be_plain(raw):
         try:
             value = _plain_decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, _NotPlain):
@@ -106,6 +107,15 @@ def read(raw: bytes) -> tuple[Any, bool]:
         if msgspec.json.encode(value).count(b'"') == raw.count(b'"'):
             return value, True
     return parse(raw), False
+
+
+def _may_be_plain(raw: bytes) -> bool:
+    return (
+        b"\\u" not in raw
+        and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
+        and _LONG.search(raw) is None
+        and (raw.isascii() or _ASTRAL.search(raw) is None)
+    )
 
 
 def _refuse_fraction(_text: str) -> NoReturn:

@@ -253,6 +253,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
 
     with monkeypatch.context() as patched:
         patched.setattr(db.Database, "read", away)
+        patched.setattr(db.Database, "look", away)
         patched.setattr(db.Database, "write", away)
         answer = ask(site)
     is_problem(answer, 503, "unavailable")
