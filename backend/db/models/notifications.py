@@ -67,6 +67,15 @@ class Notification(IdentityBase):
             sqlite_where=text("job_id IS NOT NULL"),
             postgresql_where=text("job_id IS NOT NULL"),
         ),
+        Index(
+            "ix_notifications_job_status",
+            "job_id",
+            "status",
+            "created_at",
+            "id",
+            sqlite_where=text("job_id IS NOT NULL"),
+            postgresql_where=text("job_id IS NOT NULL"),
+        ),
     )
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)

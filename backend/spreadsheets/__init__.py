@@ -1,0 +1,1 @@
+"""Sending by spreadsheet: a file of rows is checked, and each row becomes a notification."""
