@@ -14,7 +14,7 @@ from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import engine
 from backend.rendering.model import Rendered
 
-_NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
+NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
 
 
 class ServiceState(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ def _plan_channel(
         detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
         return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
     subject = channel.subject or rendered.subject
-    if channel.type in _NEED_SUBJECT and not subject:
+    if channel.type in NEED_SUBJECT and not subject:
         detail = f"A subject is needed for {channel.type}: neither the channel nor its template has one."
         errors.append(FieldError(f"{pointer}/subject", "missing_subject", detail))
     if errors:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
 from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
@@ -94,3 +95,40 @@ def _excused(tree: nodes.Template) -> Iterator[int]:
         replaces = isinstance(node, nodes.Filter) and node.name in {"default", "d"}
         if (asks or replaces) and isinstance(node, (nodes.Test, nodes.Filter)) and node.node is not None:
             yield id(node.node)
+
+
+class FieldsRead(msgspec.Struct, frozen=True):
+    """The fields that a template reads by name.
+
+    It does not render without the ``needed`` ones; ``optional`` ones it does without. Those that are
+    ``conditional`` it asks about before it shows them, so that they may be empty.
+    """
+
+    needed: frozenset[str]
+    optional: frozenset[str]
+    conditional: frozenset[str]
+
+
+def fields_read(source: Source) -> FieldsRead:
+    """Tell which fields the body and the subject of a working template read, where they stand for one notification."""
+    needed, excused, conditional = set[str](), set[str](), set[str]()
+    subject = [parse(Source("text", source.subject))] if source.subject else []
+    for tree in (parse(source), *subject):
+        free = find_undeclared_variables(tree) - _OURS - _assigned(tree)
+        pardoned = set(_excused(tree))
+        for node in walk(tree):
+            name = _read(node, free, batch=False)
+            if name is not None:
+                (excused if id(node) in pardoned else needed).add(name)
+            if isinstance(node, (nodes.If, nodes.CondExpr)):
+                conditional.update(_names(node.test, free))
+    # A field that is asked about first is read safely behind that.
+    asked = {name for name in excused if name in conditional}
+    return FieldsRead(frozenset(needed - asked), frozenset(excused - needed | asked), frozenset(conditional))
+
+
+def _names(tree: nodes.Node, free: set[str]) -> Iterator[str]:
+    for node in walk(tree):
+        name = _read(node, free, batch=False)
+        if name is not None:
+            yield name

@@ -1,0 +1,142 @@
+"""Judging rows: who each goes to, and whether the template renders with its cells."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from backend.channels import addresses
+from backend.channels.base import CHATS, Channel
+from backend.delivery.compose import render_job
+from backend.intake.judge import NEED_SUBJECT
+from backend.lib import settings
+from backend.lib.problems import Problem
+from backend.registry.lookup import Address, FoundTemplate
+from backend.rendering import engine
+from backend.rendering.inspection import FieldsRead
+from backend.rendering.model import Rendered, RenderJob
+from backend.spreadsheets.table import Record
+
+Groups = Mapping[str, Sequence[Address]]
+_LONGEST_ADDRESS = 2048
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """What a spreadsheet's rows are made into."""
+
+    columns: list[str]
+    recipient: int
+    to_groups: bool
+    channel: Channel
+    template: FoundTemplate
+    fields: FieldsRead
+    subject: str | None
+
+    @property
+    def content_type(self) -> str:
+        """Return which part of the template's message is sent; text messages have no HTML."""
+        return "text" if self.channel is Channel.SMS else "html"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that can be sent: ``recipient`` is the cell as it was given, ``addresses`` whom that means."""
+
+    number: int
+    recipient: str
+    addresses: tuple[str, ...]
+    fields: dict[str, str]
+
+
+class RowFault(msgspec.Struct, frozen=True):
+    """Why a row is not sent; without a ``column`` it is the row as a whole."""
+
+    row: int
+    column: str
+    reason: str
+
+
+def groups_of(sheet: Sheet, records: Sequence[Record]) -> set[str]:
+    """Name the recipient groups that rows go to."""
+    if not sheet.to_groups:
+        return set()
+    return {record.cells[sheet.recipient].strip() for record in records if len(record.cells) > sheet.recipient} - {""}
+
+
+def read(sheet: Sheet, record: Record, groups: Groups) -> Row | list[RowFault]:
+    """Say what a row asks for, or everything that is wrong with its cells."""
+    cells, wanted = record.cells, len(sheet.columns)
+    if len(cells) < wanted or any(cell.strip() for cell in cells[wanted:]):
+        reason = f"It has {len(cells)} cells, and the first row names {wanted} columns."
+        return [RowFault(record.number, "", reason)]
+    recipient = cells[sheet.recipient].strip()
+    faults = []
+    found: tuple[str, ...] = ()
+    try:
+        found = _of_group(sheet, recipient, groups) if sheet.to_groups else (_address(sheet, recipient),)
+    except Problem as problem:
+        faults.append(RowFault(record.number, sheet.columns[sheet.recipient], problem.detail))
+    fields = dict(_fields(sheet, cells))
+    for name in sorted(sheet.fields.needed - sheet.fields.conditional):
+        if not fields.get(name, "").strip():
+            faults.append(RowFault(record.number, name, "The cell is empty, and the template needs it."))
+    return faults or Row(number=record.number, recipient=recipient, addresses=found, fields=fields)
+
+
+def _address(sheet: Sheet, cell: str) -> str:
+    if not cell:
+        raise Problem("invalid_address", "The cell is empty, so it says nobody to send to.")
+    if len(cell) > _LONGEST_ADDRESS:
+        raise Problem("invalid_address", f"An address has at most {_LONGEST_ADDRESS:,} characters.")
+    return addresses.normalise(sheet.channel, cell, settings.current().outbound_allow)
+
+
+def _of_group(sheet: Sheet, identifier: str, groups: Groups) -> tuple[str, ...]:
+    if not identifier:
+        raise Problem("unknown_recipient", "The cell is empty, so it says nobody to send to.")
+    known = groups.get(identifier)
+    if known is None:
+        raise Problem("unknown_recipient", f"No recipient {identifier[:80]!r} is registered for this service.")
+    found = tuple(dict.fromkeys(one.address for one in known if one.type == sheet.channel.value))
+    if not found:
+        detail = f"The recipient {identifier} has no {sheet.channel.value} endpoint."
+        raise Problem("no_address_for_channel", detail)
+    return found
+
+
+def _fields(sheet: Sheet, cells: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the fields; an empty cell of one that the template does without is no field at all."""
+    for place, (name, cell) in enumerate(zip(sheet.columns, cells, strict=False)):
+        if place != sheet.recipient and (cell.strip() or name not in sheet.fields.optional):
+            yield name, cell
+
+
+def try_out(sheet: Sheet, rows: Sequence[Row]) -> Iterator[RowFault]:
+    """Render rows, and yield what keeps one from becoming a message."""
+    rendered = engine.render_many([_job(sheet, row) for row in rows])
+    for row, result in zip(rows, rendered, strict=True):
+        fault = _fault(sheet, result)
+        if fault is not None:
+            yield RowFault(row.number, "", fault)
+
+
+def _fault(sheet: Sheet, result: Rendered | Problem) -> str | None:
+    if isinstance(result, Problem):
+        return f"The template does not render with this row. {result.detail}"
+    if sheet.channel in NEED_SUBJECT and not (sheet.subject or result.subject):
+        return f"It has no subject, which {sheet.channel.value} needs: the template's renders to nothing."
+    return None
+
+
+def _job(sheet: Sheet, row: Row, *, whole: bool = False) -> RenderJob:
+    as_html = sheet.content_type == "html"
+    return render_job(sheet.template, row.fields, want_html=whole or as_html, want_text=whole or not as_html)
+
+
+def render(sheet: Sheet, row: Row) -> Rendered:
+    """Render a row as a page shows it.
+
+    Raises:
+        Problem: ``template_arguments``.
+    """
+    made = engine.render(_job(sheet, row, whole=True))
+    html = made.html if sheet.content_type == "html" or sheet.channel in CHATS else None
+    return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html)
