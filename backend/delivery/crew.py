@@ -12,12 +12,15 @@ _AFTER_FAULT_SECONDS = 1.0
 class Crew:
     """Up to ``size`` threads, started as they are needed.
 
-    ``work`` does a part of what is there and returns how much that was; after a part of ``full`` another thread is
-    woken. A thread that is stuck in its work does not count, until it comes back and finds its place taken.
+    ``work`` does a part of what is there and returns how much that was; it is given what wakes another thread, for
+    when it sees that there is more. A thread that is stuck in its work does not count, until it comes back and finds
+    its place taken.
     """
 
-    def __init__(self, name: str, size: int, full: int, work: Callable[[], int], leave: Callable[[], None]) -> None:
-        self._name, self._size, self._full, self._work, self._leave = name, size, full, work, leave
+    def __init__(
+        self, name: str, size: int, work: Callable[[Callable[[], None]], int], leave: Callable[[], None]
+    ) -> None:
+        self._name, self._size, self._work, self._leave = name, size, work, leave
         self._turn = threading.Condition()
         self._stopping = threading.Event()
         self._threads: dict[int, threading.Thread] = {}
@@ -78,10 +81,7 @@ class Crew:
     def _drain(self) -> None:
         try:
             while not self._stopping.is_set() and threading.get_ident() not in self._stuck:
-                done = self._work()
-                if done >= self._full:
-                    self.wake()
-                if not done:
+                if not self._work(self.wake):
                     return
         except Exception:
             # Whatever it was, most likely the database: what is due stays due, and the next tick wakes us again.

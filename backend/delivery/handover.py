@@ -69,14 +69,13 @@ def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wai
     held = places.get(key)
     pace = providers.pace_of(provider, claim.address) or 0.0
     if held is None or held.until <= now:
-        until = None
-        if pace:
-            with db.current().write() as session:
-                until = providers.reserve(session, provider, place, pace)
-            places[key] = Held(Block.PACE.value, until or now + timedelta(seconds=pace), None, 0, off=False)
-        if until is None:
+        if not pace:
             return None
-        held = places[key]
+        with db.current().write() as session:
+            free, held = providers.reserve(session, provider, place, pace)
+        places[key] = held
+        if free:
+            return None
     until = passage.tails.after(key, claim.priority, held.until, pace)
     return Waiting(claim, until, None if held.block == Block.PACE else held.reason)
 
@@ -192,11 +191,11 @@ def _follow_up_address(result: Result, provider: Provider, place: str, passage: 
 
 def _hold(result: Result, provider: Provider, place: str, why: Block, passage: Passage) -> None:
     state = passage.choice.state
-    seconds = providers.pause(why, state.faults(provider.name, place), result.retry_after)
+    seen = state.faults(provider.name, place)
+    until = clock.now() + timedelta(seconds=providers.pause(why, seen, result.retry_after))
+    held = Held(why.value, until, result.detail, seen + 1, off=False)
     with db.current().write() as session:
-        providers.block(session, provider, place, why, result.detail, seconds)
-    until = clock.now() + timedelta(seconds=seconds)
-    held = Held(why.value, until, result.detail, state.faults(provider.name, place) + 1, off=False)
+        providers.block(session, provider, place, held, seen=seen)
     if place:
         state.places[provider.name, place] = held
     else:

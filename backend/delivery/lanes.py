@@ -7,6 +7,7 @@ another thread takes its place. How many may wait like that is bounded, for such
 import threading
 import time
 from collections.abc import Collection
+from datetime import timedelta
 from functools import partial
 
 from backend.channels.base import Channel, Outcome, Repeatable
@@ -16,9 +17,10 @@ from backend.delivery import doubt, handover, providers, record, turns
 from backend.delivery.crew import Crew
 from backend.delivery.doubt import Doubt
 from backend.delivery.group import Attempt, Group
-from backend.delivery.providers import Block
+from backend.delivery.providers import Block, Held
 from backend.delivery.record import Result
-from backend.delivery.send import CHUNK, Hand
+from backend.delivery.send import Hand
+from backend.lib import clock
 
 # From then on a thread that waits for an answer does not count as one that works.
 STUCK_SECONDS = 15.0
@@ -35,7 +37,6 @@ class Lanes:
             (channel, high_only): Crew(
                 f"{'high' if high_only else 'send'}-{channel.value.lower()}",
                 1 if high_only else size,
-                CHUNK,
                 partial(hand.send_from, channel, high_only=high_only),
                 handover.close_connections,
             )
@@ -82,8 +83,10 @@ class Lanes:
         own_way = providers.is_way(attempt.claim.address)
         if not own_way and self.hand.tally.note(provider.name, accepted=False, fault=True):
             reason = f"it has not answered for {STUCK_SECONDS:.0f} seconds, several times"
+            until = clock.now() + timedelta(seconds=providers.pause(Block.BROKEN, 0))
+            held = Held(Block.BROKEN.value, until, reason, 1, off=False)
             with db.current().write() as session:
-                providers.block(session, provider, "", Block.BROKEN, reason, providers.pause(Block.BROKEN, 0))
+                providers.block(session, provider, "", held, seen=0)
         for crew in self._crews.values():
             crew.is_stuck(group.thread, _MOST_STUCK)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import CursorResult, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel, Paced, Provider
@@ -118,45 +118,48 @@ def _digest(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:40]
 
 
-def reserve(session: Session, provider: Provider, place: str, seconds: float) -> datetime | None:
-    """Take the next turn of an address that has a pace; return when it comes if it is not now."""
+def reserve(session: Session, provider: Provider, place: str, seconds: float) -> tuple[bool, Held]:
+    """Take the next turn of an address that has a pace: whether it was free, and what holds it from now on."""
     now = clock.now()
     values = {"blocked_until": now + timedelta(seconds=seconds), "block": Block.PACE.value}
-    taken = _upsert(session, provider, place, values, values)
-    if taken:
-        return None
-    return session.scalar(
-        select(_state.c.blocked_until).where(_state.c.provider == provider.name, _state.c.destination == place)
-    )
+    taken = _upsert(session, provider, place, values, values, _state.c.blocked_until <= now)
+    columns = (_state.c.block, _state.c.blocked_until, _state.c.reason, _state.c.faults, _state.c.switched_off)
+    row = session.execute(select(*columns).where(_state.c.provider == provider.name, _state.c.destination == place))
+    return taken, Held(*row.one())
 
 
-def block(  # noqa: PLR0913, PLR0917 - these are the columns
-    session: Session, provider: Provider, place: str, why: Block, reason: str, seconds: float
-) -> bool:
-    """Hold a provider or one of its addresses back; tell whether it was not held back before.
+def block(session: Session, provider: Provider, place: str, held: Held, *, seen: int) -> bool:
+    """Hold a provider or one of its addresses back; tell whether nobody had done so for the same fault.
 
-    Of several threads that meet the same fault the first one counts.
+    ``seen`` are the faults that were counted when the attempt was begun: of several threads that meet with one fault
+    the first one counts.
     """
     now = clock.now()
-    told = {"block": why.value, "reason": reason, "last_fault": reason, "last_fault_at": now}
-    values = told | {"blocked_until": now + timedelta(seconds=seconds)}
-    first = _upsert(session, provider, place, values | {"faults": 1}, values | {"faults": _state.c.faults + 1})
+    told = {"block": held.block, "reason": held.reason, "last_fault": held.reason, "last_fault_at": now}
+    values = told | {"blocked_until": held.until, "faults": seen + 1}
+    free = or_(_state.c.blocked_until <= now, _state.c.block == Block.PACE.value, _state.c.faults == seen)
+    first = _upsert(session, provider, place, values, values, free)
     if first:
-        level = logging.ERROR if why is Block.CONFIG else logging.WARNING
-        fields: dict[str, logs.Value] = {"provider": provider.name, "why": why.value, "seconds": round(seconds, 1)}
-        logs.event(logger, level, "A provider is held back" if not place else "An address is held back", fields)
+        level = logging.ERROR if held.block == Block.CONFIG else logging.WARNING
+        fields: dict[str, logs.Value] = {"provider": provider.name, "why": held.block}
+        fields["seconds"] = round((held.until - now).total_seconds(), 1)
+        logs.event(logger, level, "An address is held back" if place else "A provider is held back", fields)
     return first
 
 
-def _upsert(session: Session, provider: Provider, place: str, new: dict[str, Any], changes: dict[str, Any]) -> bool:
-    now = clock.now()
+def _upsert(  # noqa: PLR0913, PLR0917 - a row, and when it may be changed
+    session: Session,
+    provider: Provider,
+    place: str,
+    new: dict[str, Any],
+    changes: dict[str, Any],
+    free: ColumnElement[bool],
+) -> bool:
     row = {"faults": 0, "switched_off": False} | new
     row |= {"provider": provider.name, "channel": provider.channel.value, "destination": place}
     statement = statements.insert(session, ProviderState).values(row)
-    statement = statement.on_conflict_do_update(
-        index_elements=["provider", "destination"], set_=changes, where=_state.c.blocked_until <= now
-    )
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
+    statement = statement.on_conflict_do_update(index_elements=["provider", "destination"], set_=changes, where=free)
+    return session.execute(statement.returning(_state.c.id)).first() is not None
 
 
 def pause(why: Block, faults: int, asked: float | None = None) -> float:

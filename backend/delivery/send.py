@@ -57,8 +57,18 @@ class Hand:
                 done += self.send_from(channel, high_only=high_only, limit=limit - done)
         return done
 
-    def send_from(self, channel: Channel, *, high_only: bool = False, limit: int = CHUNK) -> int:
-        """Send up to ``limit`` due deliveries of a channel; return how many were claimed."""
+    def send_from(
+        self,
+        channel: Channel,
+        more: Callable[[], None] | None = None,
+        *,
+        high_only: bool = False,
+        limit: int = CHUNK,
+    ) -> int:
+        """Send up to ``limit`` due deliveries of a channel; return how many were claimed.
+
+        ``more`` is called before they are sent if there may be more than those.
+        """
         taken: list[Claim] = []
         try:
             with metrics.timed("claim") as step, db.current().write() as session:
@@ -67,6 +77,8 @@ class Hand:
                     chosen, taken = self._claim(session, channel, chosen, limit, high_only=high_only)
                     step.size = len(taken)
                     self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
+            if more is not None and len(taken) == limit:
+                more()
             if chosen is not None and taken:
                 self._send(channel, taken, chosen)
         finally:

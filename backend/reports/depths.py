@@ -42,9 +42,9 @@ def measure(session: Session) -> Depths:
     beats = session.scalars(select(Worker.seen_at)).all()
     fresh = sum(seen_at >= now - DEAD_AFTER for seen_at in beats)
     return Depths(
-        queued={priority: waiting.get((priority, DeliveryStatus.QUEUED), 0) for priority in Priority},
-        retrying={priority: waiting.get((priority, DeliveryStatus.RETRYING), 0) for priority in Priority},
-        oldest_seconds={priority: _overdue(session, priority, now) for priority in Priority},
+        queued=_counted(waiting, DeliveryStatus.QUEUED),
+        retrying=_counted(waiting, DeliveryStatus.RETRYING),
+        oldest_seconds={priority: _overdue(waiting, priority, now) for priority in Priority},
         sending=_sending(session),
         open_batches=batches.get(BatchStatus.OPEN, 0),
         full_batches=batches.get(BatchStatus.CLOSED, 0),
@@ -57,23 +57,27 @@ def measure(session: Session) -> Depths:
 _IS_WAITING = one_of(Delivery.status, WAITING)
 
 
-def _waiting(session: Session) -> dict[tuple[Priority, DeliveryStatus], int]:
+_Waiting = dict[tuple[Priority, DeliveryStatus], tuple[int, datetime]]
+
+
+def _waiting(session: Session) -> _Waiting:
+    """Count what waits by priority and status, each with the moment when the first of it is due."""
     found = (
-        select(Delivery.priority, Delivery.status, func.count())
+        select(Delivery.priority, Delivery.status, func.count(), func.min(Delivery.due_at))
         .where(_IS_WAITING)
         .group_by(Delivery.priority, Delivery.status)
     )
-    return {(Priority(priority), DeliveryStatus(status)): count for priority, status, count in session.execute(found)}
+    rows = session.execute(found)
+    return {(Priority(priority), DeliveryStatus(status)): (count, due) for priority, status, count, due in rows}
 
 
-def _overdue(session: Session, priority: Priority, now: datetime) -> float:
-    oldest = session.scalar(
-        select(Delivery.due_at)
-        .where(_IS_WAITING, Delivery.priority == priority.value)
-        .order_by(Delivery.priority, Delivery.due_at)
-        .limit(1)
-    )
-    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+def _counted(waiting: _Waiting, status: DeliveryStatus) -> dict[Priority, int]:
+    return {priority: waiting[priority, status][0] if (priority, status) in waiting else 0 for priority in Priority}
+
+
+def _overdue(waiting: _Waiting, priority: Priority, now: datetime) -> float:
+    oldest = min((due for (one, _), (_, due) in waiting.items() if one is priority), default=now)
+    return max(0.0, (now - oldest).total_seconds())
 
 
 def _sending(session: Session) -> int:

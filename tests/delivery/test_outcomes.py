@@ -1,0 +1,458 @@
+"""What each outcome leads to, on both databases: waiting without tries, failing over, asking, a person's decision."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from backend.channels.base import Channel, Receipt
+from backend.db.models.notifications import Delivery
+from backend.db.session import Database
+from backend.delivery import doubt, handover, health, providers, repair, routes, tasks
+from backend.delivery.doubt import Decision
+from backend.delivery.send import Hand
+from backend.intake.accept import Accepted, accept_many
+from backend.lib import settings
+from backend.reports import ledger
+from backend.reports import notification as reports
+from backend.reports import providers as provider_reports
+from tests.conftest import MovableClock
+from tests.delivery.doubles import (
+    AskingOne,
+    PacedOne,
+    RepeatableOne,
+    Scripted,
+    down,
+    lost,
+    misconfigured,
+    refused,
+    throttled,
+)
+from tests.factories import Laboratory, laboratory, notification
+
+SLACK = ("SLACK", "#samples")
+
+
+@dataclass
+class Desk:
+    """A laboratory whose channels go by scripted providers."""
+
+    lab: Laboratory
+    clock: MovableClock
+    hand: Hand
+    use: Callable[..., None]
+
+    def accept(self, name: str = "S-1", **changes: Any) -> str:
+        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], lambda _priorities: None)
+        assert isinstance(outcome, Accepted), outcome
+        return outcome.notification_id
+
+    def row(self, notification_id: str) -> Delivery:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+            assert found is not None
+            (one,) = found.channels[0].recipients[0].deliveries
+            return session.scalars(select(Delivery).where(Delivery.uid == UUID(one.id))).one()
+
+    def status(self, notification_id: str) -> str:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return found.status
+
+    def told(self, notification_id: str) -> list[str]:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return [event.what for event in found.events]
+
+    def providers(self) -> dict[str, provider_reports.ProviderReport]:
+        with self.lab.database.write() as session:
+            self.hand.tally.write(session)
+        with self.lab.database.read() as session:
+            return {one.name: one for one in provider_reports.providers(session)}
+
+    def drain(self) -> int:
+        """Send until nothing is due; return how many were claimed."""
+        claimed = 0
+        while some := self.hand.send_some():
+            claimed += some
+        return claimed
+
+
+@pytest.fixture
+def desk(
+    any_database: Database,
+    moving_clock: MovableClock,
+    configure: Callable[..., settings.Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Desk]:
+    made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
+    monkeypatch.setattr(routes, "routes", lambda: made)
+    monkeypatch.setattr(routes, "goes_out", lambda channel, _address: bool(made[channel]))
+    health.recent.forget()
+
+    def use(*given: Scripted) -> None:
+        for channel in Channel:
+            made[channel] = [one for one in given if one.channel is channel]
+        handover.close_connections()
+
+    lab = laboratory(any_database)
+    lab.recipient("X_TEAM", SLACK)
+    lab.recipient("X_OTHERS", ("SLACK", "#others"))
+    yield Desk(lab, moving_clock, Hand("worker-one"), use)
+    handover.close_connections()
+
+
+def test_a_wrong_set_up_stops_the_route_and_uses_up_no_tries(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    provider = Scripted("mail", answers=[misconfigured()])
+    desk.use(provider)
+    sent = [desk.accept(f"S-{number}") for number in range(3)]
+    with caplog.at_level(logging.ERROR):
+        desk.drain()
+    assert provider.tries == 1, "one finds out for all"
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert {desk.row(one).status for one in sent} == {"QUEUED"}
+    assert {desk.row(one).attempts for one in sent} == {0}
+    report = desk.providers()["mail"]
+    assert (report.block, report.circuit, report.weight) == ("config", "open", 0.0)
+    assert report.trouble == "mail is set up wrongly: 535 wrong password"
+    desk.clock.forward(seconds=59)
+    assert desk.drain() == 0
+    for _ in range(20):  # it is looked at again every few minutes, for as long as it takes
+        desk.clock.forward(seconds=301)
+        assert desk.drain() == 1
+    assert provider.tries == 21
+    provider.answers = [None]
+    desk.clock.forward(seconds=301)
+    assert desk.drain() == 3
+    assert len(provider.taken) == 3
+    assert {desk.status(one) for one in sent} == {"SENT"}
+    assert desk.providers()["mail"].circuit == "closed"
+
+
+def test_a_route_goes_on_at_once_when_it_is_switched_on_by_hand(desk: Desk) -> None:
+    provider = Scripted("mail", answers=[misconfigured(), None])
+    desk.use(provider)
+    sent = desk.accept()
+    desk.drain()
+    with desk.lab.database.write() as session:
+        providers.switch(session, "mail", on=True)
+    desk.clock.forward(seconds=61)  # the message's own pause
+    assert desk.drain() == 1
+    assert desk.status(sent) == "SENT"
+
+
+def test_a_provider_that_is_switched_off_gets_nothing(desk: Desk) -> None:
+    first, second = Scripted("first"), Scripted("second")
+    desk.use(first, second)
+    with desk.lab.database.write() as session:
+        providers.switch(session, "first", on=False)
+    desk.accept("S-1")
+    desk.drain()
+    assert (len(first.taken), len(second.taken)) == (0, 1)
+    with desk.lab.database.write() as session:
+        providers.switch(session, "second", on=False)
+    waits = desk.accept("S-2")
+    assert desk.drain() == 0
+    assert desk.row(waits).status == "QUEUED"
+    assert desk.providers()["second"].trouble == "second is switched off by hand."
+    with desk.lab.database.write() as session:
+        providers.switch(session, "first", on=True)
+    desk.drain()
+    assert len(first.taken) == 1
+    with desk.lab.database.write() as session, pytest.raises(LookupError):
+        providers.switch(session, "nobody", on=False)
+
+
+@pytest.mark.parametrize("fault", [down(), misconfigured(), throttled(5)], ids=["down", "config", "throttled"])
+def test_a_fault_of_the_provider_goes_on_to_the_next(desk: Desk, fault: Any) -> None:
+    first, second = Scripted("first", answers=[fault]), Scripted("second")
+    desk.use(first, second)
+    sent = [desk.accept(f"S-{number}") for number in range(3)]
+    desk.drain()
+    assert (first.tries, len(second.taken)) == (1, 3)
+    assert {desk.status(one) for one in sent} == {"SENT"}
+    assert {desk.row(one).provider for one in sent} == {"second"}
+
+
+@pytest.mark.parametrize("fault", [refused(), lost()], ids=["refused", "unknown"])
+def test_a_fault_of_the_message_stays_with_it(desk: Desk, fault: Any) -> None:
+    first, second = RepeatableOne("first", answers=[fault, None]), Scripted("second")
+    desk.use(first, second)
+    desk.accept()
+    desk.drain()
+    assert (first.tries, second.tries) == (1, 0)
+
+
+def test_throttling_holds_all_workers_back_until_the_moment_it_names(desk: Desk) -> None:
+    provider = Scripted("mail", answers=[throttled(120), None])
+    desk.use(provider)
+    sent = [desk.accept(f"S-{number}") for number in range(3)]
+    desk.hand.send_some()
+    other = Hand("worker-two")
+    assert other.send_some() == 0
+    desk.clock.forward(seconds=119)
+    assert desk.drain() + other.send_some() == 0
+    assert sorted(desk.row(one).attempts for one in sent) == [0, 0, 1]
+    report = desk.providers()["mail"]
+    assert (report.block, report.reason) == ("throttled", "429 slow down")
+    desk.clock.forward(seconds=2)
+    assert other.send_some() == 3
+    assert len(provider.taken) == 3
+    assert provider.tries == 4
+
+
+def test_throttling_without_a_moment_waits_longer_each_time_and_never_gives_up_within_the_day(desk: Desk) -> None:
+    provider = Scripted("mail", answers=[throttled()])
+    desk.use(provider)
+    sent = desk.accept()
+    for _ in range(200):
+        desk.drain()
+        desk.clock.forward(seconds=301)
+    assert 10 < provider.tries < 150
+    assert desk.row(sent).status == "RETRYING"
+    provider.answers = [None]
+    desk.clock.forward(hours=5)
+    desk.drain()
+    assert desk.status(sent) == "SENT"
+
+
+def test_each_address_has_its_pace_over_all_workers(desk: Desk) -> None:
+    slack = PacedOne("slack", channel=Channel.SLACK)
+    desk.use(slack)
+    changes = {"type": "SLACK", "recipient": ["X_TEAM"], "subject": ..., "content_type": "text"}
+    sent = [desk.accept(f"S-{number}", **changes) for number in range(4)]
+    urgent = desk.accept("S-now", **changes, priority="HIGH")
+    desk.accept("S-others", **changes | {"recipient": ["X_OTHERS"]})
+    hands = [desk.hand, Hand("worker-two")]
+    pulses: list[list[str]] = []
+    for _ in range(6):
+        before = len(slack.taken)
+        for hand in hands:
+            while hand.send_some():
+                pass
+        pulses.append(slack.addresses[before:])
+        desk.clock.forward(seconds=1)
+    assert [one.count("#samples") for one in pulses[:5]] == [1, 1, 1, 1, 1]
+    assert pulses[0].count("#others") == 1, "another address does not wait"
+    assert slack.taken[0].urgent, "and HIGH has the first turn"
+    assert {desk.row(one).attempts for one in [*sent, urgent]} == {1}
+    assert {desk.status(one) for one in [*sent, urgent]} == {"SENT"}
+
+
+def test_an_address_that_throttles_is_held_back_alone(desk: Desk) -> None:
+    slack = PacedOne("slack", channel=Channel.SLACK, answers=[throttled(30), None])
+    desk.use(slack)
+    changes = {"type": "SLACK", "recipient": ["X_TEAM"], "subject": ..., "content_type": "text"}
+    desk.accept("S-1", **changes)
+    desk.drain()
+    desk.accept("S-2", **changes)
+    desk.accept("S-3", **changes | {"recipient": ["X_OTHERS"]})
+    desk.clock.forward(seconds=5)
+    desk.drain()
+    assert slack.addresses == ["#others"]
+    desk.clock.forward(seconds=27)
+    desk.drain()
+    assert slack.addresses == ["#others", "#samples"]
+
+
+def test_a_webhook_that_is_down_or_revoked_concerns_nobody_else(desk: Desk) -> None:
+    hooks = Scripted("hooks", channel=Channel.SLACK, answers=[misconfigured(), None])
+    desk.use(hooks)
+    desk.lab.recipient("X_BAD", ("SLACK", "https://hooks.slack.com/services/T0/B0/bad"))
+    desk.lab.recipient("X_GOOD", ("SLACK", "https://hooks.slack.com/services/T0/B0/good"))
+    changes = {"type": "SLACK", "subject": ..., "content_type": "text"}
+    bad = desk.accept("S-1", **changes, recipient=["X_BAD"])
+    desk.drain()
+    also = desk.accept("S-2", **changes, recipient=["X_BAD"])
+    good = desk.accept("S-3", **changes, recipient=["X_GOOD"])
+    desk.drain()
+    assert hooks.addresses == ["https://hooks.slack.com/services/T0/B0/good"]
+    assert desk.status(good) == "SENT"
+    assert (desk.row(bad).attempts, desk.row(also).attempts, desk.row(also).status) == (0, 0, "QUEUED")
+    report = desk.providers()["hooks"]
+    assert (report.trouble, report.waiting_addresses) == (None, 1)
+    hooks.answers = [misconfigured()]
+    for _ in range(20):
+        desk.clock.forward(hours=2)
+        desk.drain()
+    assert (desk.row(bad).status, desk.row(also).status) == ("FAILED", "FAILED"), "but not for ever"
+
+
+def test_what_is_repeatable_goes_again_by_itself(desk: Desk) -> None:
+    provider = RepeatableOne("mail", answers=[lost(), None])
+    desk.use(provider)
+    sent = desk.accept()
+    desk.drain()
+    assert desk.row(sent).status == "RETRYING"
+    desk.clock.forward(seconds=40)
+    desk.drain()
+    assert desk.status(sent) == "SENT"
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_provider_that_can_be_asked_is_asked_first(desk: Desk, has_it: bool) -> None:
+    provider = AskingOne("tickets", answers=[lost(), None])
+    desk.use(provider)
+    sent = desk.accept()
+    desk.drain()
+    row = desk.row(sent)
+    assert (row.status, row.doubt, provider.asked) == ("RETRYING", "ask", 0)
+    if has_it:
+        provider.known[str(row.uid)] = Receipt("T-77", "there already")
+    provider.mute = True
+    desk.clock.forward(seconds=40)
+    desk.drain()
+    assert (provider.asked, provider.tries, desk.row(sent).doubt) == (1, 1, "ask"), "no answer is not a no"
+    provider.mute = False
+    desk.clock.forward(seconds=90)
+    desk.drain()
+    row = desk.row(sent)
+    assert (row.status, row.doubt) == ("SENT", None)
+    assert row.provider_message_id == ("T-77" if has_it else "tickets-1")
+    assert provider.tries == (1 if has_it else 2)
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "whole", "copies"),
+    [
+        (Decision.RESEND, "SENT", "SENT", 2),
+        (Decision.MARK_SENT, "SENT", "SENT", 1),
+        (Decision.FAIL, "FAILED", "FAILED", 1),
+    ],
+)
+def test_everything_else_waits_for_a_person(
+    desk: Desk, decision: Decision, status: str, whole: str, copies: int
+) -> None:
+    provider = Scripted("sms", answers=[lost(), None])
+    desk.use(provider)
+    sent = desk.accept()
+    desk.drain()
+    row = desk.row(sent)
+    assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)
+    assert "Nobody knows whether sms took this message" in (row.error or "")
+    assert desk.status(sent) == "DISPATCHED"
+    desk.clock.forward(hours=3)
+    with desk.lab.database.write() as session:
+        assert repair.stranded(session, [], "worker-one", ()) == []
+        (entry,) = ledger.balance(session)
+        assert (entry.waiting, entry.imbalance) == (1, 0)
+        (listed,) = provider_reports.in_doubt(session, desk.lab.service_id)
+        assert listed.id == row.id
+    tasks.recover(desk.hand)
+    assert desk.drain() == 0
+    with desk.lab.database.write() as session:
+        assert doubt.decide(session, row.id, decision, "ada@lab.example")
+        assert not doubt.decide(session, row.id, decision, "bob@lab.example"), "once is enough"
+    desk.drain()
+    row = desk.row(sent)
+    assert (row.status, row.doubt, provider.tries, desk.status(sent)) == (status, None, copies, whole)
+    assert any("ada@lab.example decided" in what for what in desk.told(sent))
+
+
+def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Scripted("sms", answers=[lost(), None])
+    desk.use(provider)
+    sent = desk.accept()
+
+    def die(*_arguments: Any) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("backend.delivery.send.record.finish", die)
+        with pytest.raises(OSError, match="killed"):
+            desk.hand.send_some()
+    tasks.recover(Hand("worker-two"))
+    row = desk.row(sent)
+    assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)
+    assert Hand("worker-two").send_some() == 0
+    assert provider.tries == 1
+
+
+def opened(providers_given: Sequence[Scripted], desk: Desk, messages: int = 12) -> None:
+    """Let the first provider fail until its circuit opens."""
+    desk.use(*providers_given)
+    for number in range(messages):
+        desk.accept(f"failing-{number}")
+        desk.drain()
+
+
+def test_the_circuit_of_a_provider_opens_and_closes_for_all_workers(desk: Desk) -> None:
+    first, second = Scripted("first", answers=[down()]), Scripted("second")
+    opened([first, second], desk)
+    assert first.tries == 5, "then it is left alone"
+    assert len(second.taken) == 12
+    report = desk.providers()["first"]
+    assert (report.circuit, report.weight, report.last_fault) == ("open", 0.0, "cannot connect")
+    desk.clock.forward(seconds=31)
+    assert desk.providers()["first"].circuit == "half-open"
+    for number in range(5):
+        desk.accept(f"while-{number}")
+    other = Hand("worker-two")
+    assert other.send_some() == 1, "one message is tried"
+    assert desk.drain() == 4
+    assert (first.tries, len(second.taken)) == (6, 17)
+    desk.clock.forward(seconds=31)
+    assert desk.drain() == 0
+    desk.accept("soon")
+    desk.drain()
+    assert first.tries == 6, "each time it is left alone for longer"
+    first.answers = [None]
+    desk.clock.forward(seconds=31)
+    desk.accept("back")
+    desk.drain()
+    assert (first.tries, len(first.taken)) == (7, 1)
+    assert desk.providers()["first"].circuit == "closed"
+
+
+def test_a_circuit_without_another_provider_keeps_the_work_waiting(desk: Desk) -> None:
+    only = Scripted("only", answers=[down()])
+    opened([only], desk, messages=8)
+    assert only.tries == 5
+    later = desk.accept("later")
+    assert desk.drain() == 0
+    assert (desk.row(later).attempts, desk.row(later).status) == (0, "QUEUED")
+    only.answers = [None]
+    desk.clock.forward(seconds=120)
+    desk.drain()
+    assert len(only.taken) == 9
+
+
+def test_weight_moves_away_from_a_sick_provider_and_back(desk: Desk) -> None:
+    first, second = Scripted("first"), Scripted("second")
+    desk.use(first, second)
+    for number in range(40):
+        first.answers = [down() if number % 3 == 0 else None]
+        desk.accept(f"S-{number}")
+        desk.drain()
+        desk.providers()  # written down
+        health.recent.forget()
+    found = desk.providers()
+    assert found["first"].weight < 0.8
+    assert found["first"].weight + found["second"].weight == pytest.approx(1)
+    assert len(second.taken) > 12, "more than what the first could not take"
+    first.answers = [None]
+    desk.clock.forward(minutes=6)
+    health.recent.forget()
+    assert desk.providers()["first"].weight == 1
+    before = len(first.taken)
+    for number in range(5):
+        desk.accept(f"well-{number}")
+    desk.drain()
+    assert len(first.taken) == before + 5
+
+
+def test_health_costs_no_write_while_all_is_well(desk: Desk) -> None:
+    desk.use(Scripted("mail"))
+    for number in range(3):
+        desk.accept(f"S-{number}")
+        desk.drain()
+    with desk.lab.database.read() as session:
+        assert providers.read(session, Channel.EMAIL).providers == {}
+        assert health.since(session, health.WINDOW)["mail"].answered == 1, "and its minutes every few seconds only"
+    assert desk.providers()["mail"].attempts == 3
