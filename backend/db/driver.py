@@ -15,11 +15,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 # SQLite takes 32,766 parameters a statement.
 _MAX_PARAMETERS = 30_000
+_LINE = "backend.db.driver.line"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,21 +42,44 @@ sqlite3.register_adapter(dict, _json)
 sqlite3.register_adapter(list, _json)
 
 
+class Line(msgspec.Struct, frozen=True):
+    """The driver's own connection of a session."""
+
+    connection: Any
+    dialect: Dialect
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell which of the two databases it leads to."""
+        return self.dialect.name == "sqlite"
+
+
+def keep_line(session: Session) -> None:
+    """Find the connection of a session once, if the session keeps it to its end."""
+    session.info[_LINE] = _line(session)
+
+
+def _line(session: Session) -> Line:
+    kept: Line | None = session.info.get(_LINE)
+    if kept is not None:
+        return kept
+    connection = session.connection()
+    return Line(connection.connection.driver_connection, connection.dialect)
+
+
 def execute(session: Session, text: str, values: Sequence[Any] = ()) -> Sequence[Any]:
     """Run a statement and return its rows.
 
     Raises:
         DBAPIError: what SQLAlchemy makes of the driver's error.
     """
-    connection = session.connection()
-    driver: Any = connection.connection.driver_connection
-    dialect = connection.dialect
-    errors: Any = dialect.loaded_dbapi.Error
+    line = _line(session)
+    errors: Any = line.dialect.loaded_dbapi.Error
     try:
-        cursor = driver.execute(text, values)
+        cursor = line.connection.execute(text, values)
         return cursor.fetchall() if cursor.description else ()
     except errors as error:
-        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True, dialect=dialect) from error
+        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True, dialect=line.dialect) from error
 
 
 def uuid(value: UUID | bytes) -> UUID:
@@ -94,7 +119,7 @@ class Insert:
         return returned
 
     def _run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        if session.get_bind().dialect.name != "sqlite":
+        if not _line(session).is_sqlite:
             return execute(session, self._postgresql, (_json(rows),))
         text = _repeated(self._into, self._marks, len(rows), self._ending)
         return execute(session, text, list(chain.from_iterable(map(itemgetter(*self._columns), rows))))
@@ -113,7 +138,7 @@ class Select:
 
     def rows(self, session: Session, values: Collection[Any], *more: Any) -> Iterator[Any]:
         """Yield the rows as the driver gives them; the values may be any number."""
-        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        is_sqlite = _line(session).is_sqlite
         rest = list(values)
         while rest:
             some, rest = rest[:_MAX_PARAMETERS], rest[_MAX_PARAMETERS:]

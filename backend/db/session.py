@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from backend.db.driver import execute
+from backend.db.driver import execute, keep_line
 from backend.lib import settings
 
 _BUSY_MILLISECONDS = 15_000
@@ -130,6 +130,7 @@ class Database:
     def look(self) -> Iterator[Session]:
         """Open a session to read with whose statements stand each for itself, without the cost of a transaction."""
         with Session(self._single, expire_on_commit=False) as session:
+            keep_line(session)
             yield session
 
     @contextmanager

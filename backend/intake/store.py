@@ -139,7 +139,7 @@ def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now:
         inserted = _INSERT_NOTIFICATIONS.run(session, [rows[uid] for uid in missing])
         known |= {uuid(uid): _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
         there = [uid for uid in missing if uid not in known]
-        lock = _LOCK_THERE[session.connection().dialect.name]
+        lock = _LOCK_THERE[session.get_bind().dialect.name]
         for uid, identity, status, accepted_at in lock.rows(session, there):
             known[uuid(uid)] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
     return known

@@ -36,7 +36,7 @@ class Meter:
         self.moment = clock.now()
         self._day = self.moment.date()
         self._added: Counter[tuple[int, str]] = Counter()
-        if session.connection().dialect.name != "sqlite":
+        if session.get_bind().dialect.name != "sqlite":
             list(_LOCK.rows(session, limits))
         used = _USED.rows(session, limits, self._day)
         self._used: Counter[int] = Counter({service: int(count) for service, count in used})
