@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from backend.delivery import routes
 from backend.lib import settings
 from e2e.conftest import WIDE, Site, sign_in
 from tests.portal.letters import link
@@ -115,10 +117,16 @@ def test_settings_and_the_audit_log(site: Site, open_page: OpenPage, looked_at: 
 
 
 def test_the_administration(
-    site: Site, open_page: OpenPage, looked_at: Look, configure: Callable[..., settings.Settings]
+    site: Site,
+    open_page: OpenPage,
+    looked_at: Look,
+    configure: Callable[..., settings.Settings],
+    request: pytest.FixtureRequest,
 ) -> None:
     providers = "smtp://mail.lab.example:587?tls=starttls,smtp://spare.lab.example:25"
     configure(PORT=site.url.rpartition(":")[2], EMAIL_PROVIDERS=providers)
+    request.addfinalizer(routes.routes.cache_clear)
+    routes.routes.cache_clear()
     lab = service(site.database)
     user(site.database, platform_admin=True)
     user(site.database, "bob@lab.example", member_of=lab)

@@ -13,6 +13,7 @@ from backend.accounts.audit import Actor
 from backend.db.models.accounts import Membership, Service, User
 from backend.db.models.audit import AuditEntry
 from backend.db.session import Database
+from backend.delivery import routes
 from backend.lib import settings
 from backend.reports import providers
 from tests.conftest import MovableClock
@@ -239,14 +240,20 @@ def test_services_are_made_limited_and_switched(browser: Browser, database: Data
 
 
 def test_a_provider_is_switched_off_and_on(
-    browser: Browser, database: Database, root: int, configure: Callable[..., settings.Settings]
+    browser: Browser,
+    database: Database,
+    root: int,
+    configure: Callable[..., settings.Settings],
+    request: pytest.FixtureRequest,
 ) -> None:
+    request.addfinalizer(routes.routes.cache_clear)
+    routes.routes.cache_clear()
     configure(EMAIL_PROVIDERS="smtp://user:hidden-password@mail.lab.example:587?tls=starttls")
     page = browser.get("/portal/admin/providers").text
     assert "hidden-password" not in page
     assert "Working" in page
     with database.read() as session:
-        (one,) = providers.providers(session)
+        (one,) = [one for one in providers.providers(session) if one.channel == "EMAIL"]
     browser.send("/portal/admin/providers", provider=one.name, on="false")
     assert "Switched off" in browser.get("/portal/admin/providers").text
     browser.send("/portal/admin/providers", provider=one.name, on="true")
