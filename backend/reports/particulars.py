@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.models.accounts import ApiClient
+from backend.db.models.jobs import Job
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
 from backend.db.models.receipts import ProviderReceipt
 from backend.delivery.doubt import Doubt
@@ -54,17 +55,27 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     batch_uid: UUID | None
 
 
+class JobOrigin(msgspec.Struct, frozen=True):
+    """The job that a notification is of; ``source`` is a ``JobSource``."""
+
+    id: int
+    name: str
+    source: str
+
+
 class Particulars(msgspec.Struct, frozen=True, kw_only=True):
     """A notification with its deliveries, its story and the provider's answers.
 
     ``content`` is the request as canonical JSON, null where it was not kept. ``client`` is the API client's name and
-    id. ``failed`` and ``waiting`` count its own deliveries that can be sent again or cancelled.
+    id, ``job`` the job that it is of; without either it comes from the portal. ``failed`` and ``waiting`` count its
+    own deliveries that can be sent again or cancelled.
     """
 
     report: NotificationReport
     parts: list[Part]
     content: str | None
     client: tuple[str, str] | None
+    job: JobOrigin | None
     deliveries: list[DeliveryRow]
     steps: list[Step]
     answers: list[Answer]
@@ -90,6 +101,7 @@ def of(session: Session, service_id: int, uid: UUID) -> Particulars | None:
         parts=parts_of(row.content),
         content=row.content,
         client=_client(session, row.api_client_id),
+        job=_job(session, row.job_id),
         deliveries=[delivery_row(one, batch_uids.get(one.batch_id or 0)) for one in found.deliveries],
         steps=notification.steps(session, found, _shown),
         answers=answers(session, found.deliveries),
@@ -120,6 +132,11 @@ def delivery_row(delivery: Delivery, batch_uid: UUID | None = None) -> DeliveryR
 
 def _shown(delivery: Delivery) -> str:
     return masked(delivery.type, delivery.address)
+
+
+def _job(session: Session, job_id: int | None) -> JobOrigin | None:
+    job = None if job_id is None else session.get(Job, job_id)
+    return None if job is None else JobOrigin(job.id, job.name, job.source)
 
 
 def _client(session: Session, identity: int | None) -> tuple[str, str] | None:
