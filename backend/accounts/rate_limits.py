@@ -12,16 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
+from typing import cast
 
 import msgspec
-from sqlalchemy import delete
+from sqlalchemy import Table, delete
 from sqlalchemy.orm import Session
 
 from backend.accounts.faults import unavailable_without_database
 from backend.db import session as databases
+from backend.db.driver import Insert
 from backend.db.models.operations import RateWindow
 from backend.db.session import Database
-from backend.db.statements import insert
 from backend.lib import clock, settings
 from backend.lib.gather import Gatherer
 from backend.lib.problems import Problem
@@ -143,13 +144,17 @@ class RateLimiter:
         return 0 if window.asking or scarce else window.next_ahead
 
     def _give_back(self, api_client_id: int, window: _Window, taking: int) -> None:
-        """Return what is left of one taking; a newer one has a moment of its own."""
+        """Return what is left of one taking; a newer one has a moment of its own.
+
+        The next taking ahead is as large as what was spent of this one, so that a steady client is not counted in
+        many small steps again and again.
+        """
         if window.takings != taking or self._windows.get(api_client_id) is not window:
             return
         unspent, window.ahead = window.ahead, 0
         if unspent:
             window.counted -= unspent
-            window.next_ahead = 0
+            window.next_ahead = max(0, window.next_ahead - unspent) // 2
             task = asyncio.create_task(self._return(Demand(api_client_id, window.starts_at, -unspent)))
             self._returning.add(task)
             task.add_done_callback(self._returning.discard)
@@ -168,7 +173,7 @@ class RateLimiter:
         # In one order, so that two processes never wait for each other's rows.
         rows = [{"api_client_id": key[0], "starts_at": key[1], "count": wanted[key]} for key in sorted(wanted)]
         with unavailable_without_database(), self._database.write(durable=False) as session:
-            after = _add(session, rows)
+            after = {(client, starts_at): count for client, starts_at, count in _RAISE.run(session, rows)}
         reached = {key: after[key] - wanted[key] for key in wanted}
         numbers = []
         for demand in demands:
@@ -191,13 +196,12 @@ def refusal(quota: Quota) -> Problem:
     return Problem("rate_limited", detail, headers={"Retry-After": str(quota.reset_seconds), **quota.headers})
 
 
-def _add(session: Session, rows: list[dict[str, int]]) -> dict[tuple[int, int], int]:
-    raised = insert(session, RateWindow)
-    raised = raised.on_conflict_do_update(
-        index_elements=["api_client_id", "starts_at"], set_={"count": RateWindow.count + raised.excluded.count}
-    )
-    answer = session.execute(raised.returning(RateWindow.api_client_id, RateWindow.starts_at, RateWindow.count), rows)
-    return {(client, starts_at): count for client, starts_at, count in answer}
+_RAISE = Insert(
+    cast("Table", RateWindow.__table__),
+    ("api_client_id", "starts_at", "count"),
+    "ON CONFLICT (api_client_id, starts_at) DO UPDATE SET count = rate_windows.count + excluded.count"
+    " RETURNING api_client_id, starts_at, count",
+)
 
 
 @lru_cache(maxsize=1)
