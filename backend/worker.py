@@ -19,6 +19,7 @@ from backend.delivery.send import Hand
 from backend.intake import callback_notices
 from backend.lib import logs, metrics, queue, settings
 from backend.reports import tasks as reports_tasks
+from backend.spreadsheets import tasks as spreadsheet_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ TASKS: tuple[ModuleType, ...] = (
     batching_tasks,
     accounts_tasks,
     reports_tasks,
+    spreadsheet_tasks,
 )
 
 # The threads of Huey's tasks, which wake those that send, flush batches and keep house.
@@ -75,6 +77,7 @@ def run(workers: int) -> None:
     )
     lanes = Lanes(Hand(hand_name, stopping=consumer.stop_flag.is_set), workers)
     delivery_tasks.use(lanes)
+    spreadsheet_tasks.use(hand_name)
     callback_tasks.use(Courier(hand_name, stopping=consumer.stop_flag.is_set))
     try:
         delivery_tasks.mend()

@@ -268,6 +268,13 @@ _ROWS = (
         "Deal with what the detail names first.",
     ),
     Entry(
+        "job_moved_on",
+        "Job not in that state",
+        409,
+        "The job has come further than this page showed, or is not so far yet; nothing was changed.",
+        "Look at the job's page again and choose what it offers now.",
+    ),
+    Entry(
         "draft_changed",
         "Draft changed",
         409,

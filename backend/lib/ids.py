@@ -16,6 +16,7 @@ _MARKS = 0xF << 76 | 0x3 << 62
 _compact = msgspec.json.Encoder(order="sorted").encode
 _BATCHES = UUID("c1b2f0de-90f4-5c5b-8a35-0a6b6b0e7d42")
 _BATCH_DELIVERIES = UUID("2f4f7f63-58a4-5c0e-b1d6-7f7f2f0c9e87")
+_JOBS = UUID("8d0c3c9e-51a7-5f0b-9a52-0c6f2f4f3b68")
 
 
 def canonical(content: Any, *, plain: bool = False) -> bytes:
@@ -73,3 +74,8 @@ def random_id() -> UUID:
 def message_id(delivery: UUID | str, domain: str) -> str:
     """Derive the RFC 5322 Message-ID, without angle brackets: the same for every attempt of one delivery."""
     return f"{delivery}@{domain}"
+
+
+def job_notification_id(spreadsheet: UUID, row: int) -> UUID:
+    """Derive the id of the one notification of a spreadsheet's row."""
+    return uuid5(_JOBS, f"{spreadsheet}/{row}")

@@ -66,14 +66,14 @@ def _check_names(names: Sequence[str]) -> None:
 def _recipient(names: Sequence[str], channel: Channel) -> tuple[int, bool]:
     """Return the column of addresses or of groups; ``address`` is an ordinary field where another one says it."""
     plain = [_plain(name) for name in names]
-    own, group, address = (_plain(name) for name in (address_name(channel), GROUP, ADDRESS))
-    if own != address and own in plain and group in plain:
-        raise _refusal(f"The file has both “{address_name(channel)}” and “{GROUP}”. Keep the one that says who it is for.")
-    for name, to_groups in ((own if own != address else group, own == address), (group, True), (address, False)):
+    own = address_name(channel)
+    if own != ADDRESS and own in plain and GROUP in plain:
+        raise _refusal(f"The file has both “{own}” and “{GROUP}”. Keep the one that says who each row is for.")
+    for name in dict.fromkeys((GROUP, own, ADDRESS)):
         if name in plain:
-            return plain.index(name), to_groups
+            return plain.index(name), name == GROUP
     raise _refusal(
-        f"No column says who each row goes to. Name one “{address_name(channel)}” if it holds addresses, or “{GROUP}” "
+        f"No column says who each row goes to. Name one “{own}” if it holds addresses, or “{GROUP}” "
         f"if it holds recipient groups. The file has {_listed(list(names)[:20])}."
     )
 

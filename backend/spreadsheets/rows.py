@@ -75,9 +75,8 @@ def read(sheet: Sheet, record: Record, groups: Groups) -> Row | list[RowFault]:
     except Problem as problem:
         faults.append(RowFault(record.number, sheet.columns[sheet.recipient], problem.detail))
     fields = dict(_fields(sheet, cells))
-    for name in sorted(sheet.fields.needed - sheet.fields.conditional):
-        if not fields.get(name, "").strip():
-            faults.append(RowFault(record.number, name, "The cell is empty, and the template needs it."))
+    empty = [name for name in sorted(sheet.fields.needed - sheet.fields.conditional) if not fields[name].strip()]
+    faults += [RowFault(record.number, name, "The cell is empty, and the template needs it.") for name in empty]
     return faults or Row(number=record.number, recipient=recipient, addresses=found, fields=fields)
 
 

@@ -1,0 +1,50 @@
+"""A spreadsheet as the steps of its work need it: what its rows are made into."""
+
+from functools import lru_cache
+
+from sqlalchemy.orm import Session
+
+from backend.channels.base import Channel
+from backend.db.models.jobs import Job
+from backend.db.models.spreadsheets import Spreadsheet
+from backend.intake.ready_rows import Batch
+from backend.registry import lookup
+from backend.registry.lookup import FoundTemplate
+from backend.rendering.inspection import FieldsRead, fields_read
+from backend.rendering.model import Source
+from backend.spreadsheets.rows import Sheet
+
+
+def fields_of(template: FoundTemplate) -> FieldsRead:
+    """Return the fields that a template version reads."""
+    return _fields_of(Source(template.format, template.source, template.subject))  # type: ignore[arg-type]
+
+
+_fields_of = lru_cache(maxsize=64)(fields_read)
+
+
+def load(session: Session, row: Spreadsheet) -> Sheet:
+    """Return what a spreadsheet's rows are made into."""
+    template = lookup.versions(session, [row.template_version_id])[row.template_version_id]
+    return Sheet(
+        columns=row.columns,
+        recipient=row.recipient_column,
+        to_groups=row.to_groups,
+        channel=Channel(row.channel),
+        template=template,
+        fields=fields_of(template),
+        subject=row.subject,
+    )
+
+
+def batch(session: Session, row: Spreadsheet, sheet: Sheet) -> Batch:
+    """Return what the messages of a spreadsheet share."""
+    return Batch(
+        service_id=session.get_one(Job, row.job_id).service_id,
+        job_id=row.job_id,
+        channel=sheet.channel,
+        template=row.template,
+        template_version_id=row.template_version_id,
+        content_type=sheet.content_type,
+        subject=row.subject,
+    )

@@ -1,0 +1,108 @@
+"""The room's tasks: work on a spreadsheet for a turn, and a sweep that finds what no nudge reached."""
+
+import logging
+import time
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.db import session as db
+from backend.db.models.notifications import Priority
+from backend.db.models.spreadsheets import Stage
+from backend.delivery import heartbeat
+from backend.delivery import tasks as delivery_tasks
+from backend.lib import clock, queue
+from backend.lib.pace import Pace
+from backend.spreadsheets import claims, housekeeping, work
+from backend.spreadsheets.claims import Hands, LostError
+
+logger = logging.getLogger(__name__)
+
+# Behind deliveries of every priority, in Huey's counting.
+_URGENCY = 4
+# A spreadsheet that has been worked on for so long lets others have the thread and nudges itself again.
+_TURN_SECONDS = 1.0
+_AT_ONCE = 20
+_LATER = timedelta(seconds=30)
+_MISSING = "The uploaded file is not in this worker’s data directory; a worker that has it goes on."
+_FAILED = "Carillon failed to go on with this job. The fault has been logged, and it is tried again."
+_housekeeping = Pace()
+
+
+class _Present:
+    """What this process holds; the worker gives it the name by which its heartbeat is known."""
+
+    hands = Hands(heartbeat.worker_name())
+
+
+def use(worker: str) -> None:
+    """Work in this name from now on."""
+    _Present.hands = Hands(worker)
+
+
+@queue.task
+def turn(job_id: int) -> None:
+    """Work on a job's spreadsheet for a while, if there is something to do and nobody does it."""
+    hands = _Present.hands
+    with db.current().write() as session:
+        taken = hands.take(session, job_id)
+    if not taken:
+        return
+    try:
+        more = _go_on(job_id, hands.worker)
+    finally:
+        hands.let_go(job_id)
+    if more:
+        nudge(job_id)
+
+
+def _go_on(job_id: int, worker: str) -> bool:
+    """Do steps until the turn is over, and give the spreadsheet back; tell whether there is more to do at once."""
+    more = False
+    try:
+        more = _steps(job_id, worker)
+    except LostError:
+        more = True  # a person has asked for something else
+    except FileNotFoundError:
+        _postpone(job_id, worker, _MISSING)
+    except SQLAlchemyError:
+        logger.exception("Job %d could not go on; it is tried again", job_id)
+        raise
+    except Exception:
+        logger.exception("Job %d could not go on; it is tried again", job_id)
+        _postpone(job_id, worker, _FAILED)
+    with db.current().write() as session:
+        claims.release(session, job_id, worker)
+    return more
+
+
+def _steps(job_id: int, worker: str) -> bool:
+    end = time.monotonic() + _TURN_SECONDS
+    task = work.begin(job_id, worker)
+    while True:
+        more = work.step(task)
+        if task.stage in (Stage.SENDING, Stage.AGAIN):
+            delivery_tasks.nudge({Priority.NORMAL.value})
+        if not more or time.monotonic() > end:
+            return more
+
+
+def _postpone(job_id: int, worker: str, note: str) -> None:
+    with db.current().write() as session:
+        claims.postpone(session, job_id, worker, clock.now() + _LATER, note)
+
+
+def nudge(job_id: int) -> None:
+    """Wake a worker for a job."""
+    turn(job_id, priority=_URGENCY)
+
+
+@queue.periodic
+def sweep() -> None:
+    """Wake workers for jobs whose time has come, or whose worker is gone; keep house once an hour."""
+    with db.current().read() as session:
+        found = claims.waiting(session, _Present.hands.worker, _AT_ONCE)
+    for job_id in found:
+        nudge(job_id)
+    if _housekeeping.take():
+        housekeeping.tidy()

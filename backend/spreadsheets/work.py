@@ -1,0 +1,235 @@
+"""The steps of a worker: check some rows, send some, cancel some, queue some anew; each is one short transaction.
+
+What a step has done and how far it came are committed together, so that whoever goes on after it, in this process or
+in another one, neither leaves out nor repeats anything.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import cast
+
+import msgspec
+from sqlalchemy import Table, select
+from sqlalchemy.orm import Session
+
+from backend.db import session as db
+from backend.db.driver import Insert
+from backend.db.models.jobs import Job
+from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
+from backend.delivery import of_job
+from backend.intake import lookup as intake_lookup
+from backend.intake import plain, ready_rows
+from backend.intake.ready_rows import ReadyRow
+from backend.lib import clock, ids
+from backend.registry import lookup
+from backend.spreadsheets import claims, files, rows, sheets, table
+from backend.spreadsheets.claims import LostError
+from backend.spreadsheets.rows import Row, RowFault, Sheet
+from backend.spreadsheets.table import Record
+
+CHECKED_AT_ONCE = 200
+SENT_AT_ONCE = 400
+CHANGED_AT_ONCE = 500
+_PAUSE = timedelta(seconds=30)
+_A_MOMENT = timedelta(seconds=1)
+
+_INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "row_number", "column_name", "reason"))
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A spreadsheet in a worker's hands, at one stage; ``records`` are the rows that are still to be looked at."""
+
+    job_id: int
+    service_id: int
+    worker: str
+    stage: Stage
+    row: Spreadsheet
+    sheet: Sheet
+    records: Iterator[Record]
+
+
+def begin(job_id: int, worker: str) -> Task:
+    """Look at what has to be done.
+
+    Raises:
+        LostError: if the spreadsheet is not this worker's.
+    """
+    with db.current().read() as session:
+        row = session.scalar(select(Spreadsheet).where(Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == worker))
+        if row is None:
+            raise LostError
+        sheet = sheets.load(session, row)
+        service_id = session.get_one(Job, job_id).service_id
+    records = table.records(files.path_of(row.uid), row.delimiter, row.position, row.next_row)
+    return Task(
+        job_id=job_id,
+        service_id=service_id,
+        worker=worker,
+        stage=Stage(row.stage),
+        row=row,
+        sheet=sheet,
+        records=records,
+    )
+
+
+def step(task: Task) -> bool:
+    """Do a part of the work; tell whether there is more of the same at once.
+
+    Raises:
+        LostError: if a person has decided otherwise, or another worker has it by now. Nothing was written down.
+    """
+    return _STEPS[task.stage](task)
+
+
+def _check(task: Task) -> bool:
+    try:
+        records = list(islice(task.records, CHECKED_AT_ONCE))
+    except table.Unreadable as error:
+        _end(task, Stage.UNREADABLE, str(error))
+        return False
+    if not records:
+        _end_of_check(task)
+        return False
+    good, faults = _judged(task, records)
+    faults += rows.try_out(task.sheet, good)
+    bad = {fault.row for fault in faults}
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, Stage.CHECKING)
+        _write_faults(session, task, faults)
+        row.good_rows += sum(one.number not in bad for one in good)
+        row.faulty_rows += len(bad)
+        _advance(row, records[-1])
+    return True
+
+
+def _end_of_check(task: Task) -> None:
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, Stage.CHECKING)
+        row.stage, row.changed_at = Stage.CHECKED.value, clock.now()
+        if not row.good_rows and not row.faulty_rows:
+            row.stage, row.note = Stage.UNREADABLE.value, "The file has no rows beneath the one that names its columns."
+
+
+def _judged(task: Task, records: Sequence[Record]) -> tuple[list[Row], list[RowFault]]:
+    with db.current().read() as session:
+        groups = lookup.recipients(session, task.service_id, rows.groups_of(task.sheet, records))
+    good: list[Row] = []
+    faults: list[RowFault] = []
+    for record in records:
+        if record.blank:
+            continue
+        found = rows.read(task.sheet, record, groups)
+        if isinstance(found, Row):
+            good.append(found)
+        else:
+            faults += found
+    return good, faults
+
+
+def _write_faults(session: Session, task: Task, faults: Sequence[RowFault]) -> None:
+    found = [
+        {"job_id": task.job_id, "row_number": one.row, "column_name": one.column, "reason": one.reason}
+        for one in sorted(faults, key=lambda one: one.row)
+    ]
+    _INSERT_FAULTS.run(session, found)
+
+
+def _advance(row: Spreadsheet, last: Record) -> None:
+    row.position, row.next_row, row.note, row.changed_at = last.end, last.number + 1, None, clock.now()
+
+
+def _end(task: Task, stage: Stage, note: str | None = None) -> None:
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, task.stage)
+        row.stage, row.note, row.changed_at = stage.value, note, clock.now()
+    files.drop(task.row.uid)
+
+
+def _send(task: Task) -> bool:
+    with db.current().read() as session:
+        service = intake_lookup.services(session, {task.service_id})[task.service_id]
+    if not service.active:
+        return _rest(task, clock.now() + _PAUSE, "The service is switched off. It goes on when that has changed.")
+    if not plain.is_on(task.sheet.channel):
+        return _rest(task, clock.now() + _PAUSE, "The operators have switched this channel off. It goes on later.")
+    records = list(islice(task.records, SENT_AT_ONCE))
+    if not records:
+        _end(task, Stage.DONE)
+        return False
+    good, faults = _judged(task, records)
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, Stage.SENDING)
+        known = _known_faults(session, task.job_id, records)
+        whole = sheets.batch(session, row, task.sheet)
+        wanted = [one for one in good if one.number not in known]
+        given = [_ready(row, one) for one in wanted]
+        stored = ready_rows.store(session, whole, given, service.daily_limit)
+        turned_away = wanted[stored.rows].number if stored.refused else None
+        passed = [record for record in records if turned_away is None or record.number < turned_away]
+        new = [one for one in faults if one.row not in known and one.row <= (passed[-1].number if passed else 0)]
+        _write_faults(session, task, new)
+        changed = {one.row for one in new}
+        row.taken_rows += stored.rows
+        row.good_rows -= len(changed)
+        row.faulty_rows += len(changed)
+        if passed:
+            _advance(row, passed[-1])
+        if stored.refused is not None:
+            row.note, row.due_at = _tomorrow(stored.refused.detail), _midnight()
+    ready_rows.count(whole, stored)
+    return stored.refused is None
+
+
+def _ready(row: Spreadsheet, one: Row) -> ReadyRow:
+    uid = ids.job_notification_id(row.uid, one.number)
+    return ReadyRow(uid=uid, recipient=one.recipient, addresses=one.addresses, fields=one.fields)
+
+
+def _known_faults(session: Session, job_id: int, records: Sequence[Record]) -> set[int]:
+    numbers = SpreadsheetFault.row_number
+    own = (SpreadsheetFault.job_id == job_id, numbers.between(records[0].number, records[-1].number))
+    return set(session.scalars(select(numbers).where(*own)))
+
+
+def _tomorrow(detail: str) -> str:
+    return f"{detail} The rest is sent from midnight UTC on."
+
+
+def _midnight() -> datetime:
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def _rest(task: Task, until: datetime, note: str) -> bool:
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, task.stage)
+        row.due_at, row.note = until, note
+    return False
+
+
+def _stop(task: Task) -> bool:
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, Stage.STOPPING)
+        changed = of_job.cancel_some(session, task.job_id, row.note or "somebody", CHANGED_AT_ONCE)
+        over = not changed and not of_job.unfinished(session, task.job_id)
+        if over:
+            row.stage, row.note, row.changed_at = Stage.STOPPED.value, None, clock.now()
+        elif not changed:  # some are in the hands of workers, and may come back to be tried again
+            row.due_at = clock.now() + _A_MOMENT
+    if over:
+        files.drop(task.row.uid)
+    return bool(changed)
+
+
+def _again(task: Task) -> bool:
+    with db.current().write() as session:
+        row = claims.held(session, task.job_id, task.worker, Stage.AGAIN)
+        since = row.asked_at or clock.now()
+        changed = of_job.send_again_some(session, task.job_id, since, row.note or "somebody", CHANGED_AT_ONCE)
+        if not changed:
+            whole = row.taken_rows >= row.good_rows
+            row.stage, row.note, row.changed_at = (Stage.DONE if whole else Stage.STOPPED).value, None, clock.now()
+    return bool(changed)
+
+
+_STEPS = {Stage.CHECKING: _check, Stage.SENDING: _send, Stage.STOPPING: _stop, Stage.AGAIN: _again}
