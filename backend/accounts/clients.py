@@ -1,22 +1,31 @@
 """API clients of services: their scopes, their secrets, their public keys, and their end."""
 
+import logging
 import secrets
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.accounts import revocations
+from backend.db import session as databases
 from backend.db.models.accounts import ApiClient, ClientSecret, Service
 from backend.lib import clock, secrecy, settings
 from backend.lib.problems import Problem
 
+logger = logging.getLogger(__name__)
+
 SCOPES = ("notifications:send", "notifications:read", "registry:read", "registry:write")
+MOST_SECRETS = 2
 _PURPOSE = "client-secret"
+_USE_NOTED = timedelta(minutes=1)
 
 
 class NewSecret(msgspec.Struct, frozen=True):
@@ -57,13 +66,10 @@ def create_client(
         Problem: ``invalid_value`` for an unknown scope, no scope, a name or keys that cannot be used.
     """
     granted = checked_scopes(scopes)
-    trimmed = name.strip()
-    if not 1 <= len(trimmed) <= 160 or not trimmed.isprintable():
-        raise Problem("invalid_value", "The name of an API client has 1 to 160 printable characters.")
     client = ApiClient(
         client_id=secrets.token_hex(12),
         service_id=service.id,
-        name=trimmed,
+        name=checked_name(name),
         scopes=" ".join(granted),
         jwks=None if jwks is None else checked_jwks(jwks),
     )
@@ -71,6 +77,18 @@ def create_client(
     session.flush()
     secret = add_secret(session, client)
     return NewClient(client.id, client.client_id, secret.client_secret, client.name, service.id, granted)
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a client without white space around it.
+
+    Raises:
+        Problem: ``invalid_value``.
+    """
+    trimmed = name.strip()
+    if not 1 <= len(trimmed) <= 160 or not trimmed.isprintable():
+        raise Problem("invalid_value", "The name of an API client has 1 to 160 printable characters.")
+    return trimmed
 
 
 def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
@@ -112,6 +130,20 @@ def add_secret(session: Session, client: ApiClient) -> NewSecret:
     return NewSecret(row.id, plain)
 
 
+def rotate(session: Session, client: ApiClient) -> NewSecret:
+    """Give a live client its next secret, beside at most one other.
+
+    Raises:
+        Problem: ``in_use`` while two secrets live, ``not_found`` if the client has been revoked.
+    """
+    session.scalar(select(ApiClient.id).where(ApiClient.id == client.id).with_for_update())
+    if client.revoked_at is not None:
+        raise Problem("not_found", "This API client has been revoked.")
+    if len(live_secrets(session, client)) >= MOST_SECRETS:
+        raise Problem("in_use", "Two secrets live already. Revoke the one that is no longer used first.")
+    return add_secret(session, client)
+
+
 def revoke_secret(session: Session, client: ApiClient, secret_id: int) -> None:
     """End one secret; tokens that it brought live to their end, at most ten minutes.
 
@@ -147,19 +179,51 @@ def by_client_id(session: Session, client_id: str) -> ApiClient | None:
     return session.scalar(select(ApiClient).where(ApiClient.client_id == client_id))
 
 
+def one_of_service(session: Session, service_id: int, client_id: str) -> ApiClient:
+    """Return a service's client, live or revoked, by its public identifier.
+
+    Raises:
+        Problem: ``not_found``, also for another service's.
+    """
+    client = by_client_id(session, client_id)
+    if client is None or client.service_id != service_id:
+        raise Problem("not_found", "This service has no such API client.")
+    return client
+
+
 def of_service(session: Session, service_id: int) -> list[ApiClient]:
     """List a service's clients, oldest first, revoked ones included."""
     return list(session.scalars(select(ApiClient).where(ApiClient.service_id == service_id).order_by(ApiClient.id)))
 
 
-def secret_matches(session: Session, client: ApiClient | None, secret: str) -> bool:
-    """Tell whether a live client has this secret, in a time that does not tell an unknown client from a wrong one."""
+def matching_secret(session: Session, client: ApiClient | None, secret: str) -> ClientSecret | None:
+    """Return which secret of a live client this is, in a time that does not tell an unknown client from a wrong one."""
     given = _digest(secret)
     rows = [] if client is None or client.revoked_at else live_secrets(session, client)
-    found = False
-    for digest in [row.digest for row in rows] or ["0" * 64]:
-        found = secrecy.same(digest, given) or found
-    return found
+    if not rows:
+        secrecy.same("0" * 64, given)
+    return next(iter([row for row in rows if secrecy.same(row.digest, given)]), None)
+
+
+def note_use(client: ApiClient, secret: ClientSecret | None = None) -> None:
+    """Write down that a client got a token, and with which secret; at most once a minute.
+
+    A database that cannot be written to keeps nobody from their token.
+    """
+    now = clock.now()
+    stale = [row for row in (client, secret) if row is not None and _is_stale(row.last_used_at, now)]
+    if not stale:
+        return
+    try:
+        with databases.current().write() as session:
+            for row in stale:
+                session.execute(update(type(row)).where(type(row).id == row.id).values(last_used_at=now))
+    except (OperationalError, InterfaceError, PoolTimeout):
+        logger.warning("When an API client last got a token could not be written down")
+
+
+def _is_stale(noted: datetime | None, now: datetime) -> bool:
+    return noted is None or now - noted >= _USE_NOTED
 
 
 def _digest(secret: str) -> str:

@@ -27,7 +27,9 @@ def authenticate(request: FormRequest) -> ApiClient:
     if sum(ways) > 1:
         raise invalid_request("The client must authenticate in one way only.")
     if "client_assertion" in form:
-        return client_assertions.authenticate(form)
+        proven = client_assertions.authenticate(form)
+        clients.note_use(proven)
+        return proven
     if request.authorization is not None:
         client_id, secret = _basic(request.authorization)
         if form.get("client_id", client_id) != client_id:
@@ -40,9 +42,10 @@ def authenticate(request: FormRequest) -> ApiClient:
 def _by_secret(client_id: str, secret: str) -> ApiClient:
     with databases.current().read() as session:
         client = clients.by_client_id(session, client_id)
-        right = clients.secret_matches(session, client, secret)
-    if client is None or not right:
+        right = clients.matching_secret(session, client, secret)
+    if client is None or right is None:
         raise invalid_client()
+    clients.note_use(client, right)
     return client
 
 

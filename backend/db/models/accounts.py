@@ -77,7 +77,8 @@ class Membership(IdentityBase):
 class ApiClient(IdentityBase):
     """An OAuth 2.0 client of one service.
 
-    ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``.
+    ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``. ``last_used_at`` is when it
+    last got a token, to the minute.
     """
 
     __tablename__ = "api_clients"
@@ -89,6 +90,7 @@ class ApiClient(IdentityBase):
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class ClientSecret(IdentityBase):
@@ -100,6 +102,7 @@ class ClientSecret(IdentityBase):
     digest: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class ServiceToken(IdentityBase):
