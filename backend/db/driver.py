@@ -5,6 +5,7 @@ Each is a constant of its module, written once for both databases. They run in t
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Session
 
 # SQLite takes 32,766 parameters a statement.
 _MAX_PARAMETERS = 30_000
-_LINE = "backend.db.driver.line"
+_LINE, _PIPELINE = "backend.db.driver.line", "backend.db.driver.pipeline"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,6 +68,16 @@ def _line(session: Session) -> Line:
     return Line(connection.connection.driver_connection, connection.dialect)
 
 
+@contextmanager
+def _translated(line: Line, text: str) -> Iterator[None]:
+    """Raise what SQLAlchemy makes of the driver's errors."""
+    errors: Any = line.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except errors as error:
+        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True, dialect=line.dialect) from error
+
+
 def execute(session: Session, text: str, values: Sequence[Any] = ()) -> Sequence[Any]:
     """Run a statement and return its rows.
 
@@ -74,12 +85,52 @@ def execute(session: Session, text: str, values: Sequence[Any] = ()) -> Sequence
         DBAPIError: what SQLAlchemy makes of the driver's error.
     """
     line = _line(session)
-    errors: Any = line.dialect.loaded_dbapi.Error
-    try:
+    with _translated(line, text):
         cursor = line.connection.execute(text, values)
-        return cursor.fetchall() if cursor.description else ()
-    except errors as error:
-        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True, dialect=line.dialect) from error
+        # In a pipeline nothing is known of an answer before it is fetched.
+        return cursor.fetchall() if _PIPELINE in session.info or cursor.description else ()
+
+
+def send(session: Session, text: str, values: Sequence[Any] = ()) -> int:
+    """Run a statement that has no rows and return how many it touched; in a pipeline it is not waited for (-1).
+
+    Raises:
+        DBAPIError: what SQLAlchemy makes of the driver's error.
+    """
+    line = _line(session)
+    with _translated(line, text):
+        return int(line.connection.execute(text, values).rowcount)
+
+
+@contextmanager
+def pipeline(session: Session) -> Iterator[None]:
+    """Let PostgreSQL work on what is sent while the next statement is made ready: only rows are waited for.
+
+    SQLAlchemy's own statements cannot run in a pipeline; ``settle`` ends it before them.
+    """
+    line = _line(session)
+    if line.is_sqlite:
+        yield
+        return
+    with _translated(line, "pipeline"), ExitStack() as stack:
+        stack.enter_context(line.connection.pipeline())
+        session.info[_PIPELINE] = stack
+        try:
+            yield
+        finally:
+            session.info.pop(_PIPELINE, None)
+
+
+def settle(session: Session) -> None:
+    """End a pipeline, if the session has one: wait for everything that was sent.
+
+    Raises:
+        DBAPIError: what SQLAlchemy makes of the driver's error.
+    """
+    stack: ExitStack | None = session.info.pop(_PIPELINE, None)
+    if stack is not None:
+        with _translated(_line(session), "pipeline"):
+            stack.close()
 
 
 def uuid(value: UUID | bytes) -> UUID:
@@ -112,17 +163,21 @@ class Insert:
 
     def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Insert rows, each of which has a value for every column; return what RETURNING asks for."""
-        at_once = _MAX_PARAMETERS // len(self._columns)
-        returned: list[Any] = []
-        for start in range(0, len(rows), at_once):
-            returned += self._run(session, rows[start : start + at_once])
-        return returned
+        return [row for text, values in self._parts(session, rows) for row in execute(session, text, values)]
 
-    def _run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        if not _line(session).is_sqlite:
-            return execute(session, self._postgresql, (_json(rows),))
-        text = _repeated(self._into, self._marks, len(rows), self._ending)
-        return execute(session, text, list(chain.from_iterable(map(itemgetter(*self._columns), rows))))
+    def send(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows where nothing is asked for; return how many were inserted, outside of a pipeline."""
+        return sum(send(session, text, values) for text, values in self._parts(session, rows))
+
+    def _parts(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+        is_sqlite, at_once = _line(session).is_sqlite, _MAX_PARAMETERS // len(self._columns)
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            if is_sqlite:
+                text = _repeated(self._into, self._marks, len(some), self._ending)
+                yield text, list(chain.from_iterable(map(itemgetter(*self._columns), some)))
+            else:
+                yield self._postgresql, (_json(some),)
 
 
 @lru_cache(maxsize=256)
@@ -138,11 +193,22 @@ class Select:
 
     def rows(self, session: Session, values: Collection[Any], *more: Any) -> Iterator[Any]:
         """Yield the rows as the driver gives them; the values may be any number."""
+        for text, given in self._parts(session, values, more):
+            yield from execute(session, text, given)
+
+    def send(self, session: Session, values: Collection[Any], *more: Any) -> None:
+        """Run it for its locks alone."""
+        for text, given in self._parts(session, values, more):
+            send(session, text, given)
+
+    def _parts(
+        self, session: Session, values: Collection[Any], more: tuple[Any, ...]
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
         is_sqlite = _line(session).is_sqlite
         rest = list(values)
         while rest:
             some, rest = rest[:_MAX_PARAMETERS], rest[_MAX_PARAMETERS:]
-            yield from execute(session, _listed(self._text, len(some), is_sqlite), (*some, *more))
+            yield _listed(self._text, len(some), is_sqlite), (*some, *more)
 
 
 @lru_cache(maxsize=512)

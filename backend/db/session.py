@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from backend.db.driver import execute, keep_line
+from backend.db.driver import keep_line, pipeline, send
 from backend.lib import settings
 
 _BUSY_MILLISECONDS = 15_000
@@ -141,15 +141,16 @@ class Database:
         another one would cost.
         """
         with self._write_lock:
-            if self.is_sqlite and self._durable:
-                execute(session, "PRAGMA synchronous=FULL")
-            execute(session, "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
             try:
-                yield
-                execute(session, "COMMIT")
+                with pipeline(session):
+                    if self.is_sqlite and self._durable:
+                        send(session, "PRAGMA synchronous=FULL")
+                    send(session, "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
+                    yield
+                    send(session, "COMMIT")
             except BaseException:
                 with suppress(DBAPIError):  # a connection that is gone has rolled back
-                    execute(session, "ROLLBACK")
+                    send(session, "ROLLBACK")
                 raise
 
     @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.batching.hold import Joining, Moment, hold
 from backend.batching.keys import Key, limits
-from backend.db.driver import Insert, Select, uuid
+from backend.db.driver import Insert, Select, execute, settle, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
@@ -30,23 +30,24 @@ Verdict = Plan | Problem
 _KEPT_WHEN_REFUSED = 65_536
 
 
-_INSERT_NOTIFICATIONS = Insert(
-    cast("Table", Notification.__table__),
-    (
-        "uid",
-        "service_id",
-        "api_client_id",
-        "priority",
-        "aggregator_id",
-        "status",
-        "content",
-        "problem",
-        "created_at",
-        "updated_at",
-        "accepted_at",
-    ),
-    "ON CONFLICT (uid) DO NOTHING RETURNING uid, id",
+_notifications = cast("Table", Notification.__table__)
+_COLUMNS = (
+    "uid",
+    "service_id",
+    "api_client_id",
+    "priority",
+    "aggregator_id",
+    "status",
+    "content",
+    "problem",
+    "created_at",
+    "updated_at",
+    "accepted_at",
 )
+_INSERT = Insert(_notifications, _COLUMNS, "ON CONFLICT (uid) DO NOTHING RETURNING uid, id")
+_INSERT_NUMBERED = Insert(_notifications, ("id", *_COLUMNS), "ON CONFLICT (uid) DO NOTHING")
+_LAST = "SELECT COALESCE(MAX(id), 0) FROM notifications"
+_IDS = Select("SELECT uid, id FROM notifications WHERE uid IN ({})")
 _INSERT_DELIVERIES = Insert(
     cast("Table", Delivery.__table__),
     (
@@ -104,8 +105,10 @@ def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services:
             else:
                 deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
     _finish(session, judged, results, known, meter.moment)
-    _INSERT_DELIVERIES.run(session, deliveries)
+    _INSERT_DELIVERIES.send(session, deliveries)
     meter.store()
+    if joining:
+        settle(session)
     return Stored(results, admitted, hold(session, joining) if joining else [])
 
 
@@ -136,13 +139,29 @@ def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now:
     rows = {content.uid: _notification_row(content, verdict, now) for content, verdict in judged}
     known: dict[UUID, _Row] = {}
     while missing := [uid for uid in rows if uid not in known]:
-        inserted = _INSERT_NOTIFICATIONS.run(session, [rows[uid] for uid in missing])
-        known |= {uuid(uid): _Row(identity, inserted=True, status_before=None) for uid, identity in inserted}
+        inserted = _insert(session, [rows[uid] for uid in missing])
+        known |= {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted.items()}
         there = [uid for uid in missing if uid not in known]
         lock = _LOCK_THERE[session.get_bind().dialect.name]
         for uid, identity, status, accepted_at in lock.rows(session, there):
             known[uuid(uid)] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
     return known
+
+
+def _insert(session: Session, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
+    """Insert those rows that are not there yet; return their ids.
+
+    SQLite has one writer, so the next ids can be given out here: asking for each would hand Python's lock to and fro
+    between this thread and the event loop's.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        return {uuid(uid): identity for uid, identity in _INSERT.run(session, rows)}
+    ((last,),) = execute(session, _LAST)
+    given = {row["uid"]: identity for identity, row in enumerate(rows, start=last + 1)}
+    if _INSERT_NUMBERED.send(session, [{"id": given[row["uid"]], **row} for row in rows]) == len(rows):
+        return given
+    there = {uuid(uid): identity for uid, identity in _IDS.rows(session, given)}
+    return {uid: identity for uid, identity in given.items() if there[uid] == identity}
 
 
 def _notification_row(content: Content, verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -190,11 +209,13 @@ def _finish(
             revoked.append(content.uid)
         if row.inserted or row.status_before is not None or turned_away:
             continue
+        settle(session)
         values = _notification_row(content, verdict, now)
         if isinstance(verdict, Problem):
             del values["created_at"]
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
     if revoked:
+        settle(session)
         session.execute(delete(Notification).where(Notification.uid.in_(revoked)))
 
 

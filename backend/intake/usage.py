@@ -37,7 +37,7 @@ class Meter:
         self._day = self.moment.date()
         self._added: Counter[tuple[int, str]] = Counter()
         if session.get_bind().dialect.name != "sqlite":
-            list(_LOCK.rows(session, limits))
+            _LOCK.send(session, limits)
         used = _USED.rows(session, limits, self._day)
         self._used: Counter[int] = Counter({service: int(count) for service, count in used})
 
@@ -57,7 +57,7 @@ class Meter:
             {"service_id": service, "day": self._day, "channel": channel, "count": count}
             for (service, channel), count in sorted(self._added.items())
         ]
-        _ADD.run(self._session, rows)
+        _ADD.send(self._session, rows)
 
 
 def _refusal(limit: int, used: int, wanted: int) -> Problem:
