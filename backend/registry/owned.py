@@ -17,13 +17,18 @@ _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
 Owned = TypeVar("Owned", Recipient, Template)
 
 
+def is_identifier(text: str) -> bool:
+    """Tell whether a text has the form of an identifier."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
 def check_identifier(identifier: str) -> str:
     """Return the identifier.
 
     Raises:
         Problem: ``invalid_identifier``.
     """
-    if not _IDENTIFIER.fullmatch(identifier):
+    if not is_identifier(identifier):
         raise Problem(
             "invalid_identifier",
             "The identifier must be 3 to 64 capital letters A-Z, digits and underscores, beginning with a letter.",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked, normalise
@@ -16,6 +17,8 @@ from backend.registry.lookup import Address
 from backend.registry.owned import OwnedRepository, check_identifier
 
 _MASK = "…"
+_OPEN_TYPES = (Channel.EMAIL, Channel.SMS, Channel.FRESHSERVICE, Channel.LETTER)
+_OPENLY_HELD = select(Endpoint.id).where(Endpoint.recipient_id == Recipient.id, Endpoint.type.in_(_OPEN_TYPES))
 
 
 class RecipientRecord(msgspec.Struct, frozen=True):
@@ -85,6 +88,24 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
     """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
     return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]
+
+
+def search(session: Session, service_id: int, text: str, limit: int, after: str | None = None) -> list[RecipientRecord]:
+    """Return a page, as ``page`` does, of those whose identifier, name or address holds ``text`` in any case.
+
+    Addresses that are secrets are not searched: they would be found out bit by bit.
+    """
+    own = select(Recipient).where(Recipient.service_id == service_id, Recipient.deleted_at.is_(None))
+    wanted = text.strip().lower()
+    if wanted:
+        found = _OPENLY_HELD.where(func.lower(Endpoint.address).contains(wanted, autoescape=True)).exists()
+        named = [
+            func.lower(column).contains(wanted, autoescape=True) for column in (Recipient.identifier, Recipient.name)
+        ]
+        own = own.where(or_(*named, found))
+    if after is not None:
+        own = own.where(Recipient.identifier > after)
+    return [_record(row) for row in session.scalars(own.order_by(Recipient.identifier).limit(limit))]
 
 
 def delete(session: Session, service_id: int, identifier: str) -> None:

@@ -53,6 +53,17 @@ def suppressed(session: Session, service_id: int, channel: Channel, addresses: C
     return set(session.connection().execute(_IN_FORCE, wanted).scalars())
 
 
+def records(
+    session: Session, service_id: int, channel: Channel, addresses: Collection[str]
+) -> dict[str, SuppressionRecord]:
+    """Return what is known of those of the addresses, in canonical form, that the service sends nothing to."""
+    if channel not in CHANNELS or not addresses:
+        return {}
+    own = (Suppression.service_id == service_id, Suppression.channel == channel.value, Suppression.freed_at.is_(None))
+    rows = session.scalars(select(Suppression).where(*own, Suppression.address.in_(addresses)))
+    return {row.address: _record(row) for row in rows}
+
+
 def among(session: Session, channel: Channel, pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return those pairs of a service and an address in canonical form of which the service sends nothing there."""
     if channel not in CHANNELS or not pairs:
@@ -127,4 +138,8 @@ def page(
     if after is not None:
         wanted = wanted.where(Suppression.id < after)
     rows = session.scalars(wanted.order_by(Suppression.id.desc()).limit(limit))
-    return [(row.id, SuppressionRecord(row.channel, row.address, row.reason, row.detail, row.since)) for row in rows]
+    return [(row.id, _record(row)) for row in rows]
+
+
+def _record(row: Suppression) -> SuppressionRecord:
+    return SuppressionRecord(row.channel, row.address, row.reason, row.detail, row.since)

@@ -24,7 +24,7 @@ class Browser:
     def get(self, address: str, **headers: str) -> Response:
         return self.client.get(address, headers={"Accept": "text/html", **headers}, follow_redirects=False)
 
-    def send(self, address: str, origin: str | None = BASE_URL, token: str | None = None, **form: str) -> Response:
+    def send(self, address: str, /, origin: str | None = BASE_URL, token: str | None = None, **form: str) -> Response:
         """Send a form with the CSRF token of the sign-in page, or with ``token``."""
         data = {"_csrf_token": self.token() if token is None else token, **form}
         headers = {"Accept": "text/html"} | ({"Origin": origin} if origin else {})

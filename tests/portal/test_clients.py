@@ -1,0 +1,152 @@
+"""The pages of API clients: made, rotated and revoked, with their secrets shown once."""
+
+import json
+import re
+
+import pytest
+from joserfc.jwk import ECKey
+from sqlalchemy import select
+
+from backend.accounts import clients
+from backend.db.models.accounts import ApiClient
+from backend.db.models.audit import AuditEntry
+from backend.db.session import Database
+from tests.conftest import MovableClock
+from tests.factories import Laboratory, laboratory
+from tests.portal.conftest import Browser
+from tests.portal.people_and_messages import user
+
+_SECRET = re.compile(r"crs_[\w-]{20,}")
+
+
+@pytest.fixture
+def lab(database: Database, browser: Browser) -> Laboratory:
+    """Give a service with one client, looked at by its administrator."""
+    made = laboratory(database)
+    user(database, member_of=made.service_id, role="admin")
+    browser.sign_in()
+    return made
+
+
+def own(lab: Laboratory, rest: str = "") -> str:
+    return f"/portal/services/{lab.service_id}/clients{rest}"
+
+
+def one(lab: Laboratory, rest: str = "") -> str:
+    return own(lab, f"/{lab.client.client_id}{rest}")
+
+
+def signs_in(browser: Browser, client_id: str, secret: str) -> bool:
+    form = {"grant_type": "client_credentials"}
+    return browser.client.post("/oauth/token", auth=(client_id, secret), data=form).status_code == 200
+
+
+def audited(database: Database) -> list[str]:
+    with database.read() as session:
+        rows = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+        assert not any(_SECRET.search(json.dumps(row.detail)) for row in rows)
+        return [row.action for row in rows]
+
+
+def test_one_is_made_and_its_secret_is_shown_once(browser: Browser, lab: Laboratory) -> None:
+    page = browser.send(own(lab, "/new"), name=" lims ", send="true", registry_read="true").text
+    (secret,) = set(_SECRET.findall(page))
+    with lab.database.read() as session:
+        made = clients.of_service(session, lab.service_id)[-1]
+    assert (made.name, made.scopes) == ("lims", "notifications:send registry:read")
+    assert page.count(made.client_id) > 2
+    assert '"X_LAB"' in page.replace("&#34;", '"')
+    assert not _SECRET.search(browser.get(own(lab, f"/{made.client_id}")).text)
+    assert signs_in(browser, made.client_id, secret)
+    assert audited(lab.database) == ["api_client.made"]
+
+
+@pytest.mark.parametrize("form", [{"name": "", "send": "true"}, {"name": "lims"}, {"name": "x" * 161, "read": "on"}])
+def test_what_cannot_be_made_is_said_beside_its_field(browser: Browser, lab: Laboratory, form: dict[str, str]) -> None:
+    answer = browser.send(own(lab, "/new"), **form)
+    assert answer.status_code == 422
+    assert "Error: " in answer.text
+    assert f'value="{form["name"]}"' in answer.text
+    with lab.database.read() as session:
+        assert len(clients.of_service(session, lab.service_id)) == 1
+
+
+def test_two_secrets_live_while_they_are_changed_over(
+    browser: Browser, lab: Laboratory, moving_clock: MovableClock
+) -> None:
+    (new,) = set(_SECRET.findall(browser.send(one(lab, "/secrets")).text))
+    old = lab.client.client_secret
+    assert signs_in(browser, lab.client.client_id, old)
+    assert signs_in(browser, lab.client.client_id, new)
+    refused = browser.send(one(lab, "/secrets"))
+    assert refused.status_code == 422
+    assert "Two secrets live already" in refused.text
+    with lab.database.read() as session:
+        first, _ = clients.live_secrets(session, session.get_one(ApiClient, lab.client.id))
+    answer = browser.send(one(lab, f"/secrets/{first.id}/revoke"))
+    assert answer.status_code == 303
+    assert not signs_in(browser, lab.client.client_id, old)
+    assert signs_in(browser, lab.client.client_id, new)
+    assert browser.send(one(lab, "/secrets/999/revoke")).status_code == 404
+    assert audited(lab.database) == ["api_client.secret_added", "api_client.secret_revoked"]
+
+
+def test_when_it_last_got_a_token_is_noted_once_a_minute(
+    browser: Browser, lab: Laboratory, moving_clock: MovableClock
+) -> None:
+    def noted() -> list[object]:
+        with lab.database.read() as session:
+            client = session.get_one(ApiClient, lab.client.id)
+            return [client.last_used_at, *(one.last_used_at for one in clients.live_secrets(session, client))]
+
+    assert noted() == [None, None]
+    assert not signs_in(browser, lab.client.client_id, "crs_wrong")
+    assert noted() == [None, None]
+    seen = []
+    for _ in range(3):
+        assert signs_in(browser, lab.client.client_id, lab.client.client_secret)
+        seen.append(noted()[0])
+        assert noted() == [seen[-1]] * 2
+        moving_clock.forward(seconds=31)
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_a_client_is_changed_and_ended(browser: Browser, lab: Laboratory) -> None:
+    browser.send(one(lab, "/scopes"), name="renamed", read="true")
+    browser.send(one(lab, "/scopes"), name="renamed", read="true")
+    assert browser.send(one(lab, "/scopes"), name="renamed").status_code == 422
+    key = ECKey.generate_key("P-256")
+    private = json.dumps({"keys": [key.as_dict(private=True)]})
+    for text in ("no json", "[]", private):
+        refused = browser.send(one(lab, "/keys"), jwks=text)
+        assert refused.status_code == 422
+        assert 'id="jwks-fault"' in refused.text
+    assert browser.send(one(lab, "/keys"), jwks=json.dumps({"keys": [key.as_dict(private=False)]})).status_code == 303
+    with lab.database.read() as session:
+        changed = session.get_one(ApiClient, lab.client.id)
+        assert (changed.name, changed.scopes) == ("renamed", "notifications:read")
+        assert "d" not in changed.jwks["keys"][0]
+    browser.send(one(lab, "/keys"), jwks=" ")
+    browser.send(one(lab, "/revoke"))
+    browser.send(one(lab, "/revoke"))
+    assert not signs_in(browser, lab.client.client_id, lab.client.client_secret)
+    shown = browser.get(one(lab)).text
+    assert "This client was revoked" in shown
+    assert browser.send(one(lab, "/secrets")).status_code in {404, 422}
+    keys = ["api_client.keys_changed"] * 2
+    assert audited(lab.database) == ["api_client.changed", *keys, "api_client.revoked"]
+
+
+def test_only_administrators_change_clients_and_others_see_none(browser: Browser, database: Database) -> None:
+    made, other = laboratory(database), laboratory(database, "Proteomics")
+    user(database, member_of=made.service_id, role="editor")
+    browser.sign_in()
+    page = browser.get(one(made)).text.partition("<main")[2].partition("</main>")[0]
+    assert 'method="post"' not in page
+    assert browser.get(own(made)).status_code == 200
+    assert browser.get(own(made, "/new")).status_code == 403
+    for rest in ("/secrets", "/secrets/1/revoke", "/scopes", "/keys", "/revoke"):
+        assert browser.send(one(made, rest), name="x", read="true").status_code == 403
+    assert browser.get(own(made, f"/{other.client.client_id}")).status_code == 404
+    assert browser.get(own(other)).status_code == 404
+    assert audited(database) == []
