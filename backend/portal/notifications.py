@@ -29,7 +29,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "priority": tuple(priority.name for priority in Priority),
     "channel": tuple(channel.value for channel in Channel),
 }
-_NAMES = ("status", "priority", "channel", "template_id", "recipient", "aggregator_id", "from", "to")
+_NAMES = ("status", "priority", "channel", "template_id", "recipient", "aggregator_id", "job", "from", "to")
+_MOST_DIGITS = 18
 _DAY_FORM = "Write a day as 2026-03-02."
 
 
@@ -52,6 +53,7 @@ def read(query: Mapping[str, str]) -> Asked:
     first, last = _day(given, "from", faults), _day(given, "to", faults)
     wanted = Filter(
         **words,
+        job_id=_number(given, "job", faults),
         created_from=_midnight(first) if first else None,
         created_to=_midnight(last) + timedelta(days=1) if last else None,
     )
@@ -72,6 +74,14 @@ def _word(given: Mapping[str, str], name: str, faults: Faults) -> str | None:
         faults.add(name, f"It has at most {_LENGTHS[name]} printable characters.")
         return None
     return value
+
+
+def _number(given: Mapping[str, str], name: str, faults: Faults) -> int | None:
+    value = given.get(name)
+    if value is not None and not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
+        faults.add(name, "It is a number.")
+        return None
+    return int(value) if value is not None else None
 
 
 def _day(given: Mapping[str, str], name: str, faults: Faults) -> date | None:

@@ -12,6 +12,7 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.types import ASGIApp
+from litestar.utils.scope.state import ScopeState
 
 from backend.accounts import sessions
 from backend.lib import secrecy, settings
@@ -67,6 +68,26 @@ class PortalCsrf(CSRFMiddleware):
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, csrf_config())
+
+    def accepts(self, given: object, cookie: str | None) -> bool:
+        """Tell whether a form's token is the one of its browser's cookie."""
+        return isinstance(given, str) and cookie is not None and self._csrf_tokens_match(given, cookie)
+
+
+def check_token(request: Request[Any, Any, Any], given: object) -> None:
+    """See that a form's token is its browser's, where a handler reads the form itself.
+
+    Raises:
+        PermissionDeniedException: if it is not.
+    """
+    if not PortalCsrf(request.app.asgi_handler).accepts(given, request.cookies.get(csrf_config().cookie_name)):
+        raise PermissionDeniedException("The form's token is not this browser's.")
+    keep_token(request)
+
+
+def keep_token(request: Request[Any, Any, Any]) -> None:
+    """Let the next page's forms carry the token that the browser has, where the middleware has not read it."""
+    ScopeState.from_scope(request.scope).csrf_token = request.cookies.get(csrf_config().cookie_name, "")
 
 
 def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -24,6 +24,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str | None = None
     aggregator_id: str | None = None
     channel: str | None = None
+    job_id: int | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -66,6 +67,8 @@ def by_index(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     """Give the conditions that an index of a service's notifications answers."""
     if wanted.status is not None:
         yield Notification.status == wanted.status
+    if wanted.job_id is not None:
+        yield Notification.job_id == wanted.job_id
     if wanted.created_from is not None:
         yield Notification.created_at >= wanted.created_from
     if wanted.created_to is not None:

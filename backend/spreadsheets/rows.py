@@ -14,6 +14,7 @@ from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import engine
 from backend.rendering.inspection import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
+from backend.rendering.pool import PREVIEWS
 from backend.spreadsheets.table import Record
 
 Groups = Mapping[str, Sequence[Address]]
@@ -136,6 +137,6 @@ def render(sheet: Sheet, row: Row) -> Rendered:
     Raises:
         Problem: ``template_arguments``.
     """
-    made = engine.render(_job(sheet, row, whole=True))
+    made = PREVIEWS.render(_job(sheet, row, whole=True))
     html = made.html if sheet.content_type == "html" or sheet.channel in CHATS else None
     return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html)

@@ -1,0 +1,251 @@
+"""Jobs: the list, one with its progress and its faulty rows, and what people do to it."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import NotFoundException
+from litestar.params import Body, FromPath, FromQuery
+from litestar.response import Stream, Template
+
+from backend.db import session
+from backend.lib import clock
+from backend.lib.problems import Problem
+from backend.portal import access, live
+from backend.portal.access import Place
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go, page
+from backend.portal.security import MESSAGE_POLICY
+from backend.reports import jobs
+from backend.reports.jobs import JobReport
+from backend.spreadsheets import control, preview
+
+_EDITORS = [access.editors]
+# What a spreadsheet program would take for a formula.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@get("/jobs", sync_to_thread=True)
+def index(place: NamedDependency[Place], before: FromQuery[int | None] = None) -> Page:
+    """Show a page of the list."""
+    return page("jobs/index.html", place.viewer, current="jobs", place=place, **_list(place, before))
+
+
+@get("/jobs/list", sync_to_thread=True)
+def refresh(
+    place: NamedDependency[Place], before: FromQuery[int | None] = None, latest: FromQuery[str] = ""
+) -> Response[Any]:
+    """Answer the list's own refresh: nothing (204) while it shows what is so."""
+    context = _list(place, before)
+    if latest == context["latest"]:
+        return Response(None, status_code=204)
+    return Template("jobs/_list.html", context=context | {"place": place}, media_type="text/html")
+
+
+def _list(place: Place, before: int | None) -> dict[str, Any]:
+    """Describe the list, the same way for the page and for its refresh."""
+    behind = None if before is None else min(max(before, 0), 2**63 - 1)
+    with session.current().read() as reading:
+        found, more = jobs.page(reading, place.service_id, behind)
+    latest = live.mark([(one.id, one.state, one.counts) for one in found])
+    return {
+        "jobs": found,
+        "latest": latest,
+        "moving": any(one.moving for one in found),
+        "refresh": place.address("jobs/list", before=before, latest=latest),
+        "newest": None if before is None else place.address("jobs"),
+        "older": place.address("jobs", before=more) if more is not None else None,
+    }
+
+
+@get("/jobs/{job_id:int}", sync_to_thread=True)
+def show(
+    place: NamedDependency[Place],
+    job_id: FromPath[int],
+    row: FromQuery[int | None] = None,
+    after: FromQuery[str] = "",
+) -> Page:
+    """Show one job."""
+    return _show(place, _find(place, job_id), Faults(), row=row, after=after)
+
+
+def _show(  # noqa: PLR0913 - what the page shows, each named at the call
+    place: Place,
+    job: JobReport,
+    faults: Faults,
+    *,
+    row: int | None = None,
+    after: str = "",
+    given: str = "",
+) -> Page:
+    shown = job.state in {"checking", "checked", "scheduled"}
+    first = preview.first_rows(place.service_id, job.id) if shown else []
+    good = [one.number for one in first if one.fault is None]
+    chosen = row if row in good else next(iter(good), None)
+    own = f"jobs/{job.id}"
+    return page(
+        "jobs/show.html",
+        place.viewer,
+        current="jobs",
+        place=place,
+        status_code=faults.status,
+        faults=faults,
+        first=first,
+        chosen=chosen,
+        rendition=place.address(f"{own}/rows/{chosen}") if chosen else None,
+        now=clock.now(),
+        furthest=clock.now() + control.FURTHEST,
+        given=given,
+        **_state(place, job, after),
+    )
+
+
+@get("/jobs/{job_id:int}/state", sync_to_thread=True)
+def refresh_one(
+    place: NamedDependency[Place], job_id: FromPath[int], latest: FromQuery[str] = "", after: FromQuery[str] = ""
+) -> Response[Any]:
+    """Answer the job's own refresh: nothing (204) while it shows what is so; the whole page when its check is over."""
+    job = _find(place, job_id)
+    context = _state(place, job, after)
+    if latest == context["latest"]:
+        return Response(None, status_code=204)
+    if job.state == "checked":
+        return Response(None, headers={"HX-Refresh": "true"})
+    return Template("jobs/_state.html", context=context | {"place": place}, media_type="text/html")
+
+
+def _state(place: Place, job: JobReport, after: str) -> dict[str, Any]:
+    """Describe the state of a job, the same way for the page and for its refresh."""
+    place_of_fault = _place_of_fault(after)
+    with session.current().read() as reading:
+        faulty = jobs.faults(reading, job.id, place_of_fault, jobs.FAULTS_A_PAGE + 1)
+    shown = faulty[: jobs.FAULTS_A_PAGE]
+    own = place.address(f"jobs/{job.id}")
+    sheet = job.sheet
+    latest = live.mark(
+        job.state,
+        job.counts,
+        [(one.row, one.id) for one in shown],
+        sheet and (sheet.next_row, sheet.position, sheet.note),
+    )
+    more = f"{shown[-1].row}.{shown[-1].id}" if len(faulty) > len(shown) else None
+    return {
+        "job": job,
+        "sheet": sheet,
+        "own": own,
+        "faulty": shown,
+        "first_faults": place.address(f"jobs/{job.id}") if place_of_fault != (0, 0) else None,
+        "more_faults": place.address(f"jobs/{job.id}", after=more) if more else None,
+        "latest": latest,
+        "refresh": place.address(f"jobs/{job.id}/state", latest=latest, after=after or None),
+    }
+
+
+def _place_of_fault(text: str) -> tuple[int, int]:
+    row, _, identity = text.partition(".")
+    if not (row.isascii() and row.isdigit() and identity.isascii() and identity.isdigit()) or len(text) > 20:
+        return 0, 0
+    return min(int(row), 2**31 - 1), int(identity)
+
+
+def _find(place: Place, job_id: int) -> JobReport:
+    with session.current().read() as reading:
+        found = jobs.one(reading, place.service_id, job_id) if 0 < job_id < 2**63 else None
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+@get("/jobs/{job_id:int}/rows/{row:int}", sync_to_thread=True)
+def message(place: NamedDependency[Place], job_id: FromPath[int], row: FromPath[int]) -> Response[str]:
+    """Serve the message of one of the first rows for the sandboxed frame."""
+    try:
+        made = preview.message(place.service_id, _find(place, job_id).id, row)
+    except Problem as problem:
+        return _framed(problem.detail, "text/plain")
+    if made is None:
+        raise NotFoundException
+    return _framed(made.html, "text/html") if made.html is not None else _framed(made.text, "text/plain")
+
+
+def _framed(text: str, media_type: str) -> Response[str]:
+    return Response(text, media_type=media_type, headers={"Content-Security-Policy": MESSAGE_POLICY})
+
+
+@get("/jobs/{job_id:int}/faults.csv", sync_to_thread=True)
+def faults_file(place: NamedDependency[Place], job_id: FromPath[int]) -> Stream:
+    """Download every faulty row's number, column and reason."""
+    job = _find(place, job_id)
+    headers = {"Content-Disposition": f'attachment; filename="job-{job.id}-faulty-rows.csv"'}
+    return Stream(_lines(job.id), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _lines(job_id: int) -> Iterator[bytes]:
+    yield b"\xef\xbb\xbf" + _line("row", "column", "reason")
+    with session.current().read() as reading:
+        for one in jobs.all_faults(reading, job_id):
+            yield _line(one.row, one.column, one.reason)
+
+
+def _line(*cells: object) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(f"'{cell}" if str(cell).startswith(_FORMULAS) else cell for cell in cells)
+    return text.getvalue().encode()
+
+
+class SendForm(msgspec.Struct):
+    """When to send: ``now``, or ``later`` at a moment in UTC as browsers write it, ``2026-03-02T09:30``."""
+
+    when: str = "now"
+    at: str = ""
+
+
+@post("/jobs/{job_id:int}/send", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def send(
+    place: NamedDependency[Place],
+    job_id: FromPath[int],
+    data: Annotated[SendForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Send the rows that are right, now or later."""
+    job = _find(place, job_id)
+    faults = Faults()
+    moment = _moment(data.at, faults) if data.when == "later" else None
+    if not faults:
+        with faults.on("at"):
+            control.send(place.service_id, job.id, moment, place.actor)
+    if faults:
+        return _show(place, job, faults, given=data.at)
+    done = "It is sent at the time you have chosen." if moment else "The messages are on their way."
+    return go(place.address(f"jobs/{job.id}"), done)
+
+
+def _moment(text: str, faults: Faults) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        faults.add("at", "Choose a day and a time.")
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+@post("/jobs/{job_id:int}/stop", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def stop(place: NamedDependency[Place], job_id: FromPath[int]) -> Response[Any]:
+    """Stop a job."""
+    control.stop(place.service_id, job_id, place.actor)
+    return go(place.address(f"jobs/{job_id}"), "Stopped: what was not handed over yet is not sent.")
+
+
+@post("/jobs/{job_id:int}/again", guards=_EDITORS, status_code=200, sync_to_thread=True)
+def again(place: NamedDependency[Place], job_id: FromPath[int]) -> Response[Any]:
+    """Send again what has failed."""
+    control.again(place.service_id, job_id, place.actor)
+    return go(place.address(f"jobs/{job_id}"), "What has failed is queued again.")
+
+
+ROUTES = [index, refresh, show, refresh_one, message, faults_file, send, stop, again]
