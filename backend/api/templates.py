@@ -23,8 +23,8 @@ from backend.lib.shapes import Shape
 from backend.registry import owned, templates
 from backend.registry.shapes import Fields, TemplateShape
 from backend.registry.templates import TemplateContent, TemplateRecord, TemplateSummary, VersionRecord
-from backend.rendering import engine
 from backend.rendering.model import Format, RenderJob, Source, TemplateWarning
+from backend.rendering.pool import PREVIEWS
 
 TemplateId = Annotated[
     str,
@@ -134,7 +134,7 @@ def _checked(encoded: bytes) -> tuple[TemplateWarning, ...]:
     """Check a content, encoded so that it can be remembered: the same content is checked once."""
     content = msgspec.json.decode(encoded, type=TemplateContent)
     sample = content.sample_fields
-    return tuple(engine.check(_source(content), sample, batch=isinstance(sample, list)))
+    return tuple(PREVIEWS.check(_source(content), sample, batch=isinstance(sample, list)))
 
 
 def _warnings(content: TemplateContent) -> list[TemplateWarning]:
@@ -197,7 +197,7 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
         raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
     with session.current().read() as db:
         record = templates.get(db, service_id, identifier)
-    rendered = engine.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
+    rendered = PREVIEWS.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
     return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content), counted)
 

@@ -14,7 +14,7 @@ from backend.delivery import claims
 from backend.delivery.compose import render_job
 from backend.lib.problems import Problem
 from backend.registry import lookup
-from backend.rendering import engine
+from backend.rendering.pool import PREVIEWS
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")
     try:
-        rendered = engine.render(render_job(version, claims.batch_fields(session, batch.id), batch=True))
+        rendered = PREVIEWS.render(render_job(version, claims.batch_fields(session, batch.id), batch=True))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
     return msgspec.structs.replace(

@@ -16,6 +16,7 @@ from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.pool import PREVIEWS
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ def explain(submission: Submission) -> Explanation:
         service = lookup.services(session, {read.service_id})[read.service_id]
         registered = lookup.registered(session, [read])[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    verdict = closed or judge(read, service, registered, whole=True)
+    verdict = closed or judge(read, service, registered, render=PREVIEWS.render, whole=True)
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]

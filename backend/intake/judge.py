@@ -12,9 +12,11 @@ from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import engine
-from backend.rendering.model import Rendered
+from backend.rendering.model import Rendered, RenderJob
 
 NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
+
+Render = Callable[[RenderJob], Rendered]
 
 
 class ServiceState(msgspec.Struct, frozen=True):
@@ -54,11 +56,18 @@ class Plan(msgspec.Struct, frozen=True):
     channels: list[PlannedChannel]
 
 
-def judge(content: Content, service: ServiceState, registered: Registered, *, whole: bool = False) -> Plan | Problem:
+def judge(
+    content: Content,
+    service: ServiceState,
+    registered: Registered,
+    *,
+    render: Render = engine.render,
+    whole: bool = False,
+) -> Plan | Problem:
     """Return the plan for a well-formed notification, or every reason why there is none.
 
-    Each channel is rendered to see that it can be: as HTML or as text, whichever is wanted. ``whole`` asks for the
-    text alternative of HTML too, which takes the same fields.
+    Each channel is rendered (by ``render``) to see that it can be: as HTML or as text, whichever is wanted. ``whole``
+    asks for the text alternative of HTML too, which takes the same fields.
     """
     if content.fault is not None:
         return content.fault
@@ -69,8 +78,8 @@ def judge(content: Content, service: ServiceState, registered: Registered, *, wh
     errors: list[FieldError] = []
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
-        render = _renderer(channel, batch=notification.priority == "BATCH", whole=whole)
-        outcome = _plan_channel(index, channel, registered, render)
+        renderer = _renderer(channel, render, batch=notification.priority == "BATCH", whole=whole)
+        outcome = _plan_channel(index, channel, registered, renderer)
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
         else:
@@ -78,16 +87,16 @@ def judge(content: Content, service: ServiceState, registered: Registered, *, wh
     return _refusal(errors) if errors else Plan(planned)
 
 
-def _renderer(channel: ChannelIn, *, batch: bool, whole: bool) -> Callable[[FoundTemplate], Rendered]:
+def _renderer(channel: ChannelIn, render: Render, *, batch: bool, whole: bool) -> Callable[[FoundTemplate], Rendered]:
     # A BATCH template sees a list; it is tried here with a list of this one notification.
     fields: object = [channel.fields] if batch else channel.fields
     as_html = channel.content_type == "html"
 
-    def render(template: FoundTemplate) -> Rendered:
+    def renderer(template: FoundTemplate) -> Rendered:
         job = render_job(template, fields, batch=batch, want_html=as_html, want_text=whole or not as_html)
-        return engine.render(job)
+        return render(job)
 
-    return render
+    return renderer
 
 
 def _plan_channel(

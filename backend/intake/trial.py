@@ -14,8 +14,8 @@ from backend.intake.usage import Meter
 from backend.lib.problems import Problem
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
-from backend.rendering import engine
 from backend.rendering.model import Format, RenderJob, Source
+from backend.rendering.pool import PREVIEWS
 
 _MARK = "[Test] "
 _LONGEST_SUBJECT = 500
@@ -71,5 +71,5 @@ def nudge() -> None:
 def _subject(test: DraftMessage) -> str:
     content = test.content
     source = Source(msgspec.convert(content.format, Format), content.source, content.subject)
-    rendered = engine.render(RenderJob("", source, test.fields, isinstance(test.fields, list)))
+    rendered = PREVIEWS.render(RenderJob("", source, test.fields, isinstance(test.fields, list)))
     return (_MARK + (rendered.subject or content.name))[:_LONGEST_SUBJECT]

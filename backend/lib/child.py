@@ -1,43 +1,61 @@
 """A child process that answers questions one at a time, each within its time, and is ended when it does not.
 
 For work whose time, memory or crash must not become the worker's: a library that opens connections of its own, a
-layout engine. The child knows nothing of this process: no environment, no open file, no thread of it.
+layout engine, the templates of strangers. The child knows nothing of this process: no environment, no open file, no
+thread of it. Questions and answers are byte strings, each after its length in four bytes.
 """
 
 import json
 import os
-import resource
 import select
+import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
+
+from backend.lib import confinement
 
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
 _MAX_ANSWER = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
+_IDLE_SECONDS = 60.0
+_LENGTH = struct.Struct(">I")
+# Every child answers this one with itself, which shows that it is there.
+_HELLO = b""
 
 
 class ChildFailed(Exception):
-    """The child gave no answer.
+    """The child did not answer everything.
 
-    ``timed_out`` says that it was ended because its time was up, ``unheard`` that it has not even read the question.
+    ``timed_out`` says that it was ended because its time was up, ``unheard`` that it has not even read a question,
+    ``answers`` holds what it had answered before; ``ended_by`` is the signal that ended it, if one did.
     """
 
-    def __init__(self, *, timed_out: bool, unheard: bool) -> None:
+    def __init__(self, *, timed_out: bool, unheard: bool, answers: Sequence[bytes] = ()) -> None:
         super().__init__("no answer in time" if timed_out else "it ended without an answer")
         self.timed_out = timed_out
         self.unheard = unheard
+        self.answers = list(answers)
+        self.ended_by: int | None = None
+
+
+class _Closed(OSError):
+    """The other side has closed the pipe."""
+
+
+class NoneFree(Exception):
+    """Every child is busy, and stayed so for as long as it was waited for."""
 
 
 class Children:
     """At most ``most`` processes of one module, kept for the next question; safe for many threads.
 
-    The module reads a JSON object a line from standard input and writes one line for each, and ends when its input
-    does or when nothing was asked for a while.
+    The module calls ``serve`` or ``serve_bytes``, and ends when its input does or when nothing was asked for a while.
     """
 
     def __init__(self, module: str, most: int = 2) -> None:
@@ -45,6 +63,8 @@ class Children:
         self._free = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[subprocess.Popen[bytes]] = []
+        # A child may ask to end with the thread that started it, so this one lasts as long as the process.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="start-children")
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Return the answer of a child, waiting at most ``seconds`` for it once one is free.
@@ -52,18 +72,34 @@ class Children:
         Raises:
             ChildFailed: if it took too long, or ended.
         """
-        line = json.dumps(question).encode() + b"\n"
-        with self._free:
-            deadline = time.monotonic() + seconds
+        answers = self.ask_all([_HELLO, json.dumps(question).encode()], seconds)
+        return cast("dict[str, Any]", json.loads(answers[1]))
+
+    def ask_all(
+        self, questions: Sequence[bytes], seconds: float, *, start_seconds: float = 0.0, patience: float | None = None
+    ) -> list[bytes]:
+        """Return the answers of one child to all questions, which it gives in their order.
+
+        It has ``seconds`` for each, with ``start_seconds`` more for the first, since it may have to be started.
+        ``patience`` bounds the wait for a free child.
+
+        Raises:
+            ChildFailed: if one answer took too long, or the child ended.
+            NoneFree: if no child was free in time.
+        """
+        if not self._free.acquire(timeout=patience):
+            raise NoneFree
+        try:
             kept = self._kept()
             try:
-                answer = self._asked(kept or self._start(), line, deadline)
+                return self._asked(kept or self._started(), questions, seconds, start_seconds)
             except ChildFailed as failure:
                 # One that has waited long enough may end at the moment when it is asked.
                 if kept is None or not failure.unheard or failure.timed_out:
                     raise
-                answer = self._asked(self._start(), line, deadline)
-        return cast("dict[str, Any]", json.loads(answer))
+                return self._asked(self._started(), questions, seconds, start_seconds)
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         """End the children that wait for a question."""
@@ -72,15 +108,21 @@ class Children:
         for child in idle:
             _end(child)
 
-    def _asked(self, child: subprocess.Popen[bytes], line: bytes, deadline: float) -> bytes:
+    def _asked(
+        self, child: subprocess.Popen[bytes], questions: Sequence[bytes], seconds: float, start_seconds: float
+    ) -> list[bytes]:
         try:
-            answer = _exchange(child, line, deadline)
+            answers = _exchange(child, questions, seconds, start_seconds)
+        except ChildFailed as failure:
+            code = _end(child)
+            failure.ended_by = None if failure.timed_out or code >= 0 else -code
+            raise
         except BaseException:
             _end(child)
             raise
         with self._lock:
             self._idle.append(child)
-        return answer
+        return answers
 
     def _kept(self) -> subprocess.Popen[bytes] | None:
         while True:
@@ -89,6 +131,9 @@ class Children:
             if child is None or child.poll() is None:
                 return child
             _end(child)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return self._starter.submit(self._start).result()
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -107,39 +152,72 @@ class Children:
         )
 
 
-def _exchange(child: subprocess.Popen[bytes], line: bytes, deadline: float) -> bytes:
-    """Write the question and read the answer, of which an empty line comes first, when the question was heard."""
+def _exchange(
+    child: subprocess.Popen[bytes], questions: Sequence[bytes], seconds: float, start_seconds: float
+) -> list[bytes]:
+    """Write the questions while reading the answers."""
     reader, writer = cast("Any", child.stdout).fileno(), cast("Any", child.stdin).fileno()
     os.set_blocking(writer, False)
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(writer, select.POLLOUT)
-    unsent, answer = memoryview(line), bytearray()
-    while len(answer) < 2 or not answer.endswith(b"\n"):
+    unsent = memoryview(b"".join(_framed(question) for question in questions))
+    received = _Frames()
+    answers: list[bytes] = []
+    deadline = time.monotonic() + seconds + start_seconds
+    while len(answers) < len(questions):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ChildFailed(timed_out=True, unheard=not answer)
+            raise ChildFailed(timed_out=True, unheard=not answers, answers=answers)
         for descriptor, _ in poll.poll(left * 1000):
             try:
-                if descriptor == reader:
-                    answer += _read(reader, len(answer))
+                if descriptor == writer:
+                    unsent = unsent[os.write(writer, unsent[:_PIECE]) :]
+                    if not unsent:
+                        poll.unregister(writer)
                     continue
-                unsent = unsent[os.write(writer, unsent[:_PIECE]) :]
+                new = received.read(reader)
             except OSError:
-                raise ChildFailed(timed_out=False, unheard=not answer) from None
-            if not unsent:
-                poll.unregister(writer)
-    return bytes(answer)
+                raise ChildFailed(timed_out=False, unheard=not answers, answers=answers) from None
+            if new:
+                answers += new
+                deadline = time.monotonic() + seconds
+    return answers
 
 
-def _read(reader: int, have: int) -> bytes:
-    piece = os.read(reader, _PIECE)
-    if not piece or have > _MAX_ANSWER:
-        raise ChildFailed(timed_out=False, unheard=not have)
-    return piece
+def _framed(content: bytes) -> bytes:
+    return _LENGTH.pack(len(content)) + content
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+class _Frames:
+    """Cuts what comes through a pipe into the byte strings that were put in."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+
+    def read(self, descriptor: int) -> list[bytes]:
+        """Read once, and return what is whole by now; raise OSError where no more will come, or too much."""
+        piece = os.read(descriptor, _PIECE)
+        if not piece:
+            raise _Closed
+        self._received += piece
+        whole: list[bytes] = []
+        begin = 0
+        while len(self._received) - begin >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._received, begin)
+            if length > _MAX_ANSWER:
+                raise OSError("too long")
+            end = begin + _LENGTH.size + length
+            if end > len(self._received):
+                break
+            whole.append(bytes(self._received[begin + _LENGTH.size : end]))
+            begin = end
+        del self._received[:begin]
+        return whole
+
+
+def _end(child: subprocess.Popen[bytes]) -> int:
+    """End a child, and return its exit code, which is negative for a signal."""
     child.kill()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
@@ -147,19 +225,48 @@ def _end(child: subprocess.Popen[bytes]) -> None:
                 pipe.close()
             except OSError:
                 continue
-    child.wait()
+    return child.wait()
 
 
-def serve(answer: Callable[[dict[str, Any]], dict[str, Any]], *, memory: int, idle_seconds: float = 60.0) -> None:
-    """Answer the questions of ``Children``, in the child: with at most ``memory`` bytes, until nobody asks any more."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def serve(
+    answer: Callable[[dict[str, Any]], dict[str, Any]], *, memory: int, idle_seconds: float = _IDLE_SECONDS
+) -> None:
+    """Answer the questions of ``Children.ask``, in the child, with at most ``memory`` bytes, until nobody asks."""
+    confinement.bound_memory(memory)
+    _serve(lambda question: json.dumps(answer(json.loads(question))).encode(), idle_seconds)
+
+
+def serve_bytes(answer: Callable[[bytes], bytes], *, memory: int, cpu_seconds: int) -> None:
+    """Answer the questions of ``Children.ask_all``, in a child that works for strangers.
+
+    It has ``memory`` bytes, ``cpu_seconds`` of processor time for each question, no file and no network, and ends
+    with the process that started it. What the answers need must have been imported before.
+    """
+
+    def answered(question: bytes) -> bytes:
+        confinement.bound_time(cpu_seconds)
+        return answer(question)
+
+    def give_up() -> None:
+        confinement.shut_in()
+        confinement.end_with_parent()  # a process that changes its namespaces has to ask for it again
+
+    confinement.bound_memory(memory)
+    _serve(answered, _IDLE_SECONDS, give_up)
+
+
+def _serve(answer: Callable[[bytes], bytes], idle_seconds: float, prepare: Callable[[], None] = lambda: None) -> None:
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what a library prints is not an answer
+        prepare()
         poll = select.poll()
         poll.register(0, select.POLLIN)
-        while poll.poll(idle_seconds * 1000) and (line := sys.stdin.buffer.readline()):
-            out.write(b"\n")
-            out.flush()
-            out.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
-            out.flush()
+        received = _Frames()
+        while poll.poll(idle_seconds * 1000):
+            try:
+                questions = received.read(0)
+            except _Closed:
+                return
+            for question in questions:
+                out.write(_framed(answer(question) if question else _HELLO))
+                out.flush()

@@ -1,4 +1,4 @@
-"""The door of the room: renders messages, and checks templates before they are published."""
+"""Renders messages, and checks templates before they are published, in the process that calls."""
 
 import re
 import time
@@ -56,15 +56,34 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     ``sample_fields`` is an example of what will be sent: one JSON object, or a list of them for a batch. Returns
     what the author should look at; raises Problem ``invalid_template`` for a template that cannot work.
     """
+    warnings = _looked_at(source, sample_fields, batch=batch)
+    if sample_fields is not None:
+        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+    return _in_order(warnings)
+
+
+def preview(job: RenderJob) -> tuple[Rendered | Problem, list[TemplateWarning]]:
+    """Render a text that is being edited: the message, or the problem that there is, and what its author should see."""
+    warnings: list[TemplateWarning] = []
+    try:
+        warnings = _looked_at(job.source, job.fields, batch=job.batch)
+        rendered = render(job)
+    except Problem as problem:
+        return problem, _in_order(warnings)
+    return rendered, _in_order([*warnings, *clipped(rendered)])
+
+
+def _looked_at(source: Source, sample: object | None, *, batch: bool) -> list[TemplateWarning]:
     try:
         # The inspection comes first: it reads the source as it was written, and so names the lines best.
-        warnings = [*inspect(source, sample_fields, batch=batch), *compiled("", source).warnings]
+        return [*inspect(source, sample, batch=batch), *compiled("", source).warnings]
     except TemplateFault as fault:
         raise fault.problem("invalid_template") from None
     except Exception as error:
         raise runtime_fault(error).problem("invalid_template") from None
-    if sample_fields is not None:
-        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+
+
+def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
     return sorted(warnings, key=lambda warning: (warning.line or 0, warning.code))
 
 

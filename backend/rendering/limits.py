@@ -29,7 +29,7 @@ class Meter:
 
     __slots__ = ("_deadline", "_iterations", "_spent")
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    def __init__(self, seconds: float) -> None:
         self._deadline = time.thread_time() + seconds
         self._iterations = 0
         self._spent = 0
@@ -70,6 +70,7 @@ class Meter:
             raise LimitExceeded("the template needs too much memory")
 
 
+_seconds: ContextVar[float] = ContextVar("seconds", default=SECONDS)
 _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
@@ -85,9 +86,19 @@ def meter() -> Meter:
 
 
 @contextmanager
-def metered(seconds: float = SECONDS) -> Iterator[Meter]:
+def allowed(seconds: float) -> Iterator[None]:
+    """Let each template that is run inside take so many seconds of work, instead of ``SECONDS``."""
+    token = _seconds.set(seconds)
+    try:
+        yield
+    finally:
+        _seconds.reset(token)
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
     """Run what is inside under a new meter."""
-    current = Meter(seconds)
+    current = Meter(_seconds.get())
     token = _meter.set(current)
     try:
         yield current

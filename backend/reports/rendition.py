@@ -16,7 +16,7 @@ from backend.delivery import claims
 from backend.delivery.compose import render_job
 from backend.lib.problems import Problem
 from backend.registry import lookup
-from backend.rendering import engine
+from backend.rendering.pool import PREVIEWS
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Renditi
         return msgspec.structs.replace(plain, fault="What the message was made of is no longer kept.")
     version = lookup.versions(session, [delivery.template_version_id])[delivery.template_version_id]
     try:
-        made = engine.render(render_job(version, asked.fields, batch=delivery.batch_id is not None))
+        made = PREVIEWS.render(render_job(version, asked.fields, batch=delivery.batch_id is not None))
     except Problem as problem:
         return msgspec.structs.replace(plain, fault=f"The template does not render: {problem.detail}")
     html = made.html if asked.content_type == "html" else None

@@ -7,9 +7,9 @@ import msgspec
 
 from backend.lib.problems import Problem
 from backend.registry.templates import TemplateContent
-from backend.rendering import engine
 from backend.rendering.faults import SUBJECT
 from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.pool import PREVIEWS
 
 _LINE = re.compile(r"Line (\d+): ")
 
@@ -42,22 +42,16 @@ def source_of(content: TemplateContent) -> Source:
 
 def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
     """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
-    source = source_of(content)
-    warnings: list[TemplateWarning] = []
-    try:
-        warnings = engine.check(source, fields, batch=batch)
-        rendered = engine.render(RenderJob("", source, fields, batch))
-    except Problem as problem:
-        # The trial that the check makes says the same as the fault.
-        others = [warning for warning in warnings if warning.code != "sample_fields"]
-        return Preview(None, fault_of(problem), others)
-    return Preview(rendered, None, warnings)
+    made, warnings = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch))
+    if isinstance(made, Problem):
+        return Preview(None, fault_of(made), warnings)
+    return Preview(made, None, warnings)
 
 
 def refusal(content: TemplateContent) -> PreviewFault | None:
     """Return why a text cannot be published, if it cannot, whatever fields come."""
     try:
-        engine.check(source_of(content))
+        PREVIEWS.check(source_of(content))
     except Problem as problem:
         return fault_of(problem)
     return None

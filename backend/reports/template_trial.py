@@ -12,8 +12,8 @@ from backend.channels.base import Channel
 from backend.lib.problems import Problem
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TemplateContent
-from backend.rendering import engine
 from backend.rendering.model import RenderJob
+from backend.rendering.pool import PREVIEWS
 from backend.reports.template_preview import source_of
 
 # Trying stops after this time, so that a slow template does not hold its author up.
@@ -83,7 +83,7 @@ def _fault(content: TemplateContent, payload: Payload) -> str | None:
     batch = payload.members is not None
     job = RenderJob("", source_of(content), payload.fields, batch, want_html=html, want_text=not html)
     try:
-        rendered = engine.render(job)
+        rendered = PREVIEWS.render(job)
     except Problem as problem:
         return _without_values(problem.detail, payload.fields)
     if payload.channel in _SUBJECT_NEEDED and not (payload.subject or rendered.subject):
