@@ -26,7 +26,7 @@ from backend.api import (
     templates,
 )
 from backend.api.bodies import MAX_BYTES
-from backend.lib import logs, settings
+from backend.lib import logs, settings, traces
 from backend.lib import metrics as measures
 from backend.lib.problems import Problem
 from backend.portal import errors as portal_errors
@@ -66,7 +66,7 @@ def create_app() -> Litestar:
         before_send=[guards.tell_rate_limit],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, gc.freeze],
-        on_shutdown=[access_log.lines.flush],
+        on_shutdown=[access_log.lines.flush, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,

@@ -17,7 +17,7 @@ from backend.delivery import tasks as delivery_tasks
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.intake import callback_notices
-from backend.lib import logs, metrics, queue, settings
+from backend.lib import logs, metrics, queue, settings, traces
 from backend.reports import tasks as reports_tasks
 from backend.spreadsheets import tasks as spreadsheet_tasks
 
@@ -85,6 +85,7 @@ def run(workers: int) -> None:
     finally:
         lanes.stop(_PATIENCE_SECONDS)
         leave(pulse)
+        traces.flush()
 
 
 def leave(pulse: heartbeat.Heartbeat) -> None:

@@ -9,7 +9,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 from backend.accounts.access import Principal
-from backend.lib import correlation, logs
+from backend.lib import correlation, logs, traces
 
 lines = logs.Deferred(logging.getLogger(__name__), "request")
 
@@ -51,10 +51,26 @@ class LoggedLitestar(Litestar):
 
         token = correlation.request_id.set(identity)
         try:
-            await self.serve(http, receive, answer)
+            answering = self._traced if traces.enabled() else self.serve
+            await answering(http, cast("Receive", receive), answer)
         finally:
             _log(http, status, time.perf_counter() - began)
             correlation.request_id.reset(token)
+
+    async def _traced(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request, as a span of the trace that its caller names, or of a new one."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with traces.request(scope["method"], headers) as span:
+
+            async def answer(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                await send(message)
+
+            span.set_attribute("http.request.method", scope["method"])
+            span.set_attribute("url.path", _harmless(scope["path"]))
+            span.set_attribute("carillon.request_id", correlation.request_id.get() or "")
+            await self.serve(scope, receive, answer)
 
     async def serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request, the framework's way."""
@@ -83,7 +99,7 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
         return
     fields: dict[str, logs.Value] = {
         "method": scope["method"],
-        "path": path if len(path) <= _LONGEST_PART and "@" not in path else _shortened(path),
+        "path": _harmless(path),
         "status": status,
         "ms": int(seconds * 100_000) / 100,
     }
@@ -95,6 +111,9 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
     lines.add(fields)
 
 
-def _shortened(path: str) -> str:
+def _harmless(path: str) -> str:
+    """Write a path without the persons and secrets that may be in it."""
+    if len(path) <= _LONGEST_PART and "@" not in path:
+        return path
     parts = path.split("/", _MOST_PARTS)[:_MOST_PARTS]
     return "/".join(logs.masked(part) if len(part) <= _LONGEST_PART else "…" for part in parts)

@@ -78,6 +78,9 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]
     within, quota = await _count(client, len(parts), scope)
     submissions = [Submission(client.service_id, client.api_client_id, part) for part in parts[:within]]
     outcomes = await notifications.intake().submit_all(submissions)
+    for outcome in outcomes:
+        if isinstance(outcome, Accepted):
+            notifications.follow(client, outcome)
     return Response(Results(list(_results(outcomes, len(parts) - within, quota))), status_code=200)
 
 

@@ -24,6 +24,7 @@ from backend.intake.accept import Accepted, Outcome, accept_many
 from backend.intake.content import Submission
 from backend.intake.explain import Explanation
 from backend.intake.schema import NotificationIn
+from backend.lib import traces
 from backend.lib.gather import Gatherer
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
@@ -82,8 +83,20 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Any]:
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
     access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
+        follow(client, outcome)
         return Response(dispatched(outcome), status_code=200 if outcome.duplicate else 202)
     return errors.respond(outcome.problem, outcome.notification_id)
+
+
+def follow(client: Principal, outcome: Accepted) -> None:
+    """Begin the trace of a notification where its request is known: intake takes those of many together."""
+    if traces.enabled():
+        attributes: dict[str, str | int] = {
+            "carillon.api_client": client.api_client_id,
+            "carillon.status": outcome.status,
+        }
+        name = "accept again" if outcome.duplicate else "accept"
+        traces.mark(UUID(outcome.notification_id), name, attributes)
 
 
 def dispatched(outcome: Accepted) -> Dispatched:

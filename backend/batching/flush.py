@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
@@ -25,6 +26,7 @@ class Flushed(msgspec.Struct, frozen=True):
     """A batch that this transaction has dispatched; ``error`` says why it failed instead."""
 
     batch_id: int
+    uid: UUID
     error: str | None
 
 
@@ -123,7 +125,7 @@ def _carry_out(session: Session, batch: _Taken) -> Flushed:
     session.execute(update(Batch).where(Batch.id == batch.id).values(**values))
     _tell(session, batch, error)
     states.follow(session, [batch.id])
-    return Flushed(batch.id, error)
+    return Flushed(batch.id, batch.uid, error)
 
 
 def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: Sequence[str]) -> None:

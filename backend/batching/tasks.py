@@ -12,7 +12,7 @@ from backend.batching.hold import Moment
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks as delivery_tasks
-from backend.lib import clock, queue
+from backend.lib import clock, queue, traces
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def send_off(batch_id: int) -> bool:
     """Dispatch one batch in a transaction of its own, if it is due; tell whether there is something to deliver."""
     with db.current().write() as session:
         flushed = flush.dispatch(session, batch_id)
+    if flushed is not None and traces.enabled():
+        traces.mark(flushed.uid, "flush", {}, fault="no message" if flushed.error else None)
     return flushed is not None and flushed.error is None
 
 

@@ -1,7 +1,9 @@
 """One attempt to post a message, and recording what came of it."""
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import select, update
@@ -12,13 +14,21 @@ from backend.callbacks import endpoints, schedule, signing
 from backend.callbacks.claims import Claim
 from backend.db import session as db
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
-from backend.lib import clock, metrics, outbound
+from backend.lib import clock, metrics, outbound, traces
 from backend.lib.outbound import OutboundError
 
 _TIMEOUT = 15.0
 # Answers are not read: the status says all, and what they hold is not shown to anybody.
 _MAX_ANSWER = 4096
 _GONE = 410
+
+
+class _Subject(msgspec.Struct):
+    notification_id: UUID
+
+
+class _Payload(msgspec.Struct):
+    data: _Subject
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +53,14 @@ def post(claim: Claim) -> Answer:
             secrets = []
     if not secrets:
         return Answer(status=None, error="There is no signing secret that can be read; make a new one.")
+    began = time.perf_counter()
+    answer = _exchange(claim, secrets)
+    if traces.enabled():
+        _trace(claim, answer, time.perf_counter() - began)
+    return answer
+
+
+def _exchange(claim: Claim, secrets: list[str]) -> Answer:
     body, now = claim.payload.encode(), clock.now()
     headers = {"Content-Type": "application/json", "User-Agent": "Carillon"}
     headers |= signing.headers(secrets, claim.uid, now, body)
@@ -54,6 +72,12 @@ def post(claim: Claim) -> Answer:
         return Answer(status=None, error=error.reason)
     wish = schedule.retry_after(answer.headers, clock.now())
     return Answer(status=answer.status, error=_fault(answer.status), wish=wish)
+
+
+def _trace(claim: Claim, answer: Answer, seconds: float) -> None:
+    attributes = {"carillon.attempt": claim.attempts + 1, "http.response.status_code": answer.status or 0}
+    uid = msgspec.json.decode(claim.payload, type=_Payload).data.notification_id
+    traces.mark(uid, "callback", attributes, seconds=seconds, fault=None if answer.taken else "not taken")
 
 
 def _fault(status: int) -> str | None:

@@ -40,11 +40,17 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     fields: Any
     notification_uid: UUID | None = None
+    batch_uid: UUID | None = None
     aggregator_id: str | None = None
     mail_from: str | None = None
     reply_to: str | None = None
     doubt: str | None = None
     provider: str | None = None
+
+    @property
+    def trace(self) -> UUID:
+        """Return the id of the notification or batch that it belongs to, which is that of its trace."""
+        return self.notification_uid or self.batch_uid or self.uid
 
 
 # Made once: building a statement costs more than running it.
@@ -109,6 +115,7 @@ class _Part(msgspec.Struct, frozen=True):
     subject: str | None = None
     aggregator_id: str | None = None
     sender: str | None = None
+    batch_uid: UUID | None = None
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -121,9 +128,12 @@ _read = msgspec.json.Decoder(_Content).decode
 def _batches(session: Session, batch_ids: set[int]) -> dict[int, _Part]:
     if not batch_ids:
         return {}
-    columns = (Batch.id, Batch.content_type, Batch.subject, Batch.aggregator_id)
+    columns = (Batch.id, Batch.uid, Batch.content_type, Batch.subject, Batch.aggregator_id)
     rows = session.execute(select(*columns).where(Batch.id.in_(batch_ids)))
-    return {row.id: _Part(row.content_type, subject=row.subject, aggregator_id=row.aggregator_id) for row in rows}
+    return {
+        row.id: _Part(row.content_type, subject=row.subject, aggregator_id=row.aggregator_id, batch_uid=row.uid)
+        for row in rows
+    }
 
 
 def batch_fields(session: Session, batch_id: int) -> list[Any]:
@@ -155,6 +165,7 @@ def _claim(row: Any, part: _Part) -> Claim:
         subject=part.subject,
         fields=part.fields,
         notification_uid=row.notification_uid,
+        batch_uid=part.batch_uid,
         aggregator_id=part.aggregator_id,
         mail_from=part.sender or row.mail_from,
         reply_to=row.reply_to,

@@ -10,7 +10,7 @@ from backend.channels.base import CHATS, Message, Outcome
 from backend.db.models.notifications import Priority
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
-from backend.lib import ids, metrics, settings
+from backend.lib import ids, metrics, settings, traces
 from backend.lib.problems import Problem
 from backend.registry.lookup import FoundTemplate
 from backend.rendering import engine
@@ -41,21 +41,27 @@ def compose(
         )
         for claim in single
     ]
-    with metrics.timed("render", len(jobs)):
+    with metrics.timed("render", len(jobs)) as step:
         rendered = iter(engine.render_many(jobs))
+    if traces.enabled():
+        traces.mark_all((claim.trace for claim in single), "render", step.seconds)
     batch: tuple[int, Rendered | Problem] | None = None
     for claim in claims:
         if claim.batch_id is None:
             yield _message(claim, next(rendered), threads.get(claim.id))
             continue
         if batch is None or batch[0] != claim.batch_id:
-            batch = (claim.batch_id, _render_batch(versions[claim.template_version_id], load_batch(claim.batch_id)))
+            batch = (claim.batch_id, _render_batch(claim, versions[claim.template_version_id], load_batch))
         yield _message(claim, batch[1], threads.get(claim.id))
 
 
-def _render_batch(version: FoundTemplate, fields: list[Any]) -> Rendered | Problem:
-    with metrics.timed("render", 1):
-        return engine.render_many([render_job(version, fields, batch=True)])[0]
+def _render_batch(claim: Claim, version: FoundTemplate, load: Load) -> Rendered | Problem:
+    fields = load(claim.batch_id or 0)
+    with metrics.timed("render", 1) as step:
+        rendered = engine.render_many([render_job(version, fields, batch=True)])[0]
+    if traces.enabled():
+        traces.mark(claim.trace, "render", {"carillon.members": len(fields)}, seconds=step.seconds)
+    return rendered
 
 
 def render_job(

@@ -19,7 +19,7 @@ from backend.delivery.health import Tally
 from backend.delivery.queues import Tails
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.turns import Turns
-from backend.lib import metrics
+from backend.lib import metrics, traces
 from backend.registry import lookup, suppressions
 
 CHUNK = 20
@@ -77,6 +77,8 @@ class Hand:
                     chosen, taken = self._claim(session, channel, chosen, limit, high_only=high_only)
                     step.size = len(taken)
                     self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
+            if traces.enabled():
+                traces.mark_all((one.trace for one in taken), "claim", step.seconds)
             if more is not None and len(taken) == limit:
                 more()
             if chosen is not None and taken:
@@ -124,7 +126,7 @@ class Hand:
         with self._group(channel, taken) as group:
             passage = Passage(group, chosen, self.tally, self._tails)
             self._deal(passage, messages, outcomes)
-        with db.current().write() as session:
+        with metrics.timed("record", len(taken)) as step, db.current().write() as session:
             record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
             suppressing.learn(session, outcomes.marked)
             if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
@@ -132,6 +134,8 @@ class Hand:
             if self.tally.is_due():
                 self.tally.write(session)
         watch.inside(outcomes.inside)
+        if traces.enabled():
+            traces.mark_all((one.trace for one in taken), "record", step.seconds)
 
     def _deal(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
         """Hand over one after the other until none is left, or somebody else has taken the rest."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from backend.channels.base import Outcome
 from backend.db.models.notifications import Priority
 from backend.delivery.record import Result
-from backend.lib import clock, logs, metrics
+from backend.lib import clock, logs, metrics, traces
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ def attempted(result: Result, seconds: float) -> None:
     _count(result)
     metrics.send_seconds(result.claim.channel.value, result.provider).observe(seconds)
     logs.event(logger, logging.INFO, "attempt", _fields(result, seconds))
+    if traces.enabled():
+        _trace(result, "send", seconds)
 
 
 def inside(results: Sequence[Result]) -> None:
@@ -30,6 +32,23 @@ def inside(results: Sequence[Result]) -> None:
         _count(result)
     if results:
         logs.event(logger, logging.INFO, "attempt", *(_fields(result, 0.0) for result in results))
+    if traces.enabled():
+        for result in results:
+            _trace(result, "keep" if result.kept is not None else "refuse", 0.0)
+
+
+def _trace(result: Result, name: str, seconds: float) -> None:
+    claim = result.claim
+    attributes: dict[str, str | int] = {
+        "carillon.delivery": str(claim.uid),
+        "carillon.channel": claim.channel.value,
+        "carillon.priority": _PRIORITIES[claim.priority],
+        "carillon.provider": result.provider,
+        "carillon.attempt": claim.attempts + 1,
+        "carillon.outcome": result.outcome.value,
+    }
+    fault = None if result.outcome is Outcome.ACCEPTED else result.outcome.value
+    traces.mark(claim.trace, name, attributes, seconds=seconds, fault=fault)
 
 
 def _count(result: Result) -> None:

@@ -132,14 +132,16 @@ class timed:  # noqa: N801 - used like a function
     def __init__(self, name: str, size: int = 0) -> None:
         self._name = name
         self.size = size
+        self.seconds = 0.0
 
     def __enter__(self) -> Self:
         self._began = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._began
         if self.size:
-            step(self._name).observe(time.perf_counter() - self._began)
+            step(self._name).observe(self.seconds)
             group(self._name).observe(self.size)
 
 
