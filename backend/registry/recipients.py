@@ -85,6 +85,17 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
         return None
 
 
+def check_free(session: Session, service_id: int, identifier: str) -> None:
+    """See that no other service owns an identifier.
+
+    Raises:
+        Problem: ``identifier_taken``.
+    """
+    owner = session.scalar(select(Recipient.service_id).where(Recipient.identifier == identifier))
+    if owner not in {None, service_id}:
+        raise Problem("identifier_taken", f"{identifier} belongs to another service.")
+
+
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
     """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
     return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]

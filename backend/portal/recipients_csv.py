@@ -1,0 +1,114 @@
+"""Recipients as CSV: given out, and taken in after a look at what the file would do, as a whole or not at all."""
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Stream
+
+from backend.accounts import audit
+from backend.db import session
+from backend.lib import clock, settings
+from backend.lib.problems import Problem
+from backend.portal import access
+from backend.portal.access import Place
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go, page
+from backend.registry import csv_recipients
+from backend.registry.csv_recipients import Plan
+
+
+class ImportForm(msgspec.Struct, kw_only=True):
+    """A file, or its text; ``seen`` marks the plan that the person has looked at."""
+
+    file: UploadFile | None = None
+    text: str = ""
+    seen: str = ""
+
+
+@get("/recipients.csv", sync_to_thread=True)
+def export(place: NamedDependency[Place]) -> Stream:
+    """Give all recipients as CSV."""
+    name = f"recipients-{clock.today().isoformat()}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    with session.current().read() as reading:
+        lines = list(csv_recipients.write(reading, place.service_id))
+    return Stream(iter(lines), media_type="text/csv", headers=headers)
+
+
+@get("/recipients/import", guards=[access.editors], sync_to_thread=True)
+def ask(place: NamedDependency[Place]) -> Page:
+    """Ask for a file."""
+    return _page(place, "", None, Faults())
+
+
+@post("/recipients/import", guards=[access.editors], sync_to_thread=True)
+def take(
+    place: NamedDependency[Place], data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)]
+) -> Response[Any]:
+    """Show what a file would do; do it once that was seen, if it is still the same."""
+    faults = Faults()
+    text, plan = data.text, None
+    with faults.on("file"):
+        text = _text(data)
+        with session.current().read() as reading:
+            plan = csv_recipients.plan(reading, place.service_id, text, settings.current().outbound_allow)
+    if plan is None or plan.faults or not plan.changes:
+        if plan is not None and not plan.faults:
+            faults.add("file", "The file holds no recipients.")
+        return _page(place, text, plan, faults)
+    if data.seen != _mark(plan):
+        return _page(place, text, plan, faults, changed=bool(data.seen))
+    with faults.on("file"), session.current().write() as transaction:
+        done = csv_recipients.apply(transaction, place.service_id, plan)
+        for change in done:
+            action = "recipient.made" if change.kind == "new" else "recipient.changed"
+            audit.record(
+                transaction,
+                place.actor,
+                action,
+                change.identifier,
+                service_id=place.service_id,
+                detail={"by": "CSV import"},
+            )
+    if faults:
+        return _page(place, text, plan, faults)
+    many = "1 recipient is" if len(done) == 1 else f"{len(done):,} recipients are"
+    return go(place.address("recipients"), f"{many} imported.")
+
+
+def _text(data: ImportForm) -> str:
+    if data.file is not None and data.file.filename:
+        return csv_recipients.decoded(data.file.file.read(csv_recipients.MAX_BYTES + 1))
+    if not data.text.strip():
+        raise Problem("invalid_value", "Choose the file, or paste its lines.")
+    return csv_recipients.decoded(data.text.encode())
+
+
+def _mark(plan: Plan) -> str:
+    return hashlib.sha256(msgspec.json.encode(plan)).hexdigest()
+
+
+def _page(place: Place, text: str, plan: Plan | None, faults: Faults, *, changed: bool = False) -> Page:
+    refused = bool(faults) or bool(plan and plan.faults)
+    return page(
+        "recipients/import.html",
+        place.viewer,
+        current="recipients",
+        place=place,
+        status_code=422 if refused else 200,
+        text=text,
+        plan=plan,
+        mark=_mark(plan) if plan else "",
+        faults=faults,
+        changed=changed,
+        columns=",".join(csv_recipients.COLUMNS),
+    )
+
+
+ROUTES = [export, ask, take]

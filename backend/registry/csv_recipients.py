@@ -1,0 +1,213 @@
+"""Recipients as CSV (RFC 4180): one line for each address, and all or nothing when they are taken in again."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from backend.channels.addresses import masked, normalise
+from backend.channels.base import Channel
+from backend.lib import shapes
+from backend.lib.problems import Problem
+from backend.registry import recipients
+from backend.registry.lookup import Address
+from backend.registry.owned import check_identifier
+from backend.registry.shapes import RecipientShape
+
+COLUMNS = ("identifier", "name", "channel", "address")
+MAX_BYTES = 512 * 1024
+MAX_LINES = 5000
+# Spreadsheets run a cell that begins so; the apostrophe before it is taken off again.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_PAGE = 200
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with a line of the file, which is counted from 1 with the heading."""
+
+    line: int
+    sentence: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file does to one recipient; addresses that are secrets are in ``added`` and ``removed`` by their ends."""
+
+    kind: Literal["new", "changed", "same"]
+    identifier: str
+    name: str
+    endpoints: list[Address]
+    added: list[Address]
+    removed: list[Address]
+    renamed_from: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a file would do; while it has faults, nothing of it can be done."""
+
+    changes: list[Change]
+    faults: list[Fault]
+
+    def of(self, kind: str) -> list[Change]:
+        """Return the changes of one kind."""
+        return [change for change in self.changes if change.kind == kind]
+
+
+class _Group(msgspec.Struct):
+    """All lines of one recipient."""
+
+    name: str
+    line: int
+    endpoints: list[tuple[int, Address]]
+
+
+def write(session: Session, service_id: int) -> Iterator[str]:
+    """Write all of a service's recipients, with addresses that are secrets by their ends alone."""
+    yield _line(COLUMNS)
+    after: str | None = None
+    while page := recipients.page(session, service_id, _PAGE, after):
+        for record in page:
+            for one in record.endpoints or (Address("", ""),):
+                yield _line((record.identifier, record.name, one.type, masked(one.type, one.address)))
+        after = page[-1].identifier
+
+
+def _line(cells: Sequence[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return written.getvalue()
+
+
+def decoded(raw: bytes) -> str:
+    """Return the text of a file.
+
+    Raises:
+        Problem: ``invalid_value`` for one that is too large or not UTF-8.
+    """
+    if len(raw) > MAX_BYTES:
+        raise Problem("invalid_value", "The file is larger than 512 KiB. Split it, and import its parts.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Problem("invalid_value", "The file is not UTF-8. Save it as CSV in UTF-8.") from error
+
+
+def plan(session: Session, service_id: int, text: str, allow: Sequence[str] = ()) -> Plan:
+    """Say what a file would do to the service's recipients; its lines are the whole of each that it names.
+
+    Raises:
+        Problem: ``invalid_value`` for what is no CSV with these columns.
+    """
+    faults: list[Fault] = []
+    groups = _groups(_rows(text), faults)
+    changes = [
+        change
+        for identifier, group in groups.items()
+        if (change := _change(session, service_id, identifier, group, allow, faults)) is not None
+    ]
+    return Plan(changes, sorted(faults, key=lambda fault: fault.line))
+
+
+def apply(session: Session, service_id: int, wanted: Plan) -> list[Change]:
+    """Store the changes of a plan without faults, and return those that changed something.
+
+    Raises:
+        Problem: ``identifier_taken`` if another service has taken one meanwhile; roll everything back then.
+    """
+    done = [change for change in wanted.changes if change.kind != "same"]
+    for change in done:
+        recipients.put(session, service_id, change.identifier, change.name, change.endpoints)
+    return done
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    first = text.partition("\n")[0]
+    reader = csv.reader(
+        io.StringIO(text.replace("\0", ""), newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
+    )
+    try:
+        heading = [cell.strip().lower() for cell in next(reader, [])]
+        if heading != list(COLUMNS):
+            raise Problem("invalid_value", f"The first line of the file must name the columns: {','.join(COLUMNS)}")
+        for count, cells in enumerate(reader):
+            if count >= MAX_LINES:
+                raise Problem("invalid_value", f"The file has more than {MAX_LINES:,} lines. Split it.")
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [_plain(cell) for cell in cells]
+    except csv.Error as error:
+        raise Problem("invalid_value", f"Line {reader.line_num} is not CSV: {error}.") from error
+
+
+def _plain(cell: str) -> str:
+    trimmed = cell.strip(" ")
+    return trimmed[1:] if trimmed.startswith("'") and trimmed[1:].startswith(_FORMULA) else trimmed
+
+
+def _groups(rows: Iterable[tuple[int, list[str]]], faults: list[Fault]) -> dict[str, _Group]:
+    groups: dict[str, _Group] = {}
+    for line, cells in rows:
+        if len(cells) != len(COLUMNS):
+            faults.append(Fault(line, f"It has {len(cells)} cells where there should be {len(COLUMNS)}."))
+            continue
+        identifier, name, kind, address = cells
+        group = groups.setdefault(identifier, _Group(name, line, []))
+        if name != group.name:
+            faults.append(Fault(line, f"{identifier} is called {group.name!r} in line {group.line}: give one name."))
+        if kind or address:
+            group.endpoints.append((line, Address(kind.upper(), address)))
+    return groups
+
+
+def _change(  # noqa: PLR0913, PLR0917 - what one recipient is judged by
+    session: Session, service_id: int, identifier: str, group: _Group, allow: Sequence[str], faults: list[Fault]
+) -> Change | None:
+    before = len(faults)
+    try:
+        check_identifier(identifier)
+        present = recipients.present(session, service_id, identifier)
+        recipients.check_free(session, service_id, identifier)
+        shapes.check(RecipientShape, {"name": group.name, "endpoints": []})
+    except Problem as problem:
+        detail = problem.errors[0].detail if problem.errors else problem.detail
+        faults.append(Fault(group.line, f"{identifier or 'The identifier'}: {detail}"))
+        return None
+    given = [one for _, one in group.endpoints]
+    meant = recipients.unmasked(session, service_id, identifier, given)
+    endpoints: dict[Address, int] = {}
+    for (line, _), one in zip(group.endpoints, meant, strict=True):
+        address = _normal(one, line, allow, faults)
+        if address is not None and address in endpoints:
+            faults.append(Fault(line, f"The address is the same as that of line {endpoints[address]}; give each once."))
+        elif address is not None:
+            endpoints[address] = line
+    if len(faults) > before:
+        return None
+    wanted = list(endpoints)
+    old = list(present.endpoints) if present else []
+    same = present is not None and old == wanted and present.name == group.name
+    return Change(
+        kind="same" if same else "changed" if present else "new",
+        identifier=identifier,
+        name=group.name,
+        endpoints=wanted,
+        added=[_shown(one) for one in wanted if one not in old],
+        removed=[_shown(one) for one in old if one not in wanted],
+        renamed_from=present.name if present and present.name != group.name else None,
+    )
+
+
+def _normal(one: Address, line: int, allow: Sequence[str], faults: list[Fault]) -> Address | None:
+    if one.type not in {channel.value for channel in Channel}:
+        faults.append(Fault(line, f"The channel is one of {', '.join(channel.value for channel in Channel)}."))
+        return None
+    try:
+        return Address(one.type, normalise(Channel(one.type), one.address, allow))
+    except Problem as problem:
+        faults.append(Fault(line, problem.detail))
+        return None
+
+
+def _shown(one: Address) -> Address:
+    return Address(one.type, masked(one.type, one.address))
