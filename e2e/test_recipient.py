@@ -56,11 +56,11 @@ def import_and_delete(page: Page, looked_at: Look, tmp_path: Path) -> None:
     file = tmp_path / "recipients.csv"
     file.write_text("identifier,name,channel,address\nX_OPS,Operations,EMAIL,ops\n", encoding="utf-8")
     page.get_by_label("File", exact=True).set_input_files(file)
-    page.get_by_role("button", name="Look what it would do").click()
+    page.get_by_role("button", name="See what it would do").click()
     expect(page.get_by_role("alert")).to_contain_text("Line 2: An EMAIL address is")
     looked_at(page, "recipients-import-error")
     page.get_by_label("Or paste its lines").fill(file.read_text(encoding="utf-8").strip() + "@lab.example\n")
-    page.get_by_role("button", name="Look what it would do").click()
+    page.get_by_role("button", name="See what it would do").click()
     looked_at(page, "recipients-import")
     page.get_by_role("button", name="Import them").click()
     expect(page.get_by_text("1 recipient is imported.")).to_be_visible()

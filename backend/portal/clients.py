@@ -133,7 +133,7 @@ def change(
         client.name, client.scopes = clients.checked_name(data.name), " ".join(clients.checked_scopes(data.scopes))
         changed = before != (client.name, client.scopes)
         if changed:
-            detail = {"name": client.name, "scopes": client.scopes.split()}
+            detail: dict[str, object] = {"name": client.name, "scopes": client.scopes.split()}
             _write_down(transaction, place, "api_client.changed", before[0], detail)
     done = "The changes are saved; tokens follow within ten minutes." if changed else "Nothing was changed."
     return go(place.address(f"clients/{client_id}"), done)

@@ -72,10 +72,7 @@ def create(place: NamedDependency[Place], data: FormData) -> Response[Any]:
         faults.add("name", _NAME)
     with faults.on("identifier"):
         owned.check_identifier(written.identifier)
-        with session.current().read() as reading:
-            if recipients.present(reading, place.service_id, written.identifier) is not None:
-                raise Problem("identifier_taken", f"This service has a recipient {written.identifier} already.")
-    if not _store(place, written, faults):
+    if not _store(place, written, faults, new=True):
         return _page(place, written, faults)
     return go(place.address(f"recipients/{written.identifier}"), f"{written.name} is stored.")
 
@@ -141,13 +138,15 @@ def _other_rows(place: Place, written: Written, action: str, present: str | None
     return None
 
 
-def _store(place: Place, written: Written, faults: Faults) -> bool:
+def _store(place: Place, written: Written, faults: Faults, *, new: bool = False) -> bool:
     """Store what was written, if nothing is wrong with it."""
     endpoints = _endpoints(place, written.rows, written.identifier, faults, written.name)
     if faults:
         return False
     with faults.on("identifier"), session.current().write() as transaction:
         before = recipients.present(transaction, place.service_id, written.identifier)
+        if new and before is not None:
+            raise Problem("identifier_taken", f"This service has a recipient {written.identifier} already.")
         record, made = recipients.put(transaction, place.service_id, written.identifier, written.name, endpoints)
         if before != record:
             action = "recipient.made" if made else "recipient.changed"

@@ -5,8 +5,10 @@ from datetime import timedelta
 from backend.accounts import sessions
 from backend.db.session import Database
 from backend.lib import clock
+from backend.registry import csv_recipients, recipient_usage, recipients
 from backend.reports import outbox
 from tests.conftest import MovableClock
+from tests.portal.desk import desk
 from tests.portal.people_and_messages import message, service, user
 
 
@@ -42,3 +44,23 @@ def test_a_session(any_database: Database, moving_clock: MovableClock) -> None:
     assert sessions.resume(any_database, value, touch=False) is not None
     moving_clock.forward(seconds=1)
     assert sessions.resume(any_database, value) is None
+
+
+def test_recipients_and_what_uses_them(any_database: Database) -> None:
+    bench = desk(any_database)
+    lab = bench.lab.service_id
+    bench.accept("S-1")
+    bench.accept("S-2")
+    bench.buffer("S-3")
+    with any_database.read() as session:
+        used = recipient_usage.templates(session, lab, "X_LAB")
+        waiting = recipient_usage.waiting(session, lab, "X_LAB")
+        assert recipient_usage.templates(session, lab, "X_LA") == []
+        found = [one.identifier for one in recipients.search(session, lab, "NIGHT@", 10)]
+        assert [one.identifier for one in recipients.search(session, lab, "", 10, "X_LAB")] == ["X_TWO"]
+        exported = "".join(csv_recipients.write(session, lab))
+        plan = csv_recipients.plan(session, lab, exported)
+    assert {one.identifier: one.messages for one in used} == {"X_SAMPLE": 2, "X_LIST": 1}
+    assert (waiting.batches, waiting.messages) == (1, 2)
+    assert found == ["X_TWO"]
+    assert [change.kind for change in plan.changes] == ["same", "same"]

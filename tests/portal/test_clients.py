@@ -125,6 +125,7 @@ def test_a_client_is_changed_and_ended(browser: Browser, lab: Laboratory) -> Non
     with lab.database.read() as session:
         changed = session.get_one(ApiClient, lab.client.id)
         assert (changed.name, changed.scopes) == ("renamed", "notifications:read")
+        assert changed.jwks is not None
         assert "d" not in changed.jwks["keys"][0]
     browser.send(one(lab, "/keys"), jwks=" ")
     browser.send(one(lab, "/revoke"))
