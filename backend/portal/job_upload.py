@@ -8,6 +8,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import FromQuery
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
@@ -56,13 +57,20 @@ def new(
 async def upload(place: NamedDependency[Place], request: Request[Any, Any, Any]) -> Response[Any]:
     """Take a spreadsheet in and have it checked."""
     if (request.content_length or 0) > files.MAX_BYTES + _REST_BYTES:
-        security.keep_token(request)
-        faults = Faults()
-        faults.add("file", _TOO_LARGE)
-        return await sync_to_thread(_form, place, UploadForm(), faults, HTTP_413_REQUEST_ENTITY_TOO_LARGE)
-    given = await request.form()
+        return await sync_to_thread(_too_large, place, request)
+    try:
+        given = await request.form()
+    except RequestEntityTooLarge:
+        return await sync_to_thread(_too_large, place, request)
     security.check_token(request, given.get("_csrf_token"))
     return await sync_to_thread(_take, place, dict(given))
+
+
+def _too_large(place: Place, request: Request[Any, Any, Any]) -> Response[Any]:
+    security.keep_token(request)
+    faults = Faults()
+    faults.add("file", _TOO_LARGE)
+    return _form(place, UploadForm(), faults, HTTP_413_REQUEST_ENTITY_TOO_LARGE)
 
 
 def _take(place: Place, given: dict[str, Any]) -> Response[Any]:
@@ -101,9 +109,11 @@ def _uploaded(place: Place, form: UploadForm, file: UploadFile | None, faults: F
         channel=Channel(form.channel),
         subject=subject,
     )
-    with faults.on("file"):
+    try:
         return control.upload(place.service_id, chosen, file.file, place.actor)
-    return None
+    except Problem as problem:
+        faults.add("file", problem.detail)
+        return None
 
 
 def _form(place: Place, form: UploadForm, faults: Faults, status: int | None = None) -> Response[Any]:

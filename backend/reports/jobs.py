@@ -83,7 +83,7 @@ def one(session: Session, service_id: int, job_id: int) -> JobReport | None:
 
 def _wanted(service_id: int) -> Select[Job, Spreadsheet | None]:
     joined = select(Job, Spreadsheet).outerjoin(Spreadsheet, Spreadsheet.job_id == Job.id)
-    return joined.where(Job.service_id == service_id)  # type: ignore[return-value] # the outer join may find none
+    return joined.where(Job.service_id == service_id)
 
 
 def _reports(session: Session, rows: Sequence[Row[Job, Spreadsheet | None]]) -> list[JobReport]:

@@ -1,7 +1,7 @@
 """What people do with spreadsheets: upload one, send it now or later, stop it, send again what failed."""
 
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import msgspec
 from sqlalchemy import select
@@ -74,7 +74,7 @@ def checked_subject(text: str, channel: Channel, template: FoundTemplate) -> str
     return subject or None
 
 
-def upload(service_id: int, given: Upload, source: BinaryIO, by: Actor) -> int:
+def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
     """Keep a file, and have it checked; return the number of its job.
 
     Raises:

@@ -5,7 +5,7 @@ import io
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from uuid import UUID
 
 from backend.lib import clock, settings
@@ -31,7 +31,7 @@ def _folder() -> Path:
     return settings.current().data_dir / "spreadsheets"
 
 
-def keep(source: BinaryIO, uid: UUID) -> int:
+def keep(source: IO[bytes], uid: UUID) -> int:
     """Write an upload to its place, piece by piece, and return how many bytes it has there.
 
     Raises:
@@ -51,7 +51,7 @@ def keep(source: BinaryIO, uid: UUID) -> int:
         raise
 
 
-def _rewrite(source: BinaryIO, kept: BinaryIO) -> None:
+def _rewrite(source: IO[bytes], kept: IO[bytes]) -> None:
     first = source.read(_CHUNK)
     if not first.strip():
         raise _refusal("The file is empty.")

@@ -1,0 +1,162 @@
+"""A worker's steps: each row once whatever happens in between, the day's limit, stopping, sending again, memory."""
+
+import tracemalloc
+from itertools import islice
+
+import pytest
+from sqlalchemy import func, select, update
+
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
+from backend.db.models.operations import Worker
+from backend.db.models.spreadsheets import Spreadsheet
+from backend.db.session import Database
+from backend.delivery import heartbeat
+from backend.lib import clock
+from backend.reports import ledger
+from backend.spreadsheets import claims, control, files, housekeeping, table, tasks, work
+from tests.conftest import MovableClock
+from tests.factories import laboratory
+from tests.spreadsheets.conftest import BY, Bureau
+
+
+def csv_of(count: int) -> str:
+    return "email address,sample_id\n" + "".join(f"p{row}@lab.example,S-{row}\n" for row in range(2, count + 2))
+
+
+def test_a_group_reaches_each_of_its_addresses(bureau: Bureau) -> None:
+    bureau.lab.recipient("X_TWO", ("EMAIL", "one@lab.example"), ("EMAIL", "two@lab.example"), ("SLACK", "#lab"))
+    bureau.upload("recipient,sample_id\nX_TWO,S-1\n")
+    bureau.work()
+    bureau.send()
+    assert bureau.work().stage == "DONE"
+    assert bureau.addresses() == ["one@lab.example", "two@lab.example"]
+    with bureau.lab.database.read() as session:
+        assert [entry.imbalance for entry in ledger.balance(session)] == [0]
+
+
+def test_a_row_that_was_stored_is_stored_and_counted_no_second_time(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bureau = Bureau(laboratory(any_database))
+    monkeypatch.setattr(work, "SENT_AT_ONCE", 4)
+    bureau.upload(csv_of(10))
+    bureau.work()
+    bureau.send()
+    start = bureau.sheet()
+    bureau.work()
+    with any_database.write() as session:
+        back = {"stage": "SENDING", "position": start.position, "next_row": start.next_row}
+        session.execute(update(Spreadsheet).values(**back))
+    files.path_of(start.uid).write_text(csv_of(10))  # it went when all was done
+    assert bureau.work().stage == "DONE"
+    assert sorted(bureau.addresses()) == sorted(f"p{row}@lab.example" for row in range(2, 12))
+    with any_database.read() as session:
+        assert [(entry.accepted, entry.imbalance) for entry in ledger.balance(session)] == [(10, 0)]
+
+
+def test_the_days_limit_makes_the_rest_wait_for_tomorrow(database: Database, moving_clock: MovableClock) -> None:
+    bureau = Bureau(laboratory(database, daily_limit=3))
+    bureau.upload(csv_of(5))
+    bureau.work()
+    bureau.send()
+    sheet = bureau.work()
+    assert (sheet.taken_rows, sheet.stage) == (3, "SENDING")
+    assert sheet.note is not None
+    assert "The rest is sent from midnight UTC on." in sheet.note
+    assert bureau.work().taken_rows == 3
+    moving_clock.forward(hours=15)
+    sheet = bureau.work()
+    assert (sheet.taken_rows, sheet.stage, sheet.note) == (5, "DONE", None)
+    assert len(set(bureau.addresses())) == 5
+
+
+def test_what_was_stopped_takes_no_further_row(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "SENT_AT_ONCE", 2)
+    monkeypatch.setattr(tasks, "_TURN_SECONDS", -1.0)
+    bureau.upload(csv_of(6))
+    bureau.work()
+    bureau.work()
+    bureau.send()
+    assert bureau.work().taken_rows == 2
+    with bureau.lab.database.write() as session:  # one is in a worker's hands
+        held = update(Delivery).where(Delivery.id == 1).values(status="SENDING", claimed_by="a-worker")
+        session.execute(held)
+    control.stop(bureau.lab.service_id, bureau.job_id, BY)
+    assert bureau.work().stage == "STOPPING"
+    with bureau.lab.database.read() as session:
+        assert dict(session.execute(select(Delivery.status, func.count()).group_by(Delivery.status)).all()) == {
+            "SENDING": 1,
+            "CANCELLED": 1,
+        }
+    assert not bureau.work().claimed_by
+
+
+def test_only_what_failed_is_sent_again(bureau: Bureau) -> None:
+    bureau.upload(csv_of(4))
+    bureau.work()
+    bureau.send()
+    bureau.work()
+    with bureau.lab.database.write() as session:
+        session.execute(update(Delivery).values(status="SENT"))
+        session.execute(update(Delivery).where(Delivery.id <= 2).values(status="FAILED", attempts=9))
+        session.execute(update(Notification).values(status="SENT"))
+        session.execute(update(Notification).where(Notification.id <= 2).values(status="FAILED"))
+    control.again(bureau.lab.service_id, bureau.job_id, BY)
+    assert bureau.work().stage == "DONE"
+    with bureau.lab.database.read() as session:
+        queued = session.execute(select(Delivery.id, Delivery.attempts).where(Delivery.status == DeliveryStatus.QUEUED))
+        assert [tuple(row) for row in queued] == [(1, 0), (2, 0)]
+
+
+def test_one_worker_holds_a_spreadsheet_until_it_is_gone(bureau: Bureau, moving_clock: MovableClock) -> None:
+    bureau.upload(csv_of(1))
+    first, second = claims.Hands("machine/1/first"), claims.Hands("machine/2/second")
+    with bureau.lab.database.write() as session:
+        heartbeat.beat(session, first.worker)
+        heartbeat.beat(session, second.worker)
+        assert first.take(session, bureau.job_id)
+        assert not first.take(session, bureau.job_id)
+        assert not second.take(session, bureau.job_id)
+        assert claims.waiting(session, second.worker, 10) == []
+    moving_clock.forward(seconds=21)
+    with bureau.lab.database.write() as session:
+        heartbeat.beat(session, second.worker)
+        assert claims.waiting(session, second.worker, 10) == [bureau.job_id]
+        assert second.take(session, bureau.job_id)
+        with pytest.raises(claims.LostError):
+            claims.held(session, bureau.job_id, first.worker, work.Stage.CHECKING)
+        assert session.scalar(select(func.count()).select_from(Worker)) == 2
+
+
+def test_a_file_that_is_not_here_is_another_workers(bureau: Bureau) -> None:
+    bureau.upload(csv_of(1))
+    path = files.path_of(bureau.sheet().uid)
+    path.rename(path.with_suffix(".away"))
+    sheet = bureau.work()
+    assert (sheet.stage, sheet.claimed_by) == ("CHECKING", None)
+    assert sheet.note is not None
+    assert "data directory" in sheet.note
+    assert sheet.due_at > clock.now()
+
+
+def test_a_file_that_nobody_sends_is_deleted(bureau: Bureau, moving_clock: MovableClock) -> None:
+    bureau.upload(csv_of(1))
+    sheet = bureau.work()
+    moving_clock.forward(days=7)
+    housekeeping.tidy()
+    assert files.path_of(sheet.uid).exists()
+    moving_clock.forward(days=2)
+    housekeeping.tidy()
+    assert bureau.sheet().stage == "EXPIRED"
+    assert not files.path_of(sheet.uid).exists()
+
+
+def test_rows_are_read_with_as_little_memory_for_many_as_for_few(bureau: Bureau) -> None:
+    bureau.upload(csv_of(30_000))
+    rows = table.records(files.path_of(bureau.sheet().uid), ",")
+    tracemalloc.start()
+    few = sum(1 for _ in islice(rows, 1000)), tracemalloc.get_traced_memory()[1]
+    many = sum(1 for _ in rows), tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert many[0] == 29_001
+    assert many[1] < few[1] + 100_000
