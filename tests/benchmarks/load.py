@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.load URL`` reads ``{"connections", "seconds", "headers", "body", "warm_up"}`` as one line
 of JSON from standard input and prints ``{"rate", "p50_ms", "p99_ms", "statuses"}``. ``@N`` in the body becomes a
-number that no other request of the run has.
+number that no other request of the run has. With ``pace`` there are so many requests a second; without it as many as
+are answered.
 """
 
 import asyncio
@@ -29,19 +30,21 @@ class Load:
         self._body: str = plan["body"]
         self._plan = plan
         self._number = itertools.count(time.time_ns())
+        self._turn = itertools.count()
         self.durations: list[float] = []
         self.statuses: Counter[int] = Counter()
 
     async def run(self) -> float:
         """Load for the planned time; return the answers per second after the warm-up."""
-        self._start = time.perf_counter() + self._plan["warm_up"]
+        self._begin = time.perf_counter()
+        self._start = self._begin + self._plan["warm_up"]
         self._end = self._start + self._plan["seconds"]
         await asyncio.gather(*(self._connection() for _ in range(self._plan["connections"])))
         return len(self.durations) / float(self._plan["seconds"])
 
     async def _connection(self) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
-        while (before := time.perf_counter()) < self._end:
+        while (before := await self._my_turn()) < self._end:
             body = self._body.replace("@N", str(next(self._number))).encode()
             writer.write(f"{self._head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
             status = await self._answer(reader)
@@ -49,6 +52,14 @@ class Load:
                 self.durations.append(time.perf_counter() - before)
                 self.statuses[status] += 1
         writer.close()
+
+    async def _my_turn(self) -> float:
+        """Wait for the moment of the next request, if there is a pace; return when that was."""
+        if pace := self._plan.get("pace"):
+            wait = self._begin + next(self._turn) / pace - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+        return time.perf_counter()
 
     @staticmethod
     async def _answer(reader: asyncio.StreamReader) -> int:
