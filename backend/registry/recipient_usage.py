@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
+from backend.channels.base import Channel
 from backend.db import statements
 from backend.db.models.batches import Batch, BatchStatus
-from backend.db.models.notifications import WAITING, Delivery, Notification
+from backend.db.models.notifications import WAITING, Delivery, Notification, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock
 from backend.lib.problems import Problem
@@ -76,6 +77,9 @@ def waiting(session: Session, service_id: int, identifier: str) -> Waiting:
     )
     messages = select(func.count()).where(
         statements.one_of(Delivery.status, WAITING),
+        # Every channel and priority, by which the index of what is due begins: the service's own rows alone are read.
+        Delivery.type.in_([channel.value for channel in Channel]),
+        Delivery.priority.in_([priority.value for priority in Priority]),
         Delivery.service_id == service_id,
         cast(Delivery.recipients, String).contains(json.dumps(identifier), autoescape=True),
     )

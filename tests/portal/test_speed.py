@@ -87,6 +87,12 @@ def pages(full: Desk) -> list[str]:
         f"/batches/{batch}",
         "/outbox",
         "/guide",
+        "/recipients",
+        "/recipients?q=lab",
+        "/recipients/X_LAB",
+        "/recipients/X_LAB/delete",
+        "/clients",
+        "/suppressions",
     ]
 
 
