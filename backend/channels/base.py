@@ -1,7 +1,7 @@
 """What a channel is: the message that goes out, the receipt that comes back, and how sending can fail."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
@@ -119,6 +119,22 @@ class Asking(Protocol):
 
     def find(self, message: Message) -> Receipt | None:
         """Return the receipt of this message if the provider has it; raise ``ProviderError`` if it cannot say."""
+
+
+@runtime_checkable
+class Bursting(Protocol):
+    """A connection that can have several messages under way at once, each over a wire of its own."""
+
+    @property
+    def burst(self) -> int:
+        """How many messages may be under way at once, now."""
+
+    def send_all(self, messages: Sequence[Message]) -> Iterator[Receipt | ProviderError | None]:
+        """Hand over up to ``burst`` messages and yield what came of each, in their order.
+
+        Yields ``None`` before it waits for longer than a moment, so that what is known can be written down. Ends
+        early where the rest has not been begun, because the first could not be.
+        """
 
 
 class Provider(Protocol):

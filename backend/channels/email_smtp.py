@@ -1,6 +1,8 @@
 """E-mail over SMTP (RFC 5321): submission to a mail server over one persistent, authenticated connection."""
 
+import logging
 import ssl
+from collections.abc import Generator, Iterator, Sequence
 from time import monotonic
 from typing import Literal
 
@@ -13,6 +15,10 @@ from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
 from backend.lib import clock
 
+logger = logging.getLogger(__name__)
+
+_BURST = 4  # messages under way at once, over as many sessions
+_MOMENT_SECONDS = 0.02  # what waits for longer is told before it is waited for
 _DEFAULT_TLS = {465: "tls", 587: "starttls"}
 _DEFAULT_PORT = {"tls": 465, "starttls": 587}
 
@@ -58,50 +64,107 @@ class SmtpProvider:
 
 
 class SmtpConnection:
-    """A persistent connection: one session that is renewed when the server has closed it."""
+    """Persistent sessions, each renewed when the server has closed it: one, and more for several messages at once."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._session: Session | None = None
+        self._sessions: dict[int, Session] = {}
+        self.burst = _BURST
 
     def send(self, message: Message) -> Receipt:
         """Send one message to its one recipient.
 
         Raises ``ProviderError``. A session that the server closed while it was idle is renewed once, silently.
         """
+        steps = self._in_steps(0, message)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                receipt: Receipt = end.value
+                return receipt
+
+    def send_all(self, messages: Sequence[Message]) -> Iterator[Receipt | ProviderError | None]:
+        """Send several messages over as many sessions: all envelopes, then all contents, then the answers in turn."""
+        under_way: list[_Steps] = []
+        done: dict[int, Receipt | ProviderError] = {}
+        for slot, message in enumerate(messages):
+            steps = self._in_steps(slot, message)
+            _go_on(steps, slot, done)
+            if slot and slot not in self._sessions and _is_down(done.get(slot)):
+                # The server takes no more sessions than we have.
+                self.burst = slot
+                break
+            under_way.append(steps)
+            if _is_down(done.get(0)):
+                break
+        for slot, steps in enumerate(under_way):
+            if slot not in done:
+                _go_on(steps, slot, done)
+        for slot, steps in enumerate(under_way):
+            while slot not in done:
+                session = self._sessions.get(slot)
+                if session is not None and not session.answers_within(_MOMENT_SECONDS):
+                    yield None
+                _go_on(steps, slot, done)
+            yield done[slot]
+
+    def close(self) -> None:
+        """End the sessions."""
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            session.quit()
+
+    def _in_steps(self, slot: int, message: Message) -> "_Steps":
+        """Send one message over the session of this number, yielding where an answer is to be waited for."""
         try:
             content = mime.build(message, clock.now())
             envelope = Envelope(sender_field(message.sender)[1], message.address)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
         deadline = monotonic() + self._server.timeouts.exchange
-        reused = self._session is not None
+        reused = slot in self._sessions
         try:
-            return self._attempt(envelope, content, deadline)
+            return (yield from self._attempt(slot, envelope, content, deadline))
         except Closed as closed:
             if not (reused and closed.nothing_sent):
                 raise closed.error() from None
         try:
-            return self._attempt(envelope, content, deadline)
+            return (yield from self._attempt(slot, envelope, content, deadline))
         except Closed as closed:
             raise closed.error() from None
 
-    def close(self) -> None:
-        """End the session, if there is one."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.quit()
-
-    def _attempt(self, envelope: Envelope, content: bytes, deadline: float) -> Receipt:
-        session = self._session
+    def _attempt(self, slot: int, envelope: Envelope, content: bytes, deadline: float) -> "_Steps":
+        session = self._sessions.get(slot)
         if session is None:
-            session = self._session = Session(self._server, deadline)
+            session = self._sessions[slot] = Session(self._server, deadline)
         try:
-            answer = session.submit(envelope, content, deadline)
+            answer = yield from session.submission(envelope, content, deadline)
         finally:
             if not session.is_open:
-                self._session = None
+                self._sessions.pop(slot, None)
         return Receipt(provider_message_id=None, detail=answer.detail)
+
+
+_Steps = Generator[None, None, Receipt]
+
+
+def _go_on(steps: _Steps, slot: int, done: dict[int, Receipt | ProviderError]) -> None:
+    """Take a message one step further, and note what came of it if that was the last."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        done[slot] = end.value
+    except ProviderError as error:
+        done[slot] = error
+    except Exception as fault:
+        # The trouble with one message must not be that of the others under way.
+        logger.exception("A message could not be sent")
+        done[slot] = ProviderError(Outcome.RETRY, f"sending failed unexpectedly ({type(fault).__name__})")
+
+
+def _is_down(outcome: Receipt | ProviderError | None) -> bool:
+    return isinstance(outcome, ProviderError) and outcome.route_down
 
 
 def _credentials(parts: ProviderAddress, tls: str) -> tuple[str, str] | None:

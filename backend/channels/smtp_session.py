@@ -1,7 +1,7 @@
 """One session with an SMTP server: one transaction after the other, in two round trips where the server can."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from time import monotonic
 
 import msgspec
@@ -54,23 +54,39 @@ class Session:
         return self._wire.is_open
 
     def submit(self, envelope: Envelope, content: bytes, deadline: float) -> Reply:
+        """Carry out one transaction, waiting for each answer."""
+        steps = self.submission(envelope, content, deadline)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                answer: Reply = end.value
+                return answer
+
+    def submission(self, envelope: Envelope, content: bytes, deadline: float) -> Generator[None, None, Reply]:
         """Carry out one transaction and return the server's acceptance; after a refusal all is reset.
 
-        ``content`` has CRLF line ends only.
+        ``content`` has CRLF line ends only. It yields where the server's answer is to be waited for, so that the
+        caller can have other sessions under way meanwhile.
         """
         commands = self._commands(envelope, len(content))
         try:
             if self._pipelines:
-                self._all_at_once(commands, deadline)
+                yield from self._all_at_once(commands, deadline)
             else:
+                yield  # as often as with groups, so that the content's answer is always the third to wait for
                 self._one_by_one(commands, deadline)
-            return self._content(content, deadline)
+            return (yield from self._content(content, deadline))
         except ProviderError:
             raise
         except BaseException:
             # Stopped in the middle, the next reply on this connection would be taken for another command's.
             self._wire.close()
             raise
+
+    def answers_within(self, seconds: float) -> bool:
+        """Tell whether the server says something, or ends the session, within so many seconds."""
+        return self._wire.answers_within(seconds)
 
     def quit(self) -> None:
         """End the session politely within a second or so; never raises."""
@@ -104,9 +120,10 @@ class Session:
             raise ProviderError(Outcome.PERMANENT, "an address contains a line break")
         return mail, rcpt, b"DATA\r\n"
 
-    def _all_at_once(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
+    def _all_at_once(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> Generator[None, None, None]:
         """Send the commands as one group; DATA has to be the last of it (RFC 2920 section 3.1)."""
         self._wire.write(b"".join(commands), Step.MAIL, deadline)
+        yield
         for place, (step, good) in enumerate(_ENVELOPE, start=1):
             code, text = self._wire.read(step, deadline)
             if code not in good:
@@ -124,11 +141,12 @@ class Session:
                 self._abandon([], deadline)
                 raise refusal
 
-    def _content(self, content: bytes, deadline: float) -> Reply:
+    def _content(self, content: bytes, deadline: float) -> Generator[None, None, Reply]:
         if self._wire.has_unread:
             # Whatever the server says before it has seen the content is not the answer to it.
             raise Closed(Step.DATA, Reply(-1, ""))
         self._wire.write(_stuffed(content), Step.BODY, deadline)
+        yield
         code, text = self._wire.read(Step.CONTENT, monotonic() + self._final)
         if code in _COMPLETED:
             return reply(code, text)

@@ -3,7 +3,9 @@
 smtplib opens the session; for the transactions it is too slow, because it reads and writes one command at a time.
 """
 
+import select
 import socket
+import ssl
 from time import monotonic
 
 from backend.channels.base import Outcome, ProviderError
@@ -58,6 +60,11 @@ class Wire:
     def has_unread(self) -> bool:
         """Whether the server has already said more than was read."""
         return bool(self._unread)
+
+    def answers_within(self, seconds: float) -> bool:
+        """Tell whether there is something to read, be it the end, within so many seconds."""
+        pending = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+        return self.has_unread or pending or bool(select.select([self._sock], [], [], seconds)[0])
 
     def write(self, data: bytes, step: Step, deadline: float) -> None:
         """Write everything; after ``Closed`` the last octets have not left."""

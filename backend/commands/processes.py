@@ -42,7 +42,13 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
 
 @click.command()
-@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Threads that send.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Messages under way at once by each channel.",
+)
 def worker(workers: int) -> None:
     """Deliver what was accepted."""
     _check()

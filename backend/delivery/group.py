@@ -39,12 +39,16 @@ class Group:
         except IndexError:
             return None
 
+    def next_some(self, most: int) -> list[Claim]:
+        """Take up to so many claims."""
+        some: list[Claim] = []
+        while len(some) < most and (claim := self.next()) is not None:
+            some.append(claim)
+        return some
+
     def take_rest(self) -> list[Claim]:
         """Take all that has not been begun."""
-        rest: list[Claim] = []
-        while (claim := self.next()) is not None:
-            rest.append(claim)
-        return rest
+        return self.next_some(len(self._left))
 
     def begin(self, claim: Claim, provider: Provider) -> None:
         """Note that the thread now waits for a provider."""

@@ -6,12 +6,12 @@ throttling or a wrong set-up, waits without using up its attempts.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 
-from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError
+from backend.channels.base import Asking, Bursting, Message, Outcome, Paced, Provider, ProviderError, Receipt
 from backend.db import session as db
 from backend.delivery import doubt, providers, retries, routes, watch
 from backend.delivery.choice import Choice
@@ -21,7 +21,7 @@ from backend.delivery.group import Group
 from backend.delivery.health import Tally
 from backend.delivery.providers import Block, Held
 from backend.delivery.queues import Tails
-from backend.delivery.record import Result, Waiting
+from backend.delivery.record import WIDEST, Result, Waiting
 from backend.lib import clock
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,65 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
     return _nobody(claim, last, choice)
 
 
+def width(passage: Passage) -> int:
+    """Return how many messages can be under way at once by the provider that comes first now."""
+    provider = _first(passage.choice)
+    if provider is None or passage.choice.trial or isinstance(provider, Paced):
+        return 1
+    connection: object = _connections.to(provider)
+    return min(connection.burst, WIDEST) if isinstance(connection, Bursting) else 1
+
+
+def _first(choice: Choice) -> Provider | None:
+    return next((one for one in choice.providers if one.name not in choice.down), None)
+
+
+def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[list[Result]]:
+    """Give several messages to the first of the chosen providers at once.
+
+    Yields what came of them, each time before a long wait, to be marked. Those for which it means nothing, being
+    the provider's fault, and those that were not begun are not among them.
+    """
+    provider = _first(passage.choice)
+    connection: object = None if provider is None else _connections.to(provider)
+    if provider is None or not isinstance(connection, Bursting):
+        return
+    began = time.perf_counter()
+    passage.group.begin(pairs[0][0], provider)
+    known: list[Result] = []
+    answers = iter(pairs)
+    try:
+        for answer in connection.send_all([message for _, message in pairs]):
+            if answer is None:
+                yield known
+                known = []
+                continue
+            claim, _ = next(answers)
+            result, error = _told(claim, provider, answer)
+            watch.attempted(result, time.perf_counter() - began)
+            _follow_up(result, error, provider, "", passage)
+            if provider.name not in passage.choice.down or result.outcome not in _NOT_TAKEN:
+                known.append(result)
+    finally:
+        passage.group.end()
+    yield known
+
+
+def _told(claim: Claim, provider: Provider, answer: Receipt | ProviderError) -> tuple[Result, ProviderError | None]:
+    """Read what a provider made of a message."""
+    if isinstance(answer, ProviderError):
+        in_doubt = _unknown(claim, provider) if answer.outcome is Outcome.AMBIGUOUS else None
+        return _refusal(claim, provider, answer, in_doubt), answer
+    result = Result(
+        claim=claim,
+        outcome=Outcome.ACCEPTED,
+        provider=provider.name,
+        detail=answer.detail,
+        provider_message_id=answer.provider_message_id,
+    )
+    return result, None
+
+
 def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Waiting | None:
     """Wait for an address that is held back; else take its turn, if it has a pace."""
     places = passage.choice.state.places
@@ -83,34 +142,21 @@ def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wai
 def _attempt(claim: Claim, message: Message, provider: Provider, group: Group) -> tuple[Result, ProviderError | None]:
     connection = _connections.to(provider)
     began = time.perf_counter()
-    error: ProviderError | None = None
+    answer: Receipt | ProviderError
     group.begin(claim, provider)
     try:
-        receipt = connection.send(message)
+        answer = connection.send(message)
     except ProviderError as fault:
-        error = fault
+        answer = fault
     except Exception as fault:
         # A provider's own defect must not take the other messages with it; the message stays to be tried again.
         logger.exception("Provider %s failed in a way of its own", provider.name)
-        error = ProviderError(Outcome.RETRY, f"The provider failed unexpectedly ({type(fault).__name__}).")
+        answer = ProviderError(Outcome.RETRY, f"The provider failed unexpectedly ({type(fault).__name__}).")
     finally:
         group.end()
-    if error is None:
-        result = Result(
-            claim=claim,
-            outcome=Outcome.ACCEPTED,
-            provider=provider.name,
-            detail=receipt.detail,
-            provider_message_id=receipt.provider_message_id,
-        )
-    else:
-        result = _refusal(claim, provider, error, _unknown(claim, provider) if _is_unknown(error) else None)
+    result, error = _told(claim, provider, answer)
     watch.attempted(result, time.perf_counter() - began)
     return result, error
-
-
-def _is_unknown(error: ProviderError) -> bool:
-    return error.outcome is Outcome.AMBIGUOUS
 
 
 def _unknown(claim: Claim, provider: Provider) -> Doubt | None:
@@ -222,7 +268,7 @@ def _nobody(claim: Claim, last: Result | None, choice: Choice) -> Result | Waiti
     if last is not None:
         return last
     name, reason = next(iter(choice.down.items()))
-    detail = f"Not tried, since a moment ago: {reason}"
+    detail = f"Not taken, as others a moment ago: {reason}"
     return Result(claim=claim, outcome=Outcome.RETRY, provider=name, detail=detail)
 
 

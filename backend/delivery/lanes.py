@@ -10,10 +10,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 
-from backend.channels.base import Channel, Outcome, Repeatable
+from backend.channels.base import Bursting, Channel, Outcome, Repeatable
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import doubt, handover, providers, record, turns
+from backend.delivery import doubt, handover, providers, record, routes, turns
 from backend.delivery.crew import Crew
 from backend.delivery.doubt import Doubt
 from backend.delivery.group import Attempt, Group
@@ -28,15 +28,25 @@ _MOST_STUCK = 16
 _WATCH_SECONDS = 1.0
 
 
+def _threads(channel: Channel, size: int) -> int:
+    """Return how many threads it takes to have ``size`` messages under way."""
+    bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]
+    return -(-size // max(bursts, default=1))
+
+
 class Lanes:
-    """The threads of every channel: ``size`` for everything, which take HIGH first, and one for HIGH alone."""
+    """The threads of every channel.
+
+    Of each channel ``size`` messages of any priority are under way at once, HIGH first; one more thread is for HIGH
+    alone.
+    """
 
     def __init__(self, hand: Hand, size: int) -> None:
         self.hand = hand
         self._crews = {
             (channel, high_only): Crew(
                 f"{'high' if high_only else 'send'}-{channel.value.lower()}",
-                1 if high_only else size,
+                1 if high_only else _threads(channel, size),
                 partial(hand.send_from, channel, high_only=high_only),
                 handover.close_connections,
             )

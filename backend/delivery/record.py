@@ -71,6 +71,26 @@ _MARK = _SET.where(_deliveries.c.id == bindparam("delivery"), _HELD)
 _MARK_SENT = _SET.where(_deliveries.c.id == bindparam("delivery"), or_(_HELD, _UNFINISHED)).values(
     claimed_by=bindparam("worker")
 )
+# So many successes can be marked by one statement.
+WIDEST = 8
+_MARK_SOME = (
+    update(_deliveries)
+    .where(
+        _deliveries.c.id.in_([bindparam(f"delivery_{place}", type_=_deliveries.c.id.type) for place in range(WIDEST)]),
+        or_(_HELD, _UNFINISHED),
+    )
+    .values(
+        status=DeliveryStatus.SENT.value,
+        attempts=_deliveries.c.attempts + 1,
+        provider=bindparam("new_provider"),
+        provider_message_id=None,
+        error=None,
+        doubt=None,
+        due_at=bindparam("now"),
+        sent_at=bindparam("now"),
+        claimed_by=bindparam("worker"),
+    )
+)
 _STILL_HELD = select(_deliveries.c.id).where(_deliveries.c.id.in_(bindparam("ids", expanding=True)), _HELD)
 _LET_GO = (
     update(_deliveries)
@@ -99,6 +119,27 @@ def mark(run: Run, result: Result, worker: str) -> bool:
     """Write an attempt's result on its delivery; tell whether it was this worker's to write."""
     statement = _MARK_SENT if result.outcome is Outcome.ACCEPTED else _MARK
     return run(statement, _values(result, worker)) == 1
+
+
+def mark_all(run: Run, results: Sequence[Result], worker: str) -> list[Result]:
+    """Mark several results; return those that were this worker's to write.
+
+    Plain successes by one provider, which most are, are written by one statement.
+    """
+    plain = [one for one in results if one.outcome is Outcome.ACCEPTED and one.provider_message_id is None]
+    together = plain[:WIDEST] if len({one.provider for one in plain}) == 1 and len(plain) > 1 else []
+    if together and not _mark_some(run, together, worker):
+        together = []  # somebody else has finished one of them: which, the single statements tell
+    done = {one.claim.id for one in together}
+    return [one for one in results if one.claim.id in done or mark(run, one, worker)]
+
+
+def _mark_some(run: Run, results: Sequence[Result], worker: str) -> bool:
+    ids = [one.claim.id for one in results]
+    ids += ids[-1:] * (WIDEST - len(ids))
+    values = {f"delivery_{place}": identity for place, identity in enumerate(ids)}
+    more = {"new_provider": results[0].provider, "now": clock.now(), "worker": worker}
+    return run(_MARK_SOME, values | more) == len(results)
 
 
 def finish(

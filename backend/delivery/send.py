@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
-from backend.delivery import choice, claims, compose, providers, record, routes, suppressing, threads, watch
+from backend.delivery import choice, claims, compose, handover, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
 from backend.delivery.group import Group
@@ -22,7 +22,7 @@ from backend.delivery.turns import Turns
 from backend.lib import metrics, traces
 from backend.registry import lookup, suppressions
 
-CHUNK = 20
+CHUNK = 50
 
 
 class _Outcomes(msgspec.Struct):
@@ -138,21 +138,29 @@ class Hand:
             traces.mark_all((one.trace for one in taken), "record", step.seconds)
 
     def _deal(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
-        """Hand over one after the other until none is left, or somebody else has taken the rest."""
+        """Hand over one after the other, or a few at once, until none is left or somebody else has taken the rest."""
         group = passage.group
         with db.current().single_statements() as run:
-            while (claim := group.next()) is not None:
+            while some := group.next_some(handover.width(passage)):
                 if self.stopping():
-                    self.release([claim, *group.take_rest()])
+                    self.release([*some, *group.take_rest()])
                     return
-                made = next(messages)
-                result = made if isinstance(made, Result) else _hand_over(claim, made, passage)
-                if isinstance(result, Waiting):
-                    outcomes.waiting.append(result)
-                elif result.kept is not None or result is made:
-                    outcomes.inside.append(result)
-                elif record.mark(run, result, self.worker):
-                    outcomes.marked.append(result)
+                pairs = _to_send(some, messages, outcomes)
+                known: set[int] = set()
+                if len(pairs) > 1:
+                    for results in handover.burst(pairs, passage):
+                        outcomes.marked += record.mark_all(run, results, self.worker)
+                        known |= {result.claim.id for result in results}
+                for claim, message in pairs:
+                    if claim.id not in known:
+                        self._one(run, claim, message, passage, outcomes)
+
+    def _one(self, run: record.Run, claim: Claim, message: Message, passage: Passage, outcomes: _Outcomes) -> None:
+        result = hand_over(claim, message, passage)
+        if isinstance(result, Waiting):
+            outcomes.waiting.append(result)
+        elif record.mark(run, result, self.worker):
+            outcomes.marked.append(result)
 
     @contextmanager
     def _group(self, channel: Channel, taken: Sequence[Claim]) -> Iterator[Group]:
@@ -179,10 +187,20 @@ def _unless_suppressed(
             yield made
 
 
-def _hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
-    if not passage.choice.providers or not routes.goes_out(claim.channel, claim.address):
-        return _to_outbox(claim, message)
-    return hand_over(claim, message, passage)
+def _to_send(
+    some: Sequence[Claim], messages: Iterator[Message | Result], outcomes: _Outcomes
+) -> list[tuple[Claim, Message]]:
+    """Return what goes to a provider; what stays in the house is settled."""
+    pairs: list[tuple[Claim, Message]] = []
+    for claim in some:
+        made = next(messages)
+        if isinstance(made, Result):
+            outcomes.inside.append(made)
+        elif not routes.routes()[claim.channel] or not routes.goes_out(claim.channel, claim.address):
+            outcomes.inside.append(_to_outbox(claim, made))
+        else:
+            pairs.append((claim, made))
+    return pairs
 
 
 def _batch_fields(batch_id: int) -> list[Any]:

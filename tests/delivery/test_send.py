@@ -1,5 +1,6 @@
 """Sending over a real SMTP server: what arrives, what is tried again, what is given up, and what the status says."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -183,12 +184,31 @@ def test_no_two_hands_hold_the_same_delivery(post: Post) -> None:
 
 
 def test_a_hand_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
-    sent = [post.accept(sample_id=str(number)) for number in range(3)]
+    sent = [post.accept(sample_id=str(number)) for number in range(6)]
     stopping = Hand("stopping", stopping=lambda: len(post.server.messages) >= 1)
-    assert stopping.send_some() == 3
-    assert sorted(post.report(one).status for one in sent) == ["DISPATCHED", "DISPATCHED", "SENT"]
+    assert stopping.send_some() == 6
+    statuses = Counter(post.report(one).status for one in sent)
+    assert statuses == {"SENT": 4, "DISPATCHED": 2}, "those that were under way at once are finished"
     assert post.send() == 2
-    assert len(post.server.wait_for(3)) == 3
+    assert len(post.server.wait_for(6)) == 6
+
+
+def test_a_burst_in_which_one_is_refused_and_one_is_greylisted_marks_each_with_its_own(post: Post) -> None:
+    post.server.script.replies["gone@lab.example"] = "550 5.1.1 no such user"
+    post.server.script.greylist["later@lab.example"] = 1
+    names = ("here", "gone", "later", "there")
+    post.lab.recipient("X_FOUR", *(("EMAIL", f"{name}@lab.example") for name in names))
+    sent = post.accept(recipient=["X_FOUR"])
+    assert post.send() == 4
+    assert [one.status for one in post.deliveries(sent)] == ["SENT", "FAILED", "RETRYING", "SENT"]
+    assert [one.attempts for one in post.deliveries(sent)] == [1, 1, 1, 1]
+    post.clock.forward(seconds=40)
+    assert post.send() == 1
+    assert post.report(sent).status == "PARTIAL"
+    again = post.accept(recipient=["X_FOUR"], sample_id="S-2")
+    post.send()
+    assert [one.status for one in post.deliveries(again)] == ["SENT", "FAILED", "SENT", "SENT"]
+    assert "suppressed" in (post.deliveries(again)[1].error or ""), "the address was refused as a bad one"
 
 
 def _left_by(post: Post, worker: str, **values: Any) -> str:

@@ -19,7 +19,7 @@ from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
 
 COUNT = 300
-THREADS = 4  # that send in a worker
+HANDS = 8  # messages that a worker has under way at once
 KILLS = 3  # of each process; fewer if it has done all its work meanwhile, more while it starts
 
 
@@ -106,7 +106,7 @@ def test_every_accepted_notification_arrives(any_engine: Database, tmp_path: Pat
     }
     assert len(deliveries) == COUNT
     assert set(copies) == deliveries, "one Message-ID for each notification, and none that nobody asked for"
-    assert doubles <= workers * THREADS
+    assert doubles <= workers * HANDS
     assert max(copies.values()) <= 1 + workers
     assert webs
     assert workers
