@@ -13,8 +13,8 @@ from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
 from backend.lib.problems import Problem
 from backend.registry.lookup import FoundTemplate
-from backend.rendering import engine
 from backend.rendering.model import Format, Rendered, RenderJob, Source
+from backend.rendering.pool import DELIVERIES
 
 Load = Callable[[int], list[Any]]
 
@@ -42,7 +42,7 @@ def compose(
         for claim in single
     ]
     with metrics.timed("render", len(jobs)) as step:
-        rendered = iter(engine.render_many(jobs))
+        rendered = iter(DELIVERIES.render_many(jobs))
     if traces.enabled():
         traces.mark_all((claim.trace for claim in single), "render", step.seconds)
     batch: tuple[int, Rendered | Problem] | None = None
@@ -58,7 +58,7 @@ def compose(
 def _render_batch(claim: Claim, version: FoundTemplate, load: Load) -> Rendered | Problem:
     fields = load(claim.batch_id or 0)
     with metrics.timed("render", 1) as step:
-        rendered = engine.render_many([render_job(version, fields, batch=True)])[0]
+        rendered = DELIVERIES.render_many([render_job(version, fields, batch=True)])[0]
     if traces.enabled():
         traces.mark(claim.trace, "render", {"carillon.members": len(fields)}, seconds=step.seconds)
     return rendered

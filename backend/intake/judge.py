@@ -11,7 +11,7 @@ from backend.intake.schema import ChannelIn
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
-from backend.rendering import engine
+from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
 
 NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
@@ -61,13 +61,13 @@ def judge(
     service: ServiceState,
     registered: Registered,
     *,
-    render: Render = engine.render,
+    render: Render = acceptance.render,
     whole: bool = False,
 ) -> Plan | Problem:
     """Return the plan for a well-formed notification, or every reason why there is none.
 
-    Each channel is rendered (by ``render``) to see that it can be: as HTML or as text, whichever is wanted. ``whole``
-    asks for the text alternative of HTML too, which takes the same fields.
+    Each channel is rendered (by ``render``) to see that it can be; ``whole`` asks for the message itself, where else
+    its subject is enough.
     """
     if content.fault is not None:
         return content.fault
@@ -93,7 +93,7 @@ def _renderer(channel: ChannelIn, render: Render, *, batch: bool, whole: bool) -
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
-        job = render_job(template, fields, batch=batch, want_html=as_html, want_text=whole or not as_html)
+        job = render_job(template, fields, batch=batch, want_html=whole and as_html, want_text=whole)
         return render(job)
 
     return renderer

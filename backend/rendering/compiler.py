@@ -11,6 +11,7 @@ from jinja2 import Template, TemplateSyntaxError, nodes
 from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
+from backend.rendering.harmless import is_harmless
 from backend.rendering.inlining import css_inliner
 from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
@@ -30,10 +31,12 @@ class Compiled(msgspec.Struct, frozen=True):
     """A template ready to run; ``source_line`` turns a line of it into the author's line.
 
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
+    ``harmless`` says that no fields can make running the body or the subject costly.
     """
 
     body: Template
     subject: Template | None
+    harmless: bool
     flow: str | None = None
     source_line: Callable[[int], int] | None = None
     inliner: css_inline.CSSInliner | None = None
@@ -47,11 +50,13 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
 
     Raises TemplateFault.
     """
-    subject = parse_subject(source.subject) if source.subject is not None else None
+    subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
     if source.format == "mjml":
-        return _compiled_mjml(_written(source), subject)
-    body = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
-    return Compiled(body, subject, _flow(unify_newlines(source.source)) if source.format == "html" else None)
+        return _compiled_mjml(_written(source), subject, light=light)
+    body, harmless = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
+    return Compiled(
+        body, subject, light and harmless, _flow(unify_newlines(source.source)) if source.format == "html" else None
+    )
 
 
 def _flow(html: str) -> str | None:
@@ -59,13 +64,14 @@ def _flow(html: str) -> str | None:
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
-def _compiled_mjml(source: str, subject: Template | None) -> Compiled:
+def _compiled_mjml(source: str, subject: Template | None, *, light: bool) -> Compiled:
     _guarded(lambda: _bound(MJML, source, SOURCE), SOURCE)
     product = _guarded(lambda: compile_mjml(source), SOURCE)
-    body = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
+    body, harmless = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
     return Compiled(
         body,
         subject,
+        light and harmless,
         product.flow,
         product.lines.source_line,
         css_inliner(product.inline) if product.inline else None,
@@ -84,8 +90,8 @@ def _written(source: Source) -> str:
     return _guarded(lambda: with_partials(text), SOURCE) if source.format == "mjml" else text
 
 
-def parse_subject(subject: str) -> Template:
-    """Parse and compile a subject."""
+def parse_subject(subject: str) -> tuple[Template, bool]:
+    """Parse and compile a subject; also say whether it is harmless."""
     return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
 
 
@@ -112,9 +118,11 @@ def _bound(environment: Sandbox, text: str, pointer: str) -> None:
 
 def _template(
     environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
-) -> Template:
+) -> tuple[Template, bool]:
     try:
-        return environment.from_string(source)
+        tree = environment.parse(source) if isinstance(source, str) else source
+        harmless = is_harmless(tree)  # before it is compiled, which puts the meter into it
+        return environment.from_string(tree), harmless
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
         if product is not None and fault.line is not None:

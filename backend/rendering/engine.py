@@ -92,7 +92,12 @@ def _render(job: RenderJob) -> Rendered:
     variables = {**GLOBALS, **context(job.fields, batch=job.batch)}
     with metered() as meter:
         subject = _subject(template.subject, variables, meter) if template.subject is not None else None
-        if not job.want_html and template.flow is not None and (text := _flow(template.flow, variables)) is not None:
+        if (
+            job.want_text
+            and not job.want_html
+            and template.flow is not None
+            and (text := _flow(template.flow, variables)) is not None
+        ):
             return Rendered(subject, None, text)
         began = time.monotonic()
         body = _run(template.body, variables, meter, template.source_line)
@@ -103,6 +108,8 @@ def _render(job: RenderJob) -> Rendered:
         html = _MARKDOWN.render(body) if job.want_html or job.want_text else ""
         text = text_alternative(html) if job.want_text else ""
         return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
+    if not (job.want_html or job.want_text):
+        return Rendered(subject, None, "")
     html = _titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)

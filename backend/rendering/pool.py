@@ -83,11 +83,13 @@ class Pool:
                     left = tasks[len(done) : len(done) + 1] if suspect else tasks[len(done) :]
                     done += self._asked(left)
                     suspect = False
+                except OSError:
+                    raise _busy("no process could be started for it") from None
                 except ChildFailed as failure:
                     done += [wire.decoded(answer) for answer in failure.answers[1:]]
                     alone = suspect and not failure.answers[1:]
                     if failure.unheard:
-                        raise _busy("no process could be started to render the template") from None
+                        raise _busy("no process could be started for it") from None
                     suspect = not (failure.timed_out or failure.ended_by == signal.SIGXCPU or alone)
                     if not suspect:
                         done.append(wire.refused(_fault(failure).problem(wire.CODES[tasks[len(done)].deed])))
@@ -148,5 +150,9 @@ def _busy(reason: str) -> Problem:
     return Problem("unavailable", detail, headers={"Retry-After": str(_RETRY_SECONDS)})
 
 
+# A delivery waits for its turn, and a long summary takes its time.
+DELIVERIES = Pool(
+    "backend.rendering.child", Bounds(children=2, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000)
+)
 # A preview's caller waits for its answer, which has to come within eight seconds.
 PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8))

@@ -11,10 +11,13 @@ from backend.rendering import engine
 from backend.rendering.masking import Mask
 from backend.rendering.mjml_compiler import to_html
 from backend.rendering.model import RenderJob, Source
+from backend.rendering.pool import DELIVERIES
 from backend.rendering.starters import starters
 from tests.benchmarks.table import Row
 
 _REPORT = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
+# As many as a worker takes up at once.
+_TOGETHER = 50
 
 
 def rows() -> list[Row]:
@@ -27,8 +30,13 @@ def rows() -> list[Row]:
     compiled = _seconds_each(lambda: engine.render(msgspec.structs.replace(job, key=f"new {next(numbers)}")), 60)
     report = _REPORT.read_text()
     html = _seconds_each(lambda: _to_html(f"{report}<!-- {next(numbers)} -->\n"), 100)
+    DELIVERIES.render(job)
+    together = _seconds_each(lambda: DELIVERIES.render_many([job] * _TOGETHER), 10) / _TOGETHER
+    alone = _seconds_each(lambda: DELIVERIES.render(job), 100)
+    note = f"in a child, {_TOGETHER} in a call: {(together - rendered) * 1000:+.2f} ms; one in a call"
     return [
-        Row(name="render", rate=1 / rendered, seconds=rendered, note="one sample, HTML and text"),
+        Row(name="render_in_process", rate=1 / rendered, seconds=rendered, note="one sample, HTML and text"),
+        Row(name="render", rate=1 / together, seconds=together, note=f"{note}: {(alone - rendered) * 1000:+.2f} ms"),
         Row(name="mjml_compile", seconds=html, note=f"{report.count(chr(10))} lines of MJML to HTML"),
         Row(name="template_compile", seconds=compiled - rendered, note="MJML, inlining, text alternative, Jinja"),
     ]
