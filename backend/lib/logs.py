@@ -76,8 +76,9 @@ class _Json(logging.Formatter):
 
 
 def _with_request(fields: Fields) -> Fields:
+    """Name the present request, unless the fields do: lines that waited are written in another one's context."""
     request = correlation.request_id.get()
-    return fields if request is None else {**fields, "request_id": request}
+    return fields if request is None or "request_id" in fields else {**fields, "request_id": request}
 
 
 def _moment(at: datetime | None) -> str:

@@ -171,9 +171,14 @@ def test_deferred_events_are_written_without_being_asked_for(
     deferred = logs.Deferred(logging.getLogger("x"), "request")
 
     async def serve() -> None:
-        deferred.add({"status": 200})
+        for number in (1, 2):
+            token = correlation.request_id.set(f"req-{number}")
+            deferred.add({"status": 200 + number})
+            correlation.request_id.reset(token)
         while not written.getvalue():
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(serve(), 10))
-    assert written.getvalue().endswith("request status=200\n")
+    first, second = written.getvalue().splitlines()
+    assert first.endswith("request status=201 request_id=req-1")
+    assert second.endswith("request status=202 request_id=req-2"), "though the first request asked for the writing"
