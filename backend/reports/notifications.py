@@ -89,11 +89,13 @@ def by_looking(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield or_(*_gone_by(wanted.channel))
 
 
-_OWN_DELIVERIES = select(Delivery.id).where(Delivery.notification_id == Notification.id)
+# An offset keeps PostgreSQL from gathering all deliveries there are before it looks at the first notification.
+_OWN_DELIVERIES = select(Delivery.id).where(Delivery.notification_id == Notification.id).offset(0)
 _OWN_BATCHES = (
     select(BatchMember.id)
     .join(Batch, Batch.id == BatchMember.batch_id)
     .where(BatchMember.notification_id == Notification.id)
+    .offset(0)
 )
 
 
