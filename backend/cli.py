@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from backend.commands import accounts, database, demo, inspect, processes, receipts, seed
+from backend.commands import accounts, database, demo, inspect, processes, receipts, secrets, seed
 from backend.lib.settings import SettingError
 
 
@@ -27,6 +27,7 @@ for command in (
     accounts.clients,
     accounts.tokens,
     receipts.receipts,
+    secrets.secrets,
 ):
     carillon.add_command(command)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy import event, select, update
+from sqlalchemy import event, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from backend.accounts import revocations
 from backend.db import session as databases
 from backend.db.models.accounts import ApiClient, ClientSecret, Service
-from backend.lib import clock, secrecy, settings
+from backend.lib import clock, keyring, secrecy
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def checked_jwks(jwks: Mapping[str, Any]) -> dict[str, Any]:
 def add_secret(session: Session, client: ApiClient) -> NewSecret:
     """Give a client one more live secret, so that it can change over before the old one is revoked."""
     plain = secrecy.make_secret("crs_")
-    row = ClientSecret(api_client_id=client.id, digest=_digest(plain))
+    row = ClientSecret(api_client_id=client.id, digest=keyring.digest(_PURPOSE, plain), key_id=keyring.present_id())
     session.add(row)
     session.flush()
     return NewSecret(row.id, plain)
@@ -198,11 +198,34 @@ def of_service(session: Session, service_id: int) -> list[ApiClient]:
 
 def matching_secret(session: Session, client: ApiClient | None, secret: str) -> ClientSecret | None:
     """Return which secret of a live client this is, in a time that does not tell an unknown client from a wrong one."""
-    given = _digest(secret)
+    given = keyring.digests(_PURPOSE, secret)
     rows = [] if client is None or client.revoked_at else live_secrets(session, client)
     if not rows:
-        secrecy.same("0" * 64, given)
-    return next(iter([row for row in rows if secrecy.same(row.digest, given)]), None)
+        secrecy.same("0" * 64, given[0])
+    return next(iter([row for row in rows if True in [secrecy.same(row.digest, one) for one in given]]), None)
+
+
+def take_over(row: ClientSecret, secret: str) -> None:
+    """Keep a secret that was just proven under the present key, if it is kept under an earlier one.
+
+    A database that cannot be written to keeps nobody from their token.
+    """
+    if row.key_id == keyring.present_id():
+        return
+    kept = update(ClientSecret).where(ClientSecret.id == row.id)
+    try:
+        with databases.current().write() as session:
+            session.execute(kept.values(digest=keyring.digest(_PURPOSE, secret), key_id=keyring.present_id()))
+    except (OperationalError, InterfaceError, PoolTimeout):
+        logger.warning("The digest of a client secret could not be renewed")
+
+
+def secrets_of_other_keys(session: Session, key_id: str) -> int:
+    """Count the live secrets of live clients that are kept under another key than this."""
+    other = or_(ClientSecret.key_id.is_(None), ClientSecret.key_id != key_id)
+    wanted = select(func.count(ClientSecret.id)).join(ApiClient, ApiClient.id == ClientSecret.api_client_id)
+    alive = (ClientSecret.revoked_at.is_(None), ApiClient.revoked_at.is_(None))
+    return session.scalar(wanted.where(other, *alive)) or 0
 
 
 def note_use(client: ApiClient, secret: ClientSecret | None = None) -> None:
@@ -224,7 +247,3 @@ def note_use(client: ApiClient, secret: ClientSecret | None = None) -> None:
 
 def _is_stale(noted: datetime | None, now: datetime) -> bool:
     return noted is None or now - noted >= _USE_NOTED
-
-
-def _digest(secret: str) -> str:
-    return secrecy.digest(settings.current().secret_key, _PURPOSE, secret)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.accounts import users
 from backend.accounts.users import Role
 from backend.db.models.accounts import Invitation, Membership, Service, User
-from backend.lib import clock, secrecy, settings
+from backend.lib import clock, keyring, secrecy
 from backend.lib.problems import Problem
 
 VALID = timedelta(days=7)
@@ -106,7 +106,7 @@ def find(session: Session, secret: str) -> Invited:
     Raises:
         Problem: ``link_over`` if it was followed, withdrawn, is too old, or never was one.
     """
-    return _offered(session, Invitation.digest == _digest(secret))
+    return _offered(session, Invitation.digest.in_(keyring.digests(_PURPOSE, secret)))
 
 
 def by_id(session: Session, invitation_id: int) -> Invited:
@@ -172,4 +172,4 @@ def _of_service(session: Session, service_id: int | None, invitation_id: int) ->
 
 
 def _digest(secret: str) -> str:
-    return secrecy.digest(settings.current().secret_key, _PURPOSE, secret)
+    return keyring.digest(_PURPOSE, secret)

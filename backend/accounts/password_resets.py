@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import users
 from backend.db.models.accounts import PasswordReset, User
-from backend.lib import clock, secrecy, settings
+from backend.lib import clock, keyring, secrecy
 from backend.lib.problems import Problem
 
 VALID = timedelta(hours=1)
@@ -29,7 +29,11 @@ def find(session: Session, secret: str) -> User:
     Raises:
         Problem: ``link_over`` if it was used, is too old, or never was one.
     """
-    wanted = (PasswordReset.digest == _digest(secret), PasswordReset.expires_at > clock.now(), User.active)
+    wanted = (
+        PasswordReset.digest.in_(keyring.digests(_PURPOSE, secret)),
+        PasswordReset.expires_at > clock.now(),
+        User.active,
+    )
     user = session.scalar(select(User).join(PasswordReset, PasswordReset.user_id == User.id).where(*wanted))
     if user is None:
         raise Problem("link_over", "This link was used before, is more than an hour old, or was cut off on its way.")
@@ -45,7 +49,11 @@ def use(session: Session, secret: str, password: str) -> User:
     user = find(session, secret)
     users.set_password(user, password)
     # Of two that use the link at the same moment, the one whose row is gone is turned away.
-    used = delete(PasswordReset).where(PasswordReset.digest == _digest(secret)).returning(PasswordReset.id)
+    used = (
+        delete(PasswordReset)
+        .where(PasswordReset.digest.in_(keyring.digests(_PURPOSE, secret)))
+        .returning(PasswordReset.id)
+    )
     if session.scalar(used) is None:
         raise Problem("link_over", "This link was used a moment ago.")
     session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
@@ -58,4 +66,4 @@ def forget_over(session: Session) -> None:
 
 
 def _digest(secret: str) -> str:
-    return secrecy.digest(settings.current().secret_key, _PURPOSE, secret)
+    return keyring.digest(_PURPOSE, secret)

@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Service, ServiceToken
-from backend.lib import secrecy, settings
+from backend.lib import keyring
 from backend.lib.problems import Problem
 
 TokenType = Literal["client", "admin"]
 TYPES: tuple[str, ...] = get_args(TokenType)
+_PURPOSE = "service-token"
 
 
 class NewToken(msgspec.Struct, frozen=True):
@@ -32,7 +33,7 @@ def create(session: Session, service: Service, token_type: TokenType) -> NewToke
     """Make a token: the text of a random UUID, which is what the alpha's clients expect."""
     token = str(uuid4())
     digest = _digest(token)
-    sealed = secrecy.encrypt(settings.current().secret_key, _place(digest), token)
+    sealed = keyring.seal(_place(digest), token)
     row = ServiceToken(service_id=service.id, type=token_type, digest=digest, sealed=sealed)
     session.add(row)
     session.flush()
@@ -41,7 +42,7 @@ def create(session: Session, service: Service, token_type: TokenType) -> NewToke
 
 def find(session: Session, token: str) -> ServiceToken | None:
     """Find a token by its text."""
-    return session.scalar(select(ServiceToken).where(ServiceToken.digest == _digest(token)))
+    return session.scalar(select(ServiceToken).where(ServiceToken.digest.in_(keyring.digests(_PURPOSE, token))))
 
 
 def of_service(session: Session, service_id: int) -> ServiceToken | None:
@@ -76,13 +77,23 @@ def reveal(row: ServiceToken) -> str:
     """Return the text of a token.
 
     Raises:
-        ValueError: if it was sealed under another secret key.
+        ValueError: if it was sealed under a secret key that is not in use.
     """
-    return secrecy.decrypt(settings.current().secret_key, _place(row.digest), row.sealed)
+    return keyring.unseal(_place(row.digest), row.sealed)
+
+
+def reseal(session: Session) -> int:
+    """Seal anew every token that is not sealed under the present key, and count them."""
+    rows = [row for row in session.scalars(select(ServiceToken)) if not keyring.is_present(row.sealed)]
+    for row in rows:
+        token = reveal(row)
+        row.digest = _digest(token)
+        row.sealed = keyring.seal(_place(row.digest), token)
+    return len(rows)
 
 
 def _digest(token: str) -> str:
-    return secrecy.digest(settings.current().secret_key, "service-token", token)
+    return keyring.digest(_PURPOSE, token)
 
 
 def _place(digest: str) -> str:

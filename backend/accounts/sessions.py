@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from backend.accounts.users import Role
 from backend.db.models.accounts import Membership, PortalSession, Service, User
 from backend.db.session import Database
-from backend.lib import clock, secrecy, settings
+from backend.lib import clock, keyring, secrecy
 
+_PURPOSE = "portal-session"
 IDLE = timedelta(hours=8)
 ABSOLUTE = timedelta(days=7)
 # A session is marked as seen once a minute at most, so that reading pages costs no write each.
@@ -78,7 +79,7 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
         found = session.execute(
             select(PortalSession, User)
             .join(User, PortalSession.user_id == User.id)
-            .where(PortalSession.digest == _digest(value))
+            .where(PortalSession.digest.in_(keyring.digests(_PURPOSE, value)))
         ).one_or_none()
         if found is None or not _alive(found[0], found[1]):
             return None
@@ -102,7 +103,7 @@ def remember_service(database: Database, viewer: Viewer, service_id: int) -> Non
 
 def end(session: Session, value: str) -> None:
     """End the session of a cookie's value; one that is over already stays over."""
-    session.execute(delete(PortalSession).where(PortalSession.digest == _digest(value)))
+    session.execute(delete(PortalSession).where(PortalSession.digest.in_(keyring.digests(_PURPOSE, value))))
 
 
 def forget_over(session: Session) -> None:
@@ -126,4 +127,4 @@ def _alive(row: PortalSession, user: User) -> bool:
 
 
 def _digest(value: str) -> str:
-    return secrecy.digest(settings.current().secret_key, "portal-session", value)
+    return keyring.digest(_PURPOSE, value)

@@ -5,9 +5,12 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from backend.lib import secrecy, settings
+from backend.db.models.callbacks import CallbackSecret
+from backend.lib import keyring
 
 _PREFIX = "whsec_"
 _SECRET_BYTES = 32
@@ -20,12 +23,20 @@ def make_secret() -> str:
 
 def seal(secret_id: int, secret: str) -> str:
     """Encrypt a secret for its row."""
-    return secrecy.encrypt(settings.current().secret_key, _place(secret_id), secret)
+    return keyring.seal(_place(secret_id), secret)
 
 
 def unseal(secret_id: int, sealed: str) -> str:
-    """Decrypt a secret; raise ``ValueError`` if it was sealed with another key."""
-    return secrecy.decrypt(settings.current().secret_key, _place(secret_id), sealed)
+    """Decrypt a secret; raise ``ValueError`` if it was sealed with a key that is not in use."""
+    return keyring.unseal(_place(secret_id), sealed)
+
+
+def reseal(session: Session) -> int:
+    """Seal anew every secret that is not sealed under the present key, and count them."""
+    rows = [row for row in session.scalars(select(CallbackSecret)) if not keyring.is_present(row.sealed)]
+    for row in rows:
+        row.sealed = seal(row.id, unseal(row.id, row.sealed))
+    return len(rows)
 
 
 def _place(secret_id: int) -> str:

@@ -14,6 +14,8 @@ _SLACK_CHANNEL = re.compile(r"#[\w-]{1,80}")
 _SLACK_ID = re.compile(r"[CGD][A-Z0-9]{8,20}", re.ASCII)
 _SLACK_HOOK_PATH = re.compile(r"/services/[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]+", re.ASCII)
 _TEAMS_HOSTS = (".logic.azure.com", ".environment.api.powerplatform.com")
+# It is kept sealed, which takes a third more room.
+_MAX_URL_BYTES = 1400
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _URL = re.compile(r"https?://[!-\[\]-~]{1,2040}", re.ASCII | re.IGNORECASE)
 
@@ -45,7 +47,10 @@ def normalise(channel: Channel, address: str, allow: Sequence[str] = ()) -> str:
     Raises ``Problem("invalid_address")`` with a sentence that says the form wanted; it never repeats the
     address, which may be a secret.
     """
-    return _FORMS[channel](address.strip(" \t"), allow)
+    canonical = _FORMS[channel](address.strip(" \t"), allow)
+    if "://" in canonical and len(canonical.encode()) > _MAX_URL_BYTES:
+        raise _refusal(f"A URL as address has at most {_MAX_URL_BYTES} bytes")
+    return canonical
 
 
 def masked(channel: str, address: str) -> str:

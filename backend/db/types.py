@@ -4,11 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime
+from sqlalchemy import JSON, DateTime, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from backend.lib import keyring
 
 # Advanced Alchemy's JsonB also prepares for Oracle through a function that SQLAlchemy 2.1 no longer has.
 JsonB = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -61,3 +63,21 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Make a value aware again where the database keeps text."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Address(TypeDecorator[str]):
+    """An endpoint's address; one that is itself a secret, a URL, is sealed in the database and open in the program.
+
+    The same address is sealed alike, so that addresses can be compared and kept unique.
+    """
+
+    impl = String(2048)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Seal what is a URL."""
+        return keyring.seal_address(value) if value is not None and "://" in value else value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Open what is sealed."""
+        return keyring.unseal_address(value) if value is not None and value.startswith(keyring.MARK) else value

@@ -5,21 +5,24 @@ import hashlib
 import hmac
 import os
 import secrets
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE_BYTES = 12
 
 
-def _key(secret_key: str, purpose: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"carillon/{purpose}".encode()).derive(
+@lru_cache(maxsize=256)
+def _key(secret_key: str, purpose: str, length: int = 32) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=f"carillon/{purpose}".encode()).derive(
         secret_key.encode()
     )
 
 
+@lru_cache(maxsize=64)
 def key_id(secret_key: str) -> str:
     """Name a secret key without telling it, so that each ciphertext says which key it needs."""
     return hashlib.sha256(_key(secret_key, "key-id")).hexdigest()[:8]
@@ -59,3 +62,25 @@ def decrypt(secret_key: str, place: str, sealed: str) -> str:
     except InvalidTag as error:
         raise ValueError("This secret was sealed with another key or for another place.") from error
     return opened.decode()
+
+
+def encrypt_alike(secret_key: str, place: str, plain: str) -> str:
+    """Encrypt with AES-SIV (RFC 5297): the same text gives the same ciphertext, so that columns can be compared by it.
+
+    It tells whoever reads the database which texts are equal, and nothing else.
+    """
+    sealed = AESSIV(_key(secret_key, "encrypt-alike", 64)).encrypt(plain.encode(), [place.encode()])
+    return f"{key_id(secret_key)}.{base64.urlsafe_b64encode(sealed).decode()}"
+
+
+def decrypt_alike(secret_key: str, place: str, sealed: str) -> str:
+    """Decrypt what ``encrypt_alike`` made.
+
+    Raises:
+        ValueError: if the text was sealed with another key, for another place, or was altered.
+    """
+    raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
+    try:
+        return AESSIV(_key(secret_key, "encrypt-alike", 64)).decrypt(raw, [place.encode()]).decode()
+    except InvalidTag as error:
+        raise ValueError("This secret was sealed with another key or for another place.") from error

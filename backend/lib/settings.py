@@ -32,7 +32,7 @@ class RateLimit(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the environment decides; durations are in seconds.
 
-    ``secret_key`` and the provider addresses hold secrets: the representation leaves them out.
+    ``secret_key``, ``old_secret_keys`` and the provider addresses hold secrets: the representation leaves them out.
     """
 
     env: Environment
@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     base_url: str
     secret_key: str
+    old_secret_keys: tuple[str, ...]
     data_dir: Path
     database_url: str
     queue_url: str
@@ -198,6 +199,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         port=port,
         base_url=read.web_address("BASE_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"),
         secret_key=_secret_key(read, env, data_dir),
+        old_secret_keys=_old_secret_keys(read),
         data_dir=data_dir,
         database_url=database_url,
         queue_url=_queue_url(read, data_dir, database_url),
@@ -278,6 +280,14 @@ def _secret_key(read: _Reader, env: Environment, data_dir: Path) -> str:
     if env == "production":
         raise SettingError("CARILLON_SECRET_KEY must be set in production: it protects every stored secret.")
     return keep_secret(data_dir / "secret.key", secrets.token_urlsafe(32))
+
+
+def _old_secret_keys(read: _Reader) -> tuple[str, ...]:
+    """Take the keys before the present one, which still open what they sealed."""
+    given = read.many("OLD_SECRET_KEYS")
+    if any(len(key) < 16 for key in given):
+        raise SettingError("CARILLON_OLD_SECRET_KEYS must be keys of at least 16 characters with commas between them.")
+    return given
 
 
 def keep_secret(path: Path, value: str) -> str:

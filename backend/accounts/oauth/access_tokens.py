@@ -54,7 +54,7 @@ def read(token: str) -> Claims:
     Raises:
         InvalidJwt: if it is not ours, expired, or not meant for us.
     """
-    return checked(signatures.verified(token, [signing_key.current()]), settings.current().base_url)
+    return checked(signatures.verified(token, signing_key.checking()), settings.current().base_url)
 
 
 def checked(token: Jwt, issuer: str) -> Claims:

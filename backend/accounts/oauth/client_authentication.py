@@ -45,6 +45,7 @@ def _by_secret(client_id: str, secret: str) -> ApiClient:
         right = clients.matching_secret(session, client, secret)
     if client is None or right is None:
         raise invalid_client()
+    clients.take_over(right, secret)
     clients.note_use(client, right)
     return client
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import OKPKey
 
-from backend.lib import secrecy, settings
+from backend.lib import keyring, secrecy, settings
 
 ALGORITHM = "EdDSA"
 
@@ -21,7 +21,12 @@ def current() -> OKPKey:
     return _derived(settings.current().secret_key)
 
 
-@lru_cache(maxsize=4)
+def checking() -> list[OKPKey]:
+    """Return the keys that tokens may be signed with: the present one, and while secret keys change those before it."""
+    return [_derived(key.text) for key in keyring.in_use()]
+
+
+@lru_cache(maxsize=16)
 def _derived(secret_key: str) -> OKPKey:
     # The keyed digest is HMAC-SHA-256 under a key made by HKDF for this purpose alone: 32 bytes fit for a seed.
     seed = bytes.fromhex(secrecy.digest(secret_key, "oauth/signing-key", "ed25519"))
@@ -32,5 +37,5 @@ def _derived(secret_key: str) -> OKPKey:
 
 def public_jwks() -> dict[str, list[dict[str, str]]]:
     """Return the JWK Set (RFC 7517) that others check our tokens with."""
-    members = current().as_dict(private=False)
-    return {"keys": [{name: str(value) for name, value in members.items()}]}
+    public = [key.as_dict(private=False) for key in checking()]
+    return {"keys": [{name: str(value) for name, value in members.items()} for members in public]}

@@ -94,12 +94,16 @@ class ApiClient(IdentityBase):
 
 
 class ClientSecret(IdentityBase):
-    """One live or revoked secret of an API client, kept as a keyed digest; several may be live while rotating."""
+    """One live or revoked secret of an API client, kept as a keyed digest; several may be live while rotating.
+
+    ``key_id`` names the secret key of the digest; null is one from before it was written down.
+    """
 
     __tablename__ = "client_secrets"
 
     api_client_id: Mapped[int] = mapped_column(ForeignKey("api_clients.id"), index=True)
     digest: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str | None] = mapped_column(String(8), default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)

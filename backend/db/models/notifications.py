@@ -10,7 +10,7 @@ from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import JsonB, Moment
+from backend.db.types import Address, JsonB, Moment
 from backend.lib import clock
 
 
@@ -139,7 +139,7 @@ class Delivery(IdentityBase):
     type: Mapped[str] = mapped_column(String(16))
     template_version_id: Mapped[int] = mapped_column(ForeignKey("template_versions.id"))
     recipients: Mapped[list[str]] = mapped_column(JsonB)
-    address: Mapped[str] = mapped_column(String(2048))
+    address: Mapped[str] = mapped_column(Address())
     status: Mapped[str] = mapped_column(String(12))
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(Moment)
@@ -199,7 +199,7 @@ class OutboxMessage(IdentityBase):
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
     channel: Mapped[str] = mapped_column(String(16))
     sender: Mapped[str] = mapped_column(String(320))
-    address: Mapped[str] = mapped_column(String(2048))
+    address: Mapped[str] = mapped_column(Address())
     subject: Mapped[str | None] = mapped_column(Text, default=None)
     text: Mapped[str] = mapped_column(Text)
     html: Mapped[str | None] = mapped_column(Text, default=None)

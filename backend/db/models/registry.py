@@ -7,7 +7,7 @@ from advanced_alchemy.base import IdentityBase
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db.types import JsonB, Moment
+from backend.db.types import Address, JsonB, Moment
 from backend.lib import clock
 
 
@@ -37,7 +37,7 @@ class Endpoint(IdentityBase):
     recipient_id: Mapped[int] = mapped_column(ForeignKey("recipients.id"), index=True)
     position: Mapped[int]
     type: Mapped[str] = mapped_column(String(16))
-    address: Mapped[str] = mapped_column(String(2048))
+    address: Mapped[str] = mapped_column(Address())
 
 
 class Template(IdentityBase):

@@ -1,0 +1,46 @@
+"""Secrets of the tables that are sealed by their column's type: how they are sealed anew after a change of key."""
+
+from typing import Any
+
+from sqlalchemy import String, Table, and_, not_, or_, select, type_coerce, update
+
+from backend.db.models.notifications import Delivery, OutboxMessage
+from backend.db.models.registry import Endpoint
+from backend.db.session import Database
+from backend.lib import keyring
+
+_AT_ONCE = 500
+_TABLES: tuple[Table, ...] = tuple(model.__table__ for model in (Endpoint, Delivery, OutboxMessage))  # type: ignore[misc]
+
+
+def reseal_addresses(database: Database) -> dict[str, int]:
+    """Seal every secret address under the present key, those that lie open too; return how many of each table.
+
+    Each transaction takes some rows; one that ends early is taken up by the next call. Safe while others write.
+
+    Raises:
+        ValueError: for an address that was sealed under a key that is not in use; nothing of its rows is changed.
+    """
+    return {table.name: _reseal(database, table) for table in _TABLES}
+
+
+def _reseal(database: Database, table: Table) -> int:
+    count, last = 0, 0
+    while True:
+        with database.write() as session:
+            rows = session.execute(_stale(table, last)).all()
+            for identity, stored in rows:
+                changed: Any = update(table).where(table.c.id == identity)
+                changed = changed.where(type_coerce(table.c.address, String) == stored)
+                session.execute(changed.values(address=keyring.unseal_address(stored)))
+        if not rows:
+            return count
+        count, last = count + len(rows), rows[-1][0]
+
+
+def _stale(table: Table, last: int) -> Any:
+    stored = type_coerce(table.c.address, String)
+    marked = stored.startswith(keyring.MARK, autoescape=True)
+    present = stored.startswith(f"{keyring.MARK}{keyring.present_id()}.", autoescape=True)
+    stale = or_(and_(marked, not_(present)), and_(not_(marked), stored.contains("://", autoescape=True)))
+    return select(table.c.id, stored).where(table.c.id > last, stale).order_by(table.c.id).limit(_AT_ONCE)

@@ -1,0 +1,143 @@
+"""A change of the secret key: everything sealed is sealed anew, nothing that was given out ends, and none lies open."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import String, select, text, type_coerce
+
+from backend.accounts import audit, clients, service_tokens, services
+from backend.accounts.audit import Actor
+from backend.callbacks import endpoints
+from backend.cli import carillon
+from backend.db.models.accounts import ClientSecret, ServiceToken
+from backend.db.models.callbacks import CallbackEndpoint
+from backend.db.models.registry import Endpoint
+from backend.db.session import Database
+from backend.lib import keyring, settings
+from backend.receipts import secret as bounces
+from tests.conftest import SECRET_KEY
+from tests.factories import laboratory
+from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
+
+NEW_KEY = "a-new-secret-key-for-tests-only-9876543210"
+HOOK = "https://hooks.slack.com/services/T0000/B0000/planted"
+APPRISE = "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"
+
+
+@pytest.fixture
+def change_key(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def change(present: str, *old: str) -> None:
+        monkeypatch.setenv("CARILLON_SECRET_KEY", present)
+        monkeypatch.setenv("CARILLON_OLD_SECRET_KEYS", ",".join(old))
+        settings.current.cache_clear()
+
+    return change
+
+
+def everything(database: Database) -> str:
+    """Return every text that the tables hold with secrets in them."""
+    tables = ("endpoints", "deliveries", "outbox_messages", "callback_secrets", "service_tokens", "audit_entries")
+    with database.read() as session:
+        return "\n".join(repr(session.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)  # noqa: S608
+
+
+def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
+    any_database: Database, change_key: Callable[..., None]
+) -> None:
+    lab = laboratory(any_database)
+    lab.recipient("X_CHAT", ("SLACK", HOOK), ("APPRISE", APPRISE), ("EMAIL", "open@lab.example"))
+    with any_database.write() as session:
+        token = service_tokens.create(session, services.service_by_id(session, lab.service_id), "client").token
+        actor = Actor("command", "tests")
+        url = "https://lims.lab.example/hook"
+        _, made = endpoints.register(session, lab.client.id, lab.service_id, url, actor)
+    assert made is not None
+    planted = ("planted", "JHMHI8qBe7bk2ZwO5U711o3dV", token, made.secret.removeprefix("whsec_"))
+    assert [secret for secret in planted if secret in everything(any_database)] == []
+    bounce_token, old_id = bounces.bounce_token(), keyring.present_id()
+
+    change_key(NEW_KEY, SECRET_KEY)
+    first, again = rotate(), rotate()
+    sealed = {"endpoints": 2, "deliveries": 0, "outbox_messages": 0, "callback_secrets": 1, "service_tokens": 1}
+    assert first == {"key": keyring.present_id(), "resealed": sealed, "waiting_client_secrets": 1}
+    assert set(again["resealed"].values()) == {0}
+    assert old_id not in everything(any_database)
+    assert bounces.is_bounce_token(bounce_token)
+    assert bounces.is_bounce_token(bounces.bounce_token())
+    assert not bounces.is_bounce_token(bounce_token[:-1])
+    with any_database.read() as session:
+        client = clients.by_client_id(session, lab.client.client_id)
+        right = clients.matching_secret(session, client, lab.client.client_secret)
+        assert clients.matching_secret(session, client, "crs_wrong") is None
+    assert right is not None
+    clients.take_over(right, lab.client.client_secret)
+    assert rotate()["waiting_client_secrets"] == 0
+
+    change_key(NEW_KEY)  # the old key is no longer known to anybody
+    with any_database.read() as session:
+        addresses = set(session.scalars(select(Endpoint.address)))
+        assert {HOOK, "open@lab.example"} < addresses
+        assert any(address.startswith("discord://") for address in addresses)
+        assert service_tokens.find(session, token) is not None
+        assert service_tokens.reveal(session.scalars(select(ServiceToken)).one()) == token
+        endpoint = session.scalars(select(CallbackEndpoint.id)).one()
+        assert endpoints.signing_secrets(session, endpoint) == [made.secret]
+        client = clients.by_client_id(session, lab.client.client_id)
+        assert clients.matching_secret(session, client, lab.client.client_secret) is not None
+        assert session.scalars(select(ClientSecret.key_id)).all() == [keyring.present_id()]
+    assert not bounces.is_bounce_token(bounce_token)
+
+
+def rotate() -> dict[str, object]:
+    answer = CliRunner().invoke(carillon, ["secrets", "rotate"])
+    assert answer.exit_code == 0, answer.output
+    found: dict[str, object] = json.loads(answer.output)
+    return found
+
+
+def test_a_key_that_is_missing_is_named_and_nothing_is_changed(
+    database: Database, change_key: Callable[..., None]
+) -> None:
+    laboratory(database).recipient("X_CHAT", ("SLACK", HOOK))
+    before = everything(database)
+    change_key(NEW_KEY)
+    answer = CliRunner().invoke(carillon, ["secrets", "rotate"])
+    assert answer.exit_code == 1
+    assert "CARILLON_OLD_SECRET_KEYS" in answer.output
+    assert everything(database) == before
+
+
+def test_what_lay_open_is_sealed(database: Database) -> None:
+    laboratory(database).recipient("X_CHAT", ("SLACK", HOOK))
+    with database.write() as session:
+        session.execute(text("UPDATE endpoints SET address = :hook WHERE type = 'SLACK'"), {"hook": HOOK})
+    assert HOOK in everything(database)
+    assert rotate()["resealed"]["endpoints"] == 1  # type: ignore[index]
+    assert HOOK not in everything(database)
+    with database.read() as session:
+        stored = session.scalars(select(type_coerce(Endpoint.address, String)).where(Endpoint.type == "SLACK")).one()
+        assert keyring.unseal_address(stored) == HOOK
+        assert session.scalars(select(Endpoint.type).where(Endpoint.address == HOOK)).all() == ["SLACK"]
+
+
+def test_keys_are_told_by_no_repr(configure: Callable[..., settings.Settings]) -> None:
+    configuration = configure(OLD_SECRET_KEYS=f"{NEW_KEY},another-old-key-of-length")
+    assert configuration.old_secret_keys == (NEW_KEY, "another-old-key-of-length")
+    assert NEW_KEY not in repr(configuration)
+    assert NEW_KEY not in repr(keyring.in_use())
+    with pytest.raises(settings.SettingError, match="CARILLON_OLD_SECRET_KEYS"):
+        configure(OLD_SECRET_KEYS="short")
+
+
+@pytest.mark.parametrize("what", ["UPDATE audit_entries SET actor = 'nobody'", "DELETE FROM audit_entries"])
+def test_the_database_itself_keeps_audit_entries_as_they_are(any_database: Database, what: str) -> None:
+    with any_database.write() as session:
+        service = services.create_service(session, "Laboratory")
+        from_here = Actor("command", "tests")
+        audit.record(session, from_here, "service.made", "Laboratory", service_id=service.id)
+    with pytest.raises(Exception, match="audit entries are never changed"), any_database.write() as session:
+        session.execute(text(what))
+    with any_database.read() as session:
+        assert session.execute(text("SELECT actor FROM audit_entries")).scalars().all() == ["tests"]
