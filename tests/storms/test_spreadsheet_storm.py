@@ -17,8 +17,8 @@ from tests.factories import laboratory
 from tests.storms.installation import Installation, Mailbox, wait_until
 
 ROWS = 2000
-PATIENCE = 120  # seconds; processes start slowly on a busy machine
-pytestmark = pytest.mark.timeout(300)
+PATIENCE = 240  # seconds; processes start slowly on a busy machine
+pytestmark = pytest.mark.timeout(600)
 BY = Actor("person", "ada@lab.example")
 
 
