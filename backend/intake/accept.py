@@ -84,7 +84,7 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     for one in read:
         if isinstance(one, Content):
             contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
-    outcomes: dict[object, Outcome] = {}
+    outcomes: dict[UUID, Outcome] = {}
     with db.current().look() as session:
         known = lookup.accepted(session, contents)
         off = _switched_off(one for uid, one in contents.items() if uid not in known)
@@ -152,7 +152,7 @@ def _outcome(one: Content, result: store.Result) -> Outcome:
     return Accepted(str(one.uid), result, duplicate=True)
 
 
-def _in_order(read: Sequence[Content | Refused], outcomes: dict[object, Outcome]) -> list[Outcome]:
+def _in_order(read: Sequence[Content | Refused], outcomes: dict[UUID, Outcome]) -> list[Outcome]:
     """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
     answers: list[Outcome] = []
     seen: set[object] = set()
