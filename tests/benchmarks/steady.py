@@ -67,7 +67,8 @@ def is_flat(samples: list[Sample], process: str) -> bool:
     """Tell whether a process's memory grew no more than it may."""
     sizes = [getattr(sample, process) for sample in samples]
     quarter = max(1, len(sizes) // 4)
-    return statistics.median(sizes[-quarter:]) <= statistics.median(sizes[quarter : 2 * quarter]) * (1 + _MOST_GROWTH)
+    early, late = sizes[quarter : 2 * quarter] or sizes, sizes[-quarter:]
+    return bool(statistics.median(late) <= statistics.median(early) * (1 + _MOST_GROWTH))
 
 
 def run(engine: str, rate: float, seconds: float) -> bool:
