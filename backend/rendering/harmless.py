@@ -1,8 +1,8 @@
 """Which templates may be tried in the process that accepts notifications: those that no field can make costly.
 
-Such a template only reads, compares, escapes, shortens and repeats. Everything in it that could grow is counted by the
-meter while it runs, each turn of a loop and each joined text, and nothing between two looks at the meter takes longer
-than the fields are long. So the time that the meter allows is the time that it takes.
+Such a template only reads, compares, escapes and repeats. Everything in it that could grow is counted by the meter
+while it runs, each turn of a loop and each joined text, and each single step takes no longer than the fields are
+long. The meter looks at the time every sixteen steps, so a template stays close to the time that it may take.
 """
 
 from jinja2 import nodes

@@ -45,7 +45,7 @@ class Meter:
             self._iterations += 1
             if self._iterations > ITERATIONS:
                 raise LimitExceeded(f"the loops of the template turn more than {ITERATIONS:,} times")
-            if self._iterations & 0xFF == 0:
+            if self._iterations & 0x0F == 0:
                 self.tick()
             yield value
 
