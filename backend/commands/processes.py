@@ -10,6 +10,7 @@ from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
 from backend.lib import logs, metrics, queue, settings
+from backend.lib.connections import TimedProtocol
 
 
 @click.command()
@@ -33,7 +34,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         port=configuration.port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=TimedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

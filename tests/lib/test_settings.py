@@ -136,6 +136,9 @@ def test_the_representation_shows_no_secret(tmp_path: Path) -> None:
         QUEUE_URL="redis://:hunter2@host/0",
         EMAIL_PROVIDERS="smtp://u:hunter2@host:25",
         SLACK_PROVIDERS="slack://hunter2@slack.com",
+        OLD_SECRET_KEYS="hunter2-hunter2-hunter2-old",
+        OIDC_ISSUER="https://login.example",
+        OIDC_CLIENT_ID="carillon",
         OIDC_CLIENT_SECRET="hunter2",
     )
     assert "hunter2" not in f"{found!r} {found}"

@@ -1,0 +1,81 @@
+"""Connections of the web process: a client that sends its request by drips is cut off, and holds nothing meanwhile.
+
+The server has a limit for idle connections alone; heads and bodies it would wait for as long as the client likes.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class TimedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with a deadline for each request to have come: its head, and its body by its length."""
+
+    HEAD_SECONDS = 20.0
+    BODY_SECONDS = 60.0
+    # A long body has more time, as long as it comes at this rate.
+    BYTES_PER_SECOND = 64 * 1024
+
+    _deadline: asyncio.TimerHandle | None = None
+    _began = 0.0
+    _received = 0
+    _in_body = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes."""
+        self._received += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin the next request on a connection that is kept."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._begin()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body."""
+        self._in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the wait: the request is here."""
+        self._end()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait with the connection."""
+        self._end()
+        super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        self._began, self._received, self._in_body = self.loop.time(), 0, False
+        self._deadline = self.loop.call_later(self.HEAD_SECONDS, self._look)
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _look(self) -> None:
+        """Cut the client off, unless there is time left for what it is at."""
+        allowed = self.HEAD_SECONDS
+        if self._in_body:
+            allowed += self.BODY_SECONDS + self._received / self.BYTES_PER_SECOND
+        left = self._began + allowed - self.loop.time()
+        if left > 0:
+            self._deadline = self.loop.call_later(left, self._look)
+            return
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_TIMEOUT)
+        self.transport.close()

@@ -1,0 +1,102 @@
+"""Clients that send by drips are cut off by a real server; those that send at once are answered."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from backend.lib.connections import TimedProtocol
+
+LINES = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
+HEAD = LINES + b"\r\n"
+
+
+class Short(TimedProtocol):
+    HEAD_SECONDS = 0.3
+    BODY_SECONDS = 0.3
+    BYTES_PER_SECOND = 1 << 30
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the body."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[str, int]]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(echo, http=Short, loop="uvloop", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)
+    thread.start()
+    yield listening.getsockname()
+    server.should_exit = True
+    thread.join(10)
+
+
+def drip(place: tuple[str, int], first: bytes, drops: bytes) -> bytes:
+    """Send ``first``, then ``drops`` one after the other until the server has enough; return what it said."""
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(first)
+        line.settimeout(0.05)
+        heard = b""
+        for number in range(400):
+            try:
+                piece = line.recv(4096)
+            except TimeoutError:
+                line.sendall(drops[number : number + 1])
+                continue
+            except ConnectionResetError:
+                return heard
+            if not piece:
+                return heard
+            heard += piece
+    pytest.fail("the server waited for all of it")
+
+
+@pytest.mark.parametrize(
+    ("first", "drops"),
+    [
+        (b"", b""),
+        (b"POST / HT", b""),
+        (LINES, b"x-slow: " + b"a" * 400),
+        (HEAD, b""),
+        (HEAD.replace(b"3", b"400"), b"a" * 400),
+        (HEAD.replace(b"content-length: 3", b"transfer-encoding: chunked"), b"1\r\na\r\n" * 100),
+    ],
+    ids=["silence", "half a line", "headers by drips", "no body", "a body by drips", "chunks by drips"],
+)
+def test_a_request_that_does_not_come_is_cut_off(place: tuple[str, int], first: bytes, drops: bytes) -> None:
+    assert drip(place, first, drops).startswith(b"HTTP/1.1 408")
+
+
+def hear(line: socket.socket, answers: int, ending: bytes) -> None:
+    """Read so many answers, the last of which ends so."""
+    heard = b""
+    while heard.count(b"HTTP/1.1 200") < answers or not heard.endswith(ending):
+        piece = line.recv(4096)
+        assert piece, heard
+        heard += piece
+
+
+def test_a_request_is_answered_and_the_connection_kept_for_the_next(place: tuple[str, int]) -> None:
+    with socket.create_connection(place, timeout=10) as line:
+        for body in (b"abc", b"def"):
+            line.sendall(HEAD + body)
+            hear(line, 1, body)
+        line.sendall(HEAD + b"abc" + HEAD + b"def")  # one behind the other
+        hear(line, 2, b"def")
+        line.sendall(HEAD + b"a")  # and the kept connection is watched as well
+        assert line.recv(4096).startswith(b"HTTP/1.1 408")
