@@ -15,6 +15,7 @@ from backend.lib import settings
 from backend.reports import notification as reports
 from backend.reports.model import DeliveryReport, NotificationReport
 from tests.conftest import MovableClock
+from tests.delivery.desk import desk  # noqa: F401 - a fixture
 from tests.factories import Laboratory, laboratory, notification
 from tests.smtp_server import SmtpServer
 

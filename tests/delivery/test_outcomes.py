@@ -1,26 +1,17 @@
 """What each outcome leads to, on both databases: waiting without tries, failing over, asking, a person's decision."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import select
 
 from backend.channels.base import Channel, Receipt
-from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery import doubt, handover, health, providers, repair, routes, tasks
+from backend.delivery import doubt, providers, repair, tasks
 from backend.delivery.doubt import Decision
 from backend.delivery.send import Hand
-from backend.intake.accept import Accepted, accept_many
-from backend.lib import settings
 from backend.reports import ledger
-from backend.reports import notification as reports
 from backend.reports import providers as provider_reports
-from tests.conftest import MovableClock
+from tests.delivery.desk import Desk
 from tests.delivery.doubles import (
     AskingOne,
     PacedOne,
@@ -32,80 +23,6 @@ from tests.delivery.doubles import (
     refused,
     throttled,
 )
-from tests.factories import Laboratory, laboratory, notification
-
-SLACK = ("SLACK", "#samples")
-
-
-@dataclass
-class Desk:
-    """A laboratory whose channels go by scripted providers."""
-
-    lab: Laboratory
-    clock: MovableClock
-    hand: Hand
-    use: Callable[..., None]
-
-    def accept(self, name: str = "S-1", **changes: Any) -> str:
-        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], lambda _priorities: None)
-        assert isinstance(outcome, Accepted), outcome
-        return outcome.notification_id
-
-    def row(self, notification_id: str) -> Delivery:
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-            assert found is not None
-            (one,) = found.channels[0].recipients[0].deliveries
-            return session.scalars(select(Delivery).where(Delivery.uid == UUID(one.id))).one()
-
-    def status(self, notification_id: str) -> str:
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found.status
-
-    def told(self, notification_id: str) -> list[str]:
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return [event.what for event in found.events]
-
-    def providers(self) -> dict[str, provider_reports.ProviderReport]:
-        with self.lab.database.write() as session:
-            self.hand.tally.write(session)
-        with self.lab.database.read() as session:
-            return {one.name: one for one in provider_reports.providers(session)}
-
-    def drain(self) -> int:
-        """Send until nothing is due; return how many were claimed."""
-        claimed = 0
-        while some := self.hand.send_some():
-            claimed += some
-        return claimed
-
-
-@pytest.fixture
-def desk(
-    any_database: Database,
-    moving_clock: MovableClock,
-    configure: Callable[..., settings.Settings],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Desk]:
-    made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
-    monkeypatch.setattr(routes, "routes", lambda: made)
-    monkeypatch.setattr(routes, "goes_out", lambda channel, _address: bool(made[channel]))
-    health.recent.forget()
-
-    def use(*given: Scripted) -> None:
-        for channel in Channel:
-            made[channel] = [one for one in given if one.channel is channel]
-        handover.close_connections()
-
-    lab = laboratory(any_database)
-    lab.recipient("X_TEAM", SLACK)
-    lab.recipient("X_OTHERS", ("SLACK", "#others"))
-    yield Desk(lab, moving_clock, Hand("worker-one"), use)
-    handover.close_connections()
 
 
 def test_a_wrong_set_up_stops_the_route_and_uses_up_no_tries(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -372,87 +289,3 @@ def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, m
     assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)
     assert Hand("worker-two").send_some() == 0
     assert provider.tries == 1
-
-
-def opened(providers_given: Sequence[Scripted], desk: Desk, messages: int = 12) -> None:
-    """Let the first provider fail until its circuit opens."""
-    desk.use(*providers_given)
-    for number in range(messages):
-        desk.accept(f"failing-{number}")
-        desk.drain()
-
-
-def test_the_circuit_of_a_provider_opens_and_closes_for_all_workers(desk: Desk) -> None:
-    first, second = Scripted("first", answers=[down()]), Scripted("second")
-    opened([first, second], desk)
-    assert first.tries == 5, "then it is left alone"
-    assert len(second.taken) == 12
-    report = desk.providers()["first"]
-    assert (report.circuit, report.weight, report.last_fault) == ("open", 0.0, "cannot connect")
-    desk.clock.forward(seconds=31)
-    assert desk.providers()["first"].circuit == "half-open"
-    for number in range(5):
-        desk.accept(f"while-{number}")
-    other = Hand("worker-two")
-    assert other.send_some() == 1, "one message is tried"
-    assert desk.drain() == 4
-    assert (first.tries, len(second.taken)) == (6, 17)
-    desk.clock.forward(seconds=31)
-    assert desk.drain() == 0
-    desk.accept("soon")
-    desk.drain()
-    assert first.tries == 6, "each time it is left alone for longer"
-    first.answers = [None]
-    desk.clock.forward(seconds=31)
-    desk.accept("back")
-    desk.drain()
-    assert (first.tries, len(first.taken)) == (7, 1)
-    assert desk.providers()["first"].circuit == "closed"
-
-
-def test_a_circuit_without_another_provider_keeps_the_work_waiting(desk: Desk) -> None:
-    only = Scripted("only", answers=[down()])
-    opened([only], desk, messages=8)
-    assert only.tries == 5
-    later = desk.accept("later")
-    assert desk.drain() == 0
-    assert (desk.row(later).attempts, desk.row(later).status) == (0, "QUEUED")
-    only.answers = [None]
-    desk.clock.forward(seconds=120)
-    desk.drain()
-    assert len(only.taken) == 9
-
-
-def test_weight_moves_away_from_a_sick_provider_and_back(desk: Desk) -> None:
-    first, second = Scripted("first"), Scripted("second")
-    desk.use(first, second)
-    for number in range(40):
-        first.answers = [down() if number % 3 == 0 else None]
-        desk.accept(f"S-{number}")
-        desk.drain()
-        desk.providers()  # written down
-        health.recent.forget()
-    found = desk.providers()
-    assert found["first"].weight < 0.8
-    assert found["first"].weight + found["second"].weight == pytest.approx(1)
-    assert len(second.taken) > 12, "more than what the first could not take"
-    first.answers = [None]
-    desk.clock.forward(minutes=6)
-    health.recent.forget()
-    assert desk.providers()["first"].weight == 1
-    before = len(first.taken)
-    for number in range(5):
-        desk.accept(f"well-{number}")
-    desk.drain()
-    assert len(first.taken) == before + 5
-
-
-def test_health_costs_no_write_while_all_is_well(desk: Desk) -> None:
-    desk.use(Scripted("mail"))
-    for number in range(3):
-        desk.accept(f"S-{number}")
-        desk.drain()
-    with desk.lab.database.read() as session:
-        assert providers.read(session, Channel.EMAIL).providers == {}
-        assert health.since(session, health.WINDOW)["mail"].answered == 1, "and its minutes every few seconds only"
-    assert desk.providers()["mail"].attempts == 3

@@ -1,0 +1,97 @@
+"""A laboratory whose channels go by scripted providers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from backend.channels.base import Channel
+from backend.db.models.notifications import Delivery
+from backend.db.session import Database
+from backend.delivery import handover, health, routes
+from backend.delivery.send import Hand
+from backend.intake.accept import Accepted, accept_many
+from backend.lib import settings
+from backend.reports import notification as reports
+from backend.reports import providers as provider_reports
+from tests.conftest import MovableClock
+from tests.delivery.doubles import (
+    Scripted,
+)
+from tests.factories import Laboratory, laboratory, notification
+
+SLACK = ("SLACK", "#samples")
+
+
+@dataclass
+class Desk:
+    """A laboratory whose channels go by scripted providers."""
+
+    lab: Laboratory
+    clock: MovableClock
+    hand: Hand
+    use: Callable[..., None]
+
+    def accept(self, name: str = "S-1", **changes: Any) -> str:
+        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], lambda _priorities: None)
+        assert isinstance(outcome, Accepted), outcome
+        return outcome.notification_id
+
+    def row(self, notification_id: str) -> Delivery:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+            assert found is not None
+            (one,) = found.channels[0].recipients[0].deliveries
+            return session.scalars(select(Delivery).where(Delivery.uid == UUID(one.id))).one()
+
+    def status(self, notification_id: str) -> str:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return found.status
+
+    def told(self, notification_id: str) -> list[str]:
+        with self.lab.database.read() as session:
+            found = reports.report(session, self.lab.service_id, UUID(notification_id))
+        assert found is not None
+        return [event.what for event in found.events]
+
+    def providers(self) -> dict[str, provider_reports.ProviderReport]:
+        with self.lab.database.write() as session:
+            self.hand.tally.write(session)
+        with self.lab.database.read() as session:
+            return {one.name: one for one in provider_reports.providers(session)}
+
+    def drain(self) -> int:
+        """Send until nothing is due; return how many were claimed."""
+        claimed = 0
+        while some := self.hand.send_some():
+            claimed += some
+        return claimed
+
+
+@pytest.fixture
+def desk(
+    any_database: Database,
+    moving_clock: MovableClock,
+    configure: Callable[..., settings.Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Desk]:
+    made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
+    monkeypatch.setattr(routes, "routes", lambda: made)
+    monkeypatch.setattr(routes, "goes_out", lambda channel, _address: bool(made[channel]))
+    health.recent.forget()
+
+    def use(*given: Scripted) -> None:
+        for channel in Channel:
+            made[channel] = [one for one in given if one.channel is channel]
+        handover.close_connections()
+
+    lab = laboratory(any_database)
+    lab.recipient("X_TEAM", SLACK)
+    lab.recipient("X_OTHERS", ("SLACK", "#others"))
+    yield Desk(lab, moving_clock, Hand("worker-one"), use)
+    handover.close_connections()
