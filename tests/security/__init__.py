@@ -1,1 +1,1 @@
-"""Promises that no single door keeps alone: who may do what, secrets at rest, licences."""
+"""Doors, secrets and packages: what nobody may get past, told by walks over all of the application."""
