@@ -19,7 +19,7 @@ from tests.storms.installation import Installation, Mailbox, wait_until
 from tests.storms.test_kill_storm import sent
 
 COUNT = 200
-THREADS = 4
+HANDS = 8
 
 
 @pytest.fixture
@@ -94,4 +94,4 @@ def test_every_accepted_notification_arrives(
     assert not clients.refused
     assert len(clients.accepted) == COUNT == len(copies)
     assert clients.unavailable, "PostgreSQL was away while clients asked"
-    assert copies.total() - len(copies) <= THREADS * 2, "no more than was in a hand when PostgreSQL went away"
+    assert copies.total() - len(copies) <= HANDS * 2, "no more than was in a hand when PostgreSQL went away"
