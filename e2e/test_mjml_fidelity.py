@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from jinja2 import Environment
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from backend.rendering.engine import render
 from backend.rendering.mjml_partials import with_partials
@@ -15,7 +15,6 @@ from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
 from e2e.mjml_pictures import Camera, difference
 from e2e.mjml_reference import compile_all
-from tests.browser import chromium_path
 from tests.rendering import test_mjml_branches as branches
 
 ROOT = Path(__file__).parents[1]
@@ -77,13 +76,10 @@ def reference() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def camera() -> Iterator[Camera]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        camera = Camera(browser)
-        yield camera
-        camera.close()
-        browser.close()
+def camera(chromium: Browser) -> Iterator[Camera]:
+    camera = Camera(chromium)
+    yield camera
+    camera.close()
 
 
 @pytest.mark.parametrize("name", JOBS)

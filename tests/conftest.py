@@ -1,5 +1,6 @@
 """What every test may ask for: settings, a migrated database, a clock that the test moves."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from hypothesis import settings as examples
 
 from backend.db import migrate, session
 from backend.db.session import Database
+from backend.delivery import routes
 from backend.lib import clock, queue, settings
 
 # How long an example takes says something of the machine, not of the promise.
@@ -55,6 +57,16 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Put back what a test, or a command that it ran, has set in the environment."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("CARILLON_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("CARILLON_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., settings.Settings]]:
     """Set settings for one test, as in ``configure(RATE_LIMIT="5/minute")``; the data directory is the test's own."""
@@ -63,6 +75,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         settings.current.cache_clear()
         session.current.cache_clear()
         queue.reset()
+        routes.routes.cache_clear()
 
     def apply(**values: str) -> settings.Settings:
         defaults = {"ENV": "test", "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(tmp_path / "data")}

@@ -11,6 +11,7 @@ from backend.lib.problems import Problem
 from backend.rendering import engine, wire
 from backend.rendering.faults import TemplateFault
 from backend.rendering.limits import allowed
+from backend.rendering.mjml_partials import partials
 from backend.rendering.model import Format, RenderJob, Source
 from backend.rendering.wire import Opening, Outcome, Task
 
@@ -58,6 +59,7 @@ def _outcome(task: Task) -> Outcome:
 
 def warm_up() -> None:
     """Make everything load that is loaded when it is first needed: nothing can be opened later."""
+    partials()
     formats: Sequence[Format] = ("html", "text", "markdown", "mjml")
     for name in formats:
         for line in (_LINE, "{{ missing }}", "{{ name"):

@@ -129,3 +129,13 @@ def test_a_child_can_open_nothing_and_needs_nothing_more(pool: Pool) -> None:
     assert int(limits["Max cpu time"][0]) < 100
     assert "NoNewPrivs:\t1\n" in (process / "status").read_text()
     assert "CARILLON" not in (process / "environ").read_text()
+
+
+def test_a_partial_is_there_although_a_child_opens_no_file(pool: Pool) -> None:
+    source = Source(
+        "mjml",
+        "<mjml><mj-head><mj-include path='fonts.mjml' /></mj-head><mj-body><mj-section><mj-column>"
+        "<mj-text>{{ name }}</mj-text></mj-column></mj-section></mj-body></mjml>",
+    )
+    (rendered,) = pool.render_many([job(source, name="Ada")])
+    assert rendered == engine.render(job(source, name="Ada"))
