@@ -53,6 +53,6 @@ class Works:
 
 
 @pytest.fixture
-def works(any_engine: Database, tmp_path: Path) -> Iterator[Works]:
+def works(any_database: Database, tmp_path: Path) -> Iterator[Works]:
     with SmtpServer() as server, Installation(tmp_path, server.address) as home:
-        yield Works(laboratory(any_engine), server, home)
+        yield Works(laboratory(any_database), server, home)

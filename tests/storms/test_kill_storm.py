@@ -18,9 +18,9 @@ from tests.factories import laboratory
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
 
-COUNT = 300
+COUNT = 120
 HANDS = 8  # messages that a worker has under way at once
-KILLS = 3  # of each process; fewer if it has done all its work meanwhile, more while it starts
+KILLS = 2  # of each process; fewer if it has done all its work meanwhile, more while it starts
 
 
 class Victim:
