@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
 from backend.db.driver import Insert, Select, uuid
-from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.db.models.notifications import DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.intake.store import INSERT_DELIVERIES
 from backend.intake.usage import Meter
 from backend.lib import ids, metrics
 from backend.lib.problems import Problem
@@ -34,24 +35,6 @@ _INSERT_NOTIFICATIONS = Insert(
         "job_id",
     ),
     "ON CONFLICT (uid) DO NOTHING RETURNING uid, id",
-)
-_INSERT_DELIVERIES = Insert(
-    cast("Table", Delivery.__table__),
-    (
-        "uid",
-        "notification_id",
-        "service_id",
-        "priority",
-        "channel_index",
-        "type",
-        "template_version_id",
-        "recipients",
-        "address",
-        "status",
-        "attempts",
-        "due_at",
-        "created_at",
-    ),
 )
 
 
@@ -123,7 +106,7 @@ def _insert(session: Session, whole: Batch, rows: Sequence[ReadyRow], now: datet
         if row.uid in identities
         for address in row.addresses
     ]
-    _INSERT_DELIVERIES.run(session, deliveries)
+    INSERT_DELIVERIES.run(session, deliveries)
 
 
 def _notification(whole: Batch, row: ReadyRow, now: datetime) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _INSERT = Insert(_notifications, _COLUMNS, "ON CONFLICT (uid) DO NOTHING RETURNI
 _INSERT_NUMBERED = Insert(_notifications, ("id", *_COLUMNS), "ON CONFLICT (uid) DO NOTHING")
 _LAST = "SELECT COALESCE(MAX(id), 0) FROM notifications"
 _IDS = Select("SELECT uid, id FROM notifications WHERE uid IN ({})")
-_INSERT_DELIVERIES = Insert(
+INSERT_DELIVERIES = Insert(
     cast("Table", Delivery.__table__),
     (
         "uid",
@@ -105,7 +105,7 @@ def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services:
             else:
                 deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
     _finish(session, judged, results, known, meter.moment)
-    _INSERT_DELIVERIES.send(session, deliveries)
+    INSERT_DELIVERIES.send(session, deliveries)
     meter.store()
     if joining:
         settle(session)
