@@ -11,7 +11,7 @@ from backend.accounts import audit, service_tokens, services, users
 from backend.accounts.audit import Actor
 from backend.db.models.accounts import Membership, Organisation, Service, ServiceToken, User
 from backend.db.models.notifications import Usage
-from backend.lib import clock, settings
+from backend.lib import clock
 
 TRIAL_LIMIT = 100  # messages a day of a service that the alpha's clients create
 
@@ -49,7 +49,7 @@ def entry(session: Session, service: Service) -> ServiceEntry:
         created_at=service.created_at,
         active=service.active,
         restricted=not service.live,
-        limit=settings.current().daily_limit if service.daily_limit is None else service.daily_limit,
+        limit=services.daily_limit(service),
         token_id=row.id if row else None,
         token=_revealed(row) if row else None,
     )

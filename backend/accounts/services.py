@@ -67,6 +67,11 @@ def service_by_id(session: Session, service_id: int) -> Service | None:
     return session.get(Service, service_id)
 
 
+def daily_limit(service: Service) -> int:
+    """Return how many messages a day a service may send: its own limit, else the installation's."""
+    return settings.current().daily_limit if service.daily_limit is None else service.daily_limit
+
+
 def reachable(
     session: Session, reach: Collection[int] | None, *, search: str = "", first: int | None = None, limit: int
 ) -> Sequence[Service]:

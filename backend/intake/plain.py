@@ -91,9 +91,8 @@ def _store(session: Session, service_id: int, message: PlainMessage) -> int:
         raise Refusal("inactive")
     if not service.live and not _is_own(session, service_id, message):
         raise Refusal("restricted")
-    limit = settings.current().daily_limit if service.daily_limit is None else service.daily_limit
     # It locks the service's row, so that a job cannot be renamed by a message that is then one too many.
-    meter = Meter(session, {service_id: limit})
+    meter = Meter(session, {service_id: services.daily_limit(service)})
     job = _job(session, service, message)
     if meter.admit(service_id, {message.channel.value: 1}) is not None:
         raise Refusal("limit_exceeded")

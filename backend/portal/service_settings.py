@@ -10,7 +10,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit, service_settings, service_tokens
+from backend.accounts import audit, service_settings, service_tokens, services
 from backend.accounts.service_tokens import NewToken
 from backend.db import session
 from backend.db.models.accounts import Service
@@ -102,7 +102,7 @@ def _page(place: Place, form: SettingsForm | None, faults: Faults, made: NewToke
         tokens=tokens,
         made=made,
         used=used,
-        limit=installation.daily_limit if service.daily_limit is None else service.daily_limit,
+        limit=services.daily_limit(service),
         installation_sender=installation.mail_from,
         domain=service_settings.permitted_domain(),
     )

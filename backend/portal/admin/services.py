@@ -140,14 +140,13 @@ def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
         ]  # fmt: skip
         used = usage.today(reading, [service.id for service in found])
         organisations = administration.organisations(reading)
-    installation = settings.current().daily_limit
     return admin_page(
         "services",
         viewer,
         "services",
         status_code=faults.status,
         rows=[
-            (one, organisations.get(one.organisation_id or 0, ""), used.get(one.id, 0), _limit(one, installation))
+            (one, organisations.get(one.organisation_id or 0, ""), used.get(one.id, 0), services.daily_limit(one))
             for one in found[:_MOST]
         ],
         more=len(found) > _MOST,
@@ -173,16 +172,12 @@ def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Fault
         service=service,
         team=team,
         used=used,
-        limit=_limit(service, installation),
+        limit=services.daily_limit(service),
         installation=installation,
         form=form or LimitForm(own),
         faults=faults,
         service_home=f"{SERVICES}/{service_id}",
     )
-
-
-def _limit(service: Service, installation: int) -> int:
-    return installation if service.daily_limit is None else service.daily_limit
 
 
 ROUTES = [begin, index, create, show, limit, switch]
