@@ -5,6 +5,7 @@ import sys
 import click
 
 from backend.commands import accounts, database, demo, inspect, processes, receipts, secrets, seed
+from backend.lib import outages
 from backend.lib.settings import SettingError
 
 
@@ -33,9 +34,12 @@ for command in (
 
 
 def main() -> None:
-    """Run a command; a setting that cannot be used stops it with one sentence."""
+    """Run a command; a setting or a storage that cannot be used stops it with one sentence."""
     try:
         carillon()
     except SettingError as error:
         click.echo(f"carillon: {error}", err=True)
         sys.exit(2)
+    except outages.OUTAGES as error:
+        click.echo(f"carillon: The database, queue or disk cannot be used: {outages.reason(error)}.", err=True)
+        sys.exit(1)

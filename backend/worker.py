@@ -53,7 +53,7 @@ class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types
 
 
 def run(workers: int) -> None:
-    """Send with ``workers`` threads for each channel until SIGTERM.
+    """Send, with ``workers`` messages under way at once by each channel, until SIGTERM.
 
     That lets the messages in hand be finished and puts other claims back.
     """
@@ -75,7 +75,7 @@ def run(workers: int) -> None:
         graceful_signal="TERM",
         shutdown_timeout=_PATIENCE_SECONDS,
     )
-    lanes = Lanes(Hand(hand_name, stopping=consumer.stop_flag.is_set), workers)
+    lanes = Lanes(Hand(hand_name, stopping=consumer.stop_flag.is_set, steady=pulse.steady), workers)
     delivery_tasks.use(lanes)
     spreadsheet_tasks.use(hand_name)
     callback_tasks.use(Courier(hand_name, stopping=consumer.stop_flag.is_set))

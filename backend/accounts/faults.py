@@ -3,17 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
+from backend.lib import outages
 from backend.lib.problems import Problem
 
 
 @contextmanager
 def unavailable_without_database() -> Iterator[None]:
-    """Turn a database that cannot be reached, or is busy for too long, into the problem ``unavailable``."""
+    """Turn a database that cannot be reached or written to, or is busy for too long, into ``unavailable``."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        detail = "The database cannot be reached at the moment."
-        raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from error
+    except outages.OUTAGES as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> Problem:
+    """Say that something cannot be done at the moment, and why; nothing of it was kept."""
+    detail = f"The database cannot be used at the moment: {outages.reason(error)}. Nothing was kept."
+    return Problem("unavailable", detail, headers={"Retry-After": "5"})

@@ -1,5 +1,6 @@
 """Signed-in browsers: begun at sign-in, resumed by each request, ended by sign-out, idleness or age."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -11,6 +12,7 @@ from backend.accounts.users import Role
 from backend.db.models.accounts import Membership, PortalSession, Service, User
 from backend.db.session import Database
 from backend.lib import clock, keyring, secrecy
+from backend.lib.outages import OUTAGES
 
 _PURPOSE = "portal-session"
 IDLE = timedelta(hours=8)
@@ -72,7 +74,7 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
 
     A session is over after 8 idle hours, after 7 days, when its user was deactivated, and when their password was
     changed since. A request that no person made (a page refreshing itself) passes ``touch=False``: it does not
-    keep an idle session alive.
+    keep an idle session alive. A database that cannot be written to keeps nobody from reading.
     """
     moment = clock.now()
     with database.read() as session:
@@ -89,15 +91,15 @@ def resume(database: Database, value: str, *, touch: bool = True) -> Viewer | No
             for service_id, name, role in session.execute(_MEMBERSHIPS, {"user_id": user.id})
         )
     if touch and moment - row.seen_at >= _SEEN_EVERY:
-        with database.write() as session:
+        with suppress(*OUTAGES), database.write() as session:
             session.execute(update(PortalSession).where(PortalSession.id == row.id).values(seen_at=moment))
     return Viewer(user.id, user.email, user.platform_admin, memberships, user.last_service_id)
 
 
 def remember_service(database: Database, viewer: Viewer, service_id: int) -> None:
-    """Keep which service a person saw last, to which the portal's first page leads."""
+    """Keep which service a person saw last, to which the portal's first page leads, if the database takes it."""
     if viewer.last != service_id:
-        with database.write() as session:
+        with suppress(*OUTAGES), database.write() as session:
             session.execute(update(User).where(User.id == viewer.user_id).values(last_service_id=service_id))
 
 

@@ -8,6 +8,8 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from backend.accounts.faults import unavailable
+from backend.lib import outages
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -94,7 +96,10 @@ def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) ->
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """Tell of a fault of ours, whose inside goes to the log."""
+    """Tell of a fault of ours, whose inside goes to the log, or of a database that is away."""
+    if outages.is_outage(error):
+        logger.warning("%s %s could not be answered", request.method, request.url.path, exc_info=error)
+        return on_problem(request, unavailable(error))
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _answer(500, {"error": "Internal error"}, {})
 

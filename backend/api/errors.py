@@ -9,7 +9,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 
-from backend.lib import settings
+from backend.accounts.faults import unavailable
+from backend.lib import outages, settings
 from backend.lib.problems import FieldError, Problem, ProblemDetails, details
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,10 @@ def _parameter_errors(extra: object) -> list[FieldError]:
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer for a fault of ours: logged whole, told without its inside."""
+    """Answer for a fault of ours, logged whole and told without its inside, or for a database that is away."""
+    if outages.is_outage(error):
+        logger.warning("%s %s could not be answered", request.method, request.url.path, exc_info=error)
+        return respond(unavailable(error))
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return respond(Problem("internal_error", "Carillon failed to answer this request; the fault has been logged."))
 

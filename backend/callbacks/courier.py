@@ -67,4 +67,4 @@ class Courier:
         try:
             self.post_some()
         except SQLAlchemyError:
-            logger.warning("The database did not give out callbacks; they are taken up at the next tick")
+            logger.warning("The database did not give out callbacks; they wait for the next tick", exc_info=True)

@@ -7,6 +7,7 @@ throttling or a wrong set-up, waits without using up its attempts.
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -23,6 +24,7 @@ from backend.delivery.providers import Block, Held
 from backend.delivery.queues import Tails
 from backend.delivery.record import WIDEST, Result, Waiting
 from backend.lib import clock
+from backend.lib.outages import OUTAGES
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +203,10 @@ def _ask(claim: Claim, message: Message) -> Result | None:
 
 
 def _follow_up(result: Result, error: ProviderError | None, provider: Provider, place: str, passage: Passage) -> None:
-    """Hold back the provider or the address that is at fault, or note that it is well."""
+    """Hold back the provider or the address that is at fault, or note that it is well.
+
+    What the database does not take of it is found out again; the attempt itself must not be forgotten for that.
+    """
     outcome, choice = result.outcome, passage.choice
     if providers.is_way(result.claim.address):
         _follow_up_address(result, provider, place, passage)
@@ -218,7 +223,7 @@ def _follow_up(result: Result, error: ProviderError | None, provider: Provider, 
         _hold(result, provider, "", Block.BROKEN, passage)
     elif not fault and choice.state.faults(provider.name):
         choice.state.providers.pop(provider.name)
-        with db.current().write() as session:
+        with suppress(*OUTAGES), db.current().write() as session:
             providers.recovered(session, provider.name, "")
     if (down or throttled) and not (throttled and place):
         choice.down.setdefault(provider.name, result.detail)
@@ -231,7 +236,7 @@ def _follow_up_address(result: Result, provider: Provider, place: str, passage: 
     if not ended:
         _hold(result, provider, place, _BLOCKS.get(result.outcome, Block.BROKEN), passage)
         return
-    with db.current().write() as session:
+    with suppress(*OUTAGES), db.current().write() as session:
         providers.recovered(session, provider.name, place)
 
 
@@ -240,7 +245,7 @@ def _hold(result: Result, provider: Provider, place: str, why: Block, passage: P
     seen = state.faults(provider.name, place)
     until = clock.now() + timedelta(seconds=providers.pause(why, seen, result.retry_after))
     held = Held(why.value, until, result.detail, seen + 1, off=False)
-    with db.current().write() as session:
+    with suppress(*OUTAGES), db.current().write() as session:
         providers.block(session, provider, place, held, seen=seen)
     if place:
         state.places[provider.name, place] = held

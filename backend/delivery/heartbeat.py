@@ -5,22 +5,24 @@ import os
 import secrets
 import socket
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from backend.db import session as db
 from backend.db.models.operations import Worker
 from backend.db.statements import insert
 from backend.lib import clock
+from backend.lib.outages import OUTAGES
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
 DEAD_AFTER = timedelta(seconds=20)
+# While the database is away everybody is silent: when it is back, each has this long to be heard again.
+_STEADY_AFTER = timedelta(seconds=2 * BEAT_SECONDS)
 
 
 def _machine() -> str:
@@ -44,10 +46,11 @@ def beat(session: Session, worker: str) -> None:
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
 
 
-def dead(session: Session) -> list[str]:
-    """List workers whose heartbeat has stopped, or whose process on this machine is gone."""
+def dead(session: Session, *, by_silence: bool = True) -> list[str]:
+    """List workers whose process on this machine is gone, and, ``by_silence``, those whose heartbeat has stopped."""
     workers = session.execute(select(Worker.name, Worker.seen_at))
-    return [name for name, seen_at in workers if seen_at < clock.now() - DEAD_AFTER or _gone(name)]
+    latest = clock.now() - DEAD_AFTER
+    return [name for name, seen_at in workers if (by_silence and seen_at < latest) or _gone(name)]
 
 
 def _gone(worker: str) -> bool:
@@ -75,12 +78,30 @@ class Heartbeat:
         self._worker = worker
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._since: datetime | None = None
 
     def start(self) -> None:
         """Beat once, here and now, then go on in the thread."""
-        with db.current().write() as session:
-            beat(session, self._worker)
+        self.beat()
         self._thread.start()
+
+    def beat(self) -> None:
+        """Beat once.
+
+        Raises:
+            SQLAlchemyError: while the database takes nothing; what comes after it is a new beginning.
+        """
+        try:
+            with db.current().write() as session:
+                beat(session, self._worker)
+        except OUTAGES:
+            self._since = None
+            raise
+        self._since = self._since or clock.now()
+
+    def steady(self) -> bool:
+        """Tell whether it has been beating without a break for long enough to judge others by their silence."""
+        return self._since is not None and clock.now() - self._since >= _STEADY_AFTER
 
     def stop(self) -> None:
         """Stop beating and strike the worker from the list."""
@@ -92,7 +113,6 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             try:
-                with db.current().write() as session:
-                    beat(session, self._worker)
-            except SQLAlchemyError:
-                logger.warning("The heartbeat could not be written; it is tried again in %s seconds", BEAT_SECONDS)
+                self.beat()
+            except OUTAGES:
+                logger.warning("The heartbeat could not be written; it is tried again", exc_info=True)

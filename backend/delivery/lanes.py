@@ -4,6 +4,7 @@ A thread that has waited long for one answer keeps only the message it is about:
 another thread takes its place. How many may wait like that is bounded, for such a provider is soon left alone.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Collection
@@ -21,6 +22,9 @@ from backend.delivery.providers import Block, Held
 from backend.delivery.record import Result
 from backend.delivery.send import Hand
 from backend.lib import clock
+from backend.lib.outages import OUTAGES
+
+logger = logging.getLogger(__name__)
 
 # From then on a thread that waits for an answer does not count as one that works.
 STUCK_SECONDS = 15.0
@@ -80,12 +84,19 @@ class Lanes:
         waiting = [thread for crew in self._crews.values() for thread in crew.stop()]
         for thread in [*waiting, self._watch]:
             thread.join(max(0.0, end - time.monotonic()))
-        for group in self.hand.groups():
-            self._leave(group)
+        try:
+            for group in self.hand.groups():
+                self._leave(group)
+            self.hand.write_down()
+        except OUTAGES:
+            logger.warning("What was sent last could not be written down; it may go again", exc_info=True)
 
     def _look_after(self) -> None:
         while not self._stopping.wait(_WATCH_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except OUTAGES:
+                logger.warning("A thread that waits could not be relieved of its claims", exc_info=True)
 
     def _relieve(self, group: Group, attempt: Attempt) -> None:
         self.hand.release(group.take_rest())

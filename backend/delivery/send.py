@@ -19,33 +19,44 @@ from backend.delivery.health import Tally
 from backend.delivery.queues import Tails
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.turns import Turns
+from backend.delivery.unwritten import Unwritten
 from backend.lib import metrics, traces
+from backend.lib.outages import OUTAGES
 from backend.registry import lookup, suppressions
 
 CHUNK = 50
 
 
 class _Outcomes(msgspec.Struct):
-    """What came of a group: attempts that are marked, what never left the house, and what has to wait."""
+    """What came of a group: attempts that are marked, what never left the house, and what has to wait.
+
+    ``outage`` is why the last of the attempts could not be marked, if so; then nothing more leaves.
+    """
 
     marked: list[Result] = []
     inside: list[Result] = []
     waiting: list[Waiting] = []
+    outage: Exception | None = None
 
 
 class Hand:
     """One worker process's part in sending: its name on claims, and whether it has been asked to stop.
 
     ``holding`` are the deliveries that its threads have at this moment; what bears its name otherwise was dropped.
+    ``steady`` tells whether it may take the silence of another worker for its death.
     """
 
-    def __init__(self, worker: str, stopping: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, worker: str, stopping: Callable[[], bool] | None = None, steady: Callable[[], bool] | None = None
+    ) -> None:
         self.worker = worker
         self.stopping = stopping or (lambda: False)
+        self.steady = steady or (lambda: True)
         self.holding: set[int] = set()
         self.tally = Tally()
         self._turns = Turns()
         self._tails = Tails()
+        self._unwritten = Unwritten()
         self._groups: set[Group] = set()
         self._lock = threading.Lock()
 
@@ -84,7 +95,7 @@ class Hand:
             if chosen is not None and taken:
                 self._send(channel, taken, chosen)
         finally:
-            self.holding.difference_update(claim.id for claim in taken)
+            self.holding.difference_update(claim.id for claim in taken if claim.id not in self._unwritten)
         return len(taken)
 
     def _claim(
@@ -99,6 +110,10 @@ class Hand:
                 claims.release(session, taken, self.worker)
                 taken = []
         return chosen, taken
+
+    def write_down(self) -> None:
+        """Mark what left the house while the database took nothing."""
+        self.holding.difference_update(self._unwritten.write_down(self.worker))
 
     def groups(self) -> list[Group]:
         """List what the threads have in their hands now."""
@@ -123,16 +138,19 @@ class Hand:
             messages = _unless_suppressed(taken, messages, suppressed)
         outcomes = _Outcomes()
         before = chosen.state.providers.get(chosen.trial or "")
-        with self._group(channel, taken) as group:
-            passage = Passage(group, chosen, self.tally, self._tails)
-            self._deal(passage, messages, outcomes)
-        with metrics.timed("record", len(taken)) as step, db.current().write() as session:
-            record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
-            suppressing.learn(session, outcomes.marked)
-            if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
-                providers.end_trial(session, chosen.trial)
-            if self.tally.is_due():
-                self.tally.write(session)
+        try:
+            with self._group(channel, taken) as group:
+                self._deal(Passage(group, chosen, self.tally, self._tails), messages, outcomes)
+            with metrics.timed("record", len(taken)) as step, db.current().write() as session:
+                record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
+                suppressing.learn(session, outcomes.marked)
+                if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
+                    providers.end_trial(session, chosen.trial)
+                if self.tally.is_due():
+                    self.tally.write(session)
+        except OUTAGES:
+            self._unwritten.keep(outcomes.marked)
+            raise
         watch.inside(outcomes.inside)
         if traces.enabled():
             traces.mark_all((one.trace for one in taken), "record", step.seconds)
@@ -141,7 +159,7 @@ class Hand:
         """Hand over one after the other, or a few at once, until none is left or somebody else has taken the rest."""
         group = passage.group
         with db.current().single_statements() as run:
-            while some := group.next_some(handover.width(passage)):
+            while outcomes.outage is None and (some := group.next_some(handover.width(passage))):
                 if self.stopping():
                     self.release([*some, *group.take_rest()])
                     return
@@ -149,18 +167,28 @@ class Hand:
                 known: set[int] = set()
                 if len(pairs) > 1:
                     for results in handover.burst(pairs, passage):
-                        outcomes.marked += record.mark_all(run, results, self.worker)
+                        self._mark(run, results, outcomes)
                         known |= {result.claim.id for result in results}
                 for claim, message in pairs:
-                    if claim.id not in known:
+                    if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
+        if outcomes.outage is not None:
+            raise outcomes.outage
 
     def _one(self, run: record.Run, claim: Claim, message: Message, passage: Passage, outcomes: _Outcomes) -> None:
         result = hand_over(claim, message, passage)
         if isinstance(result, Waiting):
             outcomes.waiting.append(result)
-        elif record.mark(run, result, self.worker):
-            outcomes.marked.append(result)
+        else:
+            self._mark(run, [result], outcomes)
+
+    def _mark(self, run: record.Run, results: Sequence[Result], outcomes: _Outcomes) -> None:
+        """Mark what has left the house; what the database does not take is not forgotten for that."""
+        try:
+            outcomes.marked += record.mark_all(run, results, self.worker)
+        except OUTAGES as fault:
+            outcomes.marked += results
+            outcomes.outage = fault
 
     @contextmanager
     def _group(self, channel: Channel, taken: Sequence[Claim]) -> Iterator[Group]:

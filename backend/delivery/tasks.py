@@ -64,9 +64,10 @@ def mend() -> None:
 
 def recover(hand: Hand) -> None:
     """Take up what dead workers and dropped claims have left; a look first, which locks nothing."""
+    hand.write_down()
     database = db.current()
     with database.read() as session:
-        dead = heartbeat.dead(session)
+        dead = heartbeat.dead(session, by_silence=hand.steady())
         found = repair.stranded(session, dead, hand.worker, hand.holding)
     if dead or found:
         with database.write() as session:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.batching import tasks as batching_tasks
@@ -22,6 +20,7 @@ from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import judge
 from backend.lib import metrics
+from backend.lib.outages import OUTAGES
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -55,9 +54,8 @@ def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome
     try:
         with metrics.timed("accept", len(submissions)):
             return _accept_group(submissions, nudge)
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        reason = type(getattr(error, "orig", None) or error).__name__
-        logger.warning("The database cannot store notifications at the moment: %s", reason)
+    except OUTAGES:
+        logger.warning("Notifications could not be stored", exc_info=True)
         return [_unavailable() for _ in submissions]
     except Exception:
         if len(submissions) == 1:

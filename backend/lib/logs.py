@@ -4,39 +4,60 @@ import asyncio
 import logging
 import re
 import sys
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TextIO
 
 import msgspec
 
-from backend.lib import clock, correlation
+from backend.lib import clock, correlation, outages
 
 Value = str | int | float | None
 Fields = Mapping[str, Value]
 _MOMENT_SECONDS = 0.05
+OUTAGE_EVERY = timedelta(seconds=30)
 _encode = msgspec.json.Encoder().encode
 
-# These libraries write tokens, addresses or whole requests below WARNING.
+# Below WARNING, libraries write tokens, addresses, rows of tables or whole requests: of that, only these are heard.
+_HEARD = ("backend", "uvicorn")
+# These write much, which costs time even where it is not heard.
 _QUIET = ("authlib", "httpx", "httpcore", "httpx2", "httpcore2", "urllib3", "huey", "alembic", "sqlalchemy.engine")
 # Everything of category Cc but the tab, and the two separators that some readers take for line ends.
 _STEERING = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"([^\s@<>\"'(),:;=\[\]])[^\s@<>\"'(),:;=\[\]]*@(?=[^\s@]*[^\s@.])")
 _NUMBER = re.compile(r"\+(\d{2})\d{5,12}(?=\d\b)")
 _TOKEN = re.compile(r"\b(Bearer|Basic) +[^\s\"']+", re.IGNORECASE)
-_WEBHOOK = re.compile(r"(https?://[^\s/\"']+)/[^\s\"']+")
+_URL = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*)://(?:[^\s\"'<>/?#]*@)?([^\s\"'<>/?#@,;()]*)([^\s\"'<>]*)")
+# What stands for a host in an address that is a secret need not be one: the key of a service, as a rule.
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+\.?(:\d*)?|localhost(:\d*)?|\[[0-9a-fA-F:.]+\](:\d*)?")
+_IN_QUERY = re.compile(r"([?&](?:key|code|state|nonce|token|secret|password|sig|signature)=)[^\s&\"']+", re.IGNORECASE)
+# Secrets that say by their beginning what they are: ours, signing secrets, tokens of Slack and SendGrid, JWTs.
+_MARKED = re.compile(r"\b(cr[sb]_|whsec_|xox[a-z]-|SG\.|eyJ)[\w.+/=-]{8,}")
 
 
 def masked(text: str) -> str:
     """Hide the persons and secrets in a text: ``a…@lab.example``, ``+44…3``, ``Bearer …``, ``https://host/…``."""
+    if "://" in text:
+        text = _URL.sub(_place, text)
     if "@" in text:
         text = _ADDRESS.sub(r"\1…@", text)
     if "+" in text:
         text = _NUMBER.sub(r"+\1…", text)
-    if "://" in text:
-        text = _WEBHOOK.sub(r"\1/…", text)
+    if "=" in text:
+        text = _IN_QUERY.sub(r"\1…", text)
     lower = text.lower()
-    return _TOKEN.sub(r"\1 …", text) if "bearer" in lower or "basic" in lower else text
+    text = _TOKEN.sub(r"\1 …", text) if "bearer" in lower or "basic" in lower else text
+    return _MARKED.sub(r"\1…", text)
+
+
+def _place(found: re.Match[str]) -> str:
+    """Leave of a URL its scheme and its host, if that is one."""
+    scheme, host, rest = found.groups()
+    if not _HOST.fullmatch(host):
+        return f"{scheme}://…"
+    return f"{scheme}://{host}/…" if len(rest) > 1 else f"{scheme}://{host}{rest}"
 
 
 class _OneLine(logging.Formatter):
@@ -99,12 +120,45 @@ def _escaped(text: str) -> str:
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+class OneOfAnOutage(logging.Filter):
+    """Lets one entry in half a minute tell of an outage, in a line without a traceback.
+
+    Every thread, tick and request meets a full disk or a database that is away, and again each second; the line says
+    how many entries it stands for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._said: dict[str, datetime] = {}
+        self._unsaid: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the entry is to be written, having made it short if it tells of an outage."""
+        fault = record.exc_info[1] if record.exc_info else None
+        if not outages.is_outage(fault):
+            return True
+        why, now = outages.reason(fault), clock.now()
+        with self._lock:
+            said = self._said.get(why)
+            if said is not None and timedelta() <= now - said < OUTAGE_EVERY:
+                self._unsaid[why] += 1
+                return False
+            self._said[why], unsaid = now, self._unsaid.pop(why, 0)
+        more = f" ({unsaid} more such entries since the last one)" if unsaid else ""
+        record.msg = f"{record.getMessage()}: the database, queue or disk cannot be used, {why}{more}"
+        record.args, record.exc_info, record.exc_text = None, None, None
+        return True
+
+
 class _House(logging.StreamHandler[TextIO]):
     """The one handler; it takes events past the ways of ``logging``, which cost three times as much as the entry."""
 
     def __init__(self, form: _OneLine | _Json) -> None:
         super().__init__(sys.stderr)
+        self.addFilter(_is_fit)
         self.setFormatter(form)
+        self.addFilter(OneOfAnOutage())
         self.form = form
 
     def put(self, lines: Sequence[str]) -> None:
@@ -116,6 +170,12 @@ class _House(logging.StreamHandler[TextIO]):
                 self.stream.flush()
         finally:
             self.release()
+
+
+def _is_fit(record: logging.LogRecord) -> bool:
+    """Keep out what libraries say below WARNING, whatever level somebody has set for their loggers."""
+    ours = record.name.partition(".")[0] in _HEARD or hasattr(record, "fields")
+    return ours or record.levelno >= logging.WARNING
 
 
 def event(logger: logging.Logger, level: int, message: str, *entries: Fields) -> None:
@@ -175,7 +235,7 @@ class Deferred:
 
 
 def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
-    """Send all logging through one handler."""
+    """Send all logging through one handler; ``level`` is the lowest of our own entries, libraries begin at WARNING."""
     logging.basicConfig(level=level, handlers=[_House(_Json() if as_json else _OneLine())], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from backend.lib import outages
 from backend.lib.problems import Problem
 from backend.portal.access import RoleNeededError
 from backend.portal.pages import page
@@ -98,9 +99,11 @@ def is_page(request: Request[Any, Any, Any]) -> bool:
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer with an error page; the inside of a fault of ours goes to the log alone."""
     fault = _fault(error)
-    if fault.status >= 500:
+    if outages.is_outage(error):
+        logger.warning("%s %s could not be shown", request.method, request.url.path, exc_info=error)
+    elif fault.status >= 500:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException | Problem) else {}
     viewer, place = request.state.get("viewer"), request.state.get("place")
     template = "errors/inside.html" if viewer else "errors/show.html"
     response = page(template, viewer, place=place, status_code=fault.status, fault=fault)
@@ -116,9 +119,21 @@ def _fault(error: Exception) -> Fault:
         return Fault(entry.status, entry.title, error.detail, entry.remedy)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _FAULTS.get(error.status_code, _FAULTS[400]._replace(status=error.status_code))
+    if outages.is_outage(error):
+        return _outage(error)
     if isinstance(error, UnicodeDecodeError):  # a form with a file is decoded before any handler sees it
         return _FAULTS[400]
     return _FAULTS[500]
+
+
+def _outage(error: Exception) -> Fault:
+    return Fault(
+        503,
+        "Carillon cannot do this just now",
+        f"Its storage cannot be used at the moment: {outages.reason(error)}. Nothing was kept of what you sent, and "
+        "no accepted message is lost.",
+        "Try again in a minute. If it stays like this, tell the people who run this installation.",
+    )
 
 
 def _role_needed(needed: str) -> Fault:

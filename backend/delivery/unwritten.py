@@ -1,0 +1,47 @@
+"""Results that the database did not take, kept in memory until it does.
+
+A message that has left the house while the disk was full or the database away must not leave it again, as it would if
+its claim simply went back. So the worker keeps it in its hands, with what came of it, and marks it at a later tick.
+"""
+
+import threading
+from collections.abc import Iterable
+
+from backend.db import session as db
+from backend.delivery import record, suppressing
+from backend.delivery.record import Result
+
+
+class Unwritten:
+    """The results of one worker process that wait for the database, by their deliveries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: dict[int, Result] = {}
+
+    def __contains__(self, delivery_id: int) -> bool:
+        with self._lock:
+            return delivery_id in self._results
+
+    def keep(self, results: Iterable[Result]) -> None:
+        """Keep results; it does no harm if some of them have been marked."""
+        with self._lock:
+            self._results |= {result.claim.id: result for result in results}
+
+    def write_down(self, worker: str) -> list[int]:
+        """Mark what is kept, with what follows from it; return its deliveries, which nobody holds any more.
+
+        Raises:
+            SQLAlchemyError: while the database takes nothing; then all of it stays kept.
+        """
+        with self._lock:
+            results = list(self._results.values())
+        if not results:
+            return []
+        with db.current().single_statements() as run:
+            marked = [result for result in results if record.mark(run, result, worker)]
+        with db.current().write() as session:
+            record.finish(session, marked, [], [], worker)
+            suppressing.learn(session, marked)
+        with self._lock:
+            return [result.claim.id for result in results if self._results.pop(result.claim.id, None)]

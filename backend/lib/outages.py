@@ -1,0 +1,58 @@
+"""Databases, queues and disks that are away, full or read-only: what is raised then, and how that is said.
+
+Such a fault is no defect of ours. Whoever meets it says it in one line, leaves things as they were, and goes on when
+it is over.
+"""
+
+import errno
+import sqlite3
+
+import psycopg
+from redis.exceptions import RedisError
+from sqlalchemy import exc
+
+# What drivers raise. PostgreSQL's InternalError is here for a server that has become read-only.
+OUTAGES = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.InternalError,
+    exc.TimeoutError,
+    sqlite3.OperationalError,
+    psycopg.OperationalError,
+    psycopg.InternalError,
+    RedisError,
+)
+_FULL, _READ_ONLY = "its disk is full", "it is read-only"
+_OF_FILES = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EROFS: _READ_ONLY}
+# By the beginnings of SQLite's names of its results (sqlite.org/rescode.html) and of PostgreSQL's SQLSTATE (its
+# documentation, appendix A).
+_WORDS = {
+    "SQLITE_FULL": _FULL,
+    "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_IOERR": "its disk cannot be read or written",
+    "SQLITE_CANTOPEN": "its file cannot be opened",
+    "SQLITE_BUSY": "it is busy",
+    "53100": _FULL,
+    "25006": _READ_ONLY,
+    "53300": "it has too many connections",
+    "57P": "it is being stopped or started",
+}
+
+
+def is_outage(error: object) -> bool:
+    """Tell whether an exception says that a database, the queue or a disk cannot be used at the moment."""
+    return isinstance(error, OUTAGES) or (isinstance(error, OSError) and error.errno in _OF_FILES)
+
+
+def reason(error: object) -> str:
+    """Say in a few words, without addresses or values, why a database, queue or disk cannot be used."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError) and cause.errno in _OF_FILES:
+        return _OF_FILES[cause.errno]
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    known = next((words for beginning, words in _WORDS.items() if code.startswith(beginning)), None)
+    if known is not None:
+        return known
+    if isinstance(cause, exc.TimeoutError):
+        return "it has no free connection"
+    return f"it reports {type(cause).__name__}" if code else "it cannot be reached"
