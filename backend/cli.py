@@ -1,36 +1,49 @@
 """The ``carillon`` command."""
 
 import sys
+from importlib import import_module
 
 import click
 
-from backend.commands import accounts, database, demo, inspect, processes, receipts, secrets, seed
 from backend.lib import outages
 from backend.lib.settings import SettingError
 
+_PLACES = {
+    "migrate": "backend.commands.database",
+    "serve": "backend.commands.processes",
+    "worker": "backend.commands.processes",
+    "doctor": "backend.commands.inspect",
+    "routes": "backend.commands.inspect",
+    "seed": "backend.commands.seed",
+    "welcome": "backend.commands.seed",
+    "demo": "backend.commands.demo",
+    "services": "backend.commands.accounts",
+    "users": "backend.commands.accounts",
+    "clients": "backend.commands.accounts",
+    "tokens": "backend.commands.accounts",
+    "receipts": "backend.commands.receipts",
+    "secrets": "backend.commands.secrets",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Loads the module of a command when the command is asked for: a worker starts without the pages and the API."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order in which they are shown."""
+        return list(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of a name."""
+        if cmd_name not in _PLACES:
+            return None
+        command: click.Command = getattr(import_module(_PLACES[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def carillon() -> None:
     """Carillon: one REST API for the systems that notify, a portal for the teams that own the messages."""
-
-
-for command in (
-    database.migrate,
-    processes.serve,
-    processes.worker,
-    inspect.doctor,
-    inspect.routes,
-    seed.seed,
-    seed.welcome,
-    demo.demo,
-    accounts.services,
-    accounts.users,
-    accounts.clients,
-    accounts.tokens,
-    receipts.receipts,
-    secrets.secrets,
-):
-    carillon.add_command(command)
 
 
 def main() -> None:
