@@ -1,12 +1,14 @@
-"""Slower lanes for what invites guessing: signing in, asking for a reset, by account and by network address.
+"""Slower lanes for what invites guessing: signing in, asking for a reset or a token, by account and network address.
 
-Every attempt is counted, the right ones too, in fixed windows; one row a window, raised by one statement.
+Attempts are counted in fixed windows; one row a window, raised by one statement. People's attempts are counted all,
+the right ones too. Of the API clients' only the failures are, for a system asks as often as it likes.
 """
 
+from collections.abc import Sequence
 from math import ceil
 from typing import NamedTuple
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import AttemptWindow
@@ -30,32 +32,68 @@ SIGN_IN_ADDRESS = Lane("sign-in-address", 60, 300)
 RESET_ACCOUNT = Lane("reset-account", 3, 3600)
 RESET_ADDRESS = Lane("reset-address", 20, 3600)
 LINK_ADDRESS = Lane("link-address", 60, 300)
+# A system with an old secret tries again every second or so, and others behind its address have the right one.
+TOKEN_ADDRESS = Lane("token-address", 600, 300)
+TOKEN_CLIENT = Lane("token-client", 120, 300)
+TOKEN_CLIENT_ADDRESS = Lane("token-client-address", 60, 300)
 _LONGEST = 3600
 
+Try = tuple[Lane, str]
 
-def take(database: Database, *wanted: tuple[Lane, str]) -> None:
+
+def at_tokens(client_id: str, address: str) -> tuple[Try, Try, Try]:
+    """Return the lanes of a failed proof to be an API client: of it at this address, of it, and of the address."""
+    here = f"{client_id} {address}"
+    return (TOKEN_CLIENT_ADDRESS, here), (TOKEN_CLIENT, client_id), (TOKEN_ADDRESS, address)
+
+
+def take(database: Database, *wanted: Try, durable: bool = True) -> None:
     """Count an attempt in each lane, for the account or address named beside it.
 
     Raises:
         Problem: ``rate_limited`` if a lane is full; the sentence says when it is free again.
     """
-    with database.write() as session:
+    with database.write(durable=durable) as session:
         full = [lane for lane, who in wanted if _count(session, lane, who) > lane.limit]
     if full:
-        longest = max(full, key=lambda lane: lane.seconds)
-        left = longest.seconds - clock.timestamp() % longest.seconds
-        minutes = ceil(left / 60)
-        detail = f"There were too many attempts. Wait {minutes} minute{'' if minutes == 1 else 's'} and try again."
-        raise Problem("rate_limited", detail, headers={"Retry-After": str(ceil(left))})
+        raise _refusal(full)
+
+
+def check(session: Session, own: Try, *wider: Try) -> None:
+    """Refuse whoever has failed in their ``own`` lane, if that or a wider one is full; nothing is counted.
+
+    Whoever has not failed is let through, so that nobody is shut out by another's guesses: these fill the wider
+    lanes, and the guesser's own.
+
+    Raises:
+        Problem: ``rate_limited``.
+    """
+    rows = {_row(*one): one[0] for one in (own, *wider)}
+    key = tuple_(AttemptWindow.lane, AttemptWindow.who, AttemptWindow.starts_at)
+    found = session.execute(
+        select(AttemptWindow.lane, AttemptWindow.who, AttemptWindow.starts_at, AttemptWindow.count).where(key.in_(rows))
+    )
+    counts = {(lane, who, starts_at): count for lane, who, starts_at, count in found}
+    full = [lane for row, lane in rows.items() if counts.get(row, 0) >= lane.limit]
+    if full and _row(*own) in counts:
+        raise _refusal(full)
+
+
+def _refusal(full: Sequence[Lane]) -> Problem:
+    longest = max(full, key=lambda lane: lane.seconds)
+    left = longest.seconds - clock.timestamp() % longest.seconds
+    minutes = ceil(left / 60)
+    detail = f"There were too many attempts. Wait {minutes} minute{'' if minutes == 1 else 's'} and try again."
+    return Problem("rate_limited", detail, headers={"Retry-After": str(ceil(left))})
+
+
+def _row(lane: Lane, who: str) -> tuple[str, str, int]:
+    digest = secrecy.digest(settings.current().secret_key, "attempts", who.strip().lower())
+    return lane.name, digest, int(clock.timestamp() // lane.seconds) * lane.seconds
 
 
 def _count(session: Session, lane: Lane, who: str) -> int:
-    row = {
-        "lane": lane.name,
-        "who": secrecy.digest(settings.current().secret_key, "attempts", who.strip().lower()),
-        "starts_at": int(clock.timestamp() // lane.seconds) * lane.seconds,
-        "count": 1,
-    }
+    row = dict(zip(("lane", "who", "starts_at"), _row(lane, who), strict=True)) | {"count": 1}
     raised = insert(session, AttemptWindow).values(row)
     raised = raised.on_conflict_do_update(
         index_elements=["lane", "who", "starts_at"], set_={"count": AttemptWindow.count + 1}

@@ -19,13 +19,15 @@ from backend.accounts.oauth.answers import OAuthAnswer
 from backend.accounts.oauth.forms import FormRequest
 from backend.accounts.oauth.metadata import ServerMetadata
 from backend.api import oauth_documents as documents
+from backend.lib.http import network_address
 from backend.lib.problems import Problem
 
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 
 
 def _on_problem(_request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
-    error = "temporarily_unavailable" if problem.code == "unavailable" else "server_error"
+    # Of the codes that are registered for OAuth this one alone says: the same again later.
+    error = "temporarily_unavailable" if problem.code in {"unavailable", "rate_limited"} else "server_error"
     body = {"error": error, "error_description": problem.detail}
     headers = answers.NO_STORE | problem.headers
     return Response(body, status_code=problem.entry.status, media_type=MediaType.JSON, headers=headers)
@@ -47,7 +49,8 @@ async def _answer(
     headers = request.headers
     body = await request.body()
     try:
-        received = forms.read(headers.get("content-type"), headers.get("authorization"), body)
+        address = network_address(request.client.host if request.client else None)
+        received = forms.read(headers.get("content-type"), headers.get("authorization"), body, address)
     except OAuth2Error as error:
         return _respond(answers.refusal(error))
     return _respond(await to_thread.run_sync(_with_database, endpoint, received))

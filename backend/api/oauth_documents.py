@@ -78,6 +78,7 @@ def answers(success: type[msgspec.Struct], description: str) -> dict[int, Respon
         400: "The request cannot be read, or asks for what there is not",
         401: "The client did not prove who it is",
         413: "The body is larger than 16 KiB",
+        429: "The client failed too often to prove who it is; Retry-After says for how many seconds to wait",
         503: "Temporarily unavailable",
     }
     errors = {

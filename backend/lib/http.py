@@ -1,6 +1,24 @@
-"""What every door says in HTTP."""
+"""What every door says in HTTP, and how it sees who asks."""
+
+import ipaddress
 
 from backend.lib import settings
+
+# What one subscriber is given at least (RFC 6177, section 2): whoever has one address of it has them all.
+_OF_ONE_SUBSCRIBER = 64
+
+
+def network_address(host: str | None) -> str:
+    """Return the name under which attempts from a peer are counted; of IPv6 it is the network, ``2001:db8::/64``."""
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return host or "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address), _OF_ONE_SUBSCRIBER), strict=False))
+    return str(address)
 
 
 def security_headers(policy: str) -> dict[str, str]:

@@ -15,8 +15,7 @@ from litestar.types import ASGIApp
 from litestar.utils.scope.state import ScopeState
 
 from backend.accounts import sessions
-from backend.lib import secrecy, settings
-from backend.lib.http import security_headers
+from backend.lib import http, secrecy, settings
 
 HOME = "/portal"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -32,7 +31,7 @@ MESSAGE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-sr
 
 def harden(response: Response[Any]) -> Response[Any]:
     """Add the security headers that every portal page carries, where the page has not set its own."""
-    headers = security_headers(PAGE_POLICY) | {
+    headers = http.security_headers(PAGE_POLICY) | {
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         "Cache-Control": "no-store",
     }
@@ -109,8 +108,8 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
 
 
 def network_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """Return the address that a request comes from, as the server (and the proxies it trusts) tells it."""
-    return connection.client.host if connection.client else "unknown"
+    """Return where a request comes from, as the server (and the proxies it trusts) tells it."""
+    return http.network_address(connection.client.host if connection.client else None)
 
 
 def cookie_name() -> str:

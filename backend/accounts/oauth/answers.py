@@ -11,6 +11,7 @@ from authlib.oauth2.base import invalid_error_characters
 logging.getLogger("authlib").setLevel(logging.WARNING)
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+INVALID_CLIENT = "invalid_client"
 CHALLENGE = 'Basic realm="Carillon", charset="UTF-8"'
 
 
@@ -45,4 +46,4 @@ def invalid_request(description: str, status: int = 400) -> OAuth2Error:
 
 def invalid_client() -> OAuth2Error:
     """Say that the client is not known by what it showed: in one and the same way for every reason."""
-    return OAuth2Error(error="invalid_client", description="Client authentication failed.", status_code=401)
+    return OAuth2Error(error=INVALID_CLIENT, description="Client authentication failed.", status_code=401)

@@ -21,6 +21,15 @@ MAX_LIFETIME_SECONDS = 3600
 LEEWAY_SECONDS = 60
 
 
+def claimed(form: Mapping[str, str]) -> str:
+    """Return which client the assertion says that it is from; nothing is proven by that."""
+    try:
+        name = signatures.unverified(form["client_assertion"]).claims.get("sub")
+    except InvalidJwt:
+        return ""
+    return name if _is_text(name) else ""
+
+
 def authenticate(form: Mapping[str, str]) -> ApiClient:
     """Return the live client whose key signed ``client_assertion``, which is thereby used up.
 

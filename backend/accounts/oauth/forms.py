@@ -12,17 +12,18 @@ _MAX_FIELDS = 30
 
 
 class FormRequest(msgspec.Struct, frozen=True):
-    """The parameters of a request, those without a value left out, and its Authorization header."""
+    """The parameters of a request, those without a value left out, its Authorization header, and where it is from."""
 
     form: dict[str, str]
     authorization: str | None
+    address: str
 
     def __repr__(self) -> str:
         return f"FormRequest(parameters={sorted(self.form)})"
 
 
-def read(content_type: str | None, authorization: str | None, body: bytes) -> FormRequest:
-    """Read a form.
+def read(content_type: str | None, authorization: str | None, body: bytes, address: str) -> FormRequest:
+    """Read a form that was sent from a network address.
 
     Raises:
         OAuth2Error: ``invalid_request`` for another media type, text that is not UTF-8, or a repeated parameter.
@@ -35,4 +36,4 @@ def read(content_type: str | None, authorization: str | None, body: bytes) -> Fo
         raise invalid_request("The body is not a form in UTF-8, or has too many parameters.") from error
     if len({name for name, _ in pairs}) != len(pairs):
         raise invalid_request("A parameter stands twice in the form.")
-    return FormRequest({name: value for name, value in pairs if value}, authorization)
+    return FormRequest({name: value for name, value in pairs if value}, authorization, address)
