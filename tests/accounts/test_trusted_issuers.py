@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 from backend.accounts import access
 from backend.accounts.access import Principal
 from backend.accounts.clients import NewClient
-from backend.accounts.oauth import signatures
+from backend.accounts.oauth import signatures, trusted_issuers
 from backend.db import session as databases
 from backend.db.session import Database
 from backend.lib import clock, settings
@@ -32,6 +32,8 @@ class IssuerServer:
     def __init__(self) -> None:
         self.pages: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.drips = False
+        self.stopped = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,7 +46,11 @@ class IssuerServer:
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body.encode())
+                for octet in body.encode() if server.drips else ():
+                    if server.stopped.wait(0.02):
+                        return
+                    self.wfile.write(bytes([octet]))
+                self.wfile.write(b"" if server.drips else body.encode())
 
             def log_message(self, *_arguments: object) -> None:
                 pass
@@ -76,6 +82,7 @@ class IssuerServer:
         return jwt.encode(header, claims | changes, chosen, algorithms=[algorithm], registry=signatures.REGISTRY)
 
     def close(self) -> None:
+        self.stopped.set()
         self._http.shutdown()
         self._http.server_close()
 
@@ -178,6 +185,8 @@ def test_old_keys_serve_on_while_the_issuer_is_away(
         {"jwks_uri": "http://keys.example/keys"},
         {"jwks_uri": "file:///etc/passwd"},
         {"jwks_uri": 7},
+        {"jwks_uri": "https://127.0.0.1:99999/keys"},
+        {"jwks_uri": "http://user@127.0.0.1/keys"},
     ],
 )
 def test_metadata_that_cannot_be_trusted_brings_no_key(issuer: IssuerServer, client: NewClient, page: Any) -> None:
@@ -191,3 +200,30 @@ def test_metadata_that_cannot_be_trusted_brings_no_key(issuer: IssuerServer, cli
     assert len(issuer.asked) - asked <= 2
     assert "/keys" not in issuer.asked
     assert "/elsewhere" not in issuer.asked
+
+
+def test_an_issuer_cannot_send_us_to_what_only_we_can_reach(
+    issuer: IssuerServer, client: NewClient, configure: Callable[..., settings.Settings]
+) -> None:
+    inside = IssuerServer()
+    try:
+        inside.publish()
+        issuer.publish(jwks_uri=f"{inside.address}/keys")
+        assert refusal(issuer.token(client)) == "unavailable"
+        assert inside.asked == []
+        allowed = inside.address.removeprefix("http://")
+        configure(TRUSTED_ISSUERS=issuer.address, OUTBOUND_ALLOW=allowed)
+        assert ask(issuer.token(client)).client_id == client.client_id
+        assert inside.asked == ["/keys"]
+    finally:
+        inside.close()
+
+
+def test_an_issuer_that_sends_its_keys_by_drips_is_left(
+    issuer: IssuerServer, client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusted_issuers, "_TIMEOUT_SECONDS", 0.2)
+    issuer.publish()
+    issuer.drips = True
+    assert refusal(issuer.token(client)) == "unavailable"
+    issuer.drips = False

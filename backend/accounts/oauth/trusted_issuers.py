@@ -2,6 +2,10 @@
 
 Their keys are found by RFC 8414 or OpenID Connect discovery, kept for ten minutes, and fetched again at most once a
 minute when a token names a key that is not among them.
+
+The operator names the issuer, which may well be a host of their own network: it is asked as the hosts of providers are.
+Where its keys are, it says itself; on any other host they are fetched with the caution that users' addresses get, so
+that an issuer can vouch for its people and not make us ask what only we can reach.
 """
 
 import json
@@ -11,22 +15,23 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
 from joserfc.jwk import Key
 
 from backend.accounts.oauth import access_tokens, signatures
 from backend.accounts.oauth.access_tokens import Claims
 from backend.accounts.oauth.signatures import InvalidJwt, UnknownKey
-from backend.lib import clock, settings
+from backend.lib import clock, outbound, settings
+from backend.lib.outbound import OutboundError
 from backend.lib.problems import Problem
+from backend.lib.settings import LOOPBACK
 
 logger = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 600
 _PAUSE_SECONDS = 60
 _MAX_BYTES = 256 * 1024
-_TIMEOUT = httpx2.Timeout(5.0)
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PORTS = {"https": 443, "http": 80}
+_TIMEOUT_SECONDS = 5.0  # for each document, from the lookup of the host to the last octet
 
 
 class _Unreachable(Exception):
@@ -102,41 +107,60 @@ def _metadata_addresses(issuer: str) -> list[str]:
 
 
 def _fetch_keys(issuer: str) -> list[Key]:
-    # Proxies of the environment are left aside, so that keys come from the address that was checked.
-    with httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
-        metadata = _discovered(client, issuer)
-        if metadata.get("issuer") != issuer:
-            raise _Unreachable("The metadata names another issuer.")
-        keys = signatures.public_keys(_fetch(client, str(metadata.get("jwks_uri", ""))))
+    metadata = _discovered(issuer)
+    if metadata.get("issuer") != issuer:
+        raise _Unreachable("The metadata names another issuer.")
+    address = metadata.get("jwks_uri")
+    keys = signatures.public_keys(_fetch(address, issuer) if isinstance(address, str) else None)
     if not keys:
         raise _Unreachable("The issuer publishes no key that can be used.")
     return keys
 
 
-def _discovered(client: httpx2.Client, issuer: str) -> dict[str, Any]:
+def _discovered(issuer: str) -> dict[str, Any]:
     first, second = _metadata_addresses(issuer)
     try:
-        return _fetch(client, first)
+        return _fetch(first, issuer)
     except _Unreachable:
-        return _fetch(client, second)
+        return _fetch(second, issuer)
 
 
-def _fetch(client: httpx2.Client, address: str) -> dict[str, Any]:
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+def _fetch(address: str, issuer: str) -> dict[str, Any]:
+    scheme, host, _ = _origin(address)
+    if scheme != "https" and not (scheme == "http" and host in LOOPBACK):
         raise _Unreachable("Keys are fetched over https only.")
-    body = b""
+    headers = {"Accept": "application/json"}
+    guarded = _origin(address) != _origin(issuer)
     try:
-        with client.stream("GET", address, headers={"Accept": "application/json"}) as response:
-            if response.status_code != 200:
-                raise _Unreachable(f"The issuer answered {response.status_code}.")
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > _MAX_BYTES:
-                    raise _Unreachable("The issuer's answer is too large.")
-        document = json.loads(body)
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
+        answer = outbound.request(
+            "GET",
+            address,
+            headers=headers,
+            body=None,
+            timeout=_TIMEOUT_SECONDS,
+            max_bytes=_MAX_BYTES,
+            guarded=guarded,
+        )
+    except OutboundError as error:
+        raise _Unreachable(error.reason) from error
+    if answer.status != 200:
+        raise _Unreachable(f"The issuer answered {answer.status}.")
+    if not answer.complete:
+        raise _Unreachable("The issuer's answer is too large, or broke off.")
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
         raise _Unreachable("The issuer did not answer with JSON.") from error
     if not isinstance(document, dict):
         raise _Unreachable("The issuer did not answer with an object.")
     return document
+
+
+def _origin(address: str) -> tuple[str, str, int | None]:
+    """Return the scheme, host and port of an address (RFC 6454)."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise _Unreachable("The address of the keys cannot be read.") from error
+    return parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme)
