@@ -35,6 +35,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         workers=workers,
         loop="uvloop",
         http=TimedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,6 +1,7 @@
-"""Connections of the web process: a client that sends its request by drips is cut off, and holds nothing meanwhile.
+"""Connections of the web process: a client that sends by drips, or heads without end, is cut off and holds nothing.
 
-The server has a limit for idle connections alone; heads and bodies it would wait for as long as the client likes.
+The server has a limit for idle connections alone; heads and bodies it would wait for as long as the client likes, and
+it would keep any number of header lines, of any length.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -18,10 +20,15 @@ class TimedProtocol(HttpToolsProtocol):
     BODY_SECONDS = 60.0
     # A long body has more time, as long as it comes at this rate.
     BYTES_PER_SECOND = 64 * 1024
+    # For all that is no body: the head, what chunks say of themselves, and what follows the last of them.
+    MOST_HEAD = 64 * 1024
+    # A chunk of one octet takes six on the wire.
+    FRAMING = 8
 
     _deadline: asyncio.TimerHandle | None = None
     _began = 0.0
     _received = 0
+    _of_body = 0
     _in_body = False
 
     def connection_made(self, transport: Any) -> None:
@@ -33,6 +40,8 @@ class TimedProtocol(HttpToolsProtocol):
         """Count what comes."""
         self._received += len(data)
         super().data_received(data)
+        if self._deadline is not None and self._received > self.MOST_HEAD + self.FRAMING * self._of_body:
+            self._cut_off(_TOO_MUCH)
 
     def on_message_begin(self) -> None:
         """Begin the next request on a connection that is kept."""
@@ -45,6 +54,16 @@ class TimedProtocol(HttpToolsProtocol):
         self._in_body = True
         super().on_headers_complete()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a line of the head; those that follow a body in chunks are of use to nobody (RFC 9110, section 6.5)."""
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is of use."""
+        self._of_body += len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End the wait: the request is here."""
         self._end()
@@ -56,7 +75,7 @@ class TimedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _begin(self) -> None:
-        self._began, self._received, self._in_body = self.loop.time(), 0, False
+        self._began, self._received, self._of_body, self._in_body = self.loop.time(), 0, 0, False
         self._deadline = self.loop.call_later(self.HEAD_SECONDS, self._look)
 
     def _end(self) -> None:
@@ -72,10 +91,13 @@ class TimedProtocol(HttpToolsProtocol):
         left = self._began + allowed - self.loop.time()
         if left > 0:
             self._deadline = self.loop.call_later(left, self._look)
-            return
-        self._deadline = None
+        else:
+            self._cut_off(_TIMEOUT)
+
+    def _cut_off(self, answer: bytes) -> None:
+        self._end()
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_TIMEOUT)
+            self.transport.write(answer)
         self.transport.close()

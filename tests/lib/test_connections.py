@@ -1,4 +1,4 @@
-"""Clients that send by drips are cut off by a real server; those that send at once are answered."""
+"""Clients that send by drips, without end or in two meanings are cut off by a real server; others are answered."""
 
 import asyncio
 import socket
@@ -13,6 +13,7 @@ from backend.lib.connections import TimedProtocol
 
 LINES = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
 HEAD = LINES + b"\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Short(TimedProtocol):
@@ -100,3 +101,88 @@ def test_a_request_is_answered_and_the_connection_kept_for_the_next(place: tuple
         hear(line, 2, b"def")
         line.sendall(HEAD + b"a")  # and the kept connection is watched as well
         assert line.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def say(place: tuple[str, int], *pieces: bytes) -> bytes:
+    """Send the pieces until the server closes the connection; return what it said."""
+    heard = b""
+    with socket.create_connection(place, timeout=10) as line:
+        try:
+            for piece in pieces:
+                line.sendall(piece)
+            while piece := line.recv(4096):
+                heard += piece
+        except ConnectionError:  # it closes while it is still being told more
+            pass
+    return heard
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"content-length: 3\r\ncontent-length: 30\r\n",
+        b"content-length: 3\r\ncontent-length: 3\r\n",
+        b"content-length: 3, 30\r\n",
+        b"content-length: +3\r\n",
+        b"content-length: -3\r\n",
+        b"content-length: 0x3\r\n",
+        b"content-length: 3 0\r\n",
+        b"content-length : 3\r\n",
+        b"content-length: 99999999999999999999999\r\n",
+        b"content-length: 3\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 3\r\n",
+        b"transfer-encoding: identity\r\n",
+        b"transfer-encoding: chunked, identity\r\n",
+        b"transfer-encoding: xchunked\r\n",
+        b"x: 1\r\n content-length: 3\r\n",
+        b"content-length: 3\n",
+        b"content\x00-length: 3\r\n",
+        b"x: a\rcontent-length: 3\r\n",
+    ],
+)
+def test_a_request_whose_end_can_be_read_in_two_ways_is_refused(place: tuple[str, int], lines: bytes) -> None:
+    hidden = b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n"
+    heard = say(place, b"POST / HTTP/1.1\r\nhost: a\r\n" + lines + b"\r\n" + b"0\r\n\r\n" + hidden)
+    assert heard.startswith(b"HTTP/1.1 400"), heard
+    assert heard.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"zz\r\nabc\r\n0\r\n\r\n", b"3\r\nabcdef\r\n0\r\n\r\n", b"-1\r\n\r\n", b"3\nabc\r\n0\r\n\r\n"]
+)
+def test_chunks_that_are_none_end_the_connection(place: tuple[str, int], body: bytes) -> None:
+    heard = say(place, CHUNKED + body)
+    assert b"HTTP/1.1 200" not in heard
+    assert heard.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"POST / HTTP/1.1\r\nhost: a\r\n", b"x-more: " + b"a" * 1000 + b"\r\n"),
+        (b"POST / HTTP/1.1\r\nhost: a\r\nx-long: ", b"a" * 1000),
+        (b"GET /", b"a" * 1000),
+        (CHUNKED + b"1;", b"a" * 1000),
+        (CHUNKED + b"1\r\na\r\n0\r\n", b"x-more: " + b"a" * 1000 + b"\r\n"),
+        (CHUNKED + b"1\r\na\r\n0\r\nx-long: ", b"a" * 1000),
+    ],
+    ids=[
+        "many lines",
+        "a long line",
+        "a long address",
+        "words of a chunk",
+        "many lines after it",
+        "a long one after it",
+    ],
+)
+def test_what_is_no_body_has_an_end(place: tuple[str, int], first: bytes, more: bytes) -> None:
+    heard = say(place, first, *(more for _ in range(400)))
+    # A client that is still sending may lose the answer with the connection.
+    assert heard == b"" or heard.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+    assert b"200" not in heard
+
+
+def test_a_body_in_small_chunks_is_none_of_that(place: tuple[str, int]) -> None:
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(CHUNKED + b"1\r\na\r\n" * 50_000 + b"0\r\nx-after: 1\r\n\r\n")
+        hear(line, 1, b"a" * 50_000)
