@@ -12,8 +12,10 @@ def unavailable_without_database() -> Iterator[None]:
     """Turn a database that cannot be reached or written to, or is busy for too long, into ``unavailable``."""
     try:
         yield
-    except outages.OUTAGES as error:
-        raise unavailable(error) from error
+    except Exception as error:
+        if outages.is_outage(error):
+            raise unavailable(error) from error
+        raise
 
 
 def unavailable(error: BaseException) -> Problem:

@@ -8,6 +8,7 @@ import errno
 import sqlite3
 
 import psycopg
+from advanced_alchemy.exceptions import AdvancedAlchemyError
 from redis.exceptions import RedisError
 from sqlalchemy import exc
 
@@ -41,12 +42,21 @@ _WORDS = {
 
 def is_outage(error: object) -> bool:
     """Tell whether an exception says that a database, the queue or a disk cannot be used at the moment."""
-    return isinstance(error, OUTAGES) or (isinstance(error, OSError) and error.errno in _OF_FILES)
+    found = _inner(error)
+    return isinstance(found, OUTAGES) or (isinstance(found, OSError) and found.errno in _OF_FILES)
+
+
+def _inner(error: object) -> object:
+    """Look into the error of a repository, which names what the database raised as its cause."""
+    while isinstance(error, AdvancedAlchemyError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def reason(error: object) -> str:
     """Say in a few words, without addresses or values, why a database, queue or disk cannot be used."""
-    cause = getattr(error, "orig", None) or error
+    found = _inner(error)
+    cause = getattr(found, "orig", None) or found
     if isinstance(cause, OSError) and cause.errno in _OF_FILES:
         return _OF_FILES[cause.errno]
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""

@@ -1,44 +1,12 @@
 """A disk that takes no more: what comes is answered 503, and nothing of it is kept, not even a half."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from backend.db.models.notifications import Usage
-from backend.db.session import Database
 from tests.api.conftest import Site, is_problem
 from tests.factories import notification
-
-
-@contextmanager
-def every_connection(database: Database, pragma: Callable[[Any], str], ending: str) -> Iterator[None]:
-    """Give each connection a PRAGMA when it is taken, and another when it is handed back."""
-
-    def begin(connection: Any, *_rest: object) -> None:
-        connection.execute(pragma(connection))
-
-    def end(connection: Any, *_rest: object) -> None:
-        connection.execute(ending)
-
-    event.listen(database.engine, "checkout", begin)
-    event.listen(database.engine, "checkin", end)
-    yield
-    event.remove(database.engine, "checkout", begin)
-    event.remove(database.engine, "checkin", end)
-
-
-def full(connection: Any) -> str:
-    """Let the file grow no further: SQLite then fails as it does on a full disk, in the midst of a statement."""
-    return f"PRAGMA max_page_count={connection.execute('PRAGMA page_count').fetchone()[0]}"
-
-
-STATES: dict[str, tuple[Callable[[Any], str], str]] = {
-    "full": (full, "PRAGMA max_page_count=1073741823"),
-    "read only": (lambda _connection: "PRAGMA query_only=ON", "PRAGMA query_only=OFF"),
-}
+from tests.full_disk import STATES, Disk
 
 
 def usage(site: Site) -> int:
@@ -51,7 +19,7 @@ def test_nothing_is_accepted_and_nothing_half_written(site: Site, state: str) ->
     large = "x" * 400_000
     assert site.send(notification("S-1")).status_code == 202
     bulk = {"notifications": [notification("S-3"), notification("S-4", fields={"sample_id": large})]}
-    with every_connection(site.laboratory.database, *STATES[state]):
+    with Disk(site.laboratory.database).filled(state):
         alone = site.send(notification(fields={"sample_id": large + "2"}))
         together = site.post("/notifications/v1/bulk", bulk)
     problem = is_problem(alone, 503, "unavailable")
@@ -68,3 +36,19 @@ def test_nothing_is_accepted_and_nothing_half_written(site: Site, state: str) ->
     assert [one["status"] for one in results] == [202, 202]
     assert site.send(notification(fields={"sample_id": large + "2"})).status_code == 202
     assert (site.stored(), usage(site)) == ((4, 4), 4)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_is_registered_stays_as_it_was(site: Site, state: str) -> None:
+    template = {"name": "Large", "format": "text", "source": "x" * 200_000}
+    with Disk(site.laboratory.database).filled(state):
+        problem = is_problem(site.http.put("/registry/v1/templates/X_LARGE", json=template), 503, "unavailable")
+        group = {
+            "name": "Large",
+            "endpoints": [{"type": "EMAIL", "address": f"{n:060}@lab.example"} for n in range(500)],
+        }
+        is_problem(site.http.put("/registry/v1/recipients/X_LARGE", json=group), 503, "unavailable")
+    assert ("its disk is full" if state == "full" else "it is read-only") in problem["detail"]
+    assert site.http.get("/registry/v1/templates/X_LARGE").status_code == 404
+    assert site.http.get("/registry/v1/recipients/X_LARGE").status_code == 404
+    assert site.http.put("/registry/v1/templates/X_LARGE", json=template).status_code in {200, 201}

@@ -1,6 +1,6 @@
 """Providers that a test scripts, and hands that send by them through the real claims, records and states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +42,21 @@ class Scripted:
     @property
     def addresses(self) -> list[str]:
         return [message.address for message in self.taken]
+
+
+@dataclass
+class ManyAtOnce(Scripted):
+    """Has two messages under way at once; the answers to them come one after the other."""
+
+    burst: int = 2
+
+    def send_all(self, messages: Sequence[Message]) -> Iterator[Receipt | ProviderError | None]:
+        for message in messages:
+            try:
+                yield self.send(message)
+            except ProviderError as fault:
+                yield fault
+            yield None
 
 
 @dataclass

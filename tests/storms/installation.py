@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from pathlib import Path
+from threading import Thread
 from typing import Self
+
+from tests.processes import Process
 
 CARILLON = (sys.executable, "-c", "from backend.cli import main; main()")
 
@@ -54,18 +57,31 @@ class Installation:
         fixed = {"PORT": str(self.port), "EMAIL_PROVIDERS": provider, "RETRY_BASE_SECONDS": "0.2"}
         self._environment = os.environ | {f"CARILLON_{name}": value for name, value in fixed.items()}
         self._log = folder / "processes.log"
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Process | subprocess.Popen[bytes]] = []
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str) -> Process:
         """Start ``serve`` or ``worker``."""
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                (*CARILLON, *command), env=self._environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        process = Process(command, self._environment, out=self._log)
         self._running.append(process)
         return process
 
-    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+    def listen(self, *command: str) -> tuple["subprocess.Popen[bytes]", list[str]]:
+        """Start a process as ``start`` does; what it says comes over a pipe into a list, and into no file."""
+        pipe = subprocess.PIPE
+        process = subprocess.Popen((*CARILLON, *command), env=self._environment, stdout=pipe, stderr=subprocess.STDOUT)
+        self._running.append(process)
+        lines: list[str] = []
+        heard = process.stdout
+        assert heard is not None
+
+        def hear() -> None:
+            for line in heard:
+                lines.append(line.decode())  # noqa: PERF401 - one after the other, as they come
+
+        Thread(target=hear, daemon=True).start()
+        return process, lines
+
+    def kill(self, process: "Process | subprocess.Popen[bytes]") -> None:
         """Kill a process without a warning.
 
         Raises:
@@ -75,7 +91,7 @@ class Installation:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def stop(self, process: "subprocess.Popen[bytes]", seconds: float) -> int:
+    def stop(self, process: "Process | subprocess.Popen[bytes]", seconds: float) -> int:
         """Ask a process to stop and return its exit status, which must come within ``seconds``."""
         process.send_signal(signal.SIGTERM)
         return process.wait(seconds)

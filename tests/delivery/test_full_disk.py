@@ -1,0 +1,111 @@
+"""A disk that takes no more, under a worker: nothing is lost, nothing goes twice, and it goes on when there is room."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+
+from backend.db.models.notifications import Delivery
+from backend.db.session import Database
+from backend.delivery import tasks
+from backend.delivery.handover import close_connections
+from backend.delivery.heartbeat import Heartbeat
+from backend.delivery.send import Hand
+from backend.lib.outages import OUTAGES
+from tests.delivery.desk import Desk
+from tests.delivery.doubles import ManyAtOnce, Scripted, down
+from tests.full_disk import STATES, Disk
+
+
+@pytest.fixture
+def any_database(database: Database) -> Database:
+    """Give SQLite alone, whose disk is a file of ours."""
+    return database
+
+
+@pytest.fixture
+def disk(desk: Desk) -> Iterator[Disk]:
+    yield Disk(desk.lab.database)
+    close_connections()
+
+
+def ended(desk: Desk) -> None:
+    """Bring what is left to its end, as the ticks of a worker do."""
+    tasks.recover(desk.hand)
+    desk.drain()
+
+
+@pytest.mark.parametrize("kind", [Scripted, ManyAtOnce])
+def test_what_left_while_the_disk_took_nothing_does_not_leave_again(
+    desk: Desk, disk: Disk, kind: type[Scripted]
+) -> None:
+    provider = kind("one", before=lambda _message: disk.fill())
+    desk.use(provider)
+    ids = [desk.accept(f"S-{number}") for number in range(5)]
+    with pytest.raises(OUTAGES):
+        desk.hand.send_some()
+    left = provider.tries
+    assert left == getattr(provider, "burst", 1), "after the first fault nothing more leaves"
+    for _ in range(3):
+        with pytest.raises(OUTAGES):
+            tasks.recover(desk.hand)
+    assert len(desk.hand.holding) == left
+    disk.make_room()
+    provider.before = None
+    ended(desk)
+    assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: 5}
+    assert {desk.status(one) for one in ids} == {"SENT"}
+    assert [sum("Sent to" in told for told in desk.told(one)) for one in ids] == [1] * 5
+    assert desk.hand.holding == set()
+
+
+def test_a_refusal_is_not_forgotten_either(desk: Desk, disk: Disk) -> None:
+    provider = Scripted("one", answers=[down(), None], before=lambda _message: disk.fill())
+    desk.use(provider)
+    sent = desk.accept()
+    with pytest.raises(OUTAGES):
+        desk.hand.send_some()
+    disk.make_room()
+    provider.before = None
+    ended(desk)
+    assert (provider.tries, desk.row(sent).status, desk.row(sent).attempts) == (1, "RETRYING", 1)
+    desk.clock.forward(minutes=1)
+    ended(desk)
+    assert (provider.tries, desk.row(sent).status) == (2, "SENT")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_leaves_that_could_not_be_claimed(desk: Desk, disk: Disk, state: str) -> None:
+    provider = Scripted("one")
+    desk.use(provider)
+    ids = [UUID(desk.accept(f"S-{number}")) for number in range(60)]
+    with disk.filled(state):
+        for _ in range(3):
+            with suppress(*OUTAGES):  # of a full file SQLite may still change a row in its place
+                ended(desk)
+        assert state == "full" or provider.tries == 0
+    ended(desk)
+    assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: len(ids)}
+
+
+def test_after_an_outage_every_worker_has_time_to_be_heard_again(desk: Desk, disk: Disk) -> None:
+    mine, other = Heartbeat("mine"), Heartbeat("other")
+    for pulse in (mine, other):
+        pulse.beat()
+    held = desk.accept()
+    with desk.lab.database.write() as session:
+        session.execute(update(Delivery).values(status="SENDING", claimed_by="other"))
+    disk.fill()
+    desk.clock.forward(minutes=1)
+    with pytest.raises(OUTAGES):
+        mine.beat()
+    disk.make_room()
+    hand = Hand("mine", steady=mine.steady)
+    for status, seconds in (("SENDING", 3), ("SENDING", 3), ("QUEUED", 0)):
+        mine.beat()
+        tasks.recover(hand)
+        assert desk.row(held).status == status
+        desk.clock.forward(seconds=seconds)
