@@ -34,12 +34,16 @@ _NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
 
 
 class Passage(msgspec.Struct):
-    """What handing over a group needs: its claims, the choice made for it, and what this process remembers."""
+    """What handing over a group needs: its claims, the choice made for it, and what this process remembers.
+
+    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider.
+    """
 
     group: Group
     choice: Choice
     tally: Tally
     tails: Tails
+    passed: dict[int, Result] = {}
 
 
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
@@ -50,18 +54,32 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
             return found
     choice = passage.choice
     last: Result | None = None
+    before = passage.passed.pop(claim.id, None)
+    tried = [] if before is None else [before]
     for provider in choice.providers:
         if provider.name in choice.down:
             continue
         place = providers.place_of(provider, claim.address)
         held = _held(claim, provider, place, passage) if place else None
         if held is not None:
-            return held
+            return _after(tried, held)
         last, error = _attempt(claim, message, provider, passage.group)
         _follow_up(last, error, provider, place, passage)
         if provider.name not in choice.down or last.outcome not in _NOT_TAKEN:
-            return _of_address(last, passage, provider, place)
-    return _nobody(claim, last, choice)
+            return _after(tried, _of_address(last, passage, provider, place))
+        tried.append(last)
+    return _after(tried, _nobody(claim, last or _failed(before), choice))
+
+
+def _failed(before: Result | None) -> Result | None:
+    """Take an attempt together with others for the last one where it failed; what was held back is held back."""
+    return before if before is not None and before.outcome is Outcome.RETRY else None
+
+
+def _after(tried: Sequence[Result], answer: Result | Waiting) -> Result | Waiting:
+    """Let an answer tell of the providers that were tried before it came."""
+    earlier = tuple(one for one in tried if one is not answer)
+    return msgspec.structs.replace(answer, earlier=earlier) if earlier else answer
 
 
 def width(passage: Passage) -> int:
@@ -103,6 +121,8 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
             _follow_up(result, error, provider, "", passage)
             if provider.name not in passage.choice.down or result.outcome not in _NOT_TAKEN:
                 known.append(result)
+            else:
+                passage.passed[claim.id] = result
     finally:
         passage.group.end()
     yield known

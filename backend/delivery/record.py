@@ -36,7 +36,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     ``kept`` is the message where it goes to the outbox instead of a provider. ``doubt`` says who is to find out what
     became of an ambiguous attempt; without it the message is given to the provider again. ``bad_address``
-    says that the provider will never take a message for this address.
+    says that the provider will never take a message for this address. ``earlier`` are the attempts at other
+    providers a moment before, which were not the message's fault.
     """
 
     claim: Claim
@@ -48,14 +49,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kept: Message | None = None
     doubt: Doubt | None = None
     bad_address: bool = False
+    earlier: tuple["Result", ...] = ()
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A claim that goes back without an attempt, since its way is held back; ``why`` is there if it is news."""
+    """A claim that goes back without having used up an attempt, since its way is held back.
+
+    ``why`` is there if it is news; ``earlier`` are as in a result.
+    """
 
     claim: Claim
     until: datetime
     why: str | None
+    earlier: tuple[Result, ...] = ()
 
 
 # Made once: building a statement costs more than running it.
@@ -153,9 +159,12 @@ def finish(
     if waiting:
         connection.execute(_PUT_BACK, [_put_back(one, worker) for one in waiting])
     written = [*marked, *_mark_held(session, inside, worker)]
+    attempts = [attempt for one in waiting for attempt in one.earlier]
+    attempts += [attempt for one in written for attempt in (*one.earlier, one)]
+    if attempts:
+        connection.execute(_INSERT_EVENTS, [_event(attempt) for attempt in attempts])
     if not written:
         return
-    connection.execute(_INSERT_EVENTS, [_event(result) for result in written])
     kept = [_kept(result, result.kept) for result in written if result.kept is not None]
     if kept:
         connection.execute(_INSERT_KEPT, kept)
