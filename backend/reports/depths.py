@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Priority
 from backend.db.models.operations import Worker
 from backend.db.statements import one_of
+from backend.delivery.doubt import Doubt
 from backend.delivery.heartbeat import DEAD_AFTER
 from backend.lib import clock
 
@@ -19,19 +20,27 @@ class Depths(msgspec.Struct, frozen=True, kw_only=True):
     """What waits at one moment.
 
     ``queued`` and ``retrying`` count deliveries by priority, ``oldest_seconds`` is by how much the longest due of
-    them is overdue, zero if none is. ``sending`` are in workers' hands. ``workers`` counts those whose heartbeat is
-    fresh, ``silent_workers`` the others; ``heartbeat_seconds`` is the age of the oldest heartbeat.
+    them is overdue, zero if none is. ``sending`` are in workers' hands. ``in_doubt`` wait for a person to say what
+    became of them, the oldest for ``doubt_seconds``. ``workers`` counts those whose heartbeat is fresh,
+    ``silent_workers`` the others; ``heartbeat_seconds`` is the age of the oldest heartbeat.
     """
 
     queued: Mapping[Priority, int]
     retrying: Mapping[Priority, int]
     oldest_seconds: Mapping[Priority, float]
     sending: int
+    in_doubt: int
+    doubt_seconds: float
     open_batches: int
     full_batches: int
     workers: int
     silent_workers: int
     heartbeat_seconds: float
+
+    @property
+    def waiting(self) -> int:
+        """Count the deliveries that wait for their first or next try."""
+        return sum(self.queued.values()) + sum(self.retrying.values())
 
 
 def measure(session: Session) -> Depths:
@@ -39,6 +48,7 @@ def measure(session: Session) -> Depths:
     now = clock.now()
     waiting = _waiting(session)
     batches = _batches(session)
+    in_doubt, since = _in_doubt(session)
     beats = session.scalars(select(Worker.seen_at)).all()
     fresh = sum(seen_at >= now - DEAD_AFTER for seen_at in beats)
     return Depths(
@@ -46,6 +56,8 @@ def measure(session: Session) -> Depths:
         retrying=_counted(waiting, DeliveryStatus.RETRYING),
         oldest_seconds={priority: _overdue(waiting, priority, now) for priority in Priority},
         sending=_sending(session),
+        in_doubt=in_doubt,
+        doubt_seconds=max(0.0, (now - (since or now)).total_seconds()),
         open_batches=batches.get(BatchStatus.OPEN, 0),
         full_batches=batches.get(BatchStatus.CLOSED, 0),
         workers=fresh,
@@ -83,6 +95,14 @@ def _overdue(waiting: _Waiting, priority: Priority, now: datetime) -> float:
 def _sending(session: Session) -> int:
     held = select(func.count()).where(Delivery.claimed_by.is_not(None), Delivery.status == DeliveryStatus.SENDING.value)
     return session.scalar(held) or 0
+
+
+def _in_doubt(session: Session) -> tuple[int, datetime | None]:
+    """Count what waits for a person, with the moment since when the first of it does."""
+    # Written into the statement, or SQLite would not take the index that holds nothing else.
+    is_in_doubt = Delivery.doubt == literal_column(f"'{Doubt.PERSON.value}'")
+    count, since = session.execute(select(func.count(), func.min(Delivery.due_at)).where(is_in_doubt)).one()
+    return count, since
 
 
 def _batches(session: Session) -> dict[BatchStatus, int]:

@@ -17,6 +17,7 @@ from backend.reports.providers import ProviderReport
 _WHY = ("throttled", "config", "broken", "switched_off")
 # Several who scrape at once, or one who scrapes without pause, get the same figures.
 _FRESH_SECONDS = 1.0
+_MOST_NAMED = 100
 
 
 def _read_depths() -> Depths:
@@ -68,6 +69,12 @@ def _of_depths(found: Depths) -> Iterator[Metric]:
     yield waiting
     yield oldest
     yield GaugeMetricFamily("carillon_deliveries_sending", "Deliveries in workers' hands", value=found.sending)
+    yield GaugeMetricFamily(
+        "carillon_deliveries_in_doubt", "Deliveries of which a person has to say what became", value=found.in_doubt
+    )
+    yield GaugeMetricFamily(
+        "carillon_oldest_doubt_seconds", "For how long the oldest of them has waited", value=found.doubt_seconds
+    )
     batches = GaugeMetricFamily("carillon_batches_waiting", "Batches not dispatched yet", labels=["state"])
     batches.add_metric(["open"], found.open_batches)
     batches.add_metric(["full"], found.full_batches)
@@ -97,7 +104,7 @@ def _of_providers(found: list[ProviderReport]) -> Iterator[Metric]:
 
 
 def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:
-    """Sum up the services, for their number has no bound; the log and ``carillon doctor`` name the uneven ones."""
+    """Sum up the services, whose number has no bound; those that are uneven, which none should be, are named."""
     messages = GaugeMetricFamily(
         "carillon_ledger_messages", "Messages by day of acceptance (UTC) and state", labels=["day", "state"]
     )
@@ -109,13 +116,20 @@ def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:
     uneven = GaugeMetricFamily(
         "carillon_ledger_uneven_services", "Services whose ledger does not balance", labels=["day"]
     )
+    of_service = GaugeMetricFamily(
+        "carillon_ledger_service_imbalance", "The same of a service that is uneven", labels=["service", "day"]
+    )
     today = clock.today()
     for name, day in (("today", today), ("yesterday", today - timedelta(days=1))):
         of_day = [entry for entry in entries if entry.day == day]
         for state in (ledger.ACCEPTED, *ledger.STATES):
             messages.add_metric([name, state], sum(getattr(entry, state) for entry in of_day))
         imbalance.add_metric([name], sum(abs(entry.imbalance) for entry in of_day))
-        uneven.add_metric([name], sum(bool(entry.imbalance) for entry in of_day))
+        wrong = [entry for entry in of_day if entry.imbalance]
+        uneven.add_metric([name], len(wrong))
+        for entry in wrong[:_MOST_NAMED]:
+            of_service.add_metric([str(entry.service_id), name], entry.imbalance)
     yield messages
     yield imbalance
     yield uneven
+    yield of_service

@@ -1,0 +1,159 @@
+"""What ``carillon doctor`` looks at; each look is a sentence, and one that finds a fault raises it."""
+
+import shutil
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import text
+
+from backend.channels.base import Channel
+from backend.db import migrate, probe
+from backend.db import session as db
+from backend.delivery import routes as delivery_routes
+from backend.delivery.heartbeat import DEAD_AFTER
+from backend.lib import outages, queue, settings
+from backend.reports import depths, ledger, providers
+from backend.reports.depths import Depths
+
+_LEAST_ROOM = 64 * 1024 * 1024
+# What is due is taken up within a second or two; a minute is more than any worker at work needs.
+_OVERDUE_SECONDS = 60
+_MOST_ENTRIES = 20
+
+
+class Check(msgspec.Struct, frozen=True):
+    """A look at one thing; ``of_database`` tells that without a usable database there is nothing to look at."""
+
+    name: str
+    look: Callable[[], str]
+    of_database: bool = False
+
+
+class Fault(Exception):
+    """Something is wrong, in a sentence."""
+
+
+def sentence(error: Exception) -> str:
+    """Say what a look has raised, whatever a driver wrote of it, in one line."""
+    first = (str(getattr(error, "orig", None) or error).splitlines() or [""])[0] or type(error).__name__
+    return f"cannot be used: {outages.reason(error)} ({first})" if outages.is_outage(error) else first
+
+
+def _settings() -> str:
+    configuration = settings.current()
+    return f"{configuration.env} at {configuration.base_url}, data in {configuration.data_dir}"
+
+
+def _database() -> str:
+    database = db.current()
+    with database.read() as session:
+        session.execute(text("SELECT 1"))
+    present, head = migrate.present(database), migrate.head()
+    if present != head:
+        raise Fault(f"at migration {present or 'none'}, but {head} is needed: run `carillon migrate`")
+    machine = " (for one machine)" if database.is_sqlite else ""
+    return f"{database.url.get_backend_name()}{machine}, at migration {head}"
+
+
+def _storage() -> str:
+    probe.try_to_write(db.current())
+    folder = settings.current().data_dir
+    left = shutil.disk_usage(folder).free if folder.exists() else None
+    if left is not None and left < _LEAST_ROOM:
+        raise Fault(f"the disk of {folder} has {left // 1024**2} MiB left: make room before it is full")
+    return "the database can be written to" + (f", the disk of {folder} has {left // 1024**2} MiB left" if left else "")
+
+
+def _queue() -> str:
+    huey = queue.bind()
+    return f"{type(huey.storage).__name__.removesuffix('Storage')}, {huey.pending_count()} nudges waiting"
+
+
+def _providers() -> str:
+    routes = delivery_routes.routes()
+    return "; ".join(
+        f"{channel.value}: {', '.join(provider.describe() for provider in routes[channel]) or 'outbox'}"
+        for channel in Channel
+    )
+
+
+def _routes() -> str:
+    with db.current().read() as session:
+        found = providers.providers(session)
+    trouble = [words for one in found if (words := one.trouble)]
+    if trouble:
+        raise Fault(" ".join(trouble))
+    return f"{len(found)} providers, none of them held back"
+
+
+def _depths() -> Depths:
+    with db.current().read() as session:
+        return depths.measure(session)
+
+
+def _workers() -> str:
+    """An installation in which nothing waits is well without a worker; one that vanished is never well."""
+    found = _depths()
+    if found.workers:
+        silent = (
+            f"; {found.silent_workers} fell silent, and their messages are taken up" if found.silent_workers else ""
+        )
+        return f"{found.workers} running, heard of in the last {DEAD_AFTER.seconds} seconds{silent}"
+    if found.silent_workers:
+        heard = f"the last was heard of {found.heartbeat_seconds:.0f} seconds ago"
+        raise Fault(f"none is running, {heard} and did not stop as asked: start `carillon worker`")
+    if found.waiting or found.open_batches or found.full_batches:
+        held = f"{found.waiting} messages and {found.open_batches + found.full_batches} batches wait"
+        raise Fault(f"none is running, and {held}: start `carillon worker`")
+    return "none is running; nothing waits for one (`carillon worker` starts it)"
+
+
+def _messages() -> str:
+    found = _depths()
+    overdue = max(found.oldest_seconds.values())
+    if overdue > _OVERDUE_SECONDS:
+        raise Fault(
+            f"{found.waiting} wait, the longest for {overdue:.0f} seconds beyond its time: see workers and routes"
+        )
+    return f"{found.waiting} wait, {found.sending} are in workers' hands, none is overdue"
+
+
+def _doubt() -> str:
+    found = _depths()
+    if found.in_doubt:
+        hours, seconds = divmod(int(found.doubt_seconds), 3600)
+        raise Fault(
+            f"{found.in_doubt} messages of which nobody knows whether their provider took them, the oldest for "
+            f"{hours} h {seconds // 60} min: decide in the portal whether they are sent again"
+        )
+    return "no message is in doubt"
+
+
+def _ledger() -> str:
+    with db.current().read() as session:
+        entries = ledger.balance(session)
+    uneven = [entry.describe() for entry in entries if entry.imbalance]
+    if uneven:
+        raise Fault("messages are missing or too many: " + "; ".join(uneven))
+    accepted = sum(entry.accepted for entry in entries)
+    most = sorted(entries, key=lambda entry: entry.accepted, reverse=True)[:_MOST_ENTRIES]
+    lines = [f"{accepted} messages accepted since yesterday, every one accounted for", *map(_line, most)]
+    return "\n".join(lines) + (f"\n{'':18}and {len(entries) - len(most)} more" if len(most) < len(entries) else "")
+
+
+def _line(entry: ledger.Entry) -> str:
+    return f"{'':18}{entry.describe()}"
+
+
+CHECKS = (
+    Check("settings", _settings),
+    Check("database", _database),
+    Check("storage", _storage, of_database=True),
+    Check("queue", _queue),
+    Check("providers", _providers),
+    Check("routes", _routes, of_database=True),
+    Check("workers", _workers, of_database=True),
+    Check("messages", _messages, of_database=True),
+    Check("doubt", _doubt, of_database=True),
+    Check("ledger", _ledger, of_database=True),
+)
