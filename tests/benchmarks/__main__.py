@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import accept, deliver, flush, latency, rendering
+from tests.benchmarks import accept, deliver, flush, latency, portal, rendering
 from tests.benchmarks.table import ENGINES, Row
 
 _REPORT = Path(".data") / "bench.json"
@@ -27,6 +27,7 @@ def _parts() -> Iterator[tuple[str, Callable[[], list[Row]]]]:
     for engine in ENGINES:
         yield f"batch_flush.{engine}", lambda engine=engine: [flush.row(engine)]
     yield "render", rendering.rows
+    yield "portal", portal.rows
 
 
 def main() -> None:

@@ -105,8 +105,11 @@ class Desk:
 
 def desk(database: Database, name: str = "Laboratory") -> Desk:
     """Register a service with a group of two mailboxes besides, and a template of batches."""
-    lab = laboratory(database, name)
-    prefix = "X" if name == "Laboratory" else name[0].upper()
+    return desk_of(laboratory(database, name), "X" if name == "Laboratory" else name[0].upper())
+
+
+def desk_of(lab: Laboratory, prefix: str = "X") -> Desk:
+    """Register the same for a service that is there."""
     lab.recipient(f"{prefix}_TWO", ("EMAIL", "lab@lab.example"), ("EMAIL", "night@lab.example"))
     lab.template(f"{prefix}_LIST", BATCH_HTML)
     return Desk(lab)

@@ -1,0 +1,238 @@
+"""An installation with something on every page of the portal, and the addresses of all these pages."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from sqlalchemy import insert, select
+
+from backend.accounts import audit, clients, invitations, password_resets, service_tokens, services
+from backend.accounts.audit import Actor
+from backend.callbacks import endpoints
+from backend.channels.base import Channel
+from backend.db.models.accounts import Membership, User
+from backend.db.models.batches import Batch
+from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
+from backend.db.models.notifications import Delivery, DeliveryStatus
+from backend.db.session import Database
+from backend.lib import clock
+from backend.registry import drafts, suppressions
+from backend.registry.drafts import Key
+from backend.rendering.starters import starters
+from backend.spreadsheets import control, tasks
+from tests.factories import Laboratory
+from tests.portal.crowd import crowd
+from tests.portal.desk import Desk, desk, desk_of
+from tests.portal.people_and_messages import user
+
+ADMIN, PLATFORM_ADMIN = "ada@lab.example", "root@lab.example"
+_CSV = b"email address,sample_id\nada@lab.example,S-1\nnobody,S-2\nbob@lab.example,S-3\n"
+_GONE = "550 5.1.1 <accessioning-and-sample-reception@laboratories.example>: Recipient address rejected: User unknown"
+_LONG = "accessioning-and-sample-reception@laboratories.example"
+
+# Addresses that no walk asks for, each for its reason.
+LEFT_OUT = {
+    "/portal/sign-in/oidc/callback",  # judges the answer of an identity provider
+    "/portal/services/{service_id:int}/templates/{identifier:str}/preview/{digest:str}",  # the frame of the editor
+}
+# Who is signed in is led past these.
+SIGNED_OUT = ("/portal/sign-in", "/portal/password", "/portal/password/new", "/portal/invitation")
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """The service and what stands for the parameters of addresses: ``batches/{uid:uuid}`` is one of its batches."""
+
+    desk: Desk
+    values: Mapping[str, str]
+    open_batch: UUID
+    refused: UUID
+
+    def address(self, path: str) -> str:
+        """Write this installation's own examples in the places of an address's parameters."""
+        for place, value in self.values.items():
+            path = path.replace(place, value)
+        assert "{" not in path, f"write an example for {path}"
+        return path
+
+    def addresses(self, application: Litestar) -> Iterator[tuple[str, str]]:
+        """Yield every address of the portal with its name."""
+        for name, path in paths(application):
+            yield name, self.address(path)
+
+
+def paths(application: Litestar) -> Iterator[tuple[str, str]]:
+    """Yield every path of the portal that is asked for by GET, as the application itself knows them.
+
+    Each comes after its name, such as ``service-batches-one``.
+    """
+    for route in application.routes:
+        shown = isinstance(route, HTTPRoute) and "GET" in route.route_handler_map
+        if shown and route.path.startswith("/portal") and route.path not in LEFT_OUT:
+            yield _name(route.path), route.path
+
+
+def _name(path: str) -> str:
+    inside = path.removeprefix("/portal").replace("/services/{service_id:int}", "/service", 1)
+    return re.sub(r"\{[^}]+\}", "one", inside).strip("/").replace("/", "-") or "portal"
+
+
+def furnish(database: Database, lab: Laboratory | None = None, *, many: int = 0) -> Furnished:
+    """Let a service have been at work for a week: ``lab``, or one that is registered now; with a team, and others.
+
+    ``many`` notifications are there besides.
+    """
+    made = desk(database) if lab is None else desk_of(lab)
+    people = _people(made)
+    _registry(made)
+    if many:
+        crowd(made, many)
+    try:
+        _week(made)
+    finally:
+        clock.use(None)
+    now = _now(made)
+    with database.read() as session:
+        sent, waiting = session.scalars(select(Batch.uid).order_by(Batch.id))
+        kept = session.scalars(select(Delivery.uid).where(Delivery.provider == "outbox").order_by(Delivery.id)).first()
+    client = made.lab.client.client_id
+    return Furnished(
+        made,
+        {
+            "services/{service_id:int}": f"services/{made.lab.service_id}",
+            "users/{user_id:int}": f"users/{people['user']}",
+            "organisations/{organisation_id:int}": f"organisations/{people['organisation']}",
+            "notifications/{uid:uuid}": f"notifications/{now['notification']}",
+            "messages/{delivery_uid:uuid}": f"messages/{now['delivery']}",
+            "batches/{uid:uuid}": f"batches/{sent}",
+            "outbox/{uid:uuid}": f"outbox/{kept}",
+            "clients/{client_id:str}": f"clients/{client}",
+            "jobs/{job_id:int}": f"jobs/{now['job']}",
+            "jobs/example": "jobs/example?template=X_SAMPLE",
+            "rows/{row:int}": "rows/2",
+            "recipients/{identifier:str}": "recipients/X_TWO",
+            "templates/{identifier:str}": "templates/X_SAMPLE",
+            "versions/{which:str}": "versions/2",
+            "/portal/password/new": f"/portal/password/new?key={people['reset']}",
+            "/portal/invitation": f"/portal/invitation?key={people['invitation']}",
+        },
+        waiting,
+        now["refused"],
+    )
+
+
+def _people(made: Desk) -> dict[str, Any]:
+    lab = made.lab
+    ada = user(lab.database, ADMIN, member_of=lab.service_id, role="admin")
+    bob = user(lab.database, "bob@lab.example", member_of=lab.service_id, role="editor")
+    user(lab.database, f"grace.hopper.of.{_LONG}", member_of=lab.service_id, role="viewer")
+    user(lab.database, PLATFORM_ADMIN, platform_admin=True)
+    actor = Actor("person", ADMIN)
+    with lab.database.write() as session:
+        named = "The laboratory of long names and of even longer descriptions"
+        other = services.create_service(session, named, organisation="Genomics", daily_limit=1000)
+        services.create_service(session, "Proteomics", organisation="Genomics", live=True)
+        session.execute(insert(Membership).values(user_id=ada, service_id=other.id, role="viewer"))
+        owner = services.service_by_id(session, lab.service_id)
+        assert owner is not None
+        owner.organisation_id = other.organisation_id
+        owner.mail_from, owner.reply_to = "Laboratory <lab@localhost.localdomain>", "desk@lab.example"
+        secret = invitations.invite(session, owner, "eve@lab.example", "viewer", ADMIN).secret
+        invitations.invite(session, None, "new.root@lab.example", "viewer", PLATFORM_ADMIN)
+        service_tokens.create(session, owner, "client")
+        clients.create_client(session, owner, "A client of the sequencing pipeline, for the second floor")
+        endpoints.register(session, lab.client.id, lab.service_id, "https://lims.lab.example/carillon/events", actor)
+        endpoint = session.scalars(select(CallbackEndpoint.id)).one()
+        message = {"endpoint_id": endpoint, "type": "notification.sent", "payload": '{"type": "notification.sent"}'}
+        for number, status, last in ((1, "FAILED", 503), (2, "DELIVERED", 200)):
+            told = {"uid": f"msg_{number:032}", "notification_uid": UUID(int=number), "attempts": number}
+            session.execute(insert(CallbackMessage).values(**message, **told, status=status, last_status=last))
+        audit.record(session, actor, "client.made", "lims", service_id=lab.service_id, detail={})
+        reset = password_resets.begin(session, session.get_one(User, bob))
+    return {"user": bob, "organisation": other.organisation_id, "invitation": secret, "reset": reset}
+
+
+def _registry(made: Desk) -> None:
+    lab = made.lab
+    lab.recipient("X_ACCESSIONING_AND_SAMPLE_RECEPTION_STAKEHOLDERS", ("EMAIL", _LONG), ("SMS", "+447700900123"))
+    lab.recipient(
+        "X_OPERATIONS",
+        ("EMAIL", "operations@lab.example"),
+        ("SLACK", "https://hooks.slack.com/services/T00000000/B00000000/0123456789abcdefghijklmn"),
+        ("FRESHSERVICE", "alerts@lab.example;group_id=42;priority=2"),
+    )
+    starter = next(one for one in starters() if one.identifier == "ACCESSIONING_FAILURE")
+    fields = {"sample_fields": starter.sample_fields, "subject": starter.subject}
+    lab.template("X_ACCESSIONING_INVALID_INPUTS", starter.source, format=starter.format, **fields)
+    lab.template("X_SAMPLE", "<h1>Sample {{ sample_id }}</h1>\n<p>Look at it.</p>", sample_fields={"sample_id": "S-1"})
+    with lab.database.write() as session:
+        key = Key(lab.service_id, "X_SAMPLE")
+        present = drafts.working(session, key)
+        text = msgspec.structs.replace(
+            present.content, source="<h1>Sample {{ sample_id }}</h1>\n<p>Look at it now.</p>"
+        )
+        drafts.save(session, key, text, present.revision, ADMIN)
+        for address, detail in (("gone@lab.example", _GONE), ("night@lab.example", "550 5.1.1 User unknown")):
+            suppressions.suppress(session, lab.service_id, Channel.EMAIL, address, reason="bounced", detail=detail)
+
+
+def _week(made: Desk) -> None:
+    """Let days go by: most is sent, some fails, one batch goes out."""
+    today = datetime.now(UTC).replace(hour=0, minute=30)
+    for ago in range(6, 0, -1):
+        day = today - timedelta(days=ago)
+        clock.use(lambda day=day: day)  # type: ignore[misc]
+        for number in range(1 + (ago * 5) % 4):
+            made.accept(f"S-{ago}-{number}", subject=f"Plate {2840 + ago}: sample {number + 1} has failed")
+        made.settle(DeliveryStatus.SENT, "250 2.0.0 Ok: queued as 4WxYz1")
+    made.buffer("S-10", "S-11", aggregator_id="manifest-2840")
+    clock.use(lambda: today - timedelta(hours=20))
+    made.dispatch()
+    made.settle(DeliveryStatus.FAILED, _GONE, most=1)
+    made.settle(DeliveryStatus.SENT, "250 2.0.0 Ok: queued as 4WxYz2")
+
+
+def _now(made: Desk) -> dict[str, Any]:
+    """Do what stands on today's pages: kept in the outbox, failed, refused, gathered, under way."""
+    lab = made.lab
+    made.accept("S-20", subject="Deployment of the accessioning service on Thursday, with more words than a line holds")
+    made.accept("S-21", subject="Unaufgefordertzusendungsbestätigungsverfahren" * 2)
+    made.keep()
+    group = ["X_ACCESSIONING_AND_SAMPLE_RECEPTION_STAKEHOLDERS", "X_TWO"]
+    told = made.accept("S-22", recipient=group, subject="Problems with the accessioning of plate 2847")
+    made.settle(DeliveryStatus.FAILED, _GONE, most=1)
+    made.settle(DeliveryStatus.SENT, "250 2.0.0 Ok: queued as 4WxYz3", most=1)
+    made.settle(DeliveryStatus.RETRYING, "451 4.7.1 Greylisted, come back in some minutes")
+    refused = made.refused()
+    made.buffer("S-23", "S-24", "S-25", aggregator_id="manifest-21784312-of-the-second-floor")
+    made.accept("S-26", priority="HIGH")
+    upload = control.Upload(
+        name="",
+        file_name="people-of-the-second-floor.csv",
+        template=control.template_of(lab.service_id, "X_SAMPLE"),
+        channel=Channel.EMAIL,
+        subject="A sample",
+    )
+    job = control.upload(lab.service_id, upload, io.BytesIO(_CSV), Actor("person", ADMIN))
+    tasks.turn.run(job)
+    with lab.database.read() as session:
+        wanted = select(Delivery.uid).where(Delivery.status == DeliveryStatus.RETRYING.value).order_by(Delivery.id)
+        delivery = session.scalars(wanted).first()
+    return {"notification": told, "delivery": delivery, "job": job, "refused": refused}
+
+
+def is_page(html: str) -> bool:
+    """Tell a page from a part of one, and from a message in its frame."""
+    return '<main id="main"' in html
+
+
+def assets_of(html: str) -> list[str]:
+    """Return the addresses of a page's style sheets, scripts and images."""
+    return re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
