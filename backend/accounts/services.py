@@ -27,12 +27,12 @@ def create_service(
     Raises:
         Problem: ``name_taken``, or ``invalid_value`` for a name that is empty or longer than 160 characters.
     """
-    name = _checked(name, "service")
+    name = checked_name(name, "service")
     if service_by_name(session, name) is not None:
         raise Problem("name_taken", f"There is a service named {name} already.")
     if daily_limit is not None and daily_limit < 0:
         raise Problem("invalid_value", "A daily limit is a whole number of messages, 0 or more.")
-    group = None if organisation is None else _organisation(session, _checked(organisation, "organisation"))
+    group = None if organisation is None else _organisation(session, checked_name(organisation, "organisation"))
     service = Service(
         name=name, organisation_id=group.id if group else None, active=True, live=live, daily_limit=daily_limit
     )
@@ -41,7 +41,12 @@ def create_service(
     return service
 
 
-def _checked(name: str, kind: str) -> str:
+def checked_name(name: str, kind: str) -> str:
+    """Return the trimmed name of a service or an organisation, its ``kind``.
+
+    Raises:
+        Problem: ``invalid_value`` for a name that is empty, longer than 160 characters, or not printable.
+    """
     trimmed = name.strip()
     if not 1 <= len(trimmed) <= MAX_NAME or not trimmed.isprintable():
         raise Problem("invalid_value", f"The name of a {kind} has 1 to {MAX_NAME} printable characters.")

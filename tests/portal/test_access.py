@@ -23,7 +23,17 @@ CHANGES: dict[str, str] = {
     "settings/tokens/1/replace": "admin",
 }
 PAGES = ("", "/team", "/settings", "/audit", "/audit.csv")
-ADMINISTRATION = ("services", "services/1", "users", "users/1", "providers", "audit", "audit.csv")
+ADMINISTRATION = (
+    "services",
+    "services/1",
+    "organisations",
+    "organisations/1",
+    "users",
+    "users/1",
+    "providers",
+    "audit",
+    "audit.csv",
+)
 
 
 @pytest.fixture
@@ -68,7 +78,15 @@ def test_the_administration_is_for_platform_administrators(browser: Browser, dat
         answer = browser.get(f"/portal/admin/{rest}")
         assert answer.status_code == 403, rest
     assert "platform administrators" in answer.text
-    for rest in ("services", "services/1/switch", "services/1/limit", "users", "users/1", "providers"):
+    for rest in (
+        "services",
+        "services/1/switch",
+        "services/1/limit",
+        "services/1/organisation",
+        "organisations",
+        "users",
+        "users/1",
+    ):
         assert browser.send(f"/portal/admin/{rest}", act="make-admin", name="Mine").status_code == 403, rest
     assert "/portal/admin" not in browser.get("/portal/account").text
 

@@ -239,6 +239,33 @@ def test_services_are_made_limited_and_switched(browser: Browser, database: Data
     assert browser.get("/portal/admin/services/999").status_code == 404
 
 
+def test_organisations_are_made_renamed_and_given_services(
+    browser: Browser, database: Database, lab: int, root: int
+) -> None:
+    listed = "/portal/admin/organisations"
+    assert "There is no organisation yet" in browser.get(listed).text
+    one = browser.send(listed, name=" Institute ").headers["location"]
+    browser.send(listed, name="Genomics")
+    for name in ("Genomics", "", "x" * 161):
+        answer = browser.send(one, name=name)
+        assert answer.status_code == 422
+        assert f'value="{name}"' in answer.text
+    assert browser.send(listed, name="Genomics").status_code == 422
+    assert browser.send(one, name="The institute").status_code == 303
+    service = f"/portal/admin/services/{lab}"
+    number = one.rpartition("/")[2]
+    assert browser.send(f"{service}/organisation", organisation=number).status_code == 303
+    assert f'<option value="{number}" selected>The institute</option>' in browser.get(service).text
+    assert "Lab LIMS" in browser.get(one).text.partition("<main")[2]
+    assert browser.send(f"{service}/organisation", organisation="").status_code == 303
+    assert "No service belongs to it" in browser.get(one).text
+    for unknown in ("999", "x"):
+        assert browser.send(f"{service}/organisation", organisation=unknown).status_code == 404
+    assert browser.get(f"{listed}/999").status_code == browser.send(f"{listed}/999", name="X").status_code == 404
+    wanted = ["organisation.made", "organisation.made", "organisation.renamed", "service.grouped", "service.grouped"]
+    assert [action for action, _, _ in entries(database)] == wanted
+
+
 def test_a_provider_is_switched_off_and_on(
     browser: Browser,
     database: Database,

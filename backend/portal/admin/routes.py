@@ -3,12 +3,18 @@
 from litestar import Router
 
 from backend.portal import access, audit_log
-from backend.portal.admin import providers, services, users
+from backend.portal.admin import organisations, providers, services, users
 
 ROUTES = [
     Router(
         "/",
-        route_handlers=[*services.ROUTES, *users.ROUTES, *providers.ROUTES, *audit_log.ADMIN_ROUTES],
+        route_handlers=[
+            *services.ROUTES,
+            *organisations.ROUTES,
+            *users.ROUTES,
+            *providers.ROUTES,
+            *audit_log.ADMIN_ROUTES,
+        ],
         guards=[access.platform_administrators],
     )
 ]

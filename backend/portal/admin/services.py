@@ -1,5 +1,6 @@
 """Services: listed, created, switched on and off, made live, limited."""
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from backend.accounts import administration, audit, members, service_settings, services
+from backend.accounts import administration, audit, members, organisations, service_settings, services
 from backend.accounts.sessions import Viewer
 from backend.db import session
 from backend.db.models.accounts import Service
@@ -37,6 +38,12 @@ class LimitForm(msgspec.Struct):
     """How much a service may send a day; nothing takes the installation's limit."""
 
     daily_limit: str = ""
+
+
+class GroupForm(msgspec.Struct):
+    """The organisation that a service belongs to, by its number; nothing for none."""
+
+    organisation: str = ""
 
 
 class SwitchForm(msgspec.Struct):
@@ -96,6 +103,25 @@ def limit(
     return go(f"{_LIST}/{service_id}", "The limit is saved.")
 
 
+@post("/admin/services/{service_id:int}/organisation", sync_to_thread=True)
+def group(
+    viewer: NamedDependency[Viewer],
+    service_id: FromPath[int],
+    data: Annotated[GroupForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Put a service under an organisation, or under none."""
+    if data.organisation and not re.fullmatch(r"[0-9]{1,18}", data.organisation):
+        raise NotFoundException
+    with session.current().write() as transaction:
+        service = _service(transaction, service_id)
+        chosen = organisations.get(transaction, int(data.organisation)) if data.organisation else None
+        if service_settings.changes(service, organisation_id=chosen.id if chosen else None):
+            detail: dict[str, object] = {"organisation": chosen.name if chosen else None}
+            _write_down(transaction, viewer, service, "service.grouped", detail)
+    done = f"{service.name} belongs to {chosen.name if chosen else 'no organisation'}."
+    return go(f"{_LIST}/{service_id}", done)
+
+
 @post("/admin/services/{service_id:int}/switch", sync_to_thread=True)
 def switch(
     viewer: NamedDependency[Viewer],
@@ -139,18 +165,18 @@ def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
             if not service.built_in
         ]  # fmt: skip
         used = usage.today(reading, [service.id for service in found])
-        organisations = administration.organisations(reading)
+        named = administration.organisations(reading)
     return admin_page(
         "services",
         viewer,
         "services",
         status_code=faults.status,
         rows=[
-            (one, organisations.get(one.organisation_id or 0, ""), used.get(one.id, 0), services.daily_limit(one))
+            (one, named.get(one.organisation_id or 0, ""), used.get(one.id, 0), services.daily_limit(one))
             for one in found[:_MOST]
         ],
         more=len(found) > _MOST,
-        organisations=sorted(organisations.values()),
+        organisations=sorted(named.values()),
         form=form,
         faults=faults,
         search=search,
@@ -162,6 +188,7 @@ def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Fault
         service = _service(reading, service_id)
         team = members.of_service(reading, service_id)
         used = usage.today(reading, [service_id]).get(service_id, 0)
+        groups = organisations.listed(reading)
     installation = settings.current().daily_limit
     own = "" if service.daily_limit is None else str(service.daily_limit)
     return admin_page(
@@ -172,6 +199,7 @@ def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Fault
         service=service,
         team=team,
         used=used,
+        organisations=[("", "None"), *((str(one.id), one.name) for one in groups)],
         limit=services.daily_limit(service),
         installation=installation,
         form=form or LimitForm(own),
@@ -180,4 +208,4 @@ def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Fault
     )
 
 
-ROUTES = [begin, index, create, show, limit, switch]
+ROUTES = [begin, index, create, show, limit, group, switch]

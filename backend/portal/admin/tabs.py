@@ -6,7 +6,13 @@ from backend.accounts.sessions import Viewer
 from backend.portal.pages import Page, page
 
 ADMIN = "/portal/admin"
-_TABS = (("services", "Services"), ("users", "Users"), ("providers", "Providers"), ("audit", "Audit log"))
+_TABS = (
+    ("services", "Services"),
+    ("organisations", "Organisations"),
+    ("users", "Users"),
+    ("providers", "Providers"),
+    ("audit", "Audit log"),
+)
 
 
 def admin_page(template: str, viewer: Viewer, tab: str, *, status_code: int = 200, **context: Any) -> Page:
