@@ -156,3 +156,7 @@ DELIVERIES = Pool(
 )
 # A preview's caller waits for its answer, which has to come within eight seconds.
 PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8))
+# Rows of spreadsheets are tried out with the time of deliveries, but never instead of them.
+TRIALS = Pool(
+    "backend.rendering.preview_child", Bounds(children=2, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000)
+)

@@ -11,13 +11,15 @@ from backend.intake.judge import NEED_SUBJECT
 from backend.lib import settings
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address, FoundTemplate
-from backend.rendering import engine
+from backend.rendering import acceptance
 from backend.rendering.inspection import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS
 from backend.spreadsheets.table import Record
 
 Groups = Mapping[str, Sequence[Address]]
+_TRIED_AT_ONCE = 200
+_COSTLY_AT_ONCE = 20
 _LONGEST_ADDRESS = 2048
 
 
@@ -109,9 +111,19 @@ def _fields(sheet: Sheet, cells: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield name, cell
 
 
+def at_once(sheet: Sheet) -> int:
+    """Return how many rows may be tried out in one step: few where each may take seconds."""
+    job = render_job(sheet.template, {})
+    return _TRIED_AT_ONCE if acceptance.is_harmless(job) else _COSTLY_AT_ONCE
+
+
 def try_out(sheet: Sheet, rows: Sequence[Row]) -> Iterator[RowFault]:
-    """Render rows, and yield what keeps one from becoming a message."""
-    rendered = engine.render_many([_job(sheet, row) for row in rows])
+    """Render rows, and yield what keeps one from becoming a message.
+
+    Raises:
+        Problem: ``unavailable``, if there is no process to render them in at this moment.
+    """
+    rendered = acceptance.render_many([_job(sheet, row) for row in rows])
     for row, result in zip(rows, rendered, strict=True):
         fault = _fault(sheet, result)
         if fault is not None:

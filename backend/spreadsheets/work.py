@@ -28,7 +28,6 @@ from backend.spreadsheets.claims import LostError
 from backend.spreadsheets.rows import Row, RowFault, Sheet
 from backend.spreadsheets.table import Record
 
-CHECKED_AT_ONCE = 200
 SENT_AT_ONCE = 400
 CHANGED_AT_ONCE = 500
 _PAUSE = timedelta(seconds=30)
@@ -84,7 +83,7 @@ def step(task: Task) -> bool:
 
 def _check(task: Task) -> bool:
     try:
-        records = list(islice(task.records, CHECKED_AT_ONCE))
+        records = list(islice(task.records, rows.at_once(task.sheet)))
     except table.Unreadable as error:
         _end(task, Stage.UNREADABLE, str(error))
         return False

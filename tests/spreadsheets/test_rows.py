@@ -1,11 +1,17 @@
 """Every reason for which a row is not sent, and every form that a file may come in."""
 
 import codecs
+import time
+from collections.abc import Sequence
 
 import pytest
 
 from backend.channels.base import Channel
 from backend.lib.problems import Problem
+from backend.rendering import acceptance
+from backend.rendering.model import Rendered, RenderJob
+from backend.rendering.pool import Bounds, Pool
+from tests.rendering.hostile import HEAVY
 from tests.spreadsheets.conftest import Bureau
 
 NO_SUBJECT = {"subject": "{{ fields.title | default('') }}"}
@@ -105,3 +111,39 @@ def test_a_phone_number_is_an_address_too(bureau: Bureau) -> None:
     bureau.upload("phone number,sample_id\n+44 7700 900123,S-1\n07700,S-2\n", Channel.SMS)
     assert bureau.work().good_rows == 1
     assert bureau.faults()[0][1] == "phone number"
+
+
+def test_rows_of_a_hostile_template_cost_a_child_and_are_named(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = Bounds(children=1, running=0.2, seconds=3.0, patience=9.0, waiting=1)
+    trials = Pool("backend.rendering.preview_child", bounds)
+    monkeypatch.setattr(acceptance, "TRIALS", trials)
+    heavy = next(iter(HEAVY.values()))
+    bureau.lab.template("X_HEAVY", "{{ name }}{% if name == 'eve' %}" + heavy + "{% endif %}")
+    rows = "".join(f"a@lab.example,{name}\n" for name in ("ada", "eve", "bob"))
+    bureau.upload(f"email address,name\n{rows}", template="X_HEAVY")
+    used = time.process_time()
+    while (sheet := bureau.work()).stage == "CHECKING":
+        pass
+    assert time.process_time() - used < 1
+    assert (sheet.stage, sheet.good_rows, sheet.faulty_rows) == ("CHECKED", 2, 1)
+    ((number, _, why),) = bureau.faults()
+    assert number == 3
+    assert "the template takes too long" in why
+    trials.close()
+
+
+def test_costly_rows_are_tried_a_few_at_a_time(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def render_many(jobs: Sequence[RenderJob]) -> list[Rendered | Problem]:
+        asked.append(len(jobs))
+        return [Rendered("S", "<p></p>", "")] * len(jobs)
+
+    monkeypatch.setattr(acceptance, "render_many", render_many)
+    bureau.lab.template("X_COSTLY", "{{ name * 3 }}")
+    for template in ("X_SAMPLE", "X_COSTLY"):
+        rows = "a@lab.example,S\n" * 45
+        bureau.upload(f"email address,{'sample_id' if template == 'X_SAMPLE' else 'name'}\n{rows}", template=template)
+        while bureau.work().stage == "CHECKING":
+            pass
+    assert asked == [45, 20, 20, 5]
