@@ -1,11 +1,8 @@
 """The whole product as processes: parallel senders over HTTP while the worker is killed in the middle of its work."""
 
 import email
-import json
+import os
 import re
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -14,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -26,20 +23,22 @@ from backend.db.models.notifications import Notification
 from backend.db.session import Database
 from tests.batching.conftest import LIST
 from tests.factories import Laboratory, laboratory, notification
+from tests.processes import Process
+from tests.storms.installation import Mailbox, free_port
 
 SENDERS, EACH, AGGREGATORS = 8, 50, 20
 PATIENCE = 90.0
-_COMMAND = [sys.executable, "-c", "from backend.cli import main; main()"]
 
 
 @contextmanager
-def process(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process and end it whatever happens."""
-    with subprocess.Popen(command, text=True, **options) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+def process(log: Path, *command: str) -> Iterator[None]:
+    """Run a ``carillon`` process, which is killed at the end of the block."""
+    running = Process(command, os.environ, out=log)
+    try:
+        yield
+    finally:
+        running.kill()
+        running.wait()
 
 
 def wait(condition: Callable[[], object], what: str) -> None:
@@ -48,6 +47,11 @@ def wait(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen in {PATIENCE} s"
         pause.wait(0.02)
+
+
+def has(mailbox: Mailbox, count: int) -> bool:
+    """Tell whether so many messages have come."""
+    return mailbox.count() >= count
 
 
 def messages(maildir: Path) -> list[EmailMessage]:
@@ -113,24 +117,19 @@ def test_a_killed_worker_loses_and_doubles_no_member(
 ) -> None:
     lab = laboratory(any_engine)
     lab.template("X_LIST", LIST, format="text", batch={"quiet_seconds": 0.2, "max_wait_seconds": 1, "max_items": 6})
-    maildir = tmp_path / "mail"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    sink_command = (sys.executable, "-m", "tests.smtp_server", "--maildir", str(maildir))
-    with process(*sink_command, stdout=subprocess.PIPE) as sink:
-        assert sink.stdout is not None
-        monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", json.loads(sink.stdout.readline())["address"])
-        with process(*_COMMAND, "serve", "--port", str(port)), ThreadPoolExecutor(SENDERS) as pool:
+    maildir, log, port = tmp_path / "mail", tmp_path / "processes.log", free_port()
+    with Mailbox(maildir) as mailbox:
+        monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", mailbox.address)
+        with process(log, "serve", "--port", str(port)), ThreadPoolExecutor(SENDERS) as pool:
             base = f"http://127.0.0.1:{port}"
             wait(lambda: answers(base), "The web process")
             sending = [pool.submit(send_all, base, lab, sender) for sender in range(SENDERS)]
             for kill_after in (3, 20):
-                with process(*_COMMAND, "worker"):  # killed with SIGKILL where this ends
-                    wait(lambda count=kill_after: len(list(maildir.glob("*.eml"))) >= count, "Mail before the kill")
+                with process(log, "worker"):  # killed with SIGKILL where this ends
+                    wait(partial(has, mailbox, kill_after), "Mail before the kill")
             for one in sending:
                 one.result()
-            with process(*_COMMAND, "worker"):
+            with process(log, "worker"):
                 wait(lambda: statuses(any_engine) == {"SENT": SENDERS * EACH}, "Sending everything")
     check(messages(maildir))
     with any_engine.read() as session:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storms.installation import CARILLON, free_port
+from tests import processes
+from tests.storms.installation import free_port
 
 STARTING_SECONDS = 60  # a process starts in two, on a busy machine much later
 
@@ -25,20 +26,11 @@ class Command:
     def run(self, *arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end, with ``given`` on its standard input."""
         environment = self.environment | {f"CARILLON_{name}": value for name, value in settings.items()}
-        return subprocess.run(
-            (*CARILLON, *arguments),
-            env=environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=STARTING_SECONDS,
-            check=False,
-        )
+        return processes.run(*arguments, environment=environment, given=given, seconds=STARTING_SECONDS)
 
-    def start(self, name: str) -> "subprocess.Popen[bytes]":
+    def start(self, name: str) -> processes.Process:
         """Start a command that runs until it is stopped."""
-        with (self.data / "processes.log").open("ab") as log:
-            return subprocess.Popen((*CARILLON, name), env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+        return processes.Process((name,), self.environment, out=self.data / "processes.log")
 
 
 @pytest.fixture(scope="module")

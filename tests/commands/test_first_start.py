@@ -32,7 +32,7 @@ def greeting(prepared: Command) -> Iterator[str]:
     assert (done.returncode, done.stderr) == (0, "")
     yield done.stdout
     for process in processes:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
     # The web server ends by the signal that it was given, after it has finished what it was doing.
     assert [process.wait(20) for process in processes] == [-signal.SIGTERM, 0]
 

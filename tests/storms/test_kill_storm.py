@@ -5,7 +5,6 @@ A storm is drawn by a number, which its first line shows; ``STORM=number`` draws
 
 import os
 import random
-import subprocess
 import time
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class Victim:
         self._home, self._command, self._chance = home, command, chance
         self._marks = sorted(chance.sample(range(5, COUNT - 20), KILLS))
         self._early: float | None = None
-        self._process: subprocess.Popen[bytes] = home.start(command)
+        self._process = home.start(command)
         self.kills = 0
 
     def look(self, reached: int) -> bool:
