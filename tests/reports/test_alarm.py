@@ -35,7 +35,7 @@ def scraped(name: str) -> float:
 
 
 def doctor() -> tuple[str, str]:
-    """Return what the doctor says of the ledger: the mark and the rest."""
+    """Return what the doctor says of the ledger in its first line: the mark and the rest."""
     lines = CliRunner().invoke(inspect.doctor).output.splitlines()
     (line,) = [line for line in lines if line.split()[1] == "ledger"]
     mark, _, rest = line.split(maxsplit=2)
@@ -63,6 +63,7 @@ def test_an_imbalance_is_an_alarm_in_three_places(house: House, caplog: pytest.L
     }
     assert scraped('carillon_ledger_imbalance{day="today"}') == 1
     assert scraped('carillon_ledger_uneven_services{day="today"}') == 1
+    assert scraped(f'carillon_ledger_service_imbalance{{day="today",service="{house.lab.service_id}"}}') == 1
     mark, rest = doctor()
     assert mark == "FAULT"
     assert f"service {house.lab.service_id} on 2026-03-02: 3 accepted ≠ 0 delivered + 2 sent" in rest
@@ -80,6 +81,8 @@ def test_an_even_ledger_is_no_alarm(house: House, caplog: pytest.LogCaptureFixtu
     assert scraped('carillon_ledger_messages{day="today",state="waiting"}') == 2
     assert scraped('carillon_ledger_messages{day="yesterday",state="accepted"}') == 0
     assert doctor()[0] == "ok"
+    whole = f"service {house.lab.service_id} on 2026-03-02: 5 accepted = 0 delivered + 3 sent + 0 failed + 0 cancelled"
+    assert whole in CliRunner().invoke(inspect.doctor).output
 
 
 def test_it_is_checked_once_a_minute(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +137,7 @@ def test_depths_are_found_without_reading_whole_tables(database: Database) -> No
     with database.read() as session:
         depths.measure(session)
         asked = [pair for pair in said if " deliveries" in pair[0] or " batches" in pair[0]]
-        assert len(asked) == 3
+        assert len(asked) == 4
         for statement, parameters in asked:
             plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             steps = [str(row[3]) for row in plan if "B-TREE" not in row[3]]
