@@ -11,7 +11,7 @@ from backend.channels.base import ForgedReceipt, ReceiptEvent, ReceiptRequest, R
 from backend.delivery import receipts, routes
 from backend.lib import metrics, settings
 from backend.lib.problems import Problem
-from backend.receipts import bounces, secret
+from backend.receipts import bounce_reading, secret
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def take_bounce(message: bytes) -> int:
         Problem: ``invalid_request`` for what is no mail.
     """
     try:
-        events = bounces.read(message)
+        events = bounce_reading.read(message)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from error
     receipts.receive(receipts.BOUNCE, events, message)
