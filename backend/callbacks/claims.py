@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, exists, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import ApiClient
@@ -16,12 +16,12 @@ OF_ONE_ADDRESS = 3
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A message in this worker's hands; ``attempts`` counts the tries before this one."""
+    """A message in this worker's hands; ``attempts`` counts the tries before this one, ``sealed_url`` is its way."""
 
     id: int
     uid: str
     endpoint_id: int
-    url: str
+    sealed_url: str
     payload: str
     attempts: int
 
@@ -29,10 +29,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 def claim(session: Session, worker: str, *, limit: int, busy: Mapping[int, int]) -> list[Claim]:
     """Take up to ``limit`` due messages; ``busy`` counts those of each address that this process is posting."""
     taken: list[Claim] = []
-    for endpoint_id, url in session.execute(select(CallbackEndpoint.id, CallbackEndpoint.url).where(_ready())).all():
+    places = select(CallbackEndpoint.id, type_coerce(CallbackEndpoint.url, String)).where(_ready())
+    for endpoint_id, sealed_url in session.execute(places).all():
         room = min(OF_ONE_ADDRESS - busy.get(endpoint_id, 0), limit - len(taken))
         if room > 0:
-            taken += _claim_of(session, endpoint_id, url, room)
+            taken += _claim_of(session, endpoint_id, sealed_url, room)
     if taken:
         session.execute(
             update(CallbackMessage)
@@ -43,7 +44,7 @@ def claim(session: Session, worker: str, *, limit: int, busy: Mapping[int, int])
     return taken
 
 
-def _claim_of(session: Session, endpoint_id: int, url: str, room: int) -> list[Claim]:
+def _claim_of(session: Session, endpoint_id: int, sealed_url: str, room: int) -> list[Claim]:
     columns = (CallbackMessage.id, CallbackMessage.uid, CallbackMessage.payload, CallbackMessage.attempts)
     rows = session.execute(
         select(*columns)
@@ -53,7 +54,14 @@ def _claim_of(session: Session, endpoint_id: int, url: str, room: int) -> list[C
         .with_for_update(skip_locked=True)
     )
     return [
-        Claim(id=row.id, uid=row.uid, endpoint_id=endpoint_id, url=url, payload=row.payload, attempts=row.attempts)
+        Claim(
+            id=row.id,
+            uid=row.uid,
+            endpoint_id=endpoint_id,
+            sealed_url=sealed_url,
+            payload=row.payload,
+            attempts=row.attempts,
+        )
         for row in rows
     ]
 

@@ -14,7 +14,7 @@ from backend.callbacks import endpoints, schedule, signing
 from backend.callbacks.claims import Claim
 from backend.db import session as db
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
-from backend.lib import clock, metrics, outbound, traces
+from backend.lib import clock, keyring, metrics, outbound, traces
 from backend.lib.outbound import OutboundError
 
 _TIMEOUT = 15.0
@@ -53,20 +53,24 @@ def post(claim: Claim) -> Answer:
             secrets = []
     if not secrets:
         return Answer(status=None, error="There is no signing secret that can be read; make a new one.")
+    try:
+        url = keyring.unseal_address(claim.sealed_url)
+    except ValueError:
+        return Answer(status=None, error="The address cannot be read with the present secret key; set it anew.")
     began = time.perf_counter()
-    answer = _exchange(claim, secrets)
+    answer = _exchange(claim, url, secrets)
     if traces.enabled():
         _trace(claim, answer, time.perf_counter() - began)
     return answer
 
 
-def _exchange(claim: Claim, secrets: list[str]) -> Answer:
+def _exchange(claim: Claim, url: str, secrets: list[str]) -> Answer:
     body, now = claim.payload.encode(), clock.now()
     headers = {"Content-Type": "application/json", "User-Agent": "Carillon"}
     headers |= signing.headers(secrets, claim.uid, now, body)
     try:
         answer = outbound.request(
-            "POST", claim.url, headers=headers, body=body, timeout=_TIMEOUT, max_bytes=_MAX_ANSWER, guarded=True
+            "POST", url, headers=headers, body=body, timeout=_TIMEOUT, max_bytes=_MAX_ANSWER, guarded=True
         )
     except OutboundError as error:
         return Answer(status=None, error=error.reason)

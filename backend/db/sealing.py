@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import String, Table, and_, not_, or_, select, type_coerce, update
+from sqlalchemy import Column, String, and_, not_, or_, select, type_coerce, update
 
+from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.notifications import Delivery, OutboxMessage
 from backend.db.models.registry import Endpoint
 from backend.db.session import Database
 from backend.lib import keyring
 
 _AT_ONCE = 500
-_TABLES: tuple[Table, ...] = tuple(model.__table__ for model in (Endpoint, Delivery, OutboxMessage))  # type: ignore[misc]
+_COLUMNS: tuple[Column[Any], ...] = (
+    *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage)),
+    CallbackEndpoint.__table__.c.url,
+)
 
 
 def reseal_addresses(database: Database) -> dict[str, int]:
@@ -21,25 +25,25 @@ def reseal_addresses(database: Database) -> dict[str, int]:
     Raises:
         ValueError: for an address that was sealed under a key that is not in use; nothing of its rows is changed.
     """
-    return {table.name: _reseal(database, table) for table in _TABLES}
+    return {column.table.name: _reseal(database, column) for column in _COLUMNS}
 
 
-def _reseal(database: Database, table: Table) -> int:
-    count, last = 0, 0
+def _reseal(database: Database, column: Column[Any]) -> int:
+    table, count, last = column.table, 0, 0
     while True:
         with database.write() as session:
-            rows = session.execute(_stale(table, last)).all()
+            rows = session.execute(_stale(column, last)).all()
             for identity, stored in rows:
                 changed: Any = update(table).where(table.c.id == identity)
-                changed = changed.where(type_coerce(table.c.address, String) == stored)
-                session.execute(changed.values(address=keyring.unseal_address(stored)))
+                changed = changed.where(type_coerce(column, String) == stored)
+                session.execute(changed.values({column: keyring.unseal_address(stored)}))
         if not rows:
             return count
         count, last = count + len(rows), rows[-1][0]
 
 
-def _stale(table: Table, last: int) -> Any:
-    stored = type_coerce(table.c.address, String)
+def _stale(column: Column[Any], last: int) -> Any:
+    table, stored = column.table, type_coerce(column, String)
     marked = stored.startswith(keyring.MARK, autoescape=True)
     present = stored.startswith(f"{keyring.MARK}{keyring.present_id()}.", autoescape=True)
     stale = or_(and_(marked, not_(present)), and_(not_(marked), stored.contains("://", autoescape=True)))

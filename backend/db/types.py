@@ -81,3 +81,10 @@ class Address(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Open what is sealed."""
         return keyring.unseal_address(value) if value is not None and value.startswith(keyring.MARK) else value
+
+
+class Url(Address):
+    """A URL that is itself a secret, sealed as an address is; one of 2,048 characters has 2,768 when it is sealed."""
+
+    impl = String(3072)
+    cache_ok = True

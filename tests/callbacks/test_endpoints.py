@@ -4,9 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from backend.callbacks import endpoints
+from backend.db import migrate
 from backend.db.models.audit import AuditEntry
 from backend.db.models.callbacks import CallbackEndpoint, CallbackSecret
 from backend.lib.problems import Problem
@@ -139,3 +142,21 @@ def test_an_address_that_is_removed_while_messages_are_written_stops_no_delivery
     assert gone.is_set()
     with line.database.read() as session:
         assert set(session.execute(text("SELECT DISTINCT status FROM notifications")).scalars()) == {"SENT"}
+
+
+def test_the_migration_seals_addresses_that_are_there_and_the_way_back_opens_them(each_line: Line) -> None:
+    line = each_line
+    line.register()
+    revision = ScriptDirectory.from_config(migrate._config()).get_revision("0016")
+
+    def stored() -> str:
+        with line.database.read() as session:
+            return str(session.execute(text("SELECT url FROM callback_endpoints")).scalar_one())
+
+    assert line.receiver.url not in stored()
+    with line.database.engine.execution_options(carillon_write=True).begin() as connection:
+        command.downgrade(migrate._config(connection), str(revision.down_revision))
+    assert stored() == line.receiver.url
+    migrate.upgrade(line.database)
+    assert line.receiver.url not in stored()
+    assert line.endpoint().api_client_id == line.lab.client.id

@@ -6,7 +6,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from backend.accounts import clients
 from backend.callbacks import endpoints, messages, posting, schedule
@@ -242,3 +242,23 @@ def test_a_secret_that_cannot_be_read_is_told_and_nothing_is_posted_unsigned(
     line.post()
     assert line.receiver.posted == []
     assert "signing secret" in (line.messages()[0].last_error or "")
+
+
+def test_an_address_that_cannot_be_read_is_told_and_holds_up_no_other(line: Line) -> None:
+    line.register()
+    with line.database.write() as session:
+        owner = session.get_one(Service, line.lab.service_id)
+        other = clients.create_client(session, owner, "other")
+        endpoints.register(session, other.id, owner.id, f"{line.receiver.url}/other", ACTOR)
+    sent(line)
+    mine, line.lab.client = line.lab.client, other
+    sent(line, "S-2")
+    line.lab.client = mine
+    spoilt = "sealed:deadbeef.AAAA"
+    with line.database.write() as session:
+        where = {"url": spoilt, "id": mine.id}
+        session.execute(text("UPDATE callback_endpoints SET url = :url WHERE api_client_id = :id"), where)
+    assert line.post() == 2
+    assert len(line.receiver.posted) == 1
+    (message,) = line.messages()
+    assert message.last_error == "The address cannot be read with the present secret key; set it anew."

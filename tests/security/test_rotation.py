@@ -6,23 +6,29 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import String, select, text, type_coerce
+from sqlalchemy.orm import Session
 
-from backend.accounts import audit, clients, service_tokens, services
+from backend.accounts import audit, clients, invitations, password_resets, service_tokens, services, sessions
 from backend.accounts.audit import Actor
+from backend.accounts.oauth import access_tokens
+from backend.accounts.oauth.signatures import InvalidJwt
 from backend.callbacks import endpoints
 from backend.cli import carillon
-from backend.db.models.accounts import ClientSecret, ServiceToken
+from backend.db.models.accounts import ClientSecret, ServiceToken, User
 from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.registry import Endpoint
 from backend.db.session import Database
 from backend.lib import keyring, settings
+from backend.lib.problems import Problem
 from backend.receipts import secret as bounces
 from tests.conftest import SECRET_KEY
 from tests.factories import laboratory
+from tests.portal.people_and_messages import user
 from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 NEW_KEY = "a-new-secret-key-for-tests-only-9876543210"
 HOOK = "https://hooks.slack.com/services/T0000/B0000/planted"
+CALLBACK = "https://lims.lab.example/hook/planted?token=planted"
 APPRISE = "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"
 
 
@@ -38,7 +44,8 @@ def change_key(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def everything(database: Database) -> str:
     """Return every text that the tables hold with secrets in them."""
-    tables = ("endpoints", "deliveries", "outbox_messages", "callback_secrets", "service_tokens", "audit_entries")
+    tables = ("endpoints", "deliveries", "outbox_messages", "callback_endpoints", "callback_secrets")
+    tables += ("service_tokens", "audit_entries")
     with database.read() as session:
         return "\n".join(repr(session.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)  # noqa: S608
 
@@ -51,8 +58,7 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
     with any_database.write() as session:
         token = service_tokens.create(session, services.service_by_id(session, lab.service_id), "client").token
         actor = Actor("command", "tests")
-        url = "https://lims.lab.example/hook"
-        _, made = endpoints.register(session, lab.client.id, lab.service_id, url, actor)
+        _, made = endpoints.register(session, lab.client.id, lab.service_id, CALLBACK, actor)
     assert made is not None
     planted = ("planted", "JHMHI8qBe7bk2ZwO5U711o3dV", token, made.secret.removeprefix("whsec_"))
     assert [secret for secret in planted if secret in everything(any_database)] == []
@@ -60,7 +66,8 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
 
     change_key(NEW_KEY, SECRET_KEY)
     first, again = rotate(), rotate()
-    sealed = {"endpoints": 2, "deliveries": 0, "outbox_messages": 0, "callback_secrets": 1, "service_tokens": 1}
+    sealed = {"endpoints": 2, "deliveries": 0, "outbox_messages": 0, "callback_endpoints": 1, "callback_secrets": 1}
+    sealed["service_tokens"] = 1
     assert first == {"key": keyring.present_id(), "resealed": sealed, "waiting_client_secrets": 1}
     assert set(again["resealed"].values()) == {0}
     assert old_id not in everything(any_database)
@@ -84,6 +91,7 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
         assert service_tokens.reveal(session.scalars(select(ServiceToken)).one()) == token
         endpoint = session.scalars(select(CallbackEndpoint.id)).one()
         assert endpoints.signing_secrets(session, endpoint) == [made.secret]
+        assert endpoints.read(session, lab.client.id).url == CALLBACK
         client = clients.by_client_id(session, lab.client.client_id)
         assert clients.matching_secret(session, client, lab.client.client_secret) is not None
         assert session.scalars(select(ClientSecret.key_id)).all() == [keyring.present_id()]
@@ -110,16 +118,61 @@ def test_a_key_that_is_missing_is_named_and_nothing_is_changed(
 
 
 def test_what_lay_open_is_sealed(database: Database) -> None:
-    laboratory(database).recipient("X_CHAT", ("SLACK", HOOK))
+    lab = laboratory(database)
+    lab.recipient("X_CHAT", ("SLACK", HOOK))
     with database.write() as session:
+        endpoints.register(session, lab.client.id, lab.service_id, CALLBACK, Actor("command", "tests"))
         session.execute(text("UPDATE endpoints SET address = :hook WHERE type = 'SLACK'"), {"hook": HOOK})
+        session.execute(text("UPDATE callback_endpoints SET url = :url"), {"url": CALLBACK})
     assert HOOK in everything(database)
-    assert rotate()["resealed"]["endpoints"] == 1  # type: ignore[index]
+    assert CALLBACK in everything(database)
+    resealed = rotate()["resealed"]
+    assert (resealed["endpoints"], resealed["callback_endpoints"]) == (1, 1)  # type: ignore[index]
     assert HOOK not in everything(database)
+    assert CALLBACK not in everything(database)
     with database.read() as session:
         stored = session.scalars(select(type_coerce(Endpoint.address, String)).where(Endpoint.type == "SLACK")).one()
         assert keyring.unseal_address(stored) == HOOK
         assert session.scalars(select(Endpoint.type).where(Endpoint.address == HOOK)).all() == ["SLACK"]
+        assert endpoints.read(session, lab.client.id).url == CALLBACK
+
+
+def test_sessions_links_and_tokens_go_on_while_the_old_key_is_named_and_end_when_it_is_not(
+    database: Database, change_key: Callable[..., None]
+) -> None:
+    lab = laboratory(database)
+    person = user(database)
+    with database.write() as session:
+        cookie = sessions.begin(session, person)
+        service = services.service_by_id(session, lab.service_id)
+        invitation = invitations.invite(session, service, "bob@lab.example", "viewer", "ada@lab.example").secret
+        reset = password_resets.begin(session, session.get_one(User, person))
+    token = access_tokens.issue(lab.client.client_id, "notifications:send")
+
+    def works() -> list[bool]:
+        found = [sessions.resume(database, cookie) is not None]
+        asked: tuple[Callable[[Session], object], ...] = (
+            lambda reading: invitations.find(reading, invitation),
+            lambda reading: password_resets.find(reading, reset),
+            lambda _reading: access_tokens.read(token),
+        )
+        for ask in asked:
+            with database.read() as reading:
+                try:
+                    found.append(ask(reading) is not None)
+                except (Problem, InvalidJwt):
+                    found.append(False)
+        return found
+
+    assert works() == [True] * 4
+    change_key(NEW_KEY, SECRET_KEY)
+    assert works() == [True] * 4
+    rotate()
+    assert works() == [True] * 4
+    change_key(NEW_KEY)
+    assert works() == [False] * 4
+    change_key(NEW_KEY, SECRET_KEY)  # nothing of it was destroyed
+    assert works() == [True] * 4
 
 
 def test_keys_are_told_by_no_repr(configure: Callable[..., settings.Settings]) -> None:

@@ -8,7 +8,7 @@ from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import Moment
+from backend.db.types import Moment, Url
 from backend.lib import clock
 
 _PENDING = text("status = 'PENDING'")
@@ -16,7 +16,7 @@ _CLAIMED = text("claimed_by IS NOT NULL")
 
 
 class CallbackEndpoint(IdentityBase):
-    """The one address of an API client.
+    """The one address of an API client; its ``url`` is sealed, since its path or query may let in whoever knows it.
 
     ``enabled_at`` is when it was last switched on; ``disabled_at`` and ``disabled_why`` are set while it is off.
     ``failing_since`` is its first failure after its last success, ``failures`` counts them; until ``resume_at``
@@ -27,7 +27,8 @@ class CallbackEndpoint(IdentityBase):
 
     api_client_id: Mapped[int] = mapped_column(ForeignKey("api_clients.id"), unique=True)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
-    url: Mapped[str] = mapped_column(String(2048))
+    # Read only where it is needed: a key that is missing must not stop what has to do with the others.
+    url: Mapped[str] = mapped_column(Url(), deferred=True)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     enabled_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
