@@ -16,6 +16,7 @@ from backend.api import (
     docs,
     errors,
     guards,
+    headers,
     health,
     metrics,
     notifications,
@@ -63,7 +64,7 @@ def create_app() -> Litestar:
             }
         ),
         template_config=template_config,
-        before_send=[guards.tell_rate_limit],
+        before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, gc.freeze],
         on_shutdown=[access_log.lines.flush, traces.flush],

@@ -15,7 +15,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, notifications
+from backend.api import bodies, bulk, errors, guards, headers, notifications
 from backend.api.access_log import LoggedLitestar
 from backend.lib.problems import Problem
 
@@ -92,5 +92,6 @@ async def _send(response: Response[Any], scope: HTTPScope, send: Send) -> None:
         "headers": [(name.lower().encode(), value.encode()) for name, value in fields.items()],
     }
     await guards.tell_rate_limit(start, scope)
+    headers.complete(start)
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})
