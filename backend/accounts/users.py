@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from backend.accounts import passwords
+from backend.accounts import audit, passwords
 from backend.channels import addresses
 from backend.channels.base import Channel
 from backend.db.models.accounts import Membership, Service, User
@@ -141,6 +141,7 @@ def sign_in(
         present = session.get(User, user.id, populate_existing=True)
         found = _judge(session, present, right=right)
         if found is None and present is not None and present.active and present.failed_logins == MAX_FAILURES + 1:
+            audit.record(session, audit.SYSTEM, "user.locked", present.email, service_id=None)
             on_lock(session, present)
         return found
 

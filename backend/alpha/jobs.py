@@ -6,7 +6,8 @@ from anyio import to_thread
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from backend.accounts import services
+from backend.accounts import audit, services
+from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
@@ -37,15 +38,18 @@ def of_service(service_id: FromPath[int]) -> Answer:
 async def create(request: Request[Any, Any, Any]) -> Answer:
     """Make a job."""
     given = await validation.read(request, "job", schemas.job())
-    return await to_thread.run_sync(_create, given["serviceId"], given["name"], given.get("filename"))
+    by = tokens.caller(request).actor
+    return await to_thread.run_sync(_create, given["serviceId"], given["name"], given.get("filename"), by)
 
 
-def _create(service_id: int, name: str, file_name: str | None) -> Answer:
+def _create(service_id: int, name: str, file_name: str | None, by: Actor) -> Answer:
     with unavailable_without_database(), db.current().write() as session:
         known = 0 < service_id < 2**63 and services.service_by_id(session, service_id)
         if not known:
             refuse(400, "failed to create job - invalid service")
-        return Response({"job": shapes.job(jobs.create(session, service_id, name, file_name))}, status_code=201)
+        job = jobs.create(session, service_id, name, file_name)
+        audit.record(session, by, "job.made", name, service_id=service_id, detail={"job": job.id})
+        return Response({"job": shapes.job(job)}, status_code=201)
 
 
 ROUTES = [show, of_service, create]

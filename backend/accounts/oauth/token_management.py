@@ -6,7 +6,8 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from sqlalchemy import select
 
-from backend.accounts import revocations
+from backend.accounts import audit, revocations
+from backend.accounts.audit import Actor
 from backend.accounts.oauth import access_tokens, client_authentication
 from backend.accounts.oauth.access_tokens import Claims
 from backend.accounts.oauth.answers import OAuthAnswer, invalid_request, refusal, success
@@ -32,8 +33,10 @@ def revoke(request: FormRequest) -> OAuthAnswer:
         return refusal(OAuth2Error(error="unauthorized_client", description=foreign, status_code=400))
     with databases.current().write() as session:
         expires_at = datetime.fromtimestamp(claims.exp, UTC)
-        row = insert(session, RevokedToken).values(jti=claims.jti, expires_at=expires_at)
-        session.execute(row.on_conflict_do_nothing())
+        row = insert(session, RevokedToken).values(jti=claims.jti, expires_at=expires_at).on_conflict_do_nothing()
+        if session.scalar(row.returning(RevokedToken.id)) is not None:
+            by = Actor("client", client.client_id)
+            audit.record(session, by, "access_token.revoked", claims.jti, service_id=client.service_id)
     revocations.current().deny_token(claims.jti)
     return success()
 
