@@ -69,7 +69,11 @@ class Database:
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
-            self.url, pool_size=10, max_overflow=30, connect_args={"timeout": _BUSY_MILLISECONDS / 1000}
+            self.url,
+            pool_size=10,
+            max_overflow=30,
+            hide_parameters=True,  # errors and logs show them otherwise, secrets among them
+            connect_args={"timeout": _BUSY_MILLISECONDS / 1000},
         )
         pragmas = (
             "journal_mode=WAL",
@@ -89,7 +93,7 @@ class Database:
         return engine
 
     def _postgresql_engine(self) -> Engine:
-        engine = create_engine(self.url, pool_size=10, max_overflow=10)
+        engine = create_engine(self.url, pool_size=10, max_overflow=10, hide_parameters=True)
 
         @event.listens_for(engine, "checkin")
         def _note(_connection: Any, record: Any) -> None:

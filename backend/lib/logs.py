@@ -35,6 +35,8 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)+\.?(:\d*)?|localhost(:\d*)?|\[[0-9a-fA-F:.
 _IN_QUERY = re.compile(r"([?&](?:key|code|state|nonce|token|secret|password|sig|signature)=)[^\s&\"']+", re.IGNORECASE)
 # Secrets that say by their beginning what they are: ours, signing secrets, tokens of Slack and SendGrid, JWTs.
 _MARKED = re.compile(r"\b(cr[sb]_|whsec_|xox[a-z]-|SG\.|eyJ)[\w.+/=-]{8,}")
+# PostgreSQL quotes the row, the key or the parameters that it did not like.
+_QUOTED = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\n\[SQL|\n\(Background|\n\n(?:The above|During)|\Z)", re.DOTALL)
 
 
 def masked(text: str) -> str:
@@ -47,6 +49,8 @@ def masked(text: str) -> str:
         text = _NUMBER.sub(r"+\1…", text)
     if "=" in text:
         text = _IN_QUERY.sub(r"\1…", text)
+    if "DETAIL:" in text or "CONTEXT:" in text:
+        text = _QUOTED.sub(r"\1: …", text)
     lower = text.lower()
     text = _TOKEN.sub(r"\1 …", text) if "bearer" in lower or "basic" in lower else text
     return _MARKED.sub(r"\1…", text)

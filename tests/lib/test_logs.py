@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -57,10 +58,20 @@ def test_every_line_of_a_traceback_is_indented(written: io.StringIO) -> None:
     assert all(line.startswith("    ") for line in rest)
 
 
-def test_libraries_that_write_tokens_are_quiet(written: io.StringIO) -> None:
-    for name in ("httpx2", "authlib", "sqlalchemy.engine"):
-        logging.getLogger(name).info("Bearer secret")
-    assert written.getvalue() == ""
+def test_libraries_are_heard_from_warnings_on_whatever_their_level(written: io.StringIO) -> None:
+    for name in ("httpx2", "authlib", "sqlalchemy.engine", "some.other"):
+        logger = logging.getLogger(name)
+        before = logger.level
+        logger.setLevel(logging.DEBUG)
+        logger.info("Bearer secret")
+        logger.warning("%s is heard", name)
+        logger.setLevel(before)
+    assert [line.partition(": ")[2] for line in written.getvalue().splitlines()] == [
+        "httpx2 is heard",
+        "authlib is heard",
+        "sqlalchemy.engine is heard",
+        "some.other is heard",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +81,23 @@ def test_libraries_that_write_tokens_are_quiet(written: io.StringIO) -> None:
         ("to +447700900123", "to +44…3"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer …"),
         ("https://hooks.slack.com/services/T0/B0/secret?x=1 failed", "https://hooks.slack.com/… failed"),
+        ("at https://lab.example, https://[::1]:8000/ and (http://localhost:8000)", ...),
+        ("at https://ada:secret@lab.example:443?sig=x", "at https://lab.example:443/…"),
+        ("smtp://ada%40lab:secret@mail.lab.example:587?tls=starttls", "smtp://mail.lab.example:587/…"),
+        ("postgresql://carillon:secret@db.lab.example/carillon", "postgresql://db.lab.example/…"),
+        ("discord://4174216298/secret/, tgram://123:secret", "discord://… tgram://…"),
+        (
+            "GET /portal/invitation?key=secret&x=1 and /x?a=b&STATE=secret",
+            "GET /portal/invitation?key=…&x=1 and /x?a=b&STATE=…",
+        ),
+        ("crs_0123456789 whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw=", "crs_… whsec_…"),
+        ("xoxb-0123456789 SG.abcdefgh.ijkl eyJhbGciOiJFUzI1NiJ9.e30.sig", "xoxb-… SG.… eyJ…"),
+        ("not null DETAIL:  Failing row contains (1, secret secret).", "not null DETAIL: …"),
         ("1 + 1, a @ b, +12", "1 + 1, a @ b, +12"),
     ],
 )
-def test_persons_and_secrets_are_masked(written: io.StringIO, written_text: str, shown: str) -> None:
+def test_persons_and_secrets_are_masked(written: io.StringIO, written_text: str, shown: Any) -> None:
+    shown = written_text if shown is ... else shown
     logging.getLogger("x").error("%s", written_text)
     assert written.getvalue().endswith(f"ERROR   x: {shown}\n")
     try:
