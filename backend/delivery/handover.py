@@ -139,6 +139,7 @@ def _told(claim: Claim, provider: Provider, answer: Receipt | ProviderError) -> 
         provider=provider.name,
         detail=answer.detail,
         provider_message_id=answer.provider_message_id,
+        segments=answer.segments,
     )
     return result, None
 
@@ -219,6 +220,7 @@ def _ask(claim: Claim, message: Message) -> Result | None:
         provider=asked[0].name,
         detail=receipt.detail,
         provider_message_id=receipt.provider_message_id,
+        segments=receipt.segments,
     )
 
 

@@ -36,7 +36,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     ``kept`` is the message where it goes to the outbox instead of a provider. ``doubt`` says who is to find out what
     became of an ambiguous attempt; without it the message is given to the provider again. ``bad_address``
-    says that the provider will never take a message for this address. ``earlier`` are the attempts at other
+    says that the provider will never take a message for this address. ``segments`` counts the parts that a text
+    message was sent in. ``earlier`` are the attempts at other
     providers a moment before, which were not the message's fault.
     """
 
@@ -49,6 +50,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     kept: Message | None = None
     doubt: Doubt | None = None
     bad_address: bool = False
+    segments: int | None = None
     earlier: tuple["Result", ...] = ()
 
 
@@ -68,7 +70,7 @@ class Waiting(msgspec.Struct, frozen=True):
 _deliveries = cast("Table", Delivery.__table__)
 _SET = update(_deliveries).values(
     {name: bindparam(f"new_{name}") for name in ("status", "attempts", "provider", "provider_message_id", "error")}
-    | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at", "doubt")}
+    | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at", "doubt", "segments")}
 )
 _HELD = _deliveries.c.claimed_by == bindparam("worker")
 # A success counts even when the claim was lost meanwhile, since the message is out.
@@ -217,6 +219,7 @@ def _values(result: Result, worker: str) -> dict[str, Any]:
         "new_error": None if accepted else result.detail[:_DETAIL_LENGTH],
         "new_sent_at": clock.now() if accepted else None,
         "new_doubt": result.doubt.value if result.doubt else None,
+        "new_segments": result.segments,
     }
     return values | _status(result)
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
+from backend.channels import sms_segments
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
 from backend.delivery import choice, claims, compose, handover, providers, record, routes, suppressing, threads, watch
@@ -238,4 +239,5 @@ def _batch_fields(batch_id: int) -> list[Any]:
 
 def _to_outbox(claim: Claim, message: Message) -> Result:
     detail = f"no provider is set for {claim.channel}."
-    return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message)
+    parts = sms_segments.segments(message.text).parts if claim.channel is Channel.SMS else None
+    return Result(claim=claim, outcome=Outcome.ACCEPTED, provider=OUTBOX, detail=detail, kept=message, segments=parts)

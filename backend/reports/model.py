@@ -6,7 +6,7 @@ import msgspec
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one address."""
+    """One message to one address; ``segments`` counts the parts that a text message was sent in."""
 
     id: str
     address: str
@@ -17,6 +17,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     sent_at: datetime | None
     delivered_at: datetime | None
+    segments: int | None
 
 
 class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):

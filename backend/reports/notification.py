@@ -177,6 +177,7 @@ def _delivery(delivery: Delivery) -> DeliveryReport:
         error=delivery.error,
         sent_at=delivery.sent_at,
         delivered_at=delivery.delivered_at,
+        segments=delivery.segments,
     )
 
 

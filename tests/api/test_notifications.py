@@ -71,6 +71,7 @@ def test_looking_up_shows_every_member_of_the_contract(site: Site) -> None:
         "error": None,
         "sent_at": None,
         "delivered_at": None,
+        "segments": None,
     }
     assert all(event.keys() == {"at", "what"} and MOMENT.fullmatch(event["at"]) for event in report["events"])
     assert [event["what"] for event in report["events"]] == ["Accepted"]

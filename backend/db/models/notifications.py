@@ -7,7 +7,7 @@ from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import GUID, BigIntIdentity
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.types import Address, JsonB, Moment
@@ -99,6 +99,7 @@ class Delivery(IdentityBase):
     ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
     ``claimed_by`` names the worker that holds it, or that has marked it and not yet written what follows from that;
     the claim ends when that worker's heartbeat does.
+    ``segments`` counts the parts that a text message was sent in.
     ``requeued_at`` is when a person last asked to send again what had failed: from then on it has all its tries anew.
     """
 
@@ -148,6 +149,7 @@ class Delivery(IdentityBase):
     provider: Mapped[str | None] = mapped_column(String(64), default=None)
     provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
     error: Mapped[str | None] = mapped_column(Text, default=None)
+    segments: Mapped[int | None] = mapped_column(SmallInteger, default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     requeued_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     sent_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
