@@ -1,42 +1,24 @@
 """A batch gathers; its editor looks at what would go, takes one out, holds it back, and sends it now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import WIDE, Site, picture, sign_in
-from e2e.workshop import Workshop, mail_server, open_workshop
-from tests.smtp_server import SmtpServer
+from e2e.looks import WIDE
+from e2e.site import sign_in
+from e2e.workshop import Workshop
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
-    with mail_server(monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture
-def workshop(server: SmtpServer, site: Site) -> Workshop:
-    return open_workshop(site, server)
-
-
-def test_a_batch_is_looked_into_and_sent(
-    workshop: Workshop, open_page: Callable[..., Page], axe: Callable[[Page], None]
-) -> None:
+def test_a_batch_is_looked_into_and_sent(workshop: Workshop, open_page: Callable[..., Page]) -> None:
     page = open_page(viewport=WIDE, reduced_motion="reduce")
     sign_in(page, workshop.site, address=workshop.address("/batches"))
     expect(page.get_by_role("heading", name="No batch waits")).to_be_visible()
     workshop.buffer("S-1", "S-2", "S-3")
     page.reload()
     expect(page.locator("[data-countdown]")).to_have_text("in 0:59", timeout=5000)
-    axe(page)
-    picture(page, "batches")
     page.get_by_role("link", name="manifest-21784312").click()
     message = page.frame_locator("iframe.rendition")
     expect(message.get_by_role("listitem")).to_have_text(["S-1", "S-2", "S-3"])
-    axe(page)
-    picture(page, "batch")
 
     page.get_by_role("button", name="Take out number 2").click()
     page.get_by_role("button", name="Take it out").click()

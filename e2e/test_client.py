@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import WIDE, Site, sign_in
+from e2e.looks import WIDE
+from e2e.site import Site, sign_in
 from tests.factories import laboratory
 from tests.portal.people_and_messages import user
 
@@ -53,10 +54,9 @@ def test_made_used_and_ended(
     looked_at(page, "client-made")
     assert '"status":"DISPATCHED"' in run("\n".join(copied), secret).replace(" ", "")
     page.get_by_role("link", name="Notifications", exact=True).first.click()
-    expect(page.locator(".log-row")).to_contain_text("X_LAB")
+    expect(page.locator(".row")).to_contain_text("X_LAB")
 
     page.locator(".menu-wide").get_by_role("link", name="API clients").click()
-    looked_at(page, "clients")
     page.get_by_role("link", name="lims-production").click()
     expect(page.get_by_text(secret)).to_have_count(0)
     page.get_by_role("link", name="Tell it of changes by HTTP").click()

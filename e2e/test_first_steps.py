@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +10,8 @@ from backend.accounts import clients, services
 from backend.db.session import Database
 from backend.delivery import routes
 from backend.delivery.send import Hand
-from e2e.conftest import WIDE, Site, picture, sign_in
+from e2e.looks import WIDE
+from e2e.site import Site, sign_in
 from tests.factories import Laboratory
 from tests.portal.people_and_messages import service, user
 
@@ -35,14 +35,14 @@ def paste(lines: str, secret: str) -> str:
 
 
 def test_from_nothing_to_the_first_notification(
-    site: Site, laboratory_id: int, open_page: Callable[..., Page], axe: Callable[[Page], None], tmp_path: Path
+    site: Site,
+    laboratory_id: int,
+    open_page: Callable[..., Page],
 ) -> None:
     home = f"/portal/services/{laboratory_id}"
     page = open_page(viewport=WIDE, reduced_motion="reduce")
     sign_in(page, site, address=home)
     expect(page.get_by_text("0 of 5 done")).to_be_visible()
-    axe(page)
-    picture(page, "first-steps")
     page.get_by_role("link", name="Send the first notification").click()
     expect(page.get_by_text("none yet")).to_have_count(3)
 
@@ -55,8 +55,6 @@ def test_from_nothing_to_the_first_notification(
     lab.template("X_SAMPLE", sample_fields={"sample_id": "S-1"})
     page.reload()
     expect(page.get_by_text("none yet")).to_have_count(0)
-    axe(page)
-    picture(page, "guide")
     commands = [
         page.get_by_label(name, exact=True).inner_text()
         for name in ("The commands that get a token", "The command that sends")
@@ -74,4 +72,3 @@ def test_from_nothing_to_the_first_notification(
     expect(page.frame_locator("iframe.rendition").get_by_role("heading", name="Sample S-1")).to_be_visible()
     page.get_by_role("link", name="What happened to it").click()
     expect(page.locator("#story .state-row")).to_contain_text("Sent")
-    axe(page)

@@ -1,15 +1,14 @@
-"""The outbox in a browser: from sign-in or with a key, wide and narrow, light and dark, with and without JavaScript."""
+"""The outbox in a browser: from sign-in or with a key, at each width, with and without JavaScript; the docs."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from backend.db.session import Database
 from backend.portal import keys
-from e2e.conftest import NARROW, WIDE, Site, fits
+from e2e.looks import NARROW, WIDE, fits, fits_everywhere, picture
+from e2e.site import Site
 from tests.factories import laboratory
 from tests.portal.people_and_messages import PASSWORD, message, service, user
 
@@ -35,34 +34,21 @@ def lab(database: Database) -> int:
     return lab
 
 
-def picture(page: Page, name: str) -> None:
-    """Keep a screenshot where ``CARILLON_SCREENSHOTS`` says, for people to look at."""
-    folder = os.environ.get("CARILLON_SCREENSHOTS")
-    if folder:
-        page.evaluate("document.querySelector('iframe')?.scrollIntoView()")
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
 def address(site: Site, lab: int, rest: str = "") -> str:
     return f"{site.url}/portal/outbox{rest}?key={keys.outbox_key(lab)}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_newcomer_reads_a_message_by_key(
-    site: Site, lab: int, open_page: OpenPage, scheme: str, size: dict[str, int]
-) -> None:
-    page = open_page(color_scheme=scheme, viewport=size)
+def test_a_newcomer_reads_a_message_by_key(site: Site, lab: int, open_page: OpenPage, size: dict[str, int]) -> None:
+    page = open_page(viewport=size)
     page.goto(address(site, lab))
     expect(page.get_by_role("link", name="Problems with accessioning")).to_be_visible()
     fits(page)
-    picture(page, f"outbox-{size['width']}-{scheme}")
     page.get_by_role("link", name="Problems with accessioning").click()
     frame = page.frame_locator("iframe.rendition")
     expect(frame.get_by_role("heading", name="Sample 40STDY246690 has failed")).to_be_visible()
     assert page.title().startswith("Problems with accessioning")
     fits(page)
-    picture(page, f"message-{size['width']}-{scheme}")
 
 
 def test_the_frame_has_the_mails_styles_and_runs_nothing(site: Site, lab: int, open_page: OpenPage) -> None:
@@ -82,7 +68,6 @@ def test_tabs_show_text_and_source(site: Site, lab: int, open_page: OpenPage) ->
     page.get_by_role("link", name="Text", exact=True).click()
     expect(page.get_by_label("The message as text")).to_contain_text("Its volume is too low.")
     expect(page.get_by_role("link", name="Text", exact=True)).to_have_attribute("aria-current", "page")
-    picture(page, "message-text")
     page.get_by_role("link", name="Source").click()
     expect(page.get_by_label("The message's HTML source")).to_contain_text("<h1 style=")
 
@@ -106,7 +91,6 @@ def test_an_empty_outbox_fills_by_itself(site: Site, open_page: OpenPage) -> Non
     page.goto(address(site, lab))
     expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
     expect(page.get_by_text("looks for new messages by itself")).to_be_visible()
-    picture(page, "outbox-empty")
     message(site.database, lab, "The first one")
     expect(page.get_by_role("link", name="The first one")).to_be_visible()
 
@@ -115,7 +99,6 @@ def test_everything_works_without_javascript(site: Site, lab: int, open_page: Op
     user(site.database, member_of=lab)
     page = open_page(java_script_enabled=False, viewport=NARROW)
     page.goto(f"{site.url}/portal/outbox")
-    picture(page, "sign-in-narrow")
     page.get_by_label("E-mail address").fill("ada@lab.example")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
@@ -128,7 +111,6 @@ def test_everything_works_without_javascript(site: Site, lab: int, open_page: Op
     expect(page.get_by_label("The message as text")).to_contain_text("Run 4711 is *done*")
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     page.locator(".menu-narrow > summary").click()
-    picture(page, "menu-narrow")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.goto(f"{site.url}/portal/outbox")
@@ -157,31 +139,27 @@ def test_the_keyboard_reaches_the_content_first(site: Site, lab: int, open_page:
     picture(page, "outbox-focus")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_home_and_the_documentation(site: Site, lab: int, open_page: OpenPage, scheme: str) -> None:
+def test_the_documentation(site: Site, lab: int, open_page: OpenPage, looked_at: Callable[[Page, str], None]) -> None:
     user(site.database, platform_admin=True)
-    page = open_page(color_scheme=scheme, viewport=WIDE)
+    page = open_page(viewport=WIDE)
     page.goto(f"{site.url}/")
-    picture(page, f"sign-in-{scheme}")
     page.get_by_label("E-mail address").fill("ada@lab.example")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".menu-wide").get_by_text("ada@lab.example")).to_be_visible()
     expect(page.get_by_role("heading", name="Lab LIMS")).to_be_visible()
-    picture(page, f"home-{scheme}")
     page.goto(f"{site.url}/docs")
     expect(page.get_by_text("/notifications/v1/explain")).to_be_visible()
-    picture(page, f"docs-{scheme}")
+    fits_everywhere(page, "docs")
     page.get_by_role("link", name="Error catalogue").click()
     expect(page.get_by_role("heading", name="Unknown recipient")).to_be_visible()
-    picture(page, f"errors-{scheme}")
+    looked_at(page, "docs-errors")
 
 
 def test_an_unknown_page_says_what_to_do(site: Site, open_page: OpenPage) -> None:
     page = open_page(viewport=WIDE, java_script_enabled=False)
     page.goto(f"{site.url}/portal/nothing")
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
-    picture(page, "fault")
     page.get_by_role("link", name="Go to the portal").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -195,7 +173,6 @@ def test_an_address_is_tried_from_the_documentation(site: Site, open_page: OpenP
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
     fits(page)
-    picture(page, "docs-narrow")
 
 
 def test_the_documentation_signs_in_as_an_api_client(site: Site, open_page: OpenPage) -> None:

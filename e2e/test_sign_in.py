@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backend.accounts import users
-from e2e.conftest import WIDE, Site
+from e2e.looks import WIDE
+from e2e.site import Site
 from tests.portal.letters import letters, link
 from tests.portal.people_and_messages import PASSWORD, service, user
 
@@ -32,7 +33,6 @@ def test_locked_out_and_back(site: Site, lab: int, open_page: OpenPage, looked_a
     page = open_page(viewport=WIDE)
     page.goto(f"{site.url}/portal/services/{lab}/team")
     expect(page.get_by_label("E-mail address")).to_be_focused()
-    looked_at(page, "sign-in")
     fill_in(page, "not the password")
     expect(page.get_by_role("alert")).to_contain_text("do not match")
     expect(page.get_by_label("E-mail address")).to_have_value("ada@lab.example")

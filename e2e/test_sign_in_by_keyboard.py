@@ -6,27 +6,12 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import insert
 
 from backend.db.models.accounts import Membership
-from e2e.conftest import WIDE, Site
+from e2e.keyboard import go_to, press
+from e2e.looks import WIDE
+from e2e.site import Site
 from tests.portal.people_and_messages import PASSWORD, service, user
 
 OpenPage = Callable[..., Page]
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def go_to(page: Page, words: str, most: int = 60) -> None:
-    """Press Tab until what has the focus says ``words``; everything that gets it is seen."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        focused = page.locator(":focus")
-        if words in (focused.get_attribute("aria-label") or focused.inner_text()):
-            expect(focused).to_be_in_viewport()
-            assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
-            return
-    raise AssertionError(f"The keyboard does not reach {words!r}.")
 
 
 def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None:
@@ -37,6 +22,7 @@ def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None
         session.execute(insert(Membership).values(user_id=ada, service_id=other, role="viewer"))
     page = open_page(viewport=WIDE)
     page.goto(f"{site.url}/portal/sign-in?next=/portal/services/{lab}/team")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
     page.keyboard.type("ada@lab.example")
     press(page, "Tab")
     page.keyboard.type(PASSWORD)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from backend.accounts import invitations, services
-from e2e.conftest import NARROW, Site
+from e2e.looks import NARROW
+from e2e.site import Site
 from tests.portal.people_and_messages import PASSWORD, service
 
 OpenPage = Callable[..., Page]

@@ -8,7 +8,8 @@ from playwright.sync_api import Page, Route, expect
 
 from backend.registry import drafts, templates
 from backend.registry.drafts import Key
-from e2e.conftest import NARROW, WIDE, Site, fits, picture, sign_in
+from e2e.looks import NARROW, WIDE, fits, picture
+from e2e.site import Site, sign_in
 from tests.factories import Laboratory, laboratory
 from tests.portal.people_and_messages import user
 
@@ -58,8 +59,6 @@ def test_from_a_file_through_the_live_preview_to_publication(
 ) -> None:
     page = open_page(viewport=WIDE, reduced_motion="reduce")
     sign_in(page, site, address=address(lab, "/new"))
-    picture(page, "template-new")
-    axe(page)
     page.locator("#file").set_input_files(
         {"name": "sample_report.txt", "mimeType": "text/plain", "buffer": MJML.encode()}
     )
@@ -104,7 +103,6 @@ def test_from_a_file_through_the_live_preview_to_publication(
     picture(page, "template-editor")
     page.get_by_role("button", name="Publish version 1…").click()
     expect(page.get_by_role("heading", name="Publish version 1")).to_be_visible()
-    axe(page)
     page.get_by_role("button", name="Publish version 1", exact=True).click()
     expect(page.get_by_text("Version 1 is published: messages are made from it from now on.")).to_be_visible()
     with site.database.read() as session:
@@ -185,27 +183,18 @@ def test_two_people_lose_nothing(site: Site, lab: Laboratory, open_page: OpenPag
     expect(message(page).get_by_text("By Ben")).to_be_visible()
 
 
-def test_versions_are_compared_and_rolled_back_on_a_phone(
-    site: Site, lab: Laboratory, open_page: OpenPage, axe: Axe
-) -> None:
+def test_versions_are_compared_and_rolled_back_on_a_phone(site: Site, lab: Laboratory, open_page: OpenPage) -> None:
     lab.template("X_SAMPLE", "<p>Sample {{ sample_id }}</p>\n<p>New</p>", sample_fields={"sample_id": "S-1"})
     page = open_page(viewport=NARROW, reduced_motion="reduce")
     sign_in(page, site, address=address(lab, "/X_SAMPLE"))
     fits(page)
-    axe(page)
-    picture(page, "template-editor-narrow")
     page.get_by_role("link", name="Versions").click()
     fits(page)
-    axe(page)
-    picture(page, "template-versions-narrow")
     page.get_by_role("link", name="What changed in version 2").click()
     expect(page.locator(".difference-changed").first).to_contain_text("Sample")
     fits(page)
-    axe(page)
-    picture(page, "template-compare-narrow")
     page.get_by_role("link", name="Rendered").click()
     expect(page.frame_locator('iframe[title="Version 2 as HTML"]').get_by_text("New")).to_be_visible()
-    axe(page)
     page.goto(f"{site.url}{address(lab, '/X_SAMPLE/versions')}")
     page.get_by_role("button", name="Roll back to version 1").click()
     page.get_by_role("button", name="Publish it as version 3").click()

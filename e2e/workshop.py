@@ -13,7 +13,7 @@ from backend.batching import tasks as batching
 from backend.delivery import routes
 from backend.delivery.send import Hand
 from backend.lib import settings
-from e2e.conftest import Site
+from e2e.site import Site
 from tests.factories import notification
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user

@@ -1,0 +1,69 @@
+"""How a page looks: at which sizes, with what it keeps people out, whether it fits; pictures of it."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Page
+
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
+_AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+# The rules of WCAG 2.2 A and AA, and what the checker's makers call good practice.
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# All that the colours of a scheme can change.
+_RULES_OF_COLOURS = ["color-contrast", "link-in-text-block"]
+_RUN_AXE = """async ([type, values]) => {
+  const found = await axe.run(document, {resultTypes: ["violations"], runOnly: {type, values}});
+  return found.violations.map(one => one.id + ": " + one.help + " in " + one.nodes.map(node =>
+    node.target.join(" ") + " (" + node.any.map(check => check.message).join("; ") + ")").slice(0, 3).join(", "));
+}"""
+Scheme = Literal["light", "dark"]
+
+
+def keeps_nobody_out(page: Page) -> None:
+    """Let axe find nothing: by all rules in light, by those about colours in dark."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(_AXE.read_text(encoding="utf-8"))
+    in_scheme(page, "light")
+    found = page.evaluate(_RUN_AXE, ["tag", _RULES])
+    in_scheme(page, "dark")
+    found += [f"in dark: {one}" for one in page.evaluate(_RUN_AXE, ["rule", _RULES_OF_COLOURS])]
+    assert found == [], f"{page.url}: " + "\n".join(found)
+
+
+def in_scheme(page: Page, scheme: Scheme) -> None:
+    """Show a page as people who prefer the scheme see it; without motion, colours pass through no others."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out sideways."""
+    width, shown = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert width <= shown, f"{page.url} is {width} px wide where there are {shown}."
+
+
+def fits_everywhere(page: Page, name: str) -> None:
+    """See that a page fits wide and at 320 px, and keep pictures of it, light and dark, if they are wanted.
+
+    320 px are also what is left of 1,280 px at 400 % zoom.
+    """
+    before = page.viewport_size
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)  # type: ignore[arg-type] # width and height
+        fits(page)
+        for scheme in ("light", "dark") if _folder() else ():
+            in_scheme(page, scheme)  # type: ignore[arg-type] # one of the two words
+            picture(page, f"{name}-{size['width']}-{scheme}")
+    if before:
+        page.set_viewport_size(before)
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a screenshot where ``CARILLON_SCREENSHOTS`` says, for people to look at."""
+    folder = _folder()
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def _folder() -> str | None:
+    return os.environ.get("CARILLON_SCREENSHOTS")

@@ -1,0 +1,98 @@
+"""Every page of the portal, as the application itself knows them: whole, readable, wide and narrow, light and dark.
+
+With ``CARILLON_SCREENSHOTS=.cache/pictures`` each is kept as pictures, for people to look at.
+"""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from playwright.sync_api import Page, Response
+
+from backend.app import create_app
+from backend.lib import settings
+from e2e import looks
+from e2e.looks import WIDE
+from e2e.site import Site, sign_in
+from tests.portal.furnished import PLATFORM_ADMIN, SIGNED_OUT, Furnished, furnish, is_page, paths
+from tests.portal.people_and_messages import service, user
+
+OpenPage = Callable[..., Page]
+Named = tuple[str, str]
+_PROVIDERS = "smtp://mail.lab.example:587?tls=starttls,smtp://spare.lab.example:25"
+# A person's own larger letters (WCAG 2.2, 1.4.4) move what stands around them.
+_TWICE_THE_TEXT = "size => { document.documentElement.style.fontSize = size; }"
+
+
+@pytest.fixture
+def furnished(site: Site, configure: Callable[..., settings.Settings]) -> Furnished:
+    """Give a service at work, in an installation with two mail providers."""
+    configure(PORT=site.url.rpartition(":")[2], EMAIL_PROVIDERS=_PROVIDERS)
+    return furnish(site.database)
+
+
+def walk(page: Page, site: Site, addresses: Iterable[Named]) -> int:
+    """Look at each address that is a page; return how many are. All that is wrong is told at the end, together."""
+    wrong: list[str] = []
+    page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    seen = 0
+    for name, address in addresses:
+        answer = page.context.request.get(f"{site.url}{address}", max_redirects=0)
+        if answer.status not in {200, 204, 303}:
+            wrong.append(f"{answer.status} {address}")
+        elif answer.status == 200 and is_page(answer.text()):
+            seen += 1
+            try:
+                look(page, name, page.goto(f"{site.url}{address}"))
+            except AssertionError as error:
+                wrong.append(str(error))
+    assert not wrong, "\n".join(wrong)
+    return seen
+
+
+def look(page: Page, name: str, answer: Response | None) -> None:
+    assert answer is not None
+    assert answer.status == 200, f"{answer.status} {page.url}"
+    looks.keeps_nobody_out(page)
+    page.evaluate(_TWICE_THE_TEXT, "200%")
+    looks.fits(page)
+    page.evaluate(_TWICE_THE_TEXT, "")
+    looks.fits_everywhere(page, name)
+
+
+def of_a_service(name: str) -> bool:
+    return name == "service" or name.startswith("service-")
+
+
+def test_a_service_at_work(site: Site, furnished: Furnished, open_page: OpenPage) -> None:
+    page = open_page(viewport=WIDE)
+    sign_in(page, site)
+    own = [(name, address) for name, address in furnished.addresses(create_app()) if of_a_service(name)]
+    more = [
+        ("batch-open", f"{furnished.desk.home}/batches/{furnished.open_batch}"),
+        ("notification-refused", f"{furnished.desk.home}/notifications/{furnished.refused}"),
+        ("notification-answers", f"{furnished.desk.home}/notifications/{furnished.refused}?view=answers"),
+        ("editor-mjml", f"{furnished.desk.home}/templates/X_ACCESSIONING_INVALID_INPUTS"),
+        ("compare-rendered", f"{furnished.desk.home}/templates/X_SAMPLE/compare?view=rendered"),
+    ]
+    assert walk(page, site, own + more) >= 35
+
+
+def test_the_administration_and_what_is_open_to_all(site: Site, furnished: Furnished, open_page: OpenPage) -> None:
+    rest = [(name, address) for name, address in furnished.addresses(create_app()) if not of_a_service(name)]
+    open_to_all = [(name, address) for name, address in rest if address.partition("?")[0] in SIGNED_OUT]
+    assert walk(open_page(viewport=WIDE), site, open_to_all) == len(SIGNED_OUT)
+    page = open_page(viewport=WIDE)
+    sign_in(page, site, PLATFORM_ADMIN)
+    assert walk(page, site, [named for named in rest if named not in open_to_all]) >= 10
+
+
+def test_a_service_of_which_nothing_is_known_yet(site: Site, open_page: OpenPage) -> None:
+    lab = service(site.database, "New laboratory")
+    user(site.database, member_of=lab, role="admin")
+    page = open_page(viewport=WIDE)
+    sign_in(page, site)
+    listed = [(name, path) for name, path in paths(create_app()) if of_a_service(name) and path.count("{") == 1]
+    plain = [
+        (f"new-{name}", path.replace("{service_id:int}", str(lab))) for name, path in listed if "example" not in name
+    ]
+    assert walk(page, site, plain) >= 15
