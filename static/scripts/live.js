@@ -22,12 +22,29 @@
     }
   };
 
-  // What one has opened stays open when its part comes anew.
+  // What one has opened stays open when its part comes anew. What had the focus has it again: htmx finds it by its
+  // id, this by what it says. If it is gone, the part has the focus, so that Tab goes on from there.
+  const told = (element) => {
+    const words = element.dataset.copy || element.getAttribute("href") || element.textContent.trim();
+    return `${element.tagName} ${words}`;
+  };
+  const keep = (part, wanted) => {
+    const same = [...part.querySelectorAll("a, button, summary, [tabindex]")].find((one) => told(one) === wanted);
+    if (!same) part.tabIndex = -1;
+    (same || part).focus({ preventScroll: true });
+  };
+
   let open = [];
+  let kept = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
+    const active = document.activeElement;
     open = [...event.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+    kept = event.target.id && event.target.contains(active) ? [event.target.id, told(active)] : null;
   });
   document.addEventListener("htmx:afterSwap", () => {
+    const part = kept && document.getElementById(kept[0]);
+    if (part && document.activeElement === document.body) keep(part, kept[1]);
+    kept = null;
     for (const id of open) {
       const details = document.getElementById(id);
       if (details) details.open = true;

@@ -114,7 +114,7 @@
     const form = event.target.closest("form[data-send-on-change]");
     if (form) form.requestSubmit();
   });
-  document.addEventListener("htmx:afterSettle", () => reveal(document));
+  document.addEventListener("htmx:afterSwap", () => reveal(document));
   // A refresh that fails says nothing: the next one may succeed. What a person asked for says that it failed.
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.requestConfig.triggeringEvent) announce("That did not work. Reload the page and try again.");

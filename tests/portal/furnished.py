@@ -30,7 +30,7 @@ from backend.spreadsheets import control, tasks
 from tests.factories import Laboratory
 from tests.portal.crowd import crowd
 from tests.portal.desk import Desk, desk, desk_of
-from tests.portal.people_and_messages import user
+from tests.portal.people_and_messages import message, user
 
 ADMIN, PLATFORM_ADMIN = "ada@lab.example", "root@lab.example"
 _CSV = b"email address,sample_id\nada@lab.example,S-1\nnobody,S-2\nbob@lab.example,S-3\n"
@@ -101,7 +101,6 @@ def furnish(database: Database, lab: Laboratory | None = None, *, many: int = 0)
     now = _now(made)
     with database.read() as session:
         sent, waiting = session.scalars(select(Batch.uid).order_by(Batch.id))
-        kept = session.scalars(select(Delivery.uid).where(Delivery.provider == "outbox").order_by(Delivery.id)).first()
     client = made.lab.client.client_id
     return Furnished(
         made,
@@ -112,7 +111,7 @@ def furnish(database: Database, lab: Laboratory | None = None, *, many: int = 0)
             "notifications/{uid:uuid}": f"notifications/{now['notification']}",
             "messages/{delivery_uid:uuid}": f"messages/{now['delivery']}",
             "batches/{uid:uuid}": f"batches/{sent}",
-            "outbox/{uid:uuid}": f"outbox/{kept}",
+            "outbox/{uid:uuid}": f"outbox/{now['outbox']}",
             "clients/{client_id:str}": f"clients/{client}",
             "jobs/{job_id:int}": f"jobs/{now['job']}",
             "jobs/example": "jobs/example?template=X_SAMPLE",
@@ -205,6 +204,10 @@ def _now(made: Desk) -> dict[str, Any]:
     made.accept("S-20", subject="Deployment of the accessioning service on Thursday, with more words than a line holds")
     made.accept("S-21", subject="Unaufgefordertzusendungsbestätigungsverfahren" * 2)
     made.keep()
+    kept = "Freezer 3 in room B12 is at -61 °C and rising. Open the doors as little as you can."
+    message(lab.database, lab.service_id, None, channel="SMS", address="+447700900123", text=kept, html=None)
+    subject = "Deployment of the accessioning service on Thursday, with a subject that is longer than a line"
+    outbox = message(lab.database, lab.service_id, subject, address=_LONG)
     group = ["X_ACCESSIONING_AND_SAMPLE_RECEPTION_STAKEHOLDERS", "X_TWO"]
     told = made.accept("S-22", recipient=group, subject="Problems with the accessioning of plate 2847")
     made.settle(DeliveryStatus.FAILED, _GONE, most=1)
@@ -225,7 +228,7 @@ def _now(made: Desk) -> dict[str, Any]:
     with lab.database.read() as session:
         wanted = select(Delivery.uid).where(Delivery.status == DeliveryStatus.RETRYING.value).order_by(Delivery.id)
         delivery = session.scalars(wanted).first()
-    return {"notification": told, "delivery": delivery, "job": job, "refused": refused}
+    return {"notification": told, "delivery": delivery, "job": job, "outbox": outbox, "refused": refused}
 
 
 def is_page(html: str) -> bool:
