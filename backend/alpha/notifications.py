@@ -32,7 +32,6 @@ Answer = Response[dict[str, Any]]
 @post("/sms/notification", guards=[tokens.client])
 async def send_sms(request: Request[Any, Any, Any]) -> Answer:
     """Send a text message."""
-    _check_switch(Channel.SMS)
     given = await validation.read(request, "notification", schemas.sms())
     return await _send(request, _message(Channel.SMS, given))
 
@@ -40,7 +39,6 @@ async def send_sms(request: Request[Any, Any, Any]) -> Answer:
 @post("/email/notification", guards=[tokens.client])
 async def send_email(request: Request[Any, Any, Any]) -> Answer:
     """Send an e-mail."""
-    _check_switch(Channel.EMAIL)
     given = await validation.read(request, "notification", schemas.email())
     return await _send(request, _message(Channel.EMAIL, given))
 
@@ -65,11 +63,6 @@ def of_job(request: Request[Any, Any, Any], job_id: FromPath[int]) -> Answer:
     with unavailable_without_database(), db.current().read() as session:
         found = reports.of_job(session, row_id(job_id), tokens.caller(request).reach)
     return Response({"notifications": [shapes.notification(report) for report in found]})
-
-
-def _check_switch(channel: Channel) -> None:
-    if not plain.is_on(channel):
-        refuse(503, f"{channel.value} is unavailable")
 
 
 def _message(channel: Channel, given: dict[str, Any]) -> PlainMessage:

@@ -1,6 +1,5 @@
 """``/registry/v1/callback``: where the calling API client hears of its notifications, signed as Standard Webhooks."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +15,7 @@ from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.callbacks import endpoints, messages
-from backend.callbacks.endpoints import EndpointRecord
+from backend.callbacks.endpoints import EndpointRecord, NewSigningSecret
 from backend.callbacks.messages import MessageRecord
 from backend.db import session
 from backend.lib.shapes import Shape
@@ -44,27 +43,13 @@ class CallbackShape(Shape):
     )
 
 
-class CallbackAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class CallbackAnswer(EndpointRecord, frozen=True, kw_only=True):
     """A callback address. ``secret`` is there once, when it is made; two ``secrets`` sign for a day after a change."""
 
-    url: str
-    enabled: bool
-    disabled_at: datetime | None
-    disabled_why: str | None
-    failing_since: datetime | None
-    secrets: int
-    created_at: datetime
-    updated_at: datetime
     secret: str | None
 
-
-class SecretAnswer(msgspec.Struct, frozen=True):
-    """A new signing secret (``whsec_…``), which cannot be read again."""
-
-    secret: str
-
     def __repr__(self) -> str:
-        return "SecretAnswer()"
+        return f"CallbackAnswer({self.url!r})"
 
 
 class CallbackMessagePage(msgspec.Struct, frozen=True):
@@ -75,17 +60,7 @@ class CallbackMessagePage(msgspec.Struct, frozen=True):
 
 
 def _answer(record: EndpointRecord, secret: str | None = None) -> CallbackAnswer:
-    return CallbackAnswer(
-        url=record.url,
-        enabled=record.enabled,
-        disabled_at=record.disabled_at,
-        disabled_why=record.disabled_why,
-        failing_since=record.failing_since,
-        secrets=record.secrets,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        secret=secret,
-    )
+    return CallbackAnswer(**msgspec.structs.asdict(record), secret=secret)
 
 
 def _actor(caller: Principal) -> Actor:
@@ -152,11 +127,11 @@ class Callbacks(Controller):
         responses=errors.documented(400, 401, 403, 404, 429, 503),
         sync_to_thread=True,
     )
-    def rotate(self, request: Request[Any, Any, Any]) -> SecretAnswer:
+    def rotate(self, request: Request[Any, Any, Any]) -> NewSigningSecret:
         """Make a new secret."""
         caller = principal(request)
         with session.current().write() as db:
-            return SecretAnswer(endpoints.rotate_secret(db, caller.api_client_id, _actor(caller)).secret)
+            return endpoints.rotate_secret(db, caller.api_client_id, _actor(caller))
 
     @post(
         "/enable",

@@ -23,7 +23,8 @@ class EndpointRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An API client's callback address; moments are in UTC.
 
     ``disabled_why`` says in one sentence why nothing is posted; null while it is on. ``failing_since`` is its first
-    failure since its last success. ``secrets`` counts the secrets that sign now: two while they are being changed.
+    failure since its last success, ``failures`` counts them. ``secrets`` counts the secrets that sign now: two while
+    they are being changed.
     """
 
     url: str

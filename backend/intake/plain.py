@@ -17,10 +17,9 @@ from backend.db.models.accounts import Membership, Service, User
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks
-from backend.intake import ready
+from backend.intake import ready, switches
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
-from backend.lib import settings
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
 
@@ -55,19 +54,13 @@ class Refusal(Exception):
         self.reason: Reason = reason
 
 
-def is_on(channel: Channel) -> bool:
-    """Tell whether the operators let the channel be used."""
-    configuration = settings.current()
-    return configuration.sms_enabled if channel is Channel.SMS else configuration.email_enabled
-
-
 def accept(service_id: int, message: PlainMessage) -> int:
     """Store a message and wake a worker; return the row id of its notification.
 
     Raises:
         Refusal: with the first reason that there is.
     """
-    if not is_on(message.channel):
+    if not switches.is_on(message.channel.value):
         raise Refusal("switched_off")
     try:
         notification_id = _stored(service_id, message)

@@ -10,10 +10,9 @@ from backend.channels.base import Channel
 from backend.db import commits
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks
-from backend.intake import lookup, ready
+from backend.intake import lookup, ready, switches
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
-from backend.lib import settings
 from backend.lib.problems import Problem
 from backend.registry import templates
 from backend.registry.lookup import Address
@@ -59,7 +58,7 @@ def store(session: Session, test: RecipientTest) -> list[str]:
     if not test.endpoints:
         raise Problem("no_address_for_channel", f"{test.identifier} has no such address any more.")
     for endpoint in test.endpoints:
-        if not _is_on(endpoint.type):
+        if not switches.is_on(endpoint.type):
             raise Problem("channel_unavailable", f"{endpoint.type} is switched off by the operators for now.")
     meter = Meter(session, {test.service_id: service.daily_limit})
     wanted = {one.type: sum(other.type == one.type for other in test.endpoints) for one in test.endpoints}
@@ -71,11 +70,6 @@ def store(session: Session, test: RecipientTest) -> list[str]:
     uids = [_store_one(session, test, endpoint, version.version_id, meter) for endpoint in test.endpoints]
     commits.after(session, "recipient tests", lambda: tasks.nudge({Priority.NORMAL.value}))
     return uids
-
-
-def _is_on(channel: str) -> bool:
-    configuration = settings.current()
-    return {"EMAIL": configuration.email_enabled, "SMS": configuration.sms_enabled}.get(channel, True)
 
 
 def _store_one(session: Session, test: RecipientTest, endpoint: Address, version_id: int, meter: Meter) -> str:

@@ -7,14 +7,18 @@ from backend.lib.problems import FieldError, Problem
 _RETRY_AFTER_SECONDS = 300
 
 
+def is_on(channel: str) -> bool:
+    """Tell whether the operators let a channel be used; those without a switch always are."""
+    configuration = settings.current()
+    return {"EMAIL": configuration.email_enabled, "SMS": configuration.sms_enabled}.get(channel, True)
+
+
 def stopped(notification: NotificationIn) -> Problem | None:
     """Say which channels of a notification are switched off, if any is: nothing of it is taken then."""
-    configuration = settings.current()
-    on = {"EMAIL": configuration.email_enabled, "SMS": configuration.sms_enabled}
     errors = [
         FieldError(f"/channels/{index}/type", "channel_unavailable", f"{channel.type} is switched off.")
         for index, channel in enumerate(notification.channels)
-        if not on.get(channel.type, True)
+        if not is_on(channel.type)
     ]
     if not errors:
         return None

@@ -1,5 +1,7 @@
 """In how many parts a text message went is a figure of its delivery, not only words of an event."""
 
+from typing import Any
+
 from backend.channels.base import Channel, Message, Receipt
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import Scripted
@@ -16,7 +18,13 @@ class Counting(Scripted):
 def test_the_parts_of_a_text_message_are_told(desk: Desk) -> None:
     desk.lab.recipient("X_PHONE", ("SMS", "+447700900123"))
     desk.lab.template("X_TEXT", "{{ text }}", format="text")
-    sms = {"type": "SMS", "recipient": ["X_PHONE"], "template_id": "X_TEXT", "content_type": "text", "subject": None}
+    sms: dict[str, Any] = {
+        "type": "SMS",
+        "recipient": ["X_PHONE"],
+        "template_id": "X_TEXT",
+        "content_type": "text",
+        "subject": None,
+    }
     kept = desk.accept(fields={"text": "x" * 161}, **sms)
     mail = desk.accept("S-2")
     desk.drain()

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -190,7 +191,7 @@ class Refusal(Exception):
         self.reply = reply
 
 
-class VendorServer:
+class VendorServer(ABC):
     """A vendor with one way of taking messages; each vendor says how it reads, takes and refuses them.
 
     ``scripted`` holds answers for a recipient, used up one after the other; ``refusals`` those that never change.
@@ -227,17 +228,17 @@ class VendorServer:
         self.taken.append(message)
         return self.accept()
 
+    @abstractmethod
     def read(self, seen: Seen) -> tuple[str, Any]:
         """Return the recipient and the message of a request; raise ``Refusal`` for what is wrong with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accept(self) -> Reply:
         """Return the answer to the last of ``taken``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, status: int, code: str = "", words: str = "") -> Reply:
         """Return an error in the vendor's form."""
-        raise NotImplementedError
 
     # What the contract of all providers asks of a server of each kind.
 
