@@ -1,6 +1,6 @@
 """Secrets of the tables that are sealed by their column's type: how they are sealed anew after a change of key."""
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column, String, and_, not_, or_, select, type_coerce, update
 
@@ -11,9 +11,12 @@ from backend.db.session import Database
 from backend.lib import keyring
 
 _AT_ONCE = 500
-_COLUMNS: tuple[Column[Any], ...] = (
-    *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage)),
-    CallbackEndpoint.__table__.c.url,
+_COLUMNS = cast(
+    "tuple[Column[Any], ...]",
+    (
+        *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage)),
+        CallbackEndpoint.__table__.c.url,
+    ),
 )
 
 
