@@ -34,12 +34,15 @@ def focused(page: Page) -> dict[str, Any]:
 
 
 def go_to(page: Page, words: str, key: str = "Tab") -> None:
-    """Press Tab until what has the focus says ``words``; it must be in sight and show that it has the focus."""
+    """Press Tab until what has the focus is called ``words``, or begins with these words.
+
+    It must be in sight and show that it has the focus.
+    """
     passed = []
     for _ in range(_MOST_STOPS):
         page.keyboard.press(key)
         found = focused(page)
-        if words in found["name"]:
+        if f"{found['name']} ".startswith(f"{words} "):
             assert found["seen"], f"Nobody sees that {words!r} has the focus."
             assert found["inside"], f"{words!r} has the focus outside of what is seen."
             return

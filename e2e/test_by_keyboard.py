@@ -40,7 +40,7 @@ def test_a_template_a_client_and_a_colleague(workshop: Workshop, page: Page) -> 
     page.wait_for_url("**/PLATE_REPORT")
     go_to(page, "Subject")
     page.keyboard.type("About {{ sample_id }}")
-    go_to(page, "Editor content")
+    go_to(page, "Editor content, press")
     press(page, "Enter", "Control+a")
     page.keyboard.type("# Sample {{ sample_id }}")
     press(page, "Escape")
