@@ -19,7 +19,7 @@ from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
 from backend.delivery import of_job
 from backend.intake import lookup as intake_lookup
-from backend.intake import plain, ready_rows
+from backend.intake import ready_rows, switches
 from backend.intake.ready_rows import ReadyRow
 from backend.lib import clock, ids
 from backend.registry import lookup
@@ -150,7 +150,7 @@ def _send(task: Task) -> bool:
         service = intake_lookup.services(session, {task.service_id})[task.service_id]
     if not service.active:
         return _rest(task, clock.now() + _PAUSE, "The service is switched off. It goes on when that has changed.")
-    if not plain.is_on(task.sheet.channel):
+    if not switches.is_on(task.sheet.channel):
         return _rest(task, clock.now() + _PAUSE, "The operators have switched this channel off. It goes on later.")
     records = list(islice(task.records, SENT_AT_ONCE))
     if not records:
