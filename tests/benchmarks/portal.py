@@ -1,8 +1,10 @@
 """What the portal's pages cost the server with a hundred thousand notifications in the database."""
 
+import logging
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from litestar.testing import TestClient
 
@@ -43,7 +45,7 @@ def rows() -> list[Row]:
     """Measure each page's time on the processor, of which the server's other work takes nothing away."""
     with installation("sqlite") as made:
         furnished = furnish(session.current(), made.lab, many=_MANY)
-        with TestClient(create_app(), base_url=BASE_URL) as client:
+        with TestClient(create_app(), base_url=BASE_URL) as client, _quiet():
             browser = Browser(client)
             browser.sign_in(ADMIN)
             medians = dict(_medians(browser, furnished))
@@ -51,6 +53,16 @@ def rows() -> list[Row]:
     note = f"processor time of a page, {len(medians)} pages, {_MANY:,} notifications; p99: {slowest}, the slowest"
     whole = Row(name="portal", p50_ms=statistics.median(medians.values()), p99_ms=medians[slowest], note=note)
     return [whole] + [Row(name=f"portal.{name}", p50_ms=median) for name, median in medians.items()]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the lines of the access log out of the table."""
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _medians(browser: Browser, furnished: Furnished) -> Iterator[tuple[str, float]]:
