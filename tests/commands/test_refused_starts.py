@@ -10,8 +10,9 @@ import uvicorn
 
 from backend import cli, worker
 from backend.db.session import Database
-from backend.delivery import routes
+from backend.delivery import heartbeat, routes
 from backend.lib import settings
+from tests.full_disk import Disk
 
 Start = Callable[..., tuple[int, str]]
 
@@ -125,3 +126,17 @@ def test_production_does_not_migrate_on_its_own(
     status, sentence = refusal(command)
     assert status == 1
     assert "carillon migrate" in sentence
+
+
+def test_a_worker_says_that_the_disk_takes_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch, refusal: Start
+) -> None:
+    disk = Disk(database)
+
+    def run(_size: int) -> None:
+        disk.fill()
+        heartbeat.Heartbeat("mine").start()
+
+    monkeypatch.setattr(worker, "run", run)
+    assert refusal("worker") == (1, "carillon: The database, queue or disk cannot be used: it is read-only.\n")
+    disk.make_room()

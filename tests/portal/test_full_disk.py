@@ -1,15 +1,20 @@
 """A disk that takes no more, behind the portal: pages can be read; forms are answered why not, and keep nothing."""
 
+import errno
 import logging
+import os
 
 import pytest
 
 from backend.db.session import Database
+from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.factories import laboratory
 from tests.full_disk import STATES, Disk
 from tests.portal.conftest import Browser
+from tests.portal.desk import Desk
 from tests.portal.people_and_messages import user
+from tests.portal.test_jobs import upload
 from tests.portal.test_recipients import form, own
 
 
@@ -39,3 +44,22 @@ def test_forms_are_answered_by_a_page_that_says_what_is_wrong(
     assert not [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
     assert browser.get(own(lab, "/X_LARGE")).status_code == 404
     assert browser.send(own(lab, "/new"), **group).status_code == 303
+
+
+def test_a_file_that_finds_no_room_is_kept_neither_whole_nor_in_part(
+    database: Database, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = laboratory(database)
+    user(database, member_of=lab.service_id, role="editor")
+    browser.sign_in()
+
+    def no_room(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_room)
+        answer = upload(browser, Desk(lab))
+    assert answer.status_code == 503
+    assert "its disk is full" in answer.text
+    assert list((settings.current().data_dir / "spreadsheets").iterdir()) == []
+    assert upload(browser, Desk(lab)).status_code == 303
