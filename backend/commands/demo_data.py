@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.orm import Session
 
-from backend.accounts import clients, services, users
+from backend.accounts import audit, clients, services, users
+from backend.accounts.audit import Actor
 from backend.db import session as db
 from backend.db.models.accounts import Service, User
 from backend.lib import settings
@@ -65,6 +66,9 @@ def create() -> DemoAccess:
         users.give_role(session, administrator, service, "admin")
         client = clients.create_client(session, service, "Quick start")
         _register(session, service)
+        made = {"administrator": administrator.email, "api_client": client.client_id}
+        by = Actor("command", "carillon seed")
+        audit.record(session, by, "service.made", service.name, service_id=service.id, detail=made)
     access = DemoAccess(service.id, ADMINISTRATOR, password, client.client_id, client.client_secret)
     settings.keep_secret(_file(), json.dumps(msgspec.to_builtins(access)))
     return access

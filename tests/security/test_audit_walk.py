@@ -62,7 +62,7 @@ COMMANDS_OTHERWISE = {
     "routes": "looks",
     "welcome": "looks",
     "demo": "has an installation of its own that it throws away",
-    "seed": "makes the demo service before there is anybody, outside production",
+    "seed": "leaves an entry, which the tests of the first start look for: it is made from all starter templates",
     "receipts address": "looks",
     "receipts bounce": "as the address of the same name",
 }
