@@ -57,7 +57,7 @@ class Installation:
         fixed = {"PORT": str(self.port), "EMAIL_PROVIDERS": provider, "RETRY_BASE_SECONDS": "0.2"}
         self._environment = os.environ | {f"CARILLON_{name}": value for name, value in fixed.items()}
         self._log = folder / "processes.log"
-        self._running: list[Process | subprocess.Popen[bytes]] = []
+        self._running: list[Process] = []
 
     def start(self, *command: str) -> Process:
         """Start ``serve`` or ``worker``."""
@@ -65,23 +65,22 @@ class Installation:
         self._running.append(process)
         return process
 
-    def listen(self, *command: str) -> tuple["subprocess.Popen[bytes]", list[str]]:
+    def listen(self, *command: str) -> tuple[Process, list[str]]:
         """Start a process as ``start`` does; what it says comes over a pipe into a list, and into no file."""
-        pipe = subprocess.PIPE
-        process = subprocess.Popen((*CARILLON, *command), env=self._environment, stdout=pipe, stderr=subprocess.STDOUT)
-        self._running.append(process)
-        lines: list[str] = []
-        heard = process.stdout
-        assert heard is not None
+        pipe, lines = self._log.with_name(f"heard-{len(self._running)}"), list[str]()
+        os.mkfifo(pipe)
 
         def hear() -> None:
-            for line in heard:
-                lines.append(line.decode())  # noqa: PERF401 - one after the other, as they come
+            with pipe.open() as heard:
+                for line in heard:
+                    lines.append(line)
 
         Thread(target=hear, daemon=True).start()
+        process = Process(command, self._environment, out=pipe)
+        self._running.append(process)
         return process, lines
 
-    def kill(self, process: "Process | subprocess.Popen[bytes]") -> None:
+    def kill(self, process: Process) -> None:
         """Kill a process without a warning.
 
         Raises:
@@ -91,7 +90,7 @@ class Installation:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def stop(self, process: "Process | subprocess.Popen[bytes]", seconds: float) -> int:
+    def stop(self, process: Process, seconds: float) -> int:
         """Ask a process to stop and return its exit status, which must come within ``seconds``."""
         process.send_signal(signal.SIGTERM)
         return process.wait(seconds)

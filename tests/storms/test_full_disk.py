@@ -1,7 +1,6 @@
 """A worker whose disk is full, as a real process: it waits, says so in few lines, and goes on when there is room."""
 
 import resource
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from backend.db.session import Database
 from tests.factories import laboratory
+from tests.processes import Process
 from tests.smtp_server import SmtpServer
 from tests.storms.conftest import Works
 from tests.storms.installation import Installation, wait_until
@@ -25,7 +25,7 @@ def works(database: Database, tmp_path: Path) -> Iterator[Works]:
         yield Works(laboratory(database), server, home)
 
 
-def room(process: "subprocess.Popen[bytes]", size: int) -> None:
+def room(process: Process, size: int) -> None:
     """Let the files that a process writes grow to so many bytes; what is longer already takes nothing at its end."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, _NO_LIMIT))
 
