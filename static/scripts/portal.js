@@ -11,6 +11,14 @@
     }
   };
 
+  // Where tabs have no room for all, the current one is in sight.
+  const showTab = (root) => {
+    for (const current of root.querySelectorAll(".tabs [aria-current]")) {
+      const row = current.parentElement;
+      row.scrollLeft = current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+    }
+  };
+
   const copy = async (button) => {
     const news = button.parentElement.querySelector("[role=status]");
     try {
@@ -114,7 +122,10 @@
     const form = event.target.closest("form[data-send-on-change]");
     if (form) form.requestSubmit();
   });
-  document.addEventListener("htmx:afterSwap", () => reveal(document));
+  document.addEventListener("htmx:afterSwap", () => {
+    reveal(document);
+    showTab(document);
+  });
   // A refresh that fails says nothing: the next one may succeed. What a person asked for says that it failed.
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.requestConfig.triggeringEvent) announce("That did not work. Reload the page and try again.");
@@ -124,5 +135,6 @@
   });
   setInterval(refreshMoments, REFRESH_MILLISECONDS);
   reveal(document);
+  showTab(document);
   sayAgain();
 })();
