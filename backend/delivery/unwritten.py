@@ -4,12 +4,16 @@ A message that has left the house while the disk was full or the database away m
 its claim simply went back. So the worker keeps it in its hands, with what came of it, and marks it at a later tick.
 """
 
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from backend.db import session as db
 from backend.delivery import record, suppressing
 from backend.delivery.record import Result
+from backend.lib.outages import OUTAGES
+
+logger = logging.getLogger(__name__)
 
 
 class Unwritten:
@@ -38,10 +42,20 @@ class Unwritten:
             results = list(self._results.values())
         if not results:
             return []
-        with db.current().single_statements() as run:
-            marked = [result for result in results if record.mark(run, result, worker)]
-        with db.current().write() as session:
-            record.finish(session, marked, [], [], worker)
-            suppressing.learn(session, marked)
+        try:
+            _write(results, worker)
+        except OUTAGES:
+            raise
+        except Exception:
+            # Kept for ever it would stand in the way of all repair; that finishes what has been marked.
+            logger.exception("%d results could not be written down", len(results))
         with self._lock:
             return [result.claim.id for result in results if self._results.pop(result.claim.id, None)]
+
+
+def _write(results: Sequence[Result], worker: str) -> None:
+    with db.current().single_statements() as run:
+        marked = [result for result in results if record.mark(run, result, worker)]
+    with db.current().write() as session:
+        record.finish(session, marked, [], [], worker)
+        suppressing.learn(session, marked)

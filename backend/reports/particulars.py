@@ -148,7 +148,7 @@ def answers(session: Session, deliveries: Sequence[Delivery]) -> list[Answer]:
     """Return what providers said of these deliveries, at attempts and by receipts, oldest first."""
     by_id = {one.id: one for one in deliveries}
     by_uid = {one.uid: one for one in deliveries}
-    attempts = select(Event).where(Event.delivery_id.in_(by_id), Event.attempt.is_not(None))
+    attempts = select(Event).where(Event.delivery_id.in_(by_id), Event.attempt.is_not(None)).order_by(Event.id)
     receipts = select(ProviderReceipt).where(ProviderReceipt.delivery_uid.in_(by_uid))
     found = [_of_attempt(event, by_id[event.delivery_id or 0]) for event in session.scalars(attempts)]
     found += [

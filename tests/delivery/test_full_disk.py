@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from backend.db.models.notifications import Delivery
 from backend.db.session import Database
-from backend.delivery import tasks
+from backend.delivery import record, tasks
 from backend.delivery.handover import close_connections
 from backend.delivery.heartbeat import Heartbeat
 from backend.delivery.send import Hand
@@ -60,6 +60,25 @@ def test_what_left_while_the_disk_took_nothing_does_not_leave_again(
     assert {desk.status(one) for one in ids} == {"SENT"}
     assert [sum("Sent to" in told for told in desk.told(one)) for one in ids] == [1] * 5
     assert desk.hand.holding == set()
+
+
+def test_what_can_never_be_written_down_does_not_stand_in_the_way(
+    desk: Desk, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Scripted("one", before=lambda _message: disk.fill())
+    desk.use(provider)
+    sent = desk.accept()
+    with pytest.raises(OUTAGES):
+        desk.hand.send_some()
+    disk.make_room()
+
+    def broken(*_arguments: object) -> None:
+        raise ValueError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "finish", broken)
+        tasks.recover(desk.hand)
+    assert (desk.status(sent), desk.row(sent).claimed_by, provider.tries) == ("SENT", None, 1)
 
 
 def test_a_refusal_is_not_forgotten_either(desk: Desk, disk: Disk) -> None:
