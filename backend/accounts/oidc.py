@@ -18,6 +18,7 @@ from authlib.integrations.base_client.sync_openid import OpenIDMixin
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc.errors import JoseError
 
+from backend.accounts.oidc_transport import Transport
 from backend.lib import clock, settings
 from backend.lib.problems import Problem
 from backend.lib.settings import LOOPBACK
@@ -28,7 +29,6 @@ CALLBACK = "/portal/sign-in/oidc/callback"
 # Asymmetric signatures alone: a token signed with the client's secret proves no more than that somebody knows it.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 _KEEP_SECONDS = 3600
-_TIMEOUT_SECONDS = 10.0
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -152,8 +152,7 @@ def _provider_of(configuration: settings.Settings, _hour: int) -> _Provider:
         client_kwargs={
             "scope": "openid email profile",
             "code_challenge_method": "S256",
-            "timeout": _TIMEOUT_SECONDS,
-            # Proxies of the environment are left aside, so that codes and secrets go to the provider itself.
+            "transport": Transport(),
             "trust_env": False,
         },
     )

@@ -302,3 +302,12 @@ def test_settings_that_cannot_be_used_stop_the_start(values: dict[str, str], sai
     environ = {f"CARILLON_{name}": value for name, value in values.items()}
     with pytest.raises(settings.SettingError, match=said):
         settings.from_environment({"CARILLON_SECRET_KEY": "x" * 32, **environ})
+
+
+def test_a_provider_that_answers_without_end_is_left(
+    browser: Browser, provider: OpenIdProvider, database: Database
+) -> None:
+    provider.metadata["padding"] = "x" * 300_000
+    answer = browser.send("/portal/sign-in/oidc")
+    assert answer.status_code == 503
+    assert "does not work at the moment" in answer.text

@@ -157,10 +157,11 @@ def _fetch(address: str, issuer: str) -> dict[str, Any]:
 
 
 def _origin(address: str) -> tuple[str, str, int | None]:
-    """Return the scheme, host and port of an address (RFC 6454)."""
+    """Return the scheme, host and port of an address (RFC 6454); this machine has one name."""
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError as error:
         raise _Unreachable("The address of the keys cannot be read.") from error
-    return parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme)
+    host = parts.hostname or ""
+    return parts.scheme, "localhost" if host in LOOPBACK else host, port or _PORTS.get(parts.scheme)
