@@ -29,7 +29,7 @@ def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None
     press(page, "Enter")
     expect(page.get_by_role("heading", name="Team")).to_be_visible()
 
-    go_to(page, "Lab LIMS")
+    go_to(page, "Service: Lab LIMS")
     press(page, "Enter")
     expect(page.locator(".menu-wide").get_by_role("link", name="Proteomics")).to_be_visible()
     press(page, "Escape")
