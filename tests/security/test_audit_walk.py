@@ -23,6 +23,7 @@ from backend.db import session
 from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Notification
 from backend.db.session import Database
+from backend.delivery import routes
 from backend.lib import queue, settings
 from tests.api.conftest import application
 from tests.conftest import SECRET_KEY
@@ -192,6 +193,7 @@ def _forget() -> None:
     settings.current.cache_clear()
     session.current.cache_clear()
     queue.reset()
+    routes.routes.cache_clear()
 
 
 def examples(register: Register) -> dict[str, Example]:
