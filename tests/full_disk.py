@@ -26,7 +26,7 @@ class Disk:
     def __init__(self, database: Database) -> None:
         self._state: str | None = None
         self._connections: list[Any] = []
-        database.engine.dispose()
+        database.close()
         event.listen(database.engine, "connect", self._opened)
         event.listen(database.engine, "close", self._closed)
 

@@ -4,7 +4,7 @@ Each is a constant of its module, written once for both databases. They run in t
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -41,6 +41,9 @@ sqlite3.register_adapter(datetime, _moment)
 sqlite3.register_adapter(date, date.isoformat)
 sqlite3.register_adapter(dict, _json)
 sqlite3.register_adapter(list, _json)
+
+
+Rows = Callable[[], Sequence[Any]]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -89,6 +92,24 @@ def execute(session: Session, text: str, values: Sequence[Any] = ()) -> Sequence
         cursor = line.connection.execute(text, values)
         # In a pipeline nothing is known of an answer before it is fetched.
         return cursor.fetchall() if _PIPELINE in session.info or cursor.description else ()
+
+
+def ask(session: Session, text: str, values: Sequence[Any] = ()) -> Rows:
+    """Run a statement that has rows and return what gives them: in a pipeline they are waited for then.
+
+    Raises:
+        DBAPIError: what SQLAlchemy makes of the driver's error; giving the rows may raise it too.
+    """
+    line = _line(session)
+    with _translated(line, text):
+        cursor = line.connection.execute(text, values)
+
+    def rows() -> Sequence[Any]:
+        with _translated(line, text):
+            found: Sequence[Any] = cursor.fetchall()
+        return found
+
+    return rows
 
 
 def send(session: Session, text: str, values: Sequence[Any] = ()) -> int:
@@ -195,6 +216,11 @@ class Select:
         """Yield the rows as the driver gives them; the values may be any number."""
         for text, given in self._parts(session, values, more):
             yield from execute(session, text, given)
+
+    def ask(self, session: Session, values: Collection[Any], *more: Any) -> Rows:
+        """Run it and return what gives the rows, which in a pipeline are waited for then."""
+        parts = [ask(session, text, given) for text, given in self._parts(session, values, more)]
+        return lambda: [row for part in parts for row in part()]
 
     def send(self, session: Session, values: Collection[Any], *more: Any) -> None:
         """Run it for its locks alone."""

@@ -19,6 +19,7 @@ from backend.db.models.notifications import Priority
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import judge
+from backend.intake.lookup import Asked
 from backend.lib import metrics
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import Problem
@@ -84,11 +85,12 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
             contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
     outcomes: dict[UUID, Outcome] = {}
     with db.current().look() as session:
-        known = lookup.accepted(session, contents)
+        asked = lookup.ask(session, contents)
+        known = asked.accepted()
         off = _switched_off(one for uid, one in contents.items() if uid not in known)
         fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]
         if fresh:
-            outcomes |= _judge_and_store(session, fresh, nudge)
+            outcomes |= _judge_and_store(session, fresh, asked, nudge)
     outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
     outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
     answers = _in_order(read, outcomes)
@@ -96,9 +98,8 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     return answers
 
 
-def _judge_and_store(session: Session, fresh: Sequence[Content], nudge: Nudge) -> dict[UUID, Outcome]:
-    services = lookup.services(session, {one.service_id for one in fresh})
-    registered = lookup.registered(session, fresh)
+def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, nudge: Nudge) -> dict[UUID, Outcome]:
+    services, registered = asked.services(), asked.registered()
     judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
     with db.current().within(session):
         stored = store.store(session, judged, services)

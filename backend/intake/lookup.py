@@ -1,12 +1,13 @@
 """What intake reads before it judges: known ids, services, and all that a group of notifications names."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.orm import Session
 
-from backend.db.driver import Select, uuid
+from backend.db.driver import Select, pipeline, uuid
 from backend.db.models.notifications import Priority
 from backend.intake.content import Content
 from backend.intake.judge import Registered, ServiceState
@@ -21,29 +22,62 @@ _SERVICES = Select("SELECT id, active, daily_limit FROM services WHERE id IN ({}
 
 def accepted(session: Session, uids: Collection[UUID]) -> dict[UUID, str]:
     """Return the status of each notification that was accepted before; refused ones are judged afresh."""
-    return {uuid(uid): status for uid, status in _ACCEPTED.rows(session, uids)}
+    return _ask_accepted(session, uids)()
 
 
 def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:
     """Return each service's state; one without a daily limit of its own has the installation's."""
-    default = settings.current().daily_limit
-    return {
+    return _ask_services(session, ids)()
+
+
+def registered(session: Session, contents: Collection[Content]) -> dict[int, Registered]:
+    """Look up every recipient and template that the contents name, by service."""
+    return _ask_registered(session, contents)()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """All of it for one group, asked together; the answers are there, each to be read when it is wanted."""
+
+    accepted: Callable[[], dict[UUID, str]]
+    services: Callable[[], dict[int, ServiceState]]
+    registered: Callable[[], dict[int, Registered]]
+
+
+def ask(session: Session, contents: Mapping[UUID, Content]) -> Asked:
+    """Ask all that a group needs to be judged, in one round to the database and back."""
+    with pipeline(session):
+        return Asked(
+            _ask_accepted(session, contents),
+            _ask_services(session, {one.service_id for one in contents.values()}),
+            _ask_registered(session, contents.values()),
+        )
+
+
+def _ask_accepted(session: Session, uids: Collection[UUID]) -> Callable[[], dict[UUID, str]]:
+    rows = _ACCEPTED.ask(session, uids)
+    return lambda: {uuid(uid): status for uid, status in rows()}
+
+
+def _ask_services(session: Session, ids: Collection[int]) -> Callable[[], dict[int, ServiceState]]:
+    rows, default = _SERVICES.ask(session, ids), settings.current().daily_limit
+    return lambda: {
         identity: ServiceState(active=bool(active), daily_limit=default if limit is None else limit)
-        for identity, active, limit in _SERVICES.rows(session, ids)
+        for identity, active, limit in rows()
     }
 
 
-def registered(session: Session, contents: Sequence[Content]) -> dict[int, Registered]:
-    """Look up every recipient and template that the contents name, by service."""
+def _ask_registered(session: Session, contents: Collection[Content]) -> Callable[[], dict[int, Registered]]:
     recipients: dict[int, set[str]] = defaultdict(set)
     templates: dict[int, set[str]] = defaultdict(set)
     for one in contents:
         for channel in one.notification.channels if one.notification else ():
             recipients[one.service_id].update(channel.recipient)
             templates[one.service_id].add(channel.template_id)
-    found: dict[int, Registered] = {}
-    for service in {one.service_id for one in contents}:
-        addresses = lookup.recipients(session, service, recipients[service])
-        published = lookup.templates(session, service, templates[service])
-        found[service] = Registered(addresses, published)
-    return found
+    asked = {
+        service: (
+            lookup.ask_recipients(session, service, recipients[service]),
+            lookup.ask_templates(session, service, templates[service]),
+        )
+        for service in {one.service_id for one in contents}
+    }
+    return lambda: {service: Registered(addresses(), published()) for service, (addresses, published) in asked.items()}

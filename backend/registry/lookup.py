@@ -1,6 +1,6 @@
 """What sending asks of the registry: many identifiers at once, in one or two statements of plain SQL."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import msgspec
@@ -65,21 +65,45 @@ _VERSIONS = (
 )
 
 
-def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, tuple[Address, ...]]:
+Addresses = dict[str, tuple[Address, ...]]
+Templates = dict[str, FoundTemplate]
+
+
+def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> Addresses:
     """Return the endpoints of the service's recipients in their order; unknown and deleted ones are absent."""
-    found: dict[str, list[Address]] = {}
-    for identifier, kind, address in _RECIPIENTS.rows(session, identifiers, service_id):
-        addresses = found.setdefault(identifier, [])
-        if kind is not None:  # a recipient without endpoints is known, and has none
-            addresses.append(Address(kind, address))
-    return {identifier: tuple(addresses) for identifier, addresses in found.items()}
+    return ask_recipients(session, service_id, identifiers)()
 
 
-def templates(session: Session, service_id: int, identifiers: Collection[str]) -> dict[str, FoundTemplate]:
+def templates(session: Session, service_id: int, identifiers: Collection[str]) -> Templates:
     """Return the published version of each of the service's templates; unknown and deleted ones are absent."""
-    published = dict(_PUBLISHED.rows(session, identifiers, service_id))
-    found = versions(session, published.values())
-    return {identifier: found[version_id] for identifier, version_id in published.items()}
+    return ask_templates(session, service_id, identifiers)()
+
+
+def ask_recipients(session: Session, service_id: int, identifiers: Collection[str]) -> Callable[[], Addresses]:
+    """Ask for what ``recipients`` returns, to be had when a pipeline has come to its end."""
+    rows = _RECIPIENTS.ask(session, identifiers, service_id)
+
+    def answer() -> Addresses:
+        found: dict[str, list[Address]] = {}
+        for identifier, kind, address in rows():
+            addresses = found.setdefault(identifier, [])
+            if kind is not None:  # a recipient without endpoints is known, and has none
+                addresses.append(Address(kind, address))
+        return {identifier: tuple(addresses) for identifier, addresses in found.items()}
+
+    return answer
+
+
+def ask_templates(session: Session, service_id: int, identifiers: Collection[str]) -> Callable[[], Templates]:
+    """Ask for what ``templates`` returns, to be had when a pipeline has come to its end."""
+    rows = _PUBLISHED.ask(session, identifiers, service_id)
+
+    def answer() -> Templates:
+        published = dict(rows())
+        found = versions(session, published.values())
+        return {identifier: found[version_id] for identifier, version_id in published.items()}
+
+    return answer
 
 
 def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundTemplate]:

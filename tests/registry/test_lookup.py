@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 from unittest import mock
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from backend.db import driver
+from backend.db.driver import Rows
 from backend.db.session import Database
 from backend.registry import lookup, recipients, templates
 from backend.registry.lookup import Address
@@ -26,15 +26,15 @@ def statements(database: Database) -> Iterator[list[str]]:
         if statement.startswith("SELECT"):
             sent.append(statement)
 
-    execute = driver.execute
+    ask = driver.ask
 
-    def note_too(session: Session, text: str, values: Sequence[object]) -> Sequence[Any]:
+    def note_too(session: Session, text: str, values: Sequence[object]) -> Rows:
         sent.append(text)
-        return execute(session, text, values)
+        return ask(session, text, values)
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        with mock.patch.object(driver, "execute", note_too):
+        with mock.patch.object(driver, "ask", note_too):
             yield sent
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
