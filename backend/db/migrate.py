@@ -4,14 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from backend.db.session import Database
 
 # Any number; the same one in every process that migrates.
 _ADVISORY_LOCK = 7_261_530
+_PRESENT = text("SELECT version_num FROM alembic_version")
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -29,9 +29,15 @@ def head() -> str:
 
 
 def present(database: Database) -> str | None:
-    """Return the migration that the database is at; ``None`` for an empty one."""
+    """Return the migration that the database is at; ``None`` for an empty one.
+
+    It is asked for again and again, and what Alembic asks is to SQLAlchemy a statement that it has never seen, of which
+    it then keeps hundreds.
+    """
     with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(_PRESENT).scalar()
 
 
 def upgrade(database: Database, revision: str = "head") -> None:

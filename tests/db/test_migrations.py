@@ -89,3 +89,11 @@ def test_a_step_that_fails_leaves_nothing_behind(empty_address: str) -> None:
     assert migrate.present(database) is None
     assert set(inspect(database.engine).get_table_names()) - {"alembic_version"} == {"deliveries"}
     database.close()
+
+
+def test_asking_where_a_database_is_leaves_nothing_behind(each_database: Database) -> None:
+    assert migrate.present(each_database) == migrate.head()
+    kept = len(each_database.engine._compiled_cache or ())
+    for _ in range(5):
+        migrate.present(each_database)
+    assert len(each_database.engine._compiled_cache or ()) == kept
