@@ -34,7 +34,7 @@ def linked(page: str) -> list[tuple[int, str]]:
 
 def rows(page: str) -> int:
     """Count the rows of a list of notifications."""
-    return page.count('class="log-link"')
+    return page.count('class="row-link"')
 
 
 def test_a_new_service_sees_its_first_steps_and_they_tick_themselves(

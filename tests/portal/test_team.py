@@ -306,6 +306,7 @@ def test_people_are_unlocked_switched_and_made_administrators(
         kept = session.get_one(User, bob)
     assert (kept.active, kept.platform_admin) == (True, False)
     assert [action for action, _, _ in entries(database)] == [
+        "user.locked",
         "user.unlocked",
         "user.switched_off",
         "user.switched_on",
