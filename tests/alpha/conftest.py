@@ -16,7 +16,7 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.session import Database
 from backend.delivery.send import Hand
-from tests.api.conftest import application
+from tests.application import application
 
 SMS = {"to": "+447700900123", "message": "Your sample has arrived"}
 EMAIL = {

@@ -10,7 +10,7 @@ from backend.db.models.accounts import Organisation, User
 from backend.db.models.audit import AuditEntry
 from backend.lib import settings
 from tests.alpha.conftest import PASSWORD, Alpha
-from tests.api.conftest import application
+from tests.application import application
 from tests.conftest import MovableClock
 
 ADMIN_ONLY = [

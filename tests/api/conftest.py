@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -12,12 +11,12 @@ from litestar.testing import TestClient
 from sqlalchemy import func, select
 
 from backend.accounts import clients
-from backend.app import create_app
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.session import Database
-from backend.lib import logs, settings
+from backend.lib import settings
 from tests import factories
+from tests.application import application
 from tests.factories import Laboratory
 from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
@@ -88,14 +87,6 @@ def is_problem(answer: Response, status: int, code: str) -> dict[str, Any]:
     assert problem["detail"]
     assert all(error.keys() == {"pointer", "code", "detail"} for error in problem["errors"])
     return problem
-
-
-@lru_cache(maxsize=1)
-def application() -> Litestar:
-    """Build the application once, for it asks for settings and database anew at each request; pytest keeps its logs."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(logs, "configure", lambda **_options: None)
-        return create_app()
 
 
 def _open(database: Database, **service: Any) -> Iterator[Site]:

@@ -11,17 +11,17 @@ from litestar.testing import TestClient
 from pydantic import Field
 
 from backend.api import openapi
-from backend.app import create_app
 from backend.db.session import Database
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.shapes import Shape
+from tests.application import application
 
 _PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient[Litestar]]:
-    with TestClient(create_app()) as opened:
+    with TestClient(application()) as opened:
         yield opened
 
 

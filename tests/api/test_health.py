@@ -7,14 +7,14 @@ import pytest
 from litestar.testing import TestClient
 
 from backend.api import health
-from backend.app import create_app
 from backend.db.session import Database
 from backend.lib import queue, settings
+from tests.application import application
 
 
 def test_the_process_is_up_without_any_database(configure: Callable[..., settings.Settings]) -> None:
     configure()
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert answer.headers["cache-control"] == "no-store"
@@ -22,20 +22,20 @@ def test_the_process_is_up_without_any_database(configure: Callable[..., setting
 
 def test_head_is_answered_as_get_is(configure: Callable[..., settings.Settings]) -> None:
     configure()
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         assert client.head("/healthz").status_code == 200
         assert client.head("/nowhere").status_code == 404
 
 
 def test_a_migrated_database_and_a_queue_are_ready(database: Database) -> None:
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": "ok", "queue": "ok"})
 
 
 def test_a_database_without_tables_is_not_ready(configure: Callable[..., settings.Settings]) -> None:
     configure()
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     body = answer.json()
@@ -46,7 +46,7 @@ def test_a_database_without_tables_is_not_ready(configure: Callable[..., setting
 def test_an_old_database_is_not_ready(database: Database) -> None:
     with database.write() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = 'before'")
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "it is at before" in answer.json()["database"]
@@ -56,7 +56,7 @@ def test_an_unreachable_queue_is_named_without_its_address(
     configure: Callable[..., settings.Settings], database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(QUEUE_URL="redis://:hidden-password@127.0.0.1:1/0")
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["queue"] == "unreachable"
@@ -72,6 +72,6 @@ def test_a_silent_part_is_not_waited_for(database: Database, monkeypatch: pytest
 
     monkeypatch.setattr(silent, "enqueued_items", never)
     monkeypatch.setattr(health, "_PATIENCE_SECONDS", 0.01)
-    with TestClient(create_app()) as client:
+    with TestClient(application()) as client:
         answer = client.get("/readyz")
     assert answer.json()["queue"] == "does not answer"

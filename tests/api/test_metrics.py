@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend.lib import settings
 from backend.reports import gauges
-from tests.api.conftest import Site, application, is_problem
+from tests.api.conftest import Site, is_problem
+from tests.application import application
 from tests.factories import notification
 
 TOKEN = "a-token-for-those-who-scrape"

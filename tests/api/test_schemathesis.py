@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from backend.accounts.clients import SCOPES
 from backend.api import openapi
 from backend.lib.settings import from_environment
-from tests.api.conftest import Site, application, is_problem
+from tests.api.conftest import Site, is_problem
+from tests.application import application
 from tests.conftest import SECRET_KEY
 
 CHECKS = [

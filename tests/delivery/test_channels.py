@@ -13,11 +13,11 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from pypdf import PdfReader
 
-from backend.app import create_app
 from backend.db.session import Database
 from backend.delivery import routes
 from backend.delivery.send import Hand
 from backend.lib import settings
+from tests.application import application
 from tests.factories import Laboratory, laboratory
 from tests.vendors.freshservice import FreshserviceServer
 from tests.vendors.http_server import Reply
@@ -75,7 +75,7 @@ def house(database: Database, configure: Callable[..., settings.Settings]) -> It
         routes.routes.cache_clear()
         lab = laboratory(database)
         lab.template("X_CHAT", MARKDOWN, format="markdown", subject="Sample {{ sample_id }} is late")
-        http = stack.enter_context(TestClient(create_app()))
+        http = stack.enter_context(TestClient(application()))
         form = {"grant_type": "client_credentials"}
         token = http.post("/oauth/token", data=form, auth=(lab.client.client_id, lab.client.client_secret))
         http.headers["Authorization"] = f"Bearer {token.json()['access_token']}"

@@ -8,8 +8,8 @@ from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from backend.app import create_app
 from backend.db.session import Database
+from tests.application import application
 from tests.portal.people_and_messages import PASSWORD
 
 BASE_URL = "http://testserver.local"
@@ -48,7 +48,7 @@ class Browser:
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient[Litestar]]:
     """Give a client of the application on a migrated database."""
-    with TestClient(create_app(), base_url=BASE_URL) as opened:
+    with TestClient(application(), base_url=BASE_URL) as opened:
         yield opened
 
 

@@ -7,10 +7,10 @@ from litestar.testing import TestClient
 from sqlalchemy import select, update
 
 from backend.accounts import sessions
-from backend.app import create_app
 from backend.db.models.accounts import PortalSession, User
 from backend.db.session import Database
 from backend.lib import clock, settings
+from tests.application import application
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.people_and_messages import PASSWORD, user
@@ -43,7 +43,7 @@ def test_signing_in_sets_a_guarded_cookie_and_leads_home(browser: Browser, datab
 
 def test_production_gives_a_secure_host_cookie(configure: Callable[..., settings.Settings]) -> None:
     configure(ENV="production", BASE_URL="https://carillon.example")
-    with TestClient(create_app(), base_url="https://carillon.example") as client:
+    with TestClient(application(), base_url="https://carillon.example") as client:
         browser = Browser(client)
         answer = browser.send("/portal/sign-in", "https://carillon.example", email="ada@lab.example", password=PASSWORD)
         cookie = next(value for value in answer.headers.get_list("set-cookie") if "__Host-carillon=" in value)
@@ -165,7 +165,7 @@ def test_a_changed_secret_key_gives_a_new_token_instead_of_a_dead_end(
     browser.token()
     kept = dict(browser.client.cookies)
     configure(SECRET_KEY="another-secret-key-for-tests-9876543210")
-    with TestClient(create_app(), base_url="http://testserver.local") as client:
+    with TestClient(application(), base_url="http://testserver.local") as client:
         client.cookies.update(kept)
         assert Browser(client).sign_in().status_code == 303
 

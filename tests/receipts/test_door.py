@@ -13,7 +13,6 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import select
 
-from backend.app import create_app
 from backend.channels.base import Channel, ForgedReceipt, ReceiptEvent, ReceiptKind, ReceiptRequest
 from backend.db.models.notifications import Delivery
 from backend.db.models.receipts import ProviderReceipt
@@ -24,6 +23,7 @@ from backend.intake.accept import accept_many
 from backend.lib import logs, settings
 from backend.receipts import secret
 from backend.registry import suppressions
+from tests.application import application
 from tests.factories import Laboratory, laboratory, notification
 from tests.receipts.bounce_mails import bounce
 
@@ -58,7 +58,7 @@ def door(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     Hand("worker-one").send_some()
     with database.read() as session:
         delivery = str(session.scalars(select(Delivery.uid)).one())
-    with TestClient(create_app()) as http:
+    with TestClient(application()) as http:
         yield Door(http, lab, delivery)
     routes.routes.cache_clear()
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from backend.app import create_app
 from backend.channels import sns
 from backend.channels.base import ReceiptRequest
 from backend.db.session import Database
@@ -16,6 +15,7 @@ from backend.delivery import routes
 from backend.delivery.send import Hand
 from backend.lib import logs
 from backend.lib.settings import Settings
+from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import laboratory, notification
 from tests.vendors import plivo, ses, twilio
@@ -128,7 +128,7 @@ def site(
         stack.callback(routes.routes.cache_clear)
         lab = laboratory(database)
         lab.recipient("X_LAB", ("EMAIL", "lab@lab.example"), ("SMS", "+447700900123"))
-        http = stack.enter_context(TestClient(create_app()))
+        http = stack.enter_context(TestClient(application()))
         form = {"grant_type": "client_credentials"}
         credentials = (lab.client.client_id, lab.client.client_secret)
         token = http.post("/oauth/token", data=form, auth=credentials).json()["access_token"]

@@ -8,7 +8,8 @@ from litestar.routes import HTTPRoute
 
 from backend.accounts.clients import SCOPES
 from backend.api import guards
-from tests.api.conftest import Site, application
+from tests.api.conftest import Site
+from tests.application import application
 
 # Open to anyone, each for its reason.
 PUBLIC = {

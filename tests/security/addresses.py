@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from tests.api.conftest import application
+from tests.application import application
 from tests.security.estate import Books, Holding
 
 UNSAFE = {"POST", "PUT", "DELETE", "PATCH"}

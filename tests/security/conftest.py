@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 from backend.accounts.users import Role
 from backend.db import session
 from backend.lib import queue, settings
-from tests.api.conftest import application
+from tests.application import application
 from tests.conftest import SECRET_KEY
 from tests.portal.conftest import BASE_URL, Browser
 from tests.security.estate import Books, Holding, holding

@@ -25,7 +25,7 @@ from backend.db.models.notifications import Notification
 from backend.db.session import Database
 from backend.delivery import routes
 from backend.lib import queue, settings
-from tests.api.conftest import application
+from tests.application import application
 from tests.conftest import SECRET_KEY
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.people_and_messages import PASSWORD

@@ -22,7 +22,7 @@ from backend.delivery import routes
 from backend.delivery.send import Hand
 from backend.lib import queue, settings
 from backend.receipts import bounce_reading, secret
-from tests.api.conftest import application
+from tests.application import application
 from tests.conftest import SECRET_KEY
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import BASE_URL, Browser
