@@ -47,7 +47,7 @@ def roles(session: Session, user_id: int) -> Sequence[tuple[int, str, str]]:
 
 def organisations(session: Session) -> dict[int, str]:
     """Return the organisations' names by their ids."""
-    return dict(session.execute(select(Organisation.id, Organisation.name)).tuples().all())
+    return dict(session.execute(select(Organisation.id, Organisation.name)).all())
 
 
 def switch(session: Session, user: User, *, active: bool) -> None:

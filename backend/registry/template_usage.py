@@ -72,7 +72,7 @@ def _moments(session: Session, identity: Any, moment: Any, wanted: set[int | Non
     found: dict[int | None, datetime] = {}
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
-        found.update(session.execute(select(identity, moment).where(identity.in_(some))).tuples().all())
+        found.update(session.execute(select(identity, moment).where(identity.in_(some))).all())
     return found
 
 

@@ -158,7 +158,7 @@ def test_a_test_goes_to_one_address_or_to_all(browser: Browser, lab: Laboratory)
     assert "no such address" in browser.send(own(lab, "/X_TWO/test"), endpoint="EMAIL gone@lab.example").text
     with lab.database.read() as session:
         sent = session.execute(select(Delivery.type, Delivery.address).order_by(Delivery.id)).all()
-        counted = dict(session.execute(select(Usage.channel, Usage.count)).tuples().all())
+        counted = dict(session.execute(select(Usage.channel, Usage.count)).all())
     assert [tuple(row) for row in sent] == [("SLACK", HOOK), ("EMAIL", "lab@lab.example"), ("SLACK", HOOK)]
     assert counted == {"SLACK": 2, "EMAIL": 1}
     assert actions(lab.database) == [("recipient.tested", "X_TWO")] * 2
