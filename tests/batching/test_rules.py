@@ -38,7 +38,7 @@ PARTS: dict[str, list[Any]] = {
     st.lists(st.tuples(*(st.sampled_from(values) for values in PARTS.values())), min_size=1, max_size=12),
 )
 @examples(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

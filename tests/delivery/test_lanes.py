@@ -115,6 +115,7 @@ def test_high_has_a_thread_of_its_own(lab: Laboratory, gate: Gate, start: Callab
     accept(lab, 3, priority="HIGH")
     running.wake(high_only=True)
     assert gate.wait_for(lambda: gate.passed == 3)
+    gate.open()
 
 
 def test_a_thread_that_hangs_keeps_one_message_and_is_relieved(
