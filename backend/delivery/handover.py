@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import cast
 
 import msgspec
 
@@ -36,7 +37,8 @@ _NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
 class Passage(msgspec.Struct):
     """What handing over a group needs: its claims, the choice made for it, and what this process remembers.
 
-    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider.
+    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider;
+    ``bursting``, by provider, the connections that take several messages at once.
     """
 
     group: Group
@@ -44,6 +46,7 @@ class Passage(msgspec.Struct):
     tally: Tally
     tails: Tails
     passed: dict[int, Result] = {}
+    bursting: dict[str, Bursting | None] = {}
 
 
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
@@ -85,10 +88,17 @@ def _after(tried: Sequence[Result], answer: Result | Waiting) -> Result | Waitin
 def width(passage: Passage) -> int:
     """Return how many messages can be under way at once by the provider that comes first now."""
     provider = _first(passage.choice)
-    if provider is None or passage.choice.trial or isinstance(provider, Paced):
-        return 1
-    connection: object = _connections.to(provider)
-    return min(connection.burst, WIDEST) if isinstance(connection, Bursting) else 1
+    connection = None if provider is None or passage.choice.trial else _bursting(provider, passage)
+    return min(connection.burst, WIDEST) if connection is not None else 1
+
+
+def _bursting(provider: Provider, passage: Passage) -> Bursting | None:
+    """Return the connection if it takes several at once; seen once a group, for to look at a protocol takes long."""
+    if provider.name not in passage.bursting:
+        connection: object = _connections.to(provider)
+        several = isinstance(connection, Bursting) and not isinstance(provider, Paced)
+        passage.bursting[provider.name] = cast("Bursting", connection) if several else None
+    return passage.bursting[provider.name]
 
 
 def _first(choice: Choice) -> Provider | None:
@@ -102,12 +112,13 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
     the provider's fault, and those that were not begun are not among them.
     """
     provider = _first(passage.choice)
-    connection: object = None if provider is None else _connections.to(provider)
-    if provider is None or not isinstance(connection, Bursting):
+    connection = None if provider is None else _bursting(provider, passage)
+    if provider is None or connection is None:
         return
     began = time.perf_counter()
     passage.group.begin(pairs[0][0], provider)
     known: list[Result] = []
+    seen: list[tuple[Result, float]] = []
     answers = iter(pairs)
     try:
         for answer in connection.send_all([message for _, message in pairs]):
@@ -117,7 +128,7 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 continue
             claim, _ = next(answers)
             result, error = _told(claim, provider, answer)
-            watch.attempted(result, time.perf_counter() - began)
+            seen.append((result, time.perf_counter() - began))
             _follow_up(result, error, provider, "", passage)
             if provider.name not in passage.choice.down or result.outcome not in _NOT_TAKEN:
                 known.append(result)
@@ -125,6 +136,7 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 passage.passed[claim.id] = result
     finally:
         passage.group.end()
+        watch.attempted(seen)
     yield known
 
 
@@ -178,7 +190,7 @@ def _attempt(claim: Claim, message: Message, provider: Provider, group: Group) -
     finally:
         group.end()
     result, error = _told(claim, provider, answer)
-    watch.attempted(result, time.perf_counter() - began)
+    watch.attempted([(result, time.perf_counter() - began)])
     return result, error
 
 

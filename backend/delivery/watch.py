@@ -5,6 +5,7 @@ names the batch's row. Addresses, subjects and the provider's words are not in i
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from backend.channels.base import Outcome
@@ -17,19 +18,21 @@ logger = logging.getLogger(__name__)
 _PRIORITIES = {priority.value: priority.name for priority in Priority}
 
 
-def attempted(result: Result, seconds: float) -> None:
-    """Observe an attempt that took so long."""
-    _count(result)
-    metrics.send_seconds(result.claim.channel.value, result.provider).observe(seconds)
-    logs.event(logger, logging.INFO, "attempt", _fields(result, seconds))
+def attempted(attempts: Sequence[tuple[Result, float]]) -> None:
+    """Observe attempts with the seconds that each took; those that were under way together are told together."""
+    _count([result for result, _ in attempts])
+    for result, seconds in attempts:
+        metrics.send_seconds(result.claim.channel.value, result.provider).observe(seconds)
+    if attempts:
+        logs.event(logger, logging.INFO, "attempt", *(_fields(result, seconds) for result, seconds in attempts))
     if traces.enabled():
-        _trace(result, "send", seconds)
+        for result, seconds in attempts:
+            _trace(result, "send", seconds)
 
 
 def inside(results: Sequence[Result]) -> None:
     """Observe what never came to a provider: messages that do not render, and those for the outbox."""
-    for result in results:
-        _count(result)
+    _count(results)
     if results:
         logs.event(logger, logging.INFO, "attempt", *(_fields(result, 0.0) for result in results))
     if traces.enabled():
@@ -51,13 +54,17 @@ def _trace(result: Result, name: str, seconds: float) -> None:
     traces.mark(claim.trace, name, attributes, seconds=seconds, fault=fault)
 
 
-def _count(result: Result) -> None:
-    claim = result.claim
-    channel, priority = claim.channel.value, _PRIORITIES[claim.priority]
-    metrics.attempts(channel, result.provider, priority, result.outcome.value).inc()
-    if result.outcome is Outcome.ACCEPTED:
-        waited = (clock.now() - claim.accepted_at).total_seconds()
-        metrics.accept_to_sent(channel, priority).observe(waited)
+def _count(results: Sequence[Result]) -> None:
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for result in results:
+        claim = result.claim
+        channel, priority = claim.channel.value, _PRIORITIES[claim.priority]
+        counts[channel, result.provider, priority, result.outcome.value] += 1
+        if result.outcome is Outcome.ACCEPTED:
+            waited = (clock.now() - claim.accepted_at).total_seconds()
+            metrics.accept_to_sent(channel, priority).observe(waited)
+    for labels, count in counts.items():
+        metrics.attempts(*labels).inc(count)
 
 
 def _fields(result: Result, seconds: float) -> dict[str, logs.Value]:
