@@ -17,7 +17,7 @@ from backend.lib import clock
 
 logger = logging.getLogger(__name__)
 
-_BURST = 4  # messages under way at once, over as many sessions
+_BURST = 8  # messages under way at once, over as many sessions
 _MOMENT_SECONDS = 0.02  # what waits for longer is told before it is waited for
 _DEFAULT_TLS = {465: "tls", 587: "starttls"}
 _DEFAULT_PORT = {"tls": 465, "starttls": 587}

@@ -25,7 +25,7 @@ from backend.lib import metrics, traces
 from backend.lib.outages import OUTAGES
 from backend.registry import lookup, suppressions
 
-CHUNK = 50
+CHUNK = 200
 
 
 class _Outcomes(msgspec.Struct):

@@ -184,13 +184,13 @@ def test_no_two_hands_hold_the_same_delivery(post: Post) -> None:
 
 
 def test_a_hand_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
-    sent = [post.accept(sample_id=str(number)) for number in range(6)]
+    sent = [post.accept(sample_id=str(number)) for number in range(12)]
     stopping = Hand("stopping", stopping=lambda: len(post.server.messages) >= 1)
-    assert stopping.send_some() == 6
+    assert stopping.send_some() == 12
     statuses = Counter(post.report(one).status for one in sent)
-    assert statuses == {"SENT": 4, "DISPATCHED": 2}, "those that were under way at once are finished"
-    assert post.send() == 2
-    assert len(post.server.wait_for(6)) == 6
+    assert statuses == {"SENT": 8, "DISPATCHED": 4}, "those that were under way at once are finished"
+    assert post.send() == 4
+    assert len(post.server.wait_for(12)) == 12
 
 
 def test_a_burst_in_which_one_is_refused_and_one_is_greylisted_marks_each_with_its_own(post: Post) -> None:
