@@ -16,9 +16,8 @@ run: setup ## Start the web and worker processes on http://127.0.0.1:8000
 demo: setup ## Do the main job once with throwaway data: send, deliver, show
 	@$(BIN)/carillon demo
 
-# One more than there are processors, since tests wait for servers and browsers a good part of their time.
 test: setup-dev browser ## Run every test: unit, integration, end to end
-	@$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist worksteal
+	@$(BIN)/pytest -n auto --dist worksteal
 
 bench: setup-dev ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks

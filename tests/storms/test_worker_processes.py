@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.db.models.operations import Worker
+from backend.delivery.send import CHUNK
 from tests.storms.conftest import Works
 from tests.storms.installation import wait_until
 
@@ -17,6 +18,7 @@ def listed_workers(works: Works) -> int:
         return session.scalar(select(func.count()).select_from(Worker)) or 0
 
 
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_a_worker_that_is_asked_to_stop_leaves_nothing_behind(works: Works) -> None:
     works.accept("first", 300)
     worker = works.home.start("worker")
@@ -40,6 +42,7 @@ def test_a_worker_that_is_asked_to_stop_leaves_nothing_behind(works: Works) -> N
     assert len(works.copies()) == 300
 
 
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 def test_two_workers_send_nothing_twice_and_one_takes_over_from_the_other(works: Works) -> None:
     works.accept("first", 200)
     first, second = works.home.start("worker"), works.home.start("worker")
@@ -48,18 +51,19 @@ def test_two_workers_send_nothing_twice_and_one_takes_over_from_the_other(works:
     wait_until(lambda: listed_workers(works) == 2, 60, works.home.lines)
 
     works.server.script.hang = "rcpt"
-    works.accept("second", 150)
+    works.accept("second", CHUNK + 50)  # more than one of them claims at a time
     wait_until(lambda: len(works.holders()) == 2, 30, works.home.lines)
     works.home.kill(first)
     works.server.script.hang = None
     works.server.drop_connections()
-    assert works.wait_for("SENT", 350) < 10
+    assert works.wait_for("SENT", 250 + CHUNK) < 10
     assert listed_workers(works) == 1
     assert set(works.copies().values()) == {1}
-    assert len(works.copies()) == 350
+    assert len(works.copies()) == 250 + CHUNK
     works.home.kill(second)
 
 
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 def test_a_worker_that_starts_frees_the_claims_of_one_that_was_killed(works: Works) -> None:
     works.server.script.hang = "rcpt"
     works.accept("first", 30)
