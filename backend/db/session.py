@@ -74,6 +74,7 @@ class Database:
             self.url,
             pool_size=10,
             max_overflow=30,
+            pool_use_lifo=True,  # each connection keeps pages in memory: the fewest are to be in use
             hide_parameters=True,  # errors and logs show them otherwise, secrets among them
             connect_args={"timeout": _BUSY_MILLISECONDS / 1000},
         )
