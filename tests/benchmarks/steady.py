@@ -137,7 +137,7 @@ def _judge(
         f"{figures['rate']:.0f} of {rate:.0f} requests a second, p99 {figures['p99_ms']:.0f} ms": (
             figures["rate"] > 0.95 * rate and set(figures["statuses"]) == {"202"}
         ),
-        f"{accepted} in the ledger, {answered} answered": accepted == answered,
+        f"{accepted} in the ledger, {answered} answered: {figures['statuses']}": accepted == answered,
         "the ledger is even": not any(entry.imbalance for entry in entries),
         "everything was sent" if drained is None else f"everything was sent, {drained:.1f} s after the last request": (
             drained is not None and sum(entry.sent for entry in entries) == accepted
