@@ -10,9 +10,10 @@ from backend.db.session import Database
 from backend.lib import settings
 from e2e import looks
 from e2e.site import Site, served
-from e2e.workshop import Workshop, mail_server, open_workshop
+from e2e.workshop import Workshop, open_workshop
 from tests.browser import chromium_path
 from tests.conftest import configure, database, migrated_file
+from tests.mail_provider import mail_provider
 from tests.smtp_server import SmtpServer
 
 # The fixtures of the other tests serve here too; pytest finds them by their names in this module.
@@ -32,7 +33,7 @@ def site(configure: Callable[..., settings.Settings], database: Database) -> Ite
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
     """Run a mail server, the provider of what is configured afterwards."""
-    with mail_server(monkeypatch) as running:
+    with mail_provider(monkeypatch) as running:
         yield running
 
 

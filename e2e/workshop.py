@@ -1,18 +1,13 @@
 """A client system, a mail server and a worker for journeys: real HTTP in, real SMTP out, step by step."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 
 from backend.batching import tasks as batching
-from backend.delivery import routes
 from backend.delivery.send import Hand
-from backend.lib import settings
 from e2e.site import Site
 from tests.factories import notification
 from tests.portal.desk import Desk, desk
@@ -54,17 +49,6 @@ class Workshop:
         batching.sweep.run()
         while self.hand.send_some():
             pass
-
-
-@contextmanager
-def mail_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
-    """Run a mail server and make it the provider of whatever is configured afterwards."""
-    with SmtpServer() as server:
-        monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", server.address)
-        settings.current.cache_clear()
-        routes.routes.cache_clear()
-        yield server
-    routes.routes.cache_clear()
 
 
 def open_workshop(site: Site, server: SmtpServer) -> Workshop:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.db.models.accounts import Membership, Organisation, Service, User
+from backend.db.models.accounts import Membership, Service, User
 from backend.lib.problems import Problem
 
 PAGE_LENGTH = 100
@@ -43,11 +43,6 @@ def roles(session: Session, user_id: int) -> Sequence[tuple[int, str, str]]:
         .order_by(Service.name)
     )
     return [(service_id, name, role) for service_id, name, role in rows]
-
-
-def organisations(session: Session) -> dict[int, str]:
-    """Return the organisations' names by their ids."""
-    return dict(session.execute(select(Organisation.id, Organisation.name)).all())
 
 
 def switch(session: Session, user: User, *, active: bool) -> None:

@@ -32,6 +32,11 @@ def listed(session: Session) -> list[Listed]:
     return [Listed(organisation_id, name, services) for organisation_id, name, services in rows]
 
 
+def names(session: Session) -> dict[int, str]:
+    """Return the organisations' names by their ids."""
+    return dict(session.execute(select(Organisation.id, Organisation.name)).all())
+
+
 def get(session: Session, organisation_id: int) -> Organisation:
     """Return an organisation.
 

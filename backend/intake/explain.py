@@ -65,10 +65,10 @@ def explain(submission: Submission) -> Explanation:
         Problem: when it is no JSON object, so that there is nothing to explain.
     """
     read = content.read(submission)
-    with db.current().read() as session:
-        known = lookup.accepted(session, [read.uid])
-        service = lookup.services(session, {read.service_id})[read.service_id]
-        registered = lookup.registered(session, [read])[read.service_id]
+    with db.current().look() as session:
+        asked = lookup.ask(session, {read.uid: read})
+        known, service = asked.accepted(), asked.services()[read.service_id]
+        registered = asked.registered()[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
     verdict = closed or judge(read, service, registered, render=PREVIEWS.render, whole=True)
     if isinstance(verdict, Problem):

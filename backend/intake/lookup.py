@@ -20,19 +20,9 @@ _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND 
 _SERVICES = Select("SELECT id, active, daily_limit FROM services WHERE id IN ({})")
 
 
-def accepted(session: Session, uids: Collection[UUID]) -> dict[UUID, str]:
-    """Return the status of each notification that was accepted before; refused ones are judged afresh."""
-    return _ask_accepted(session, uids)()
-
-
 def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:
     """Return each service's state; one without a daily limit of its own has the installation's."""
     return _ask_services(session, ids)()
-
-
-def registered(session: Session, contents: Collection[Content]) -> dict[int, Registered]:
-    """Look up every recipient and template that the contents name, by service."""
-    return _ask_registered(session, contents)()
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -57,10 +59,8 @@ def decrypt(secret_key: str, place: str, sealed: str) -> str:
         ValueError: if the text was sealed with another key, for another place, or was altered.
     """
     raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
-    try:
+    with _opening():
         opened = AESGCM(_key(secret_key, "encrypt")).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
-    except InvalidTag as error:
-        raise ValueError("This secret was sealed with another key or for another place.") from error
     return opened.decode()
 
 
@@ -80,7 +80,15 @@ def decrypt_alike(secret_key: str, place: str, sealed: str) -> str:
         ValueError: if the text was sealed with another key, for another place, or was altered.
     """
     raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
+    with _opening():
+        opened = AESSIV(_key(secret_key, "encrypt-alike", 64)).decrypt(raw, [place.encode()])
+    return opened.decode()
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """Say what it means that a text does not open."""
     try:
-        return AESSIV(_key(secret_key, "encrypt-alike", 64)).decrypt(raw, [place.encode()]).decode()
+        yield
     except InvalidTag as error:
         raise ValueError("This secret was sealed with another key or for another place.") from error

@@ -7,10 +7,10 @@ import pytest
 
 from backend.channels.base import Channel
 from backend.db.models.notifications import Delivery
-from backend.delivery import routes
 from backend.lib import settings
 from tests.alpha.conftest import EMAIL, SMS, Alpha, work
 from tests.conftest import MovableClock
+from tests.mail_provider import mail_provider
 from tests.smtp_server import SmtpServer
 
 
@@ -49,12 +49,8 @@ def test_an_email_is_created_and_its_sender_begins_as_from(alpha: Alpha) -> None
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, alpha: Alpha) -> Iterator[SmtpServer]:
-    with SmtpServer() as running:
-        monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", running.address)
-        settings.current.cache_clear()
-        routes.routes.cache_clear()
+    with mail_provider(monkeypatch) as running:
         yield running
-    routes.routes.cache_clear()
 
 
 def test_an_email_goes_out_as_it_was_given(alpha: Alpha, server: SmtpServer) -> None:

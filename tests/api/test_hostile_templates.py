@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from backend.db.session import Database
-from backend.delivery import routes
 from backend.delivery.send import Hand
-from backend.lib import settings
 from backend.rendering import pool
 from backend.rendering.pool import Bounds, Pool
 from tests.api.conftest import Site
 from tests.benchmarks.steady import resident
 from tests.factories import notification
+from tests.mail_provider import mail_provider
 from tests.registry import door
 from tests.registry.conftest import make_services
 from tests.registry.door import Client
@@ -85,12 +84,8 @@ def test_every_hostile_template_is_refused_with_its_reason_and_the_server_is_wel
 
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
-    with SmtpServer() as running:
-        monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", running.address)
-        settings.current.cache_clear()
-        routes.routes.cache_clear()
+    with mail_provider(monkeypatch) as running:
         yield running
-    routes.routes.cache_clear()
 
 
 def _children() -> int:

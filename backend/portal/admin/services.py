@@ -12,7 +12,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from backend.accounts import administration, audit, members, organisations, service_settings, services
+from backend.accounts import audit, members, organisations, service_settings, services
 from backend.accounts.sessions import Viewer
 from backend.db import session
 from backend.db.models.accounts import Service
@@ -165,7 +165,7 @@ def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
             if not service.built_in
         ]  # fmt: skip
         used = usage.today(reading, [service.id for service in found])
-        named = administration.organisations(reading)
+        named = organisations.names(reading)
     return admin_page(
         "services",
         viewer,
