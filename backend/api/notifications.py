@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromQuery, Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
@@ -181,13 +181,13 @@ _FILTERS = (
 )
 def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the address
     request: _AnyRequest,
-    status: Status | None = None,
-    priority: Literal["NORMAL", "HIGH", "BATCH"] | None = None,
+    status: FromQuery[Status | None] = None,
+    priority: FromQuery[Literal["NORMAL", "HIGH", "BATCH"] | None] = None,
     template_id: Identifier = None,
     recipient: Identifier = None,
     aggregator_id: Annotated[str | None, Parameter(max_length=128)] = None,
-    created_from: datetime | None = None,
-    created_to: datetime | None = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     limit: parameters.Limit = 50,
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, Request, delete, get
+from litestar.params import FromPath
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
@@ -52,7 +53,9 @@ class Suppressions(Controller):
         responses=errors.documented(400, 401, 403, 404, 429, 503),
         sync_to_thread=True,
     )
-    def free(self, request: Request[Any, Any, Any], channel: Literal["EMAIL", "SMS"], address: str) -> None:
+    def free(
+        self, request: Request[Any, Any, Any], channel: FromPath[Literal["EMAIL", "SMS"]], address: FromPath[str]
+    ) -> None:
         """Free an address."""
         caller = principal(request)
         with session.current().write() as db:

@@ -6,6 +6,7 @@ from typing import Any
 
 from anyio import to_thread
 from litestar import Request, Response, post
+from litestar.params import FromPath
 
 from backend.channels.base import ForgedReceipt, ReceiptEvent, ReceiptRequest, Receiving
 from backend.delivery import receipts, routes
@@ -52,7 +53,7 @@ def take_bounce(message: bytes) -> int:
 
 
 @post("/receipts/{kind:str}", status_code=204, summary="Report on messages", include_in_schema=False)
-async def report(request: Request[Any, Any, Any], kind: str) -> Response[None]:
+async def report(request: Request[Any, Any, Any], kind: FromPath[str]) -> Response[None]:
     """Take a provider's report: 204 for every one that is signed, also where it repeats or is about nothing of ours."""
     providers = [one for row in routes.routes().values() for one in row if one.name.partition("://")[0] == kind]
     receiving = [one for one in providers if isinstance(one, Receiving)]
