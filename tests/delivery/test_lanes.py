@@ -13,7 +13,7 @@ from backend.db.session import Database
 from backend.delivery import health, lanes, routes, tasks
 from backend.delivery.crew import Crew
 from backend.delivery.lanes import Lanes
-from backend.delivery.send import Hand
+from backend.delivery.send import CHUNK, Hand
 from backend.intake.accept import accept_many
 from tests.delivery.doubles import RepeatableOne, Scripted
 from tests.factories import Laboratory, laboratory, notification
@@ -96,7 +96,7 @@ def statuses(lab: Laboratory, channel: Channel) -> list[str]:
 def test_a_channel_that_hangs_holds_up_no_other(lab: Laboratory, gate: Gate, start: Callable[..., Lanes]) -> None:
     slack = Scripted("slack", channel=Channel.SLACK, before=gate)
     mail = Scripted("mail", before=gate.tick)
-    accept(lab, 60, type="SLACK", recipient=["X_TEAM"], subject=..., content_type="text")
+    accept(lab, CHUNK + 10, type="SLACK", recipient=["X_TEAM"], subject=..., content_type="text")
     accept(lab, 60)
     running = start(slack, mail)
     running.wake(high_only=False)
@@ -109,7 +109,7 @@ def test_high_has_a_thread_of_its_own(lab: Laboratory, gate: Gate, start: Callab
         (gate.tick if message.urgent else gate)(message)
 
     running = start(Scripted("mail", before=hold_normal))
-    accept(lab, 50)
+    accept(lab, CHUNK + 10)  # more than one thread takes at a time
     running.wake(high_only=False)
     assert gate.wait_for(lambda: gate.waiting == 2)
     accept(lab, 3, priority="HIGH")
