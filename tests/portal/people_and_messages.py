@@ -1,11 +1,13 @@
 """People who sign in and messages in the outbox, for tests of pages."""
 
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select
 
-from backend.accounts import users
+from backend.accounts import passwords, users
 from backend.accounts.users import Role
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage, Priority
@@ -14,6 +16,8 @@ from backend.db.session import Database
 from backend.lib import clock, ids
 
 PASSWORD = "a long enough password"
+# A hash takes long, as it should; one does for everybody of a run.
+_hash_once = lru_cache(maxsize=8)(passwords.make_hash)
 HTML = (
     "<!doctype html><html><body style='margin:0;background:#eef;font-family:sans-serif'>"
     "<h1 style='color:#036;padding:24px'>Sample 40STDY246690 has failed</h1>"
@@ -41,7 +45,8 @@ def user(
     **more: Any,
 ) -> int:
     """Store a user with the password ``PASSWORD`` and return their id."""
-    with database.write() as session:
+    with database.write() as session, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(passwords, "make_hash", _hash_once)
         owner = session.get(Service, member_of) if member_of else None
         return users.create_user(session, email, PASSWORD, service=owner, role=role if owner else None, **more).id
 
