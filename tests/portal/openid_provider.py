@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 import time
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -16,13 +17,18 @@ from joserfc.jwk import OctKey, RSAKey
 CLIENT_ID, CLIENT_SECRET = "carillon", "a-client-secret-of-the-provider"
 
 
+@lru_cache(maxsize=1)
+def _key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
+
+
 class OpenIdProvider:
     """Answers discovery, keys and codes; ``metadata``, ``claims``, ``header`` and ``key`` may be changed by a test."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.issuer = f"http://127.0.0.1:{self._server.server_port}"
-        self.published = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
+        self.published = _key()
         self.key: RSAKey | OctKey = self.published
         self.header = {"alg": "RS256", "kid": "one"}
         self.metadata: dict[str, Any] = {
