@@ -26,7 +26,7 @@ from tests.factories import Laboratory, laboratory, notification
 from tests.processes import Process
 from tests.storms.installation import Mailbox, free_port
 
-SENDERS, EACH, AGGREGATORS = 8, 50, 20
+SENDERS, EACH, AGGREGATORS = 8, 30, 20
 PATIENCE = 90.0
 
 

@@ -51,15 +51,15 @@ def test_two_workers_send_nothing_twice_and_one_takes_over_from_the_other(works:
     wait_until(lambda: listed_workers(works) == 2, 60, works.home.lines)
 
     works.server.script.hang = "rcpt"
-    works.accept("second", CHUNK + 50)  # more than one of them claims at a time
+    works.accept("second", 2 * CHUNK + 50)  # more than the two threads of one of them claim at a time
     wait_until(lambda: len(works.holders()) == 2, 30, works.home.lines)
     works.home.kill(first)
     works.server.script.hang = None
     works.server.drop_connections()
-    assert works.wait_for("SENT", 250 + CHUNK) < 10
+    assert works.wait_for("SENT", 250 + 2 * CHUNK) < 10
     assert listed_workers(works) == 1
     assert set(works.copies().values()) == {1}
-    assert len(works.copies()) == 250 + CHUNK
+    assert len(works.copies()) == 250 + 2 * CHUNK
     works.home.kill(second)
 
 
