@@ -1,6 +1,7 @@
 """How a page looks: at which sizes, with what it keeps people out, whether it fits; pictures of it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,20 @@ _RUN_AXE = """async ([where, type, values, rules = {}]) => {
   return found.violations.map(one => one.id + ": " + one.help + " in " + one.nodes.map(node =>
     node.target.join(" ") + " (" + node.any.map(check => check.message).join("; ") + ")").slice(0, 3).join(", "));
 }"""
+# How wide a page is and how much of that is in sight, with letters of a size.
+_WIDTHS = """size => {
+  const root = document.documentElement;
+  root.style.fontSize = size;
+  const widths = [root.scrollWidth, root.clientWidth];
+  root.style.fontSize = "";
+  return widths;
+}"""
 Scheme = Literal["light", "dark"]
+
+
+def keep_axe(page: Page) -> None:
+    """Have axe in all that the page shows from now on: where there is much to look at, quicker than bringing it."""
+    page.add_init_script(path=_AXE)
 
 
 def keeps_nobody_out(page: Page) -> None:
@@ -49,9 +63,9 @@ def in_scheme(page: Page, scheme: Scheme) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 
 
-def fits(page: Page) -> None:
-    """Nothing sticks out sideways."""
-    width, shown = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+def fits(page: Page, letters: str = "") -> None:
+    """Nothing sticks out sideways, with letters of the usual size or of one such as ``200%``."""
+    width, shown = page.evaluate(_WIDTHS, letters)
     assert width <= shown, f"{page.url} is {width} px wide where there are {shown}."
 
 
@@ -61,14 +75,18 @@ def fits_everywhere(page: Page, name: str) -> None:
     320 px are also what is left of 1,280 px at 400 % zoom.
     """
     before = page.viewport_size
-    for size in (WIDE, NARROW):
-        page.set_viewport_size(size)  # type: ignore[arg-type] # width and height
+    for size in (NARROW, WIDE):
+        _resize(page, size)
         fits(page)
         for scheme in ("light", "dark") if _folder() else ():
             in_scheme(page, scheme)  # type: ignore[arg-type] # one of the two words
             picture(page, f"{name}-{size['width']}-{scheme}")
-    if before:
-        page.set_viewport_size(before)
+    _resize(page, before)
+
+
+def _resize(page: Page, size: Mapping[str, int] | None) -> None:
+    if size and size != page.viewport_size:
+        page.set_viewport_size(size)  # type: ignore[arg-type] # width and height
 
 
 def picture(page: Page, name: str) -> None:

@@ -11,11 +11,11 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from backend.accounts import sessions
-from backend.app import create_app
 from backend.db.models.accounts import User
 from backend.db.session import Database
 from backend.lib import settings
 from backend.portal.security import cookie_name
+from tests.application import application
 
 _START_SECONDS = 20
 
@@ -48,7 +48,7 @@ def served(configure: Callable[..., settings.Settings], database: Database) -> I
         port = listening.getsockname()[1]
         configure(PORT=str(port))
         server = _Server(
-            uvicorn.Config(create_app(), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+            uvicorn.Config(application(), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 import pytest
 from playwright.sync_api import Error, Page
 
-from backend.app import create_app
 from backend.lib import settings
 from e2e import looks
 from e2e.looks import WIDE
 from e2e.site import Site, sign_in
+from tests.application import application
 from tests.portal.furnished import PLATFORM_ADMIN, SIGNED_OUT, Furnished, furnish, is_page, paths
 from tests.portal.people_and_messages import service, user
 
@@ -20,7 +20,6 @@ OpenPage = Callable[..., Page]
 Look = Callable[[Page], None]
 Named = tuple[str, str]
 _PROVIDERS = "smtp://mail.lab.example:587?tls=starttls,smtp://spare.lab.example:25"
-_TEXT_SIZE = "size => { document.documentElement.style.fontSize = size; }"
 # What a browser says of a file to keep, and of an answer without content.
 _NO_PAGE = ("Download is starting", "ERR_ABORTED")
 
@@ -36,6 +35,7 @@ def walk(page: Page, site: Site, addresses: Iterable[Named], look: Look = looks.
     """Look at each address that is a page; return how many are. All that is wrong is told at the end, together."""
     wrong: list[str] = []
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    looks.keep_axe(page)
     seen = 0
     for name, address in addresses:
         try:
@@ -57,9 +57,7 @@ def walk(page: Page, site: Site, addresses: Iterable[Named], look: Look = looks.
 
 def fits(page: Page, name: str) -> None:
     """Nothing sticks out, wide and narrow, or with a person's own larger letters (WCAG 2.2, 1.4.4)."""
-    page.evaluate(_TEXT_SIZE, "200%")
-    looks.fits(page)
-    page.evaluate(_TEXT_SIZE, "")
+    looks.fits(page, "200%")
     looks.fits_everywhere(page, name)
 
 
@@ -70,7 +68,7 @@ def of_a_service(name: str) -> bool:
 def test_a_service_at_work(site: Site, furnished: Furnished, open_page: OpenPage) -> None:
     page = open_page(viewport=WIDE)
     sign_in(page, site)
-    own = [(name, address) for name, address in furnished.addresses(create_app()) if of_a_service(name)]
+    own = [(name, address) for name, address in furnished.addresses(application()) if of_a_service(name)]
     more = [
         ("batch-open", f"{furnished.desk.home}/batches/{furnished.open_batch}"),
         ("notification-refused", f"{furnished.desk.home}/notifications/{furnished.refused}"),
@@ -82,7 +80,7 @@ def test_a_service_at_work(site: Site, furnished: Furnished, open_page: OpenPage
 
 
 def test_the_administration_and_what_is_open_to_all(site: Site, furnished: Furnished, open_page: OpenPage) -> None:
-    rest = [(name, address) for name, address in furnished.addresses(create_app()) if not of_a_service(name)]
+    rest = [(name, address) for name, address in furnished.addresses(application()) if not of_a_service(name)]
     open_to_all = [(name, address) for name, address in rest if address.partition("?")[0] in SIGNED_OUT]
     assert walk(open_page(viewport=WIDE), site, open_to_all) == len(SIGNED_OUT)
     page = open_page(viewport=WIDE)
@@ -95,7 +93,7 @@ def test_a_service_of_which_nothing_is_known_yet(site: Site, open_page: OpenPage
     user(site.database, member_of=lab, role="admin")
     page = open_page(viewport=WIDE)
     sign_in(page, site)
-    listed = [(name, path) for name, path in paths(create_app()) if of_a_service(name) and path.count("{") == 1]
+    listed = [(name, path) for name, path in paths(application()) if of_a_service(name) and path.count("{") == 1]
     plain = [
         (f"new-{name}", path.replace("{service_id:int}", str(lab))) for name, path in listed if "example" not in name
     ]
