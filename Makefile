@@ -25,7 +25,7 @@ bench: setup-dev ## Print the benchmark table
 check: setup-dev ## Check format, lint, types and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy -n auto
 	@$(BIN)/lint-imports --cache-dir .cache/import-linter
 
 format: setup-dev ## Format the code
