@@ -64,6 +64,9 @@ NPM_CI := ci --ignore-scripts --no-audit --no-fund --silent
 	fi
 	@touch $@
 
+# One after the other, for both may bring Node.js.
+e2e/node_modules/.installed: | static/node_modules/.installed
+
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
 
