@@ -27,8 +27,9 @@ def compose(
 ) -> Iterator[Message | Result]:
     """Make the message of each claim, or the permanent failure of one whose template does not render.
 
-    ``threads`` names by the claim's id what it continues. A batch is loaded (by its row's id) and rendered when its
-    turn comes, once for all its addresses: they stand together, and one large list is in memory at a time.
+    ``threads`` names by the claim's id what it continues. Notifications are rendered at once. A batch is loaded (by
+    its row's id) and rendered when its turn comes, once for all its addresses: they stand together, and one large
+    list is in memory at a time.
     """
     single = [claim for claim in claims if claim.batch_id is None]
     jobs = [
@@ -45,6 +46,17 @@ def compose(
         rendered = iter(DELIVERIES.render_many(jobs))
     if traces.enabled():
         traces.mark_all((claim.trace for claim in single), "render", step.seconds)
+    return _messages(claims, versions, load_batch, threads, rendered)
+
+
+def _messages(
+    claims: Sequence[Claim],
+    versions: Mapping[int, FoundTemplate],
+    load_batch: Load,
+    threads: Mapping[int, str],
+    rendered: Iterator[Rendered | Problem],
+) -> Iterator[Message | Result]:
+    """Make the messages one by one; ``rendered`` are those of notifications."""
     batch: tuple[int, Rendered | Problem] | None = None
     for claim in claims:
         if claim.batch_id is None:

@@ -40,14 +40,15 @@ class Crew:
                 thread.start()
                 self._threads[thread.ident or 0] = thread
 
-    def is_stuck(self, thread: int, most: int) -> None:
-        """Let another thread stand in for one of this crew, if no more than ``most`` are stuck."""
+    def is_stuck(self, thread: int, most: int) -> bool:
+        """Let another thread stand in for one of this crew, if at most ``most`` are stuck; tell whether it does."""
         with self._turn:
             mine = thread in self._threads and thread not in self._stuck
             if not mine or len(self._stuck) >= most:
-                return
+                return False
             self._stuck.add(thread)
         self.wake()
+        return True
 
     def stop(self) -> list[threading.Thread]:
         """Ask the threads to end; return those that have not ended yet."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, insert, select, update
 from sqlalchemy.orm import Session
 
-from backend.channels.base import Asking, Connection, Provider, Repeatable
+from backend.channels.base import Asking, Provider, Repeatable
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event
 from backend.delivery import retries, states
 from backend.lib import clock
@@ -38,7 +38,7 @@ _WORDS = {
 }
 
 
-def policy(provider: Provider, connection: Connection, attempts: int) -> Doubt | None:
+def policy(provider: Provider, connection: object, attempts: int) -> Doubt | None:
     """Say who finds out after ``attempts`` tries; ``None`` where the message may simply be given again."""
     if isinstance(provider, Repeatable):
         return None

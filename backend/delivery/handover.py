@@ -24,12 +24,12 @@ from backend.delivery.health import Tally
 from backend.delivery.providers import Block, Held
 from backend.delivery.queues import Tails
 from backend.delivery.record import WIDEST, Result, Waiting
+from backend.delivery.routes import Connections
 from backend.lib import clock
 from backend.lib.outages import OUTAGES
 
 logger = logging.getLogger(__name__)
 
-_connections = routes.Connections()
 _BLOCKS: Mapping[Outcome, Block] = {Outcome.THROTTLED: Block.THROTTLED, Outcome.CONFIG: Block.CONFIG}
 _NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
 
@@ -43,6 +43,7 @@ class Passage(msgspec.Struct):
 
     group: Group
     choice: Choice
+    connections: Connections
     tally: Tally
     tails: Tails
     passed: dict[int, Result] = {}
@@ -52,7 +53,7 @@ class Passage(msgspec.Struct):
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
     """Give a message to the first of the chosen providers that takes it, or say until when it waits."""
     if claim.doubt == Doubt.ASK:
-        found = _ask(claim, message)
+        found = _ask(claim, message, passage.connections)
         if found is not None:
             return found
     choice = passage.choice
@@ -66,7 +67,7 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         held = _held(claim, provider, place, passage) if place else None
         if held is not None:
             return _after(tried, held)
-        last, error = _attempt(claim, message, provider, passage.group)
+        last, error = _attempt(claim, message, provider, passage)
         _follow_up(last, error, provider, place, passage)
         if provider.name not in choice.down or last.outcome not in _NOT_TAKEN:
             return _after(tried, _of_address(last, passage, provider, place))
@@ -95,7 +96,7 @@ def width(passage: Passage) -> int:
 def _bursting(provider: Provider, passage: Passage) -> Bursting | None:
     """Return the connection if it takes several at once; seen once a group, for to look at a protocol takes long."""
     if provider.name not in passage.bursting:
-        connection: object = _connections.to(provider)
+        connection: object = passage.connections.to(provider)
         several = isinstance(connection, Bursting) and not isinstance(provider, Paced)
         passage.bursting[provider.name] = cast("Bursting", connection) if several else None
     return passage.bursting[provider.name]
@@ -127,7 +128,7 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 known = []
                 continue
             claim, _ = next(answers)
-            result, error = _told(claim, provider, answer)
+            result, error = _told(claim, provider, answer, connection)
             seen.append((result, time.perf_counter() - began))
             _follow_up(result, error, provider, "", passage)
             if provider.name not in passage.choice.down or result.outcome not in _NOT_TAKEN:
@@ -140,10 +141,12 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
     yield known
 
 
-def _told(claim: Claim, provider: Provider, answer: Receipt | ProviderError) -> tuple[Result, ProviderError | None]:
+def _told(
+    claim: Claim, provider: Provider, answer: Receipt | ProviderError, connection: object
+) -> tuple[Result, ProviderError | None]:
     """Read what a provider made of a message."""
     if isinstance(answer, ProviderError):
-        in_doubt = _unknown(claim, provider) if answer.outcome is Outcome.AMBIGUOUS else None
+        in_doubt = _unknown(claim, provider, connection) if answer.outcome is Outcome.AMBIGUOUS else None
         return _refusal(claim, provider, answer, in_doubt), answer
     result = Result(
         claim=claim,
@@ -174,8 +177,10 @@ def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wai
     return Waiting(claim, until, None if held.block == Block.PACE else held.reason)
 
 
-def _attempt(claim: Claim, message: Message, provider: Provider, group: Group) -> tuple[Result, ProviderError | None]:
-    connection = _connections.to(provider)
+def _attempt(
+    claim: Claim, message: Message, provider: Provider, passage: Passage
+) -> tuple[Result, ProviderError | None]:
+    group, connection = passage.group, passage.connections.to(provider)
     began = time.perf_counter()
     answer: Receipt | ProviderError
     group.begin(claim, provider)
@@ -189,13 +194,13 @@ def _attempt(claim: Claim, message: Message, provider: Provider, group: Group) -
         answer = ProviderError(Outcome.RETRY, f"The provider failed unexpectedly ({type(fault).__name__}).")
     finally:
         group.end()
-    result, error = _told(claim, provider, answer)
+    result, error = _told(claim, provider, answer, connection)
     watch.attempted([(result, time.perf_counter() - began)])
     return result, error
 
 
-def _unknown(claim: Claim, provider: Provider) -> Doubt | None:
-    return doubt.policy(provider, _connections.to(provider), claim.attempts + 1)
+def _unknown(claim: Claim, provider: Provider, connection: object) -> Doubt | None:
+    return doubt.policy(provider, connection, claim.attempts + 1)
 
 
 def _refusal(claim: Claim, provider: Provider, error: ProviderError, in_doubt: Doubt | None) -> Result:
@@ -211,10 +216,10 @@ def _refusal(claim: Claim, provider: Provider, error: ProviderError, in_doubt: D
     )
 
 
-def _ask(claim: Claim, message: Message) -> Result | None:
+def _ask(claim: Claim, message: Message, connections: Connections) -> Result | None:
     """Ask the provider of the last attempt what became of it; ``None`` when it did not take the message."""
     asked = [one for one in routes.routes()[claim.channel] if one.name == claim.provider]
-    connection: object = _connections.to(asked[0]) if asked else None
+    connection: object = connections.to(asked[0]) if asked else None
     if not isinstance(connection, Asking):
         name = claim.provider or "the provider"
         detail = doubt.sentence(name, "it can no longer be asked")
@@ -223,7 +228,7 @@ def _ask(claim: Claim, message: Message) -> Result | None:
         receipt = connection.find(message)
     except ProviderError as fault:
         unknown = ProviderError(Outcome.AMBIGUOUS, f"asked for it: {fault.detail}", retry_after=fault.retry_after)
-        return _refusal(claim, asked[0], unknown, _unknown(claim, asked[0]))
+        return _refusal(claim, asked[0], unknown, _unknown(claim, asked[0], connection))
     if receipt is None:
         return None
     return Result(
@@ -309,8 +314,3 @@ def _nobody(claim: Claim, last: Result | None, choice: Choice) -> Result | Waiti
     name, reason = next(iter(choice.down.items()))
     detail = f"Not taken, as others a moment ago: {reason}"
     return Result(claim=claim, outcome=Outcome.RETRY, provider=name, detail=detail)
-
-
-def close_connections() -> None:
-    """Let go of every connection of this thread."""
-    _connections.close()

@@ -10,13 +10,15 @@ import time
 from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
+from itertools import product
 
 from backend.channels.base import Bursting, Channel, Outcome, Repeatable
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import doubt, handover, providers, record, routes, turns
+from backend.delivery import doubt, providers, record, routes, turns
 from backend.delivery.crew import Crew
 from backend.delivery.doubt import Doubt
+from backend.delivery.gate import Gate
 from backend.delivery.group import Attempt, Group
 from backend.delivery.providers import Block, Held
 from backend.delivery.record import Result
@@ -32,10 +34,14 @@ _MOST_STUCK = 16
 _WATCH_SECONDS = 1.0
 
 
-def _threads(channel: Channel, size: int) -> int:
-    """Return how many threads it takes to have ``size`` messages under way."""
+def _threads(channel: Channel, size: int) -> tuple[int, int]:
+    """Return how many threads it takes to have ``size`` messages under way, and how many more to keep them busy.
+
+    Where one thread has several messages under way it would have none while it claims, renders and records. Where
+    each has one, the others go on meanwhile.
+    """
     bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]
-    return -(-size // max(bursts, default=1))
+    return -(-size // max(bursts, default=1)), 1 if bursts else 0
 
 
 class Lanes:
@@ -47,16 +53,14 @@ class Lanes:
 
     def __init__(self, hand: Hand, size: int) -> None:
         self.hand = hand
-        self._crews = {
-            (channel, high_only): Crew(
-                f"{'high' if high_only else 'send'}-{channel.value.lower()}",
-                1 if high_only else _threads(channel, size),
-                partial(hand.send_from, channel, high_only=high_only),
-                handover.close_connections,
-            )
-            for channel in Channel
-            for high_only in (False, True)
-        }
+        self._gates: dict[tuple[Channel, bool], Gate] = {}
+        self._crews: dict[tuple[Channel, bool], Crew] = {}
+        for channel, high_only in product(Channel, (False, True)):
+            name = f"{'high' if high_only else 'send'}-{channel.value.lower()}"
+            width, more = (1, 0) if high_only else _threads(channel, size)
+            gate = self._gates[channel, high_only] = Gate(width)
+            work = partial(hand.send_from, channel, gate=gate, high_only=high_only)
+            self._crews[channel, high_only] = Crew(name, width + more, work, gate.close)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._look_after, name="lanes", daemon=True)
         self._watch.start()
@@ -108,8 +112,9 @@ class Lanes:
             held = Held(Block.BROKEN.value, until, reason, 1, off=False)
             with db.current().write() as session:
                 providers.block(session, provider, "", held, seen=0)
-        for crew in self._crews.values():
-            crew.is_stuck(group.thread, _MOST_STUCK)
+        for lane, crew in self._crews.items():
+            if crew.is_stuck(group.thread, _MOST_STUCK):
+                self._gates[lane].is_stuck(group.thread)
 
     def _leave(self, group: Group) -> None:
         """Leave a message whose answer will not be heard to those who can find out, unless it may simply go again."""

@@ -1,6 +1,5 @@
-"""Which providers a channel has, whether a message goes out at all, and each thread's open connections."""
+"""Which providers a channel has, whether a message goes out at all, and the open connections to them."""
 
-import threading
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -73,21 +72,21 @@ def preferred(channel: Channel) -> str:
     return providers[0].name if providers else "outbox"
 
 
-class Connections(threading.local):
-    """One thread's connections, kept open from one group of messages to the next."""
+class Connections:
+    """The connections of one thread at a time, kept open from one group of messages to the next."""
 
     def __init__(self) -> None:
         self._open: dict[str, Connection] = {}
 
     def to(self, provider: Provider) -> Connection:
-        """Return this thread's connection to a provider."""
+        """Return the connection to a provider."""
         key = f"{provider.channel.value} {provider.name}"
         if key not in self._open:
             self._open[key] = provider.open()
         return self._open[key]
 
     def close(self) -> None:
-        """Let go of every connection of this thread."""
+        """Let go of every connection."""
         for connection in self._open.values():
             connection.close()
         self._open.clear()

@@ -14,6 +14,7 @@ from backend.db import session as db
 from backend.delivery import choice, claims, compose, handover, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
+from backend.delivery.gate import OPEN, Gate
 from backend.delivery.group import Group
 from backend.delivery.handover import Passage, hand_over
 from backend.delivery.health import Tally
@@ -74,12 +75,14 @@ class Hand:
         channel: Channel,
         more: Callable[[], None] | None = None,
         *,
+        gate: Gate = OPEN,
         high_only: bool = False,
         limit: int = CHUNK,
     ) -> int:
         """Send up to ``limit`` due deliveries of a channel; return how many were claimed.
 
-        ``more`` is called before they are sent if there may be more than those.
+        ``more`` is called before they are sent if there may be more than those. They are handed over when the
+        ``gate`` lets them pass.
         """
         taken: list[Claim] = []
         try:
@@ -94,7 +97,7 @@ class Hand:
             if more is not None and len(taken) == limit:
                 more()
             if chosen is not None and taken:
-                self._send(channel, taken, chosen)
+                self._send(channel, taken, chosen, gate)
         finally:
             self.holding.difference_update(claim.id for claim in taken if claim.id not in self._unwritten)
         return len(taken)
@@ -129,7 +132,7 @@ class Hand:
             claims.release(session, taken, self.worker)
         self.holding.difference_update(claim.id for claim in taken)
 
-    def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice) -> None:
+    def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice, gate: Gate) -> None:
         with db.current().read() as session:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
             continued = threads.of(session, taken) if channel in threads.CONTINUED else {}
@@ -140,8 +143,8 @@ class Hand:
         outcomes = _Outcomes()
         before = chosen.state.providers.get(chosen.trial or "")
         try:
-            with self._group(channel, taken) as group:
-                self._deal(Passage(group, chosen, self.tally, self._tails), messages, outcomes)
+            with gate.passed() as connections, self._group(channel, taken) as group:
+                self._deal(Passage(group, chosen, connections, self.tally, self._tails), messages, outcomes)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
                 record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
                 suppressing.learn(session, outcomes.marked)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.channels.base import Channel
 from backend.db.models.notifications import Delivery
 from backend.db.session import Database
-from backend.delivery import handover, health, routes
+from backend.delivery import gate, health, routes
 from backend.delivery.send import Hand
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
@@ -88,10 +88,10 @@ def desk(
     def use(*given: Scripted) -> None:
         for channel in Channel:
             made[channel] = [one for one in given if one.channel is channel]
-        handover.close_connections()
+        gate.OPEN.close()
 
     lab = laboratory(any_database)
     lab.recipient("X_TEAM", SLACK)
     lab.recipient("X_OTHERS", ("SLACK", "#others"))
     yield Desk(lab, moving_clock, Hand("worker-one"), use)
-    handover.close_connections()
+    gate.OPEN.close()

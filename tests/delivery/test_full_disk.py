@@ -10,8 +10,7 @@ from sqlalchemy import update
 
 from backend.db.models.notifications import Delivery
 from backend.db.session import Database
-from backend.delivery import record, tasks
-from backend.delivery.handover import close_connections
+from backend.delivery import gate, record, tasks
 from backend.delivery.heartbeat import Heartbeat
 from backend.delivery.send import Hand
 from backend.lib.outages import OUTAGES
@@ -29,7 +28,7 @@ def any_database(database: Database) -> Database:
 @pytest.fixture
 def disk(desk: Desk) -> Iterator[Disk]:
     yield Disk(desk.lab.database)
-    close_connections()
+    gate.OPEN.close()
 
 
 def ended(desk: Desk) -> None:

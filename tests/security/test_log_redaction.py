@@ -20,7 +20,7 @@ from backend.accounts import identities
 from backend.app import create_app
 from backend.db.models.accounts import User
 from backend.db.session import Database
-from backend.delivery import handover, routes
+from backend.delivery import gate, routes
 from backend.delivery.send import Hand
 from backend.lib import logs, queue, settings
 from backend.lib.connections import TimedProtocol
@@ -148,10 +148,10 @@ def scene(
             monkeypatch.setenv(f"CARILLON_{name}", value)
         settings.current.cache_clear()
         routes.routes.cache_clear()
-        handover.close_connections()
+        gate.OPEN.close()
 
     with ExitStack() as stack:
-        stack.callback(handover.close_connections)
+        stack.callback(gate.OPEN.close)
         stack.callback(routes.routes.cache_clear)
         use(PORT=str(port), BASE_URL=base)
         stack.enter_context(served(port, written[1]))
