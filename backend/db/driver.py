@@ -6,7 +6,7 @@ Each is a constant of its module, written once for both databases. They run in t
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -157,6 +157,11 @@ def settle(session: Session) -> None:
 def uuid(value: UUID | bytes) -> UUID:
     """Return an id as either database gives it."""
     return value if isinstance(value, UUID) else UUID(bytes=value)
+
+
+def moment(value: datetime | str) -> datetime:
+    """Return a moment as either database gives it."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 class Insert:

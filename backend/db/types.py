@@ -80,7 +80,12 @@ class Address(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Open what is sealed."""
-        return keyring.unseal_address(value) if value is not None and value.startswith(keyring.MARK) else value
+        return value if value is None else opened(value)
+
+
+def opened(address: str) -> str:
+    """Open an address as the database has it, if it is sealed."""
+    return keyring.unseal_address(address) if address.startswith(keyring.MARK) else address
 
 
 class Url(Address):

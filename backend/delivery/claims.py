@@ -1,19 +1,20 @@
 """Claiming due deliveries: a conditional UPDATE, so that no two workers hold the same one."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
-from backend.db.models.accounts import Service
+from backend.db import driver
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Priority
+from backend.db.types import opened
 from backend.delivery.turns import Turns
 
 
@@ -55,32 +56,23 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 # Made once: building a statement costs more than running it.
 _deliveries = cast("Table", Delivery.__table__)
-_notifications = cast("Table", Notification.__table__)
-_services = cast("Table", Service.__table__)
 _TAKE = (
     update(_deliveries)
     .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
     .values(status=DeliveryStatus.SENDING.value, claimed_by=bindparam("worker"))
 )
-_COLUMNS = ("id", "uid", "notification_id", "batch_id", "service_id", "priority", "type", "address", "attempts")
-_MORE = ("template_version_id", "channel_index", "doubt", "provider")
-_TAKEN = (
-    select(
-        *(_deliveries.c[name] for name in (*_COLUMNS, *_MORE)),
-        func.coalesce(_deliveries.c.requeued_at, _deliveries.c.created_at).label("accepted_at"),
-        _notifications.c.content,
-        _notifications.c.uid.label("notification_uid"),
-        _services.c.mail_from,
-        _services.c.reply_to,
-    )
-    .select_from(
-        _deliveries.outerjoin(_notifications, _notifications.c.id == _deliveries.c.notification_id).join(
-            _services, _services.c.id == _deliveries.c.service_id
-        )
-    )
-    .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_deliveries.c.priority, _deliveries.c.due_at, _deliveries.c.id)
+# As the driver gives them: SQLAlchemy's rows took a tenth of a delivery's time.
+_TAKEN = driver.Select(
+    "SELECT deliveries.id, deliveries.uid, deliveries.notification_id, deliveries.batch_id, deliveries.service_id,"
+    " deliveries.priority, deliveries.type, deliveries.address, deliveries.attempts, deliveries.template_version_id,"
+    " deliveries.channel_index, deliveries.doubt, deliveries.provider,"
+    " coalesce(deliveries.requeued_at, deliveries.created_at), notifications.content, notifications.uid,"
+    " services.mail_from, services.reply_to"
+    " FROM deliveries JOIN services ON services.id = deliveries.service_id"
+    " LEFT JOIN notifications ON notifications.id = deliveries.notification_id"
+    " WHERE deliveries.id IN ({}) ORDER BY deliveries.priority, deliveries.due_at, deliveries.id"
 )
+_BATCH_ID = 3
 
 
 def claim(  # noqa: PLR0913 - each says something else of the same claim
@@ -99,12 +91,9 @@ def claim(  # noqa: PLR0913 - each says something else of the same claim
     if not taken:
         return []
     connection.execute(_TAKE, {"ids": taken, "worker": worker})
-    rows = connection.execute(_TAKEN, {"ids": taken}).all()
-    batches = _batches(session, {row.batch_id for row in rows} - {None})
-    return [
-        _claim(row, batches[row.batch_id] if row.batch_id else _read(row.content).channels[row.channel_index])
-        for row in rows
-    ]
+    rows = list(_TAKEN.rows(session, taken))
+    batches = _batches(session, {row[_BATCH_ID] for row in rows} - {None})
+    return [_claim(row, batches) for row in rows]
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -148,29 +137,37 @@ def batch_fields(session: Session, batch_id: int) -> list[Any]:
     return [_read(content or "").channels[index].fields for content, index in session.execute(members)]
 
 
-def _claim(row: Any, part: _Part) -> Claim:
+def _claim(row: Sequence[Any], batches: Mapping[int, _Part]) -> Claim:
+    (
+        identity, uid, notification_id, batch_id, service_id,
+        priority, kind, address, attempts, template_version_id,
+        channel_index, doubt, provider,
+        accepted_at, content, notification_uid,
+        mail_from, reply_to,
+    ) = row  # fmt: skip
+    part = _read(content).channels[channel_index] if batch_id is None else batches[batch_id]
     return Claim(
-        id=row.id,
-        uid=row.uid,
-        notification_id=row.notification_id,
-        batch_id=row.batch_id,
-        service_id=row.service_id,
-        priority=row.priority,
-        channel=Channel(row.type),
-        address=row.address,
-        attempts=row.attempts,
-        accepted_at=row.accepted_at,
-        template_version_id=row.template_version_id,
+        id=identity,
+        uid=driver.uuid(uid),
+        notification_id=notification_id,
+        batch_id=batch_id,
+        service_id=service_id,
+        priority=priority,
+        channel=Channel(kind),
+        address=opened(address),
+        attempts=attempts,
+        accepted_at=driver.moment(accepted_at),
+        template_version_id=template_version_id,
         content_type=part.content_type,
         subject=part.subject,
         fields=part.fields,
-        notification_uid=row.notification_uid,
+        notification_uid=notification_uid and driver.uuid(notification_uid),
         batch_uid=part.batch_uid,
         aggregator_id=part.aggregator_id,
-        mail_from=part.sender or row.mail_from,
-        reply_to=row.reply_to,
-        doubt=row.doubt,
-        provider=row.provider,
+        mail_from=part.sender or mail_from,
+        reply_to=reply_to,
+        doubt=doubt,
+        provider=provider,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ClauseElement, Table, bindparam, func, insert, or_, selec
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome
+from backend.db.driver import Insert
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
 from backend.delivery import retries, states
 from backend.delivery.claims import Claim, as_it_was
@@ -119,7 +120,8 @@ _PUT_BACK = (
         claimed_by=None,
     )
 )
-_INSERT_EVENTS = insert(cast("Table", Event.__table__))
+_EVENT = ("notification_id", "batch_id", "delivery_id", "at", "kind", "attempt", "provider", "detail")
+_INSERT_EVENTS = Insert(cast("Table", Event.__table__), _EVENT)
 _INSERT_KEPT = insert(cast("Table", OutboxMessage.__table__))
 
 
@@ -164,7 +166,7 @@ def finish(
     attempts = [attempt for one in waiting for attempt in one.earlier]
     attempts += [attempt for one in written for attempt in (*one.earlier, one)]
     if attempts:
-        connection.execute(_INSERT_EVENTS, [_event(attempt) for attempt in attempts])
+        _INSERT_EVENTS.send(session, [_event(attempt) for attempt in attempts])
     if not written:
         return
     kept = [_kept(result, result.kept) for result in written if result.kept is not None]

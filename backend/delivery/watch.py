@@ -56,12 +56,13 @@ def _trace(result: Result, name: str, seconds: float) -> None:
 
 def _count(results: Sequence[Result]) -> None:
     counts: Counter[tuple[str, str, str, str]] = Counter()
+    now = clock.now()
     for result in results:
         claim = result.claim
         channel, priority = claim.channel.value, _PRIORITIES[claim.priority]
         counts[channel, result.provider, priority, result.outcome.value] += 1
         if result.outcome is Outcome.ACCEPTED:
-            waited = (clock.now() - claim.accepted_at).total_seconds()
+            waited = (now - claim.accepted_at).total_seconds()
             metrics.accept_to_sent(channel, priority).observe(waited)
     for labels, count in counts.items():
         metrics.attempts(*labels).inc(count)
