@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -26,6 +27,7 @@ _LOCK = 815_000
 _FOLDER = pytest.StashKey[Path]()
 _STARTS = 3
 _PREFIX = "carillon-postgres-"
+_connect = psycopg.connect  # also while a test has put something else in its place
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -114,20 +116,52 @@ def postgres_template(postgres_url: str) -> str:
     return postgres_url
 
 
+class _Databases:
+    """Fresh databases of one worker of a run: while a test has one, the next is made, and the last is dropped."""
+
+    def __init__(self, server: str, behind: ThreadPoolExecutor) -> None:
+        self._server, self._behind = server, behind
+        self._next = behind.submit(self._make)
+
+    def take(self) -> str:
+        """Return the name of one that nobody else has."""
+        name = self._next.result()
+        self._next = self._behind.submit(self._make)
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop one, whoever is still connected to it."""
+        self._behind.submit(self._run, "DROP DATABASE {} WITH (FORCE)", name)
+
+    def _make(self) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        self._run("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, _TEMPLATE)
+        return name
+
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        with _connect(self._server, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_template: str) -> Iterator[_Databases]:
+    """Begin to make databases."""
+    with ThreadPoolExecutor(1) as behind:
+        yield _Databases(postgres_template, behind)
+
+
 @pytest.fixture
-def postgres_database(configure: Callable[..., settings.Settings], postgres_template: str) -> Iterator[Database]:
+def postgres_database(
+    configure: Callable[..., settings.Settings], postgres_url: str, postgres_databases: _Databases
+) -> Iterator[Database]:
     """Give a migrated PostgreSQL database of the test's own, which is also the process's current one."""
-    name = f"test_{uuid.uuid4().hex}"
-    make = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-    with psycopg.connect(postgres_template, autocommit=True) as connection:
-        connection.execute(make.format(sql.Identifier(name), sql.Identifier(_TEMPLATE)))
-    address = _address(postgres_template, name).replace("postgresql+psycopg:", "postgresql:", 1)
+    name = postgres_databases.take()
+    address = _address(postgres_url, name).replace("postgresql+psycopg:", "postgresql:", 1)
     configure(DATABASE_URL=address)
     present = session.current()
     yield present
     present.close()
-    with psycopg.connect(postgres_template, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    postgres_databases.drop(name)
 
 
 def _address(server: str, database: str) -> str:

@@ -23,7 +23,6 @@ from backend.accounts.oidc_attempts import Attempt
 from backend.db.session import Database
 from backend.lib.problems import Problem
 from tests.conftest import MovableClock
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 PASSWORD = "a long enough password"
 

@@ -18,7 +18,6 @@ from backend.lib import settings
 from tests import factories
 from tests.application import application
 from tests.factories import Laboratory
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 NOTIFICATIONS = "/notifications/v1"
 CATALOGUE = "/docs/errors"

@@ -20,7 +20,6 @@ from backend.reports.model import MembershipReport, NotificationReport
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.factories import notification as body
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 from tests.smtp_server import Received, SmtpServer
 
 LIST = "{% for field in fields %}[{{ field.sample_id }}]{% endfor %}"

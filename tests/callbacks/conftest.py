@@ -20,7 +20,6 @@ from backend.lib import settings
 from tests.callbacks.receiver import Receiver
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 ACTOR = Actor("command", "tests")
 

@@ -10,7 +10,6 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from backend.db.session import Database
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(params=["database", "postgres_database"], ids=["sqlite", "postgresql"])

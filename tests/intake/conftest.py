@@ -13,7 +13,6 @@ from backend.reports import notification as report
 from backend.reports.model import NotificationReport
 from tests import factories
 from tests.factories import Laboratory
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 Answer = TypeVar("Answer")
 TABLES = (Notification, Delivery, Usage, Event)

@@ -26,7 +26,6 @@ from backend.reports import receipts as reports
 from tests import factories
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 SENT, DELIVERED, DELAYED = ReceiptKind.SENT, ReceiptKind.DELIVERED, ReceiptKind.DELAYED
 FAILED, BOUNCED, COMPLAINED = ReceiptKind.FAILED, ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED

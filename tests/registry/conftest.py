@@ -4,7 +4,6 @@ import pytest
 
 from backend.db.models.accounts import Service
 from backend.db.session import Database
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 
 def make_services(database: Database) -> tuple[int, int]:

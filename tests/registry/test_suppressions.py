@@ -8,7 +8,6 @@ from backend.lib.problems import Problem
 from backend.registry import suppressions
 from tests import factories
 from tests.conftest import MovableClock
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 BAD, GOOD = "gone@lab.example", "here@lab.example"
 

@@ -15,7 +15,6 @@ from backend.reports import ledger
 from backend.reports.ledger import Entry
 from tests.conftest import MovableClock
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 
 @dataclass

@@ -24,7 +24,6 @@ from backend.receipts import secret as bounces
 from tests.conftest import SECRET_KEY
 from tests.factories import laboratory
 from tests.portal.people_and_messages import user
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 
 NEW_KEY = "a-new-secret-key-for-tests-only-9876543210"
 HOOK = "https://hooks.slack.com/services/T0000/B0000/planted"
