@@ -30,7 +30,6 @@ from tests.portal import letters, openid_provider
 from tests.portal.conftest import Browser
 from tests.portal.openid_provider import OpenIdProvider
 from tests.portal.people_and_messages import PASSWORD, user
-from tests.postgres import postgres_database, postgres_template, postgres_url  # noqa: F401 - fixtures
 from tests.smtp_server import SmtpServer
 from tests.storms.installation import free_port, wait_until
 from tests.vendors import sendgrid, ses, twilio
@@ -136,7 +135,7 @@ def served(port: int, ear: Ear) -> Iterator[None]:
 
 @pytest.fixture
 def scene(
-    postgres_database: Database,  # noqa: F811 - the fixture
+    postgres_database: Database,
     written: tuple[io.StringIO, Ear],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
