@@ -68,9 +68,6 @@ def run(workers: int) -> None:
     consumer = _Consumer(
         queue.bind(),
         workers=_NUDGED,
-        # An idle worker looks at a polled queue after 20 to 100 ms; queues that can block do not poll at all.
-        initial_delay=0.02,
-        max_delay=0.1,
         scheduler_interval=1,
         worker_type="thread",
         graceful_signal="TERM",

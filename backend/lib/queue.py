@@ -4,9 +4,11 @@ A task is a nudge: the database says what is due, so a lost, doubled or late tas
 """
 
 import logging
+import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +16,10 @@ import psycopg
 from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.api import TaskWrapper
 from huey.serializer import SignedSerializer
+from huey.storage import PostgresStorage, SqliteStorage
 
 from backend.lib import secrecy, settings
+from backend.lib.changes import Changes
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +80,63 @@ def _storage(url: str, serializer: SignedSerializer) -> Huey:
         case "sqlite":
             path = Path(url.removeprefix("sqlite:///"))
             path.parent.mkdir(parents=True, exist_ok=True)
-            return SqliteHuey(filename=str(path), fsync=False, **common)
+            return SqliteHuey(storage_class=_WatchedStorage, filename=str(path), fsync=False, **common)
         case "redis" | "rediss":
             return PriorityRedisHuey(url=url, **common)
         case _:
             return _on_postgresql(url, common)
 
 
+class _WatchedStorage(SqliteStorage):  # type: ignore[misc] # Huey ships no types
+    """Huey's storage on SQLite, whose workers hear of a task at once and look for none meanwhile."""
+
+    blocking = True  # Huey then leaves waiting to the storage
+    read_timeout = 0.1  # seconds after which a look is taken all the same, and the worker asks whether it is to stop
+
+    def dequeue(self) -> bytes | None:
+        """Return the next task; wait a little for one if there is none."""
+        task: bytes | None = super().dequeue()
+        if task is None:
+            self._changes.wait(self.read_timeout)
+            task = super().dequeue()
+        return task
+
+    @cached_property
+    def _changes(self) -> Changes:
+        """Watch the log that SQLite writes first; it is there from the first look on, until all have closed it."""
+        return Changes(Path(f"{self.filename}-wal"))
+
+
+class _ListeningStorage(PostgresStorage):  # type: ignore[misc] # Huey ships no types
+    """Huey's storage on PostgreSQL, of whose workers one at a time listens: a task wakes one, not all."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._turn = threading.Lock()
+        self._listen_local = SimpleNamespace()  # where Huey keeps a connection for each thread
+
+    def dequeue(self) -> bytes | None:
+        """Return the next task; wait a little for one if there is none."""
+        task: bytes | None = self._dequeue()
+        if task is None and self._turn.acquire(timeout=self.read_timeout):
+            try:
+                task = super().dequeue()
+            finally:
+                self._turn.release()
+        return task
+
+
 def _on_postgresql(url: str, common: dict[str, Any]) -> Huey:
     """Make the queue's tables if they are missing, one process at a time: PostgreSQL fails all others but one."""
+
+    def connect() -> psycopg.Connection:
+        connection = psycopg.connect(url, autocommit=True)
+        connection.execute("SET synchronous_commit = off")  # a nudge that a power cut takes back loses nothing
+        return connection
+
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])  # ends with the connection
-        return PostgresHuey(dsn=url, **common)
+        return PostgresHuey(storage_class=_ListeningStorage, connection=connect, **common)
 
 
 @lru_cache(maxsize=1)

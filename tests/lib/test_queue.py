@@ -1,6 +1,7 @@
-"""The queue on PostgreSQL: processes that start at once make its tables between them."""
+"""The queue: its tables are made between processes that start at once, and who waits for a task has it at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 from sqlalchemy import text
@@ -26,3 +27,19 @@ def test_processes_that_start_at_once_agree_on_the_tables(postgres_database: Dat
 
         with ThreadPoolExecutor(_TOGETHER) as threads:
             assert list(threads.map(make, range(_TOGETHER))) == [0] * _TOGETHER
+
+
+def test_on_sqlite_who_waits_has_a_task_as_soon_as_another_process_has_enqueued_it(tmp_path: Path) -> None:
+    here, there = (queue._WatchedStorage(filename=str(tmp_path / "queue.db")) for _ in range(2))
+    here.read_timeout = 10.0
+
+    def take() -> bytes:
+        while (task := here.dequeue()) is None:
+            pass
+        return task
+
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(take) for _ in range(3)]
+        for task in (b"one", b"two", b"three"):
+            there.enqueue(task)
+        assert {done.result(9.0) for done in waiting} == {b"one", b"two", b"three"}
