@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import uvicorn
 from litestar import Litestar, post
+from litestar.params import JSONBody
 
 
 class Answer(msgspec.Struct):
@@ -24,7 +25,7 @@ class Body(msgspec.Struct):
 
 
 @post("/notifications/v1", status_code=202)
-async def accept(data: Body) -> Answer:
+async def accept(data: JSONBody[Body]) -> Answer:
     """Decode the body, and answer."""
     return Answer()
 

@@ -55,9 +55,14 @@ class Sink:
         self.port = int(json.loads(self._lines.readline())["port"])
         self.address = f"smtp://127.0.0.1:{self.port}"
 
+    def wait(self) -> dict[str, Any]:
+        """Wait for the next group of messages; return when its ``first`` and its ``last`` came."""
+        told: dict[str, Any] = json.loads(self._lines.readline())
+        return told
+
     def rate(self) -> float:
         """Wait for the next group of messages; return how many came a second."""
-        told = json.loads(self._lines.readline())
+        told = self.wait()
         return (self._count - 1) / float(told["last"] - told["first"])
 
     def arrivals(self, names: set[str]) -> dict[str, float]:
