@@ -22,7 +22,8 @@ def attempted(attempts: Sequence[tuple[Result, float]]) -> None:
     """Observe attempts with the seconds that each took; those that were under way together are told together."""
     _count([result for result, _ in attempts])
     for result, seconds in attempts:
-        metrics.send_seconds(result.claim.channel.value, result.provider).observe(seconds)
+        channel, priority = result.claim.channel.value, _PRIORITIES[result.claim.priority]
+        metrics.send_seconds(channel, result.provider, priority).observe(seconds)
     if attempts:
         logs.event(logger, logging.INFO, "attempt", *(_fields(result, seconds) for result, seconds in attempts))
     if traces.enabled():
@@ -63,7 +64,7 @@ def _count(results: Sequence[Result]) -> None:
         counts[channel, result.provider, priority, result.outcome.value] += 1
         if result.outcome is Outcome.ACCEPTED:
             waited = (now - claim.accepted_at).total_seconds()
-            metrics.accept_to_sent(channel, priority).observe(waited)
+            metrics.accept_to_sent(channel, result.provider, priority).observe(waited)
     for labels, count in counts.items():
         metrics.attempts(*labels).inc(count)
 

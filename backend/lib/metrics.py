@@ -57,12 +57,16 @@ _attempts = Counter(
     registry=_registry,
 )
 _send = Histogram(
-    "carillon_send_seconds", "Time for one attempt", ["channel", "provider"], buckets=_FAST, registry=_registry
+    "carillon_send_seconds",
+    "Time for one attempt",
+    ["channel", "provider", "priority"],
+    buckets=_FAST,
+    registry=_registry,
 )
 _latency = Histogram(
     "carillon_accept_to_sent_seconds",
     "Time from acceptance (of a batch: from its dispatch) until the provider had the message",
-    ["channel", "priority"],
+    ["channel", "provider", "priority"],
     buckets=_SLOW,
     registry=_registry,
 )
@@ -102,16 +106,16 @@ def attempts(channel: str, provider: str, priority: str, outcome: str) -> Counte
     return _attempts.labels(channel, provider, priority, outcome)
 
 
-@lru_cache(maxsize=512)
-def send_seconds(channel: str, provider: str) -> Histogram:
+@lru_cache(maxsize=1024)
+def send_seconds(channel: str, provider: str, priority: str) -> Histogram:
     """Return the durations of attempts."""
-    return _send.labels(channel, provider)
+    return _send.labels(channel, provider, priority)
 
 
-@lru_cache(maxsize=64)
-def accept_to_sent(channel: str, priority: str) -> Histogram:
+@lru_cache(maxsize=1024)
+def accept_to_sent(channel: str, provider: str, priority: str) -> Histogram:
     """Return the times from acceptance until a provider had the message."""
-    return _latency.labels(channel, priority)
+    return _latency.labels(channel, provider, priority)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,7 @@ for line in sys.stdin:
     match line.split():
         case ["count", number]:
             metrics.messages("EMAIL", "HIGH").inc(int(number))
-            metrics.send_seconds("EMAIL", "smtp").observe(int(number) / 10)
+            metrics.send_seconds("EMAIL", "smtp", "NORMAL").observe(int(number) / 10)
             print("counted", flush=True)
         case ["show"]:
             print(metrics.exposition().decode().replace("\\n", ";"), flush=True)
@@ -54,8 +54,8 @@ class Process:
         text = self._ask("show").replace(";", "\n")
         return (
             value(text, 'carillon_accepted_messages_total{channel="EMAIL",priority="HIGH"}'),
-            value(text, 'carillon_send_seconds_sum{channel="EMAIL",provider="smtp"}'),
-            value(text, 'carillon_send_seconds_count{channel="EMAIL",provider="smtp"}'),
+            value(text, 'carillon_send_seconds_sum{channel="EMAIL",priority="NORMAL",provider="smtp"}'),
+            value(text, 'carillon_send_seconds_count{channel="EMAIL",priority="NORMAL",provider="smtp"}'),
         )
 
     def kill(self) -> None:

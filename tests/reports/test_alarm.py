@@ -114,7 +114,7 @@ def test_depths_tell_what_waits_and_since_when(house: House) -> None:
 
 def test_sending_is_counted_and_timed_by_channel_provider_and_outcome(house: House) -> None:
     attempts = 'carillon_attempts_total{channel="EMAIL",outcome="accepted",priority="HIGH",provider="outbox"}'
-    latency = 'carillon_accept_to_sent_seconds_{}{{channel="EMAIL",priority="HIGH"}}'
+    latency = 'carillon_accept_to_sent_seconds_{}{{channel="EMAIL",priority="HIGH",provider="outbox"}}'
     accepted = 'carillon_accepted_messages_total{channel="EMAIL",priority="HIGH"}'
     house.accept("S-0", priority="HIGH")
     house.work()
