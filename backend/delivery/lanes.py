@@ -68,7 +68,7 @@ class Lanes:
     def wake(self, *, high_only: bool) -> None:
         """Have the channels with something due looked after: with HIGH alone, or with anything."""
         wanted: Collection[Priority] = {Priority.HIGH} if high_only else set(Priority)
-        with db.current().read() as session:
+        with db.current().look() as session:
             due = turns.waiting(session, wanted)
         for channel in due:
             self._crews[channel, high_only].wake()
