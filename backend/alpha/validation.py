@@ -68,12 +68,28 @@ def _details(root: str, element: object, schema: dict[str, Any]) -> list[dict[st
                 [name for name in element if name not in schema["properties"]] if isinstance(element, dict) else []
             )
             for name in unknown:
-                fields.setdefault(name, f"Additional properties are not allowed ({name!r} was unexpected)")
+                fields.setdefault(_written(name), f"Additional properties are not allowed ({name!r} was unexpected)")
         else:
             key = str(error.path[0]) if error.path else root
             fields.setdefault(key, _message(key, error))
+    fields = _unkeepable(element) | fields
     details: list[dict[str, Any]] = [{"key": key, "message": fields[key]} for key in sorted(fields)]
     return [*details, {"required": required}] if required else details
+
+
+def _unkeepable(element: object) -> dict[str, str]:
+    """Say which texts no database keeps: with U+0000, or halves of characters. Passwords have a check of their own."""
+    texts = element.items() if isinstance(element, dict) else ()
+    return {
+        _written(name): found[0].detail
+        for name, text in texts
+        if isinstance(text, str) and name != "password" and (found := strict_json.faults(text))
+    }
+
+
+def _written(name: str) -> str:
+    """Write a field's name as it can be answered: half a character has no form in UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _message(key: str, error: ValidationError) -> str:

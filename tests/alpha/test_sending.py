@@ -1,5 +1,6 @@
 """Sending and reading notifications as the alpha's clients do."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,6 +133,23 @@ def test_faults_of_a_text_message_are_told_by_field(
     alpha: Alpha, changes: dict[str, object], expected: list[dict[str, str]]
 ) -> None:
     assert details(alpha.sms(**changes)) == expected
+    assert alpha.notifications() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("half a \ud83d character", "The text holds half of a surrogate pair, which is no character."),
+        ("nothing \x00 behind it", "The character U+0000 is not allowed in text."),
+    ],
+)
+def test_text_that_no_database_keeps_is_refused_by_field(alpha: Alpha, text: str, message: str) -> None:
+    for method, given, field in (("sms", SMS, "message"), ("sms", SMS, "description"), ("email", EMAIL, "subject")):
+        body = json.dumps({"notification": given | {field: text}}).encode()  # escaped, as half a character must be
+        found = details(alpha.post(f"/{method}/notification", body, alpha.client))
+        assert found == [{"key": field, "message": message}]
+    unknown = json.dumps({"notification": SMS | {"\ud83d": 1}}).encode()
+    assert [fault["key"] for fault in details(alpha.post("/sms/notification", unknown, alpha.client))] == [r"\ud83d"]
     assert alpha.notifications() == 0
 
 
