@@ -1,5 +1,6 @@
 """The two processes: the web and the worker."""
 
+import errno
 import os
 import socket
 
@@ -85,6 +86,10 @@ def _see_that_port_is_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             reason = (error.strerror or "not possible").lower()
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise click.ClickException(
+                    f"CARILLON_HOST {host} is no address of this machine: {reason}. Use one that it has, or 127.0.0.1."
+                ) from error
             raise click.ClickException(
                 f"CARILLON_PORT {port} on {host} cannot be listened on: {reason}. Stop what uses it or choose another."
             ) from error

@@ -103,6 +103,14 @@ def test_a_taken_port_is_named(
     assert "in use" in sentence
 
 
+@pytest.mark.parametrize("host", ["no such host", "203.0.113.7"])
+def test_a_host_that_is_not_this_machine_is_named(database: Database, refusal: Start, host: str) -> None:
+    status, sentence = refusal("serve", "--host", host, "--port", "0")
+    assert status == 1
+    assert f"CARILLON_HOST {host}" in sentence
+    assert "CARILLON_PORT" not in sentence
+
+
 def test_production_wants_a_secret_key(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
