@@ -83,7 +83,8 @@ class Database:
             f"synchronous={'FULL' if durable else 'NORMAL'}",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-16000",
+            # In KiB, for each connection: a worker has one for each of the many threads that send.
+            f"cache_size=-{16_000 if durable else 4_000}",
             "journal_size_limit=67108864",
         )
 

@@ -40,7 +40,7 @@ class Crew:
                 thread.start()
                 self._threads[thread.ident or 0] = thread
 
-    def is_stuck(self, thread: int, most: int) -> bool:
+    def relieve(self, thread: int, most: int) -> bool:
         """Let another thread stand in for one of this crew, if at most ``most`` are stuck; tell whether it does."""
         with self._turn:
             mine = thread in self._threads and thread not in self._stuck

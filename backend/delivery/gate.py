@@ -38,7 +38,7 @@ class Gate:
             if not has_place:
                 mine.close()
 
-    def is_stuck(self, thread: int) -> None:
+    def give_away(self, thread: int) -> None:
         """Give the place of a thread that hangs to another one, which takes connections of its own."""
         with self._turn:
             if self._inside.pop(thread, None) is not None:

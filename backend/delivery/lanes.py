@@ -113,8 +113,8 @@ class Lanes:
             with db.current().write() as session:
                 providers.block(session, provider, "", held, seen=0)
         for lane, crew in self._crews.items():
-            if crew.is_stuck(group.thread, _MOST_STUCK):
-                self._gates[lane].is_stuck(group.thread)
+            if crew.relieve(group.thread, _MOST_STUCK):
+                self._gates[lane].give_away(group.thread)
 
     def _leave(self, group: Group) -> None:
         """Leave a message whose answer will not be heard to those who can find out, unless it may simply go again."""

@@ -86,8 +86,7 @@ class Hand:
         """
         taken: list[Claim] = []
         try:
-            # A claim that a power cut takes back is made again, like that of a dead worker: it waits for no disk.
-            with metrics.timed("claim") as step, db.current().write(durable=False) as session:
+            with metrics.timed("claim") as step, db.current().write() as session:
                 chosen = choice.choose(session, channel)
                 if chosen is not None:
                     chosen, taken = self._claim(session, channel, chosen, limit, high_only=high_only)
