@@ -7,42 +7,55 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from backend.delivery.routes import Connections
 
 
 class Gate:
-    """Lets ``width`` threads hand over at a time, and keeps a set of open connections for each of them."""
+    """Lets ``width`` threads hand over at a time, and keeps a set of open connections for each of them.
+
+    Of those who wait, the most urgent are let in first: those with the smallest ``priority``, and of these who came
+    first.
+    """
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._turn = threading.Condition()
         self._inside: dict[int, Connections] = {}
+        self._waiting: list[tuple[int, int]] = []
+        self._numbers = count()
         self._free: list[Connections] = []
 
     @contextmanager
-    def passed(self) -> Iterator[Connections]:
-        """Wait for a place; give the connections that go with it."""
+    def passed(self, priority: int) -> Iterator["Place"]:
+        """Wait for a place and give it."""
         thread = threading.get_ident()
         with self._turn:
-            self._turn.wait_for(lambda: len(self._inside) < self._width)
-            mine = self._inside[thread] = self._free.pop() if self._free else Connections()
+            number = next(self._numbers)
+            place = Place(self, number, self._enter(thread, (priority, number)))
         try:
-            yield mine
+            yield place
         finally:
             with self._turn:
-                has_place = self._inside.pop(thread, None) is not None
-                if has_place:
-                    self._free.append(mine)
-                    self._turn.notify()
+                has_place = self._leave(thread)
             if not has_place:
-                mine.close()
+                place.connections.close()
+
+    def make_way(self, priority: int, number: int) -> Connections | None:
+        """Let in who is more urgent, and come back; None where nobody is."""
+        thread = threading.get_ident()
+        with self._turn:
+            if thread in self._inside and self._waiting and min(self._waiting)[0] < priority:
+                self._leave(thread)
+                return self._enter(thread, (priority, number))
+        return None
 
     def give_away(self, thread: int) -> None:
         """Give the place of a thread that hangs to another one, which takes connections of its own."""
         with self._turn:
             if self._inside.pop(thread, None) is not None:
-                self._turn.notify()
+                self._turn.notify_all()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -50,6 +63,36 @@ class Gate:
             free, self._free = self._free, []
         for connections in free:
             connections.close()
+
+    def _enter(self, thread: int, rank: tuple[int, int]) -> Connections:
+        self._waiting.append(rank)
+        self._turn.wait_for(lambda: len(self._inside) < self._width and rank == min(self._waiting))
+        self._waiting.remove(rank)
+        if self._waiting:
+            self._turn.notify_all()  # one may have waited for us alone
+        mine = self._inside[thread] = self._free.pop() if self._free else Connections()
+        return mine
+
+    def _leave(self, thread: int) -> bool:
+        """Leave the connections behind; tell whether the thread had its place still."""
+        mine = self._inside.pop(thread, None)
+        if mine is not None:
+            self._free.append(mine)
+            self._turn.notify_all()
+        return mine is not None
+
+
+class Place:
+    """One thread's place behind a gate, with its number there, and the connections that go with it now."""
+
+    def __init__(self, gate: Gate, number: int, connections: Connections) -> None:
+        self._gate = gate
+        self._number = number
+        self.connections = connections
+
+    def make_way(self, priority: int) -> None:
+        """Let in who is more urgent than what this thread hands over next, and come back."""
+        self.connections = self._gate.make_way(priority, self._number) or self.connections
 
 
 # For those who send in their own thread, as many as they are.

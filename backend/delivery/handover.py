@@ -9,16 +9,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import cast
 
 import msgspec
 
-from backend.channels.base import Asking, Bursting, Message, Outcome, Paced, Provider, ProviderError, Receipt
+from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError, Receipt
 from backend.db import session as db
 from backend.delivery import doubt, providers, retries, routes, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
 from backend.delivery.doubt import Doubt
+from backend.delivery.gate import Place
 from backend.delivery.group import Group
 from backend.delivery.health import Tally
 from backend.delivery.providers import Block, Held
@@ -37,17 +37,20 @@ _NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
 class Passage(msgspec.Struct):
     """What handing over a group needs: its claims, the choice made for it, and what this process remembers.
 
-    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider;
-    ``bursting``, by provider, the connections that take several messages at once.
+    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider.
     """
 
     group: Group
     choice: Choice
-    connections: Connections
+    place: Place
     tally: Tally
     tails: Tails
     passed: dict[int, Result] = {}
-    bursting: dict[str, Bursting | None] = {}
+
+    @property
+    def connections(self) -> Connections:
+        """Return the connections that may be used now."""
+        return self.place.connections
 
 
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
@@ -89,17 +92,8 @@ def _after(tried: Sequence[Result], answer: Result | Waiting) -> Result | Waitin
 def width(passage: Passage) -> int:
     """Return how many messages can be under way at once by the provider that comes first now."""
     provider = _first(passage.choice)
-    connection = None if provider is None or passage.choice.trial else _bursting(provider, passage)
+    connection = None if provider is None or passage.choice.trial else passage.connections.bursting(provider)
     return min(connection.burst, WIDEST) if connection is not None else 1
-
-
-def _bursting(provider: Provider, passage: Passage) -> Bursting | None:
-    """Return the connection if it takes several at once; seen once a group, for to look at a protocol takes long."""
-    if provider.name not in passage.bursting:
-        connection: object = passage.connections.to(provider)
-        several = isinstance(connection, Bursting) and not isinstance(provider, Paced)
-        passage.bursting[provider.name] = cast("Bursting", connection) if several else None
-    return passage.bursting[provider.name]
 
 
 def _first(choice: Choice) -> Provider | None:
@@ -113,7 +107,7 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
     the provider's fault, and those that were not begun are not among them.
     """
     provider = _first(passage.choice)
-    connection = None if provider is None else _bursting(provider, passage)
+    connection = None if provider is None else passage.connections.bursting(provider)
     if provider is None or connection is None:
         return
     began = time.perf_counter()

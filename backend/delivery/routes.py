@@ -1,9 +1,10 @@
 """Which providers a channel has, whether a message goes out at all, and the open connections to them."""
 
 from functools import lru_cache
+from typing import cast
 from urllib.parse import urlsplit
 
-from backend.channels.base import Channel, Connection, Provider
+from backend.channels.base import Bursting, Channel, Connection, Paced, Provider
 from backend.channels.registry import WITHOUT_SETTING, providers_for
 from backend.lib import settings
 from backend.lib.settings import SettingError
@@ -77,6 +78,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: dict[str, Connection] = {}
+        self._bursting: dict[str, Bursting | None] = {}
 
     def to(self, provider: Provider) -> Connection:
         """Return the connection to a provider."""
@@ -85,8 +87,18 @@ class Connections:
             self._open[key] = provider.open()
         return self._open[key]
 
+    def bursting(self, provider: Provider) -> Bursting | None:
+        """Return the connection to a provider if it takes several messages at once."""
+        key = f"{provider.channel.value} {provider.name}"
+        if key not in self._bursting:  # kept, for to look at a protocol takes long
+            connection: object = self.to(provider)
+            several = isinstance(connection, Bursting) and not isinstance(provider, Paced)
+            self._bursting[key] = cast("Bursting", connection) if several else None
+        return self._bursting[key]
+
     def close(self) -> None:
         """Let go of every connection."""
         for connection in self._open.values():
             connection.close()
         self._open.clear()
+        self._bursting.clear()

@@ -143,8 +143,8 @@ class Hand:
         outcomes = _Outcomes()
         before = chosen.state.providers.get(chosen.trial or "")
         try:
-            with gate.passed() as connections, self._group(channel, taken) as group:
-                self._deal(Passage(group, chosen, connections, self.tally, self._tails), messages, outcomes)
+            with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
+                self._deal(Passage(group, chosen, place, self.tally, self._tails), messages, outcomes)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
                 record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
                 suppressing.learn(session, outcomes.marked)
@@ -176,6 +176,7 @@ class Hand:
                 for claim, message in pairs:
                     if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
+                passage.place.make_way(some[-1].priority)  # the rest is no more urgent than this
         if outcomes.outage is not None:
             raise outcomes.outage
 
