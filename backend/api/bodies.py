@@ -17,12 +17,17 @@ async def raw_json(request: Request[Any, Any, Any]) -> bytes:
     """Read the body of a request that is declared as JSON.
 
     Raises:
-        Problem: ``unsupported_media_type`` for another declared type.
+        Problem: ``unsupported_media_type`` for another declared type, or a body that is compressed.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         given = f"not {media_type[:80]!r}" if media_type else "which is missing"
         raise Problem("unsupported_media_type", f"The body must be sent as Content-Type: application/json, {given}.")
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        # RFC 9110, section 12.5.3: Accept-Encoding tells what would have been taken.
+        detail = f"The body must be sent as it is, without Content-Encoding: {coding[:80]!r} is not read here."
+        raise Problem("unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
     return await request.body()
 
 

@@ -57,6 +57,7 @@ def _known_sender(scope: HTTPScope) -> Principal | None:
     usual = (
         len(fields) == len(given)  # none stands there twice
         and fields.get(b"content-type") == b"application/json"
+        and b"content-encoding" not in fields
         and (length.isdigit() and len(length) < 10 and int(length) <= bodies.MAX_BYTES)
         and _HOST.fullmatch(fields.get(b"host", b"")) is not None
         and not scope["query_string"]

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.accounts.faults import unavailable
+from backend.api import parameters
 from backend.lib import outages, settings
 from backend.lib.problems import FieldError, Problem, ProblemDetails, details
 
@@ -52,7 +53,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     code = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "invalid_request")
     if code == "internal_error":
         return on_unexpected(request, error)
-    errors = _parameter_errors(error.extra)
+    errors = _parameter_errors(request, error.extra)
     detail = _detail(request, code, error, errors)
     return respond(Problem(code, detail, errors=errors, headers=dict(error.headers or {})))
 
@@ -71,12 +72,15 @@ def _detail(request: Request[Any, Any, Any], code: str, error: HTTPException, er
             return error.detail or "The request cannot be read."
 
 
-def _parameter_errors(extra: object) -> list[FieldError]:
+def _parameter_errors(request: Request[Any, Any, Any], extra: object) -> list[FieldError]:
     """Take the framework's list of faulty parameters: ``[{"key", "message", …}]``."""
     if not isinstance(extra, list):
         return []
-    rows = [row for row in extra if isinstance(row, dict)]
-    return [FieldError(f"/{row.get('key', '')}", "invalid_value", str(row.get("message", ""))) for row in rows]
+    declared = request.route_handler.parsed_fn_signature.parameters
+    rows = [(str(row.get("key", "")), str(row.get("message", ""))) for row in extra if isinstance(row, dict)]
+    return [
+        FieldError(f"/{key}", "invalid_value", parameters.sentence(message, declared.get(key))) for key, message in rows
+    ]
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

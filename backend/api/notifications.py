@@ -210,7 +210,7 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
 def _aware(request: _AnyRequest, name: str, moment: datetime | None) -> datetime | None:
     # The framework would take a bare number too, as seconds since the epoch.
     if moment is not None and (moment.tzinfo is None or not _DATE.match(request.query_params[name])):
-        raise _faulty(name, "Must be a moment with its offset, such as 2026-11-21T09:30:00Z.")
+        raise _faulty(name, parameters.A_MOMENT)
     try:
         return moment.astimezone(UTC) if moment is not None else None
     except OverflowError as error:

@@ -3,16 +3,19 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Collection
 from typing import Annotated, Any
 
 from litestar.connection import ASGIConnection
 from litestar.params import Parameter
+from litestar.typing import FieldDefinition
 
 from backend.lib import shapes
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import escape
 
+A_MOMENT = "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many entries to answer at most.")]
 Cursor = Annotated[
     str | None,
@@ -21,6 +24,27 @@ Cursor = Annotated[
         description="Where to continue: the `next_cursor` of the page before. Opaque; pass it unchanged.",
     ),
 ]
+
+# What msgspec says of a value, and what we say instead.
+_SENTENCES = (
+    (re.compile(r"Expected `int` >= (-?\d+)"), "Must be at least {}."),
+    (re.compile(r"Expected `int` <= (-?\d+)"), "Must be at most {}."),
+    (re.compile(r"Expected `int"), "Must be a whole number."),
+    (re.compile(r"Expected `str` of length <= (\d+)"), "Must have at most {} characters."),
+    (re.compile(r"Expected `str` of length >= (\d+)"), "Must have at least {} characters."),
+    (re.compile(r"Expected `datetime|Invalid RFC3339"), A_MOMENT),
+)
+
+
+def sentence(message: str, field: FieldDefinition | None) -> str:
+    """Say in a plain sentence what the framework found wrong with a parameter; ``field`` is its declaration."""
+    words = [str(word) for one in (field.inner_types if field else ()) if one.is_literal for word in one.args]
+    if words and message.startswith("Invalid enum value"):
+        return f"Must be one of {', '.join(words)}."
+    for pattern, ours in _SENTENCES:
+        if found := pattern.search(message):
+            return ours.format(*found.groups())
+    return message
 
 
 def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """Bad input: each kind is answered as the contract says, read back where it has an identity, and sends nothing."""
 
+import gzip
 import json
 from typing import Any
 
@@ -283,6 +284,15 @@ def test_a_body_that_is_not_declared_as_json_is_refused(site: Site, path: str, m
     answer = site.http.post(f"/notifications/v1{path}", content=body, headers=headers)
     assert "application/json" in is_problem(answer, 415, "unsupported_media_type")["detail"]
     assert site.stored() == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["", "/bulk", "/explain"])
+def test_a_body_that_is_compressed_is_refused(site: Site, path: str) -> None:
+    body = gzip.compress(json.dumps(notification()).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = site.http.post(f"/notifications/v1{path}", content=body, headers=headers)
+    assert "'gzip'" in is_problem(answer, 415, "unsupported_media_type")["detail"]
+    assert answer.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON", " application/json "])

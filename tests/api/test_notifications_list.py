@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from backend.delivery import tasks
 from backend.intake.accept import accept_many
 from tests import factories
@@ -175,6 +177,23 @@ BAD = [
     ("cursor", "Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5XQ"),
     ("cursor", "a" * 2000),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("priority", "URGENT", "Must be one of NORMAL, HIGH, BATCH."),
+        ("created_to", "0.5", "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."),
+        ("created_from", "2026-11-22", "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."),
+        ("limit", "0", "Must be at least 1."),
+        ("limit", "101", "Must be at most 100."),
+        ("limit", "ten", "Must be a whole number."),
+        ("recipient", "X" * 65, "Must have at most 64 characters."),
+    ],
+)
+def test_a_bad_parameter_is_told_what_it_must_be(site: Site, name: str, value: str, sentence: str) -> None:
+    problem = is_problem(site.http.get(PATH, params={name: value}), 400, "invalid_request")
+    assert problem["errors"] == [{"pointer": f"/{name}", "code": "invalid_value", "detail": sentence}]
 
 
 def test_a_bad_parameter_is_400_and_named(each_site: Site) -> None:
