@@ -227,12 +227,12 @@ class Batches(RuleBasedStateMachine):
 
 
 def test_every_accepted_member_is_in_exactly_one_message(
-    any_database: Database, moving_clock: MovableClock, no_timers: None, monkeypatch: pytest.MonkeyPatch
+    any_engine: Database, moving_clock: MovableClock, no_timers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = Sink()
     monkeypatch.setattr(routes, "routes", lambda: {channel: [sink] for channel in Channel})
 
-    shared = laboratory(any_database)
+    shared = laboratory(any_engine)
     shared.recipient("X_TEAM", ("EMAIL", "team@lab.example"))
     shared.template("X_LIST", LIST, format="text", batch=LIMITS)
 

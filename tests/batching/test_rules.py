@@ -34,7 +34,6 @@ PARTS: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("any_engine", ["sqlite", "postgresql"], indirect=True)  # the queue has no part in it
 @given(
     st.lists(st.tuples(*(st.sampled_from(values) for values in PARTS.values())), min_size=1, max_size=12),
 )
@@ -273,7 +272,6 @@ def test_a_timer_looks_again_when_the_moment_has_moved(room: Room, monkeypatch: 
     assert len(armed) == 2  # the second wakes the senders
 
 
-@pytest.mark.parametrize("any_engine", ["sqlite", "postgresql"], indirect=True)  # the queue has no part in it
 def test_ten_thousand_members_are_one_message_complete_and_in_order(mail_room: Room, server: SmtpServer) -> None:
     mail_room.lab.template("X_LIST", LIST, format="text", batch={"max_items": 10_000})
     names = [f"S-{number:05d}" for number in range(10_000)]

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from backend.db.session import Database
-from backend.delivery import routes
+from backend.delivery import routes, tasks
 from backend.delivery.send import Hand
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
@@ -31,7 +31,7 @@ class Post:
 
     def accept(self, **changes: Any) -> str:
         """Accept a notification and return its id."""
-        (outcome,) = accept_many([self.lab.submission(notification(**changes))], lambda _priorities: None)
+        (outcome,) = accept_many([self.lab.submission(notification(**changes))], tasks.nudge)
         assert isinstance(outcome, Accepted), outcome
         return outcome.notification_id
 
@@ -60,7 +60,7 @@ def server() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def post(
-    any_database: Database,
+    any_engine: Database,
     server: SmtpServer,
     moving_clock: MovableClock,
     configure: Callable[..., settings.Settings],
@@ -70,5 +70,5 @@ def post(
     monkeypatch.setenv("CARILLON_MAIL_FROM", "Laboratory <noreply@lab.example>")
     settings.current.cache_clear()
     routes.routes.cache_clear()
-    yield Post(laboratory(any_database), server, moving_clock, Hand("worker-one"))
+    yield Post(laboratory(any_engine), server, moving_clock, Hand("worker-one"))
     routes.routes.cache_clear()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.channels.base import Channel
 from backend.db.models.notifications import Delivery
 from backend.db.session import Database
-from backend.delivery import gate, health, routes
+from backend.delivery import gate, health, routes, tasks
 from backend.delivery.send import Hand
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
@@ -36,7 +36,7 @@ class Desk:
     use: Callable[..., None]
 
     def accept(self, name: str = "S-1", **changes: Any) -> str:
-        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], lambda _priorities: None)
+        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], tasks.nudge)
         assert isinstance(outcome, Accepted), outcome
         return outcome.notification_id
 
@@ -75,7 +75,7 @@ class Desk:
 
 @pytest.fixture
 def desk(
-    any_database: Database,
+    any_engine: Database,
     moving_clock: MovableClock,
     configure: Callable[..., settings.Settings],
     monkeypatch: pytest.MonkeyPatch,
@@ -90,7 +90,7 @@ def desk(
             made[channel] = [one for one in given if one.channel is channel]
         gate.OPEN.close()
 
-    lab = laboratory(any_database)
+    lab = laboratory(any_engine)
     lab.recipient("X_TEAM", SLACK)
     lab.recipient("X_OTHERS", ("SLACK", "#others"))
     yield Desk(lab, moving_clock, Hand("worker-one"), use)

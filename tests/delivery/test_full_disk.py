@@ -20,7 +20,7 @@ from tests.full_disk import STATES, Disk
 
 
 @pytest.fixture
-def any_database(database: Database) -> Database:
+def any_engine(database: Database) -> Database:
     """Give SQLite alone, whose disk is a file of ours."""
     return database
 
