@@ -82,14 +82,14 @@ class Connections:
 
     def to(self, provider: Provider) -> Connection:
         """Return the connection to a provider."""
-        key = f"{provider.channel.value} {provider.name}"
+        key = _key(provider)
         if key not in self._open:
             self._open[key] = provider.open()
         return self._open[key]
 
     def bursting(self, provider: Provider) -> Bursting | None:
         """Return the connection to a provider if it takes several messages at once."""
-        key = f"{provider.channel.value} {provider.name}"
+        key = _key(provider)
         if key not in self._bursting:  # kept, for to look at a protocol takes long
             connection: object = self.to(provider)
             several = isinstance(connection, Bursting) and not isinstance(provider, Paced)
@@ -102,3 +102,7 @@ class Connections:
             connection.close()
         self._open.clear()
         self._bursting.clear()
+
+
+def _key(provider: Provider) -> str:
+    return f"{provider.channel.value} {provider.name}"

@@ -164,6 +164,7 @@ class Hand:
         group = passage.group
         with db.current().single_statements() as run:
             while outcomes.outage is None and (some := group.next_some(handover.width(passage))):
+                passage.place.make_way(some[0].priority)
                 if self.stopping():
                     self.release([*some, *group.take_rest()])
                     return
@@ -176,7 +177,6 @@ class Hand:
                 for claim, message in pairs:
                     if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
-                passage.place.make_way(some[-1].priority)  # the rest is no more urgent than this
         if outcomes.outage is not None:
             raise outcomes.outage
 
