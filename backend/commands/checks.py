@@ -66,7 +66,8 @@ def _storage() -> str:
 
 def _queue() -> str:
     huey = queue.bind()
-    return f"{type(huey.storage).__name__.removesuffix('Storage')}, {huey.pending_count()} nudges waiting"
+    kind = settings.current().queue_url.partition(":")[0]
+    return f"{kind}, {huey.pending_count()} nudges waiting"
 
 
 def _providers() -> str:

@@ -11,17 +11,23 @@ from backend.commands import checks
 @click.command()
 def doctor() -> None:
     """Check settings, database, queue, providers, workers and ledger; exit 1 if anything is wrong."""
-    faults: set[str] = set()
+    said: dict[str, str] = {}  # by each fault's sentence where it was found: what follows from it is no other
+    roots: dict[str, str] = {}
     for check in checks.CHECKS:
-        mark, answer = "-", "not looked at, since the database cannot be used"
-        if not (check.of_database and "database" in faults):
+        mark, answer = "-", ""
+        if check.of_database and "database" in roots:
+            roots[check.name] = roots["database"]
+        else:
             try:
                 answer, mark = check.look(), "ok"
             except Exception as error:  # whatever a driver raises is what is wrong, and the other looks follow
-                answer, mark = checks.sentence(error), "FAULT"
-                faults.add(check.name)
+                answer = checks.sentence(error)
+                roots[check.name] = said.setdefault(answer, check.name)
+                mark = "FAULT" if roots[check.name] == check.name else "-"
+        if mark == "-":
+            answer = f"not looked at: mend the fault of the {roots[check.name]} first"
         click.echo(f"{mark:<6} {check.name:<10} {answer}")
-    sys.exit(1 if faults else 0)
+    sys.exit(1 if roots else 0)
 
 
 @click.command()

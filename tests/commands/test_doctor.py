@@ -11,6 +11,7 @@ from backend.commands import inspect
 from backend.db.models.notifications import Delivery
 from backend.db.models.operations import Worker
 from backend.db.session import Database
+from backend.delivery import routes
 from backend.intake.accept import accept_many
 from backend.lib import clock, metrics, queue, settings
 from backend.reports import gauges
@@ -75,6 +76,28 @@ def test_a_database_that_was_not_migrated(database: Database) -> None:
     assert "run `carillon migrate`" in found["database"][1]
     assert {name for name, (mark, _) in found.items() if mark == "-"} >= {"storage", "workers", "doubt", "ledger"}
     assert found["queue"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("setting", "at", "well"),
+    [
+        (("CARILLON_PORT", "soon"), "settings", set()),
+        (("CARILLON_EMAIL_PROVIDERS", "pigeon://roof"), "providers", {"settings", "database", "queue", "ledger"}),
+    ],
+)
+def test_a_setting_at_fault_is_named_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, setting: tuple[str, str], at: str, well: set[str]
+) -> None:
+    monkeypatch.setenv(*setting)
+    settings.current.cache_clear()
+    routes.routes.cache_clear()
+    status, found = doctor()
+    assert status == 1
+    assert [one for one, (mark, _) in found.items() if mark == "FAULT"] == [at]
+    assert setting[0] in found[at][1]
+    assert {one for one, (mark, _) in found.items() if mark == "ok"} >= well
+    for mark, answer in found.values():
+        assert mark != "-" or answer == f"not looked at: mend the fault of the {at} first"
 
 
 def test_a_queue_that_is_gone(
