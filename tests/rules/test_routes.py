@@ -96,3 +96,17 @@ def test_nobody_gets_past_the_door_without_credentials(site: Site) -> None:
 
 def test_the_list_of_open_addresses_names_none_that_is_gone() -> None:
     assert {f"{method} {path}" for method, path, _ in routes()} >= PUBLIC
+
+
+def test_the_allow_header_names_every_method_of_an_address(site: Site) -> None:
+    answered: dict[str, set[str]] = {}
+    for method, path, _ in routes():
+        answered.setdefault(address_of(path), {"OPTIONS"}).add(method)
+    assert {"GET", "POST"} < answered["/notifications/v1"]
+    for address, methods in answered.items():
+        expected = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        for method, status in (("OPTIONS", 204), ("TRACE", 405)):
+            answer = site.http.request(method, address, follow_redirects=False)
+            if answer.status_code == 303 and address.startswith("/portal/"):
+                continue  # to the page for signing in
+            assert (answer.status_code, answer.headers.get("allow")) == (status, expected), f"{method} {address}"
