@@ -17,6 +17,7 @@ from backend.intake.accept import Accepted, Outcome
 from backend.intake.content import Submission
 from backend.intake.schema import MAX_BULK, BulkIn
 from backend.lib import shapes, strict_json
+from backend.lib.http import catalogue_url
 from backend.lib.problems import FieldError, Problem, details
 
 PATH = f"{notifications.PATH}/bulk"
@@ -132,7 +133,7 @@ def _results(outcomes: Sequence[Outcome], over: int, quota: Quota) -> Iterator[R
 
 
 def _refused(problem: Problem, notification_id: str | None = None) -> Result:
-    return Result(**msgspec.structs.asdict(details(problem, errors.catalogue_url(), notification_id)))
+    return Result(**msgspec.structs.asdict(details(problem, catalogue_url(), notification_id)))
 
 
 ROUTES = [send]

@@ -11,12 +11,12 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from backend.accounts.faults import unavailable
 from backend.api import parameters
-from backend.lib import outages, settings
-from backend.lib.problems import FieldError, Problem, ProblemDetails, details
+from backend.lib import outages
+from backend.lib.http import catalogue_url
+from backend.lib.problems import MEDIA_TYPE, FieldError, Problem, ProblemDetails, details
 
 logger = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 _BY_STATUS = {
     400: "invalid_request",
     401: "unauthenticated",
@@ -28,11 +28,6 @@ _BY_STATUS = {
     429: "rate_limited",
     503: "unavailable",
 }
-
-
-def catalogue_url() -> str:
-    """Return where the error catalogue is served."""
-    return f"{settings.current().base_url}/docs/errors"
 
 
 def respond(problem: Problem, notification_id: str | None = None) -> Response[bytes]:

@@ -18,9 +18,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 
-from backend.api.errors import MEDIA_TYPE
 from backend.lib import settings
-from backend.lib.problems import ProblemDetails
+from backend.lib.problems import MEDIA_TYPE, ProblemDetails
 
 _DESCRIPTION = (
     "Carillon accepts notifications over one API, renders them with each team's templates and hands them to the "

@@ -116,6 +116,27 @@ _ROWS = (
         "Use a method of the Allow header.",
     ),
     Entry(
+        "not_implemented",
+        "Method not known",
+        501,
+        "The request does not begin with a method of HTTP that the server knows.",
+        "Use a method that the API's description names; methods are written in capitals, such as POST.",
+    ),
+    Entry(
+        "request_timeout",
+        "Request too slow",
+        408,
+        "The request did not come whole in the time that it may take, so the connection was closed.",
+        "Send it again on a new connection; if the line is slow, in smaller pieces.",
+    ),
+    Entry(
+        "head_too_large",
+        "Request head too large",
+        431,
+        "The lines before the body, or what stands between its pieces, are larger than 64 KiB.",
+        "Send a shorter address and fewer or shorter headers.",
+    ),
+    Entry(
         "link_over",
         "Link no longer good",
         410,

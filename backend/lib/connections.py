@@ -1,16 +1,26 @@
 """Connections of the web process: a client that sends by drips, or heads without end, is cut off and holds nothing.
 
 The server has a limit for idle connections alone; heads and bodies it would wait for as long as the client likes, and
-it would keep any number of header lines, of any length.
+it would keep any number of header lines, of any length. What never becomes a request is answered here, as a problem
+like any other (RFC 9457), and the connection closed.
 """
 
 import asyncio
+import sys
+from http import HTTPStatus
 from typing import Any
 
+import msgspec
+from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+from backend.lib.http import catalogue_url
+from backend.lib.problems import MEDIA_TYPE, Problem, details
+
+_TIMEOUT = Problem("request_timeout", "The request did not come whole in the time that it may take.")
+_TOO_MUCH = Problem("head_too_large", "The request has more than 64 KiB before its body or between its pieces.")
+_NO_METHOD = Problem("not_implemented", "The request does not begin with a method that the server knows.")
+_NO_REQUEST = Problem("invalid_request", "What was sent cannot be read as a request of HTTP/1.1.")
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -69,6 +79,12 @@ class TimedProtocol(HttpToolsProtocol):
         self._end()
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the server's signature
+        """Answer what is no request; the server calls this while it handles what its parser has raised."""
+        unknown = isinstance(sys.exception(), HttpParserInvalidMethodError)
+        self.transport.write(_answer(_NO_METHOD if unknown else _NO_REQUEST))
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait with the connection."""
         self._end()
@@ -94,10 +110,25 @@ class TimedProtocol(HttpToolsProtocol):
         else:
             self._cut_off(_TIMEOUT)
 
-    def _cut_off(self, answer: bytes) -> None:
+    def _cut_off(self, why: Problem) -> None:
         self._end()
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(answer)
+            self.transport.write(_answer(why))
         self.transport.close()
+
+
+def _answer(problem: Problem) -> bytes:
+    """Write a whole answer, after which the connection is closed."""
+    body = msgspec.json.encode(details(problem, catalogue_url()))
+    status = HTTPStatus(problem.entry.status)
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body

@@ -21,6 +21,11 @@ def network_address(host: str | None) -> str:
     return str(address)
 
 
+def catalogue_url() -> str:
+    """Return where the error catalogue is served."""
+    return f"{settings.current().base_url}/docs/errors"
+
+
 def security_headers(policy: str) -> dict[str, str]:
     """Return the headers that keep a page of ours safe in a browser; ``policy`` is its Content-Security-Policy.
 

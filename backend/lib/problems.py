@@ -6,6 +6,8 @@ import msgspec
 
 from backend.lib.catalogue import CATALOGUE, Entry
 
+MEDIA_TYPE = "application/problem+json"
+
 
 class FieldError(msgspec.Struct, frozen=True):
     """One fault at one place of a request.

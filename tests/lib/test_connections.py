@@ -1,6 +1,7 @@
 """Clients that send by drips, without end or in two meanings are cut off by a real server; others are answered."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -80,7 +81,21 @@ def drip(place: tuple[str, int], first: bytes, drops: bytes) -> bytes:
     ids=["silence", "half a line", "headers by drips", "no body", "a body by drips", "chunks by drips"],
 )
 def test_a_request_that_does_not_come_is_cut_off(place: tuple[str, int], first: bytes, drops: bytes) -> None:
-    assert drip(place, first, drops).startswith(b"HTTP/1.1 408")
+    assert problem(drip(place, first, drops)) == (408, "request_timeout")
+
+
+def problem(heard: bytes) -> tuple[int, str]:
+    """Return the status and the code of a problem that is the only answer on its connection."""
+    head, _, body = heard.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    assert fields["content-type"] == "application/problem+json"
+    assert fields["connection"] == "close"
+    assert int(fields["content-length"]) == len(body)
+    said = json.loads(body)
+    assert lines[0].split(" ")[1] == str(said["status"])
+    assert said["type"].endswith(f"/docs/errors#{said['code']}")
+    return said["status"], said["code"]
 
 
 def hear(line: socket.socket, answers: int, ending: bytes) -> None:
@@ -143,8 +158,12 @@ def say(place: tuple[str, int], *pieces: bytes) -> bytes:
 def test_a_request_whose_end_can_be_read_in_two_ways_is_refused(place: tuple[str, int], lines: bytes) -> None:
     hidden = b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n"
     heard = say(place, b"POST / HTTP/1.1\r\nhost: a\r\n" + lines + b"\r\n" + b"0\r\n\r\n" + hidden)
-    assert heard.startswith(b"HTTP/1.1 400"), heard
-    assert heard.count(b"HTTP/1.1") == 1
+    assert problem(heard) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("line", [b"FOO / HTTP/1.1", b"post / HTTP/1.1", b"GETS / HTTP/1.1", b"\x16\x03\x01\x02\x00"])
+def test_a_method_that_nobody_knows_is_said_to_be_one(place: tuple[str, int], line: bytes) -> None:
+    assert problem(say(place, line + b"\r\nhost: a\r\n\r\n")) == (501, "not_implemented")
 
 
 @pytest.mark.parametrize(
