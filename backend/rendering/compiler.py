@@ -19,6 +19,7 @@ from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
 from backend.rendering.mjml_partials import with_partials
 from backend.rendering.model import Source, TemplateWarning
+from backend.rendering.needs import Need, needs_of
 from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
 from backend.rendering.text_template import derived
@@ -31,12 +32,14 @@ class Compiled(msgspec.Struct, frozen=True):
     """A template ready to run; ``source_line`` turns a line of it into the author's line.
 
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
-    ``harmless`` says that no fields can make running the body or the subject costly.
+    ``harmless`` says that no fields can make running the body or the subject costly. ``needs`` is what the body
+    looks up, if with that in the fields it renders for certain.
     """
 
     body: Template
     subject: Template | None
     harmless: bool
+    needs: tuple[Need, ...] | None
     flow: str | None = None
     source_line: Callable[[int], int] | None = None
     inliner: css_inline.CSSInliner | None = None
@@ -53,10 +56,9 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
     subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
     if source.format == "mjml":
         return _compiled_mjml(_written(source), subject, light=light)
-    body, harmless = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
-    return Compiled(
-        body, subject, light and harmless, _flow(unify_newlines(source.source)) if source.format == "html" else None
-    )
+    body, harmless, needs = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
+    flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
+    return Compiled(body, subject, light and harmless, needs, flow)
 
 
 def _flow(html: str) -> str | None:
@@ -67,11 +69,12 @@ def _flow(html: str) -> str | None:
 def _compiled_mjml(source: str, subject: Template | None, *, light: bool) -> Compiled:
     _guarded(lambda: _bound(MJML, source, SOURCE), SOURCE)
     product = _guarded(lambda: compile_mjml(source), SOURCE)
-    body, harmless = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
+    body, harmless, needs = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
     return Compiled(
         body,
         subject,
         light and harmless,
+        needs,
         product.flow,
         product.lines.source_line,
         css_inliner(product.inline) if product.inline else None,
@@ -92,7 +95,8 @@ def _written(source: Source) -> str:
 
 def parse_subject(subject: str) -> tuple[Template, bool]:
     """Parse and compile a subject; also say whether it is harmless."""
-    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
+    template, harmless, _ = _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
+    return template, harmless
 
 
 def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
@@ -118,11 +122,11 @@ def _bound(environment: Sandbox, text: str, pointer: str) -> None:
 
 def _template(
     environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
-) -> tuple[Template, bool]:
+) -> tuple[Template, bool, tuple[Need, ...] | None]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        harmless = is_harmless(tree)  # before it is compiled, which puts the meter into it
-        return environment.from_string(tree), harmless
+        harmless, needs = is_harmless(tree), needs_of(tree)  # before it is compiled, which puts the meter into it
+        return environment.from_string(tree), harmless, needs
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
         if product is not None and fault.line is not None:

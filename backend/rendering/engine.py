@@ -17,6 +17,7 @@ from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import clipped, inspect
 from backend.rendering.limits import Meter, metered
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.needs import are_met
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
 from backend.rendering.text_layout import lay_out
@@ -90,6 +91,8 @@ def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
 def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
     variables = {**GLOBALS, **context(job.fields, batch=job.batch)}
+    if not (job.want_html or job.want_text):
+        return _tried(template, variables)
     with metered() as meter:
         subject = _subject(template.subject, variables, meter) if template.subject is not None else None
         if (
@@ -105,14 +108,24 @@ def _render(job: RenderJob) -> Rendered:
     if job.source.format == "text":
         return Rendered(subject, None, body.strip("\n"))
     if job.source.format == "markdown":
-        html = _MARKDOWN.render(body) if job.want_html or job.want_text else ""
+        html = _MARKDOWN.render(body)
         text = text_alternative(html) if job.want_text else ""
         return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
-    if not (job.want_html or job.want_text):
-        return Rendered(subject, None, "")
     html = _titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
+
+
+def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
+    """See that a message can be made of which only the subject is wanted; what is certain is not run for that."""
+    certain = template.needs is not None and are_met(template.needs, variables)
+    if certain and template.subject is None:
+        return Rendered(None, None, "")
+    with metered() as meter:
+        subject = _subject(template.subject, variables, meter) if template.subject is not None else None
+        if not certain:
+            _run(template.body, variables, meter, template.source_line)
+    return Rendered(subject, None, "")
 
 
 def _subject(template: Template, variables: dict[str, object], meter: Meter) -> str:
