@@ -15,6 +15,7 @@ from backend.accounts.audit import Actor
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
+from backend.batching import keys
 from backend.channels.sms_segments import Segments, segments
 from backend.db import session
 from backend.lib import shapes
@@ -126,7 +127,7 @@ def published(
             detail = {"version": record.version}
             by = Actor("client", client_id)
             audit.record(db, by, "template.published", identifier, service_id=service_id, detail=detail)
-    return record, list(warnings), created
+    return record, [*warnings, *keys.warnings(content.batch)], created
 
 
 @lru_cache(maxsize=64)
@@ -140,9 +141,10 @@ def _checked(encoded: bytes) -> tuple[TemplateWarning, ...]:
 def _warnings(content: TemplateContent) -> list[TemplateWarning]:
     """Return the warnings of a stored content; what would now be refused stays published and is warned of."""
     try:
-        return list(_checked(msgspec.json.encode(content)))
+        checked = list(_checked(msgspec.json.encode(content)))
     except Problem as problem:
-        return [TemplateWarning(None, problem.code, problem.detail)]
+        checked = [TemplateWarning(None, problem.code, problem.detail)]
+    return [*checked, *keys.warnings(content.batch)]
 
 
 def _source(content: TemplateContent) -> Source:

@@ -9,6 +9,7 @@ import msgspec
 
 from backend.db.models.batches import Why
 from backend.lib import ids, settings
+from backend.rendering.model import TemplateWarning
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,3 +50,19 @@ def limits(template: Mapping[str, Any] | None) -> Limits:
         own.get("max_wait_seconds", installation.batch_max_wait_seconds),
         own.get("max_items", installation.batch_max_items),
     )
+
+
+def warnings(template: Mapping[str, Any] | None) -> list[TemplateWarning]:
+    """Warn of a template's own quiet time that can never end a batch, as the longest wait does so before.
+
+    It is no fault: who wants batches that go out at a fixed time after the first notification may write it so.
+    """
+    found = limits(template)
+    if "quiet_seconds" not in (template or {}) or found.quiet_seconds <= found.max_wait_seconds:
+        return []
+    whose = "" if "max_wait_seconds" in (template or {}) else ", as the installation is set"
+    detail = (
+        f"The quiet time (quiet_seconds, {found.quiet_seconds:g}) is longer than the longest wait (max_wait_seconds, "
+        f"{found.max_wait_seconds:g}{whose}), which ends every batch first: shorten the one or lengthen the other."
+    )
+    return [TemplateWarning(None, "quiet_time_unused", detail)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from backend.batching import keys
 from backend.lib.problems import Problem
 from backend.registry.templates import TemplateContent
 from backend.rendering.faults import SUBJECT
@@ -42,7 +43,8 @@ def source_of(content: TemplateContent) -> Source:
 
 def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
     """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
-    made, warnings = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch))
+    made, found = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch))
+    warnings = [*found, *keys.warnings(content.batch)]
     if isinstance(made, Problem):
         return Preview(None, fault_of(made), warnings)
     return Preview(made, None, warnings)

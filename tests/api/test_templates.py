@@ -99,6 +99,28 @@ def test_a_sample_that_does_not_render_is_a_warning(client: Client) -> None:
     assert client.get(f"{PATH}/RUN_REPORT").json()["warnings"] == [warning]
 
 
+@pytest.mark.parametrize(
+    ("batch", "wait"),
+    [
+        ({"quiet_seconds": 600, "max_wait_seconds": 60.5}, "60.5)"),
+        ({"quiet_seconds": 901}, "900, as the installation is set)"),
+        ({"quiet_seconds": 900, "max_items": 5}, None),
+        ({"quiet_seconds": 60, "max_wait_seconds": 60}, None),
+        ({"max_wait_seconds": 1}, None),
+    ],
+)
+def test_a_quiet_time_beyond_the_longest_wait_is_a_warning(
+    client: Client, batch: dict[str, float], wait: str | None
+) -> None:
+    published = put(client, batch=batch)
+    assert (published.status_code, published.json()["batch"]) == (201, batch)
+    preview = client.post(f"{PATH}/RUN_REPORT/preview", json={"fields": {"run": 1}})
+    for answer in (published, client.get(f"{PATH}/RUN_REPORT"), preview):
+        said = [(one["code"], one["detail"]) for one in answer.json()["warnings"]]
+        assert [code for code, _ in said] == ["quiet_time_unused"] * (wait is not None)
+        assert all(f"max_wait_seconds, {wait}, which ends every batch first" in detail for _, detail in said)
+
+
 def test_every_fault_of_form_is_pointed_at(client: Client) -> None:
     batch = {"quiet_seconds": -1, "max_items": 0, "colour": "red"}
     answer = put(client, name="", format="pdf", source="", subject=5, sample_fields=[1], batch=batch, more=1)

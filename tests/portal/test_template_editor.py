@@ -84,6 +84,16 @@ def test_the_preview_says_each_fault_with_its_line_and_saves_nothing(browser: Br
     assert draft(lab).revision == 0
 
 
+def test_the_preview_warns_of_a_quiet_time_beyond_the_longest_wait(browser: Browser, lab: Laboratory) -> None:
+    times = {"quiet_seconds": "600", "max_wait_seconds": "60"}
+    warned = send(browser, lab, "/X_SAMPLE/preview", source="x", **times)
+    assert 'data-kind="warning"' in warned.text
+    assert "(max_wait_seconds, 60), which ends every batch first" in warned.text
+    send(browser, lab, action="save", source="x", **times)
+    assert draft(lab).content.batch == {"quiet_seconds": 600, "max_wait_seconds": 60}
+    assert "which ends every batch first" in browser.get(address(lab, "/X_SAMPLE/publish")).text
+
+
 def test_the_switch_decides_what_the_sample_is(browser: Browser, lab: Laboratory) -> None:
     loop = "{% for field in fields %}<p>{{ field.a }}</p>{% endfor %}"
     one = send(browser, lab, "/X_SAMPLE/preview", source=loop, sample='{"a": 1}', mode="BATCH")
