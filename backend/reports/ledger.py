@@ -6,12 +6,12 @@ usage; the other is counted from deliveries and from places in batches, each of 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
@@ -22,6 +22,9 @@ from backend.reports import floors
 
 DAYS = 2
 _DAY = timedelta(days=1)
+# SQLite sorts in memory what a statement groups, some 50 bytes for each row, and the process keeps that memory.
+_MOST_ROWS = 20_000
+_NO_END = 2**63 - 1
 
 ACCEPTED, LOST = "accepted", "lost"
 DELIVERED, SENT, FAILED, CANCELLED, WAITING = "delivered", "sent", "failed", "cancelled", "waiting"
@@ -95,10 +98,9 @@ def _midnight(day: date) -> datetime:
 
 def _entries(session: Session, window: Sequence[date], floor: floors.Floors) -> list[Entry]:
     counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-    # One statement is one snapshot on both databases, so what is accepted or sent meanwhile cannot disturb it.
-    parts = [_usage(window), _deliveries(window, floor.delivery), _places(window, floor.member)]
-    for service, day, state, count in session.execute(union_all(*parts)):
-        counts[service, day][state] += int(count)
+    for statement in _statements(session, window, floor):
+        for service, day, state, count in session.execute(statement):
+            counts[service, day][state] += int(count)
     return [
         Entry(
             service_id=service,
@@ -108,6 +110,36 @@ def _entries(session: Session, window: Sequence[date], floor: floors.Floors) -> 
         )
         for (service, day), found in sorted(counts.items())
     ]
+
+
+def _statements(
+    session: Session, window: Sequence[date], floor: floors.Floors
+) -> Iterator[Select[Any] | CompoundSelect[Any]]:
+    """Give what counts usage and rows as of one moment, so that what is accepted or sent meanwhile disturbs nothing.
+
+    On PostgreSQL, whose memory for counting does not grow with the rows, that is one statement; on SQLite, where all
+    of a transaction sees the same, there is one for each so many rows.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        parts = _deliveries(window, range(floor.delivery, _NO_END)), _places(window, range(floor.member, _NO_END))
+        yield union_all(_usage(window), *parts)
+        return
+    yield _usage(window)
+    for some in _pieces(session, Delivery.id, floor.delivery):
+        yield _deliveries(window, some)
+    for some in _pieces(session, BatchMember.id, floor.member):
+        yield _places(window, some)
+
+
+def _pieces(session: Session, key: Any, floor: int) -> Iterator[range]:
+    """Cut the ids from ``floor`` on into ranges."""
+    found = floors.ids(session, key)
+    for start in range(max(floor, found.start), found.stop, _MOST_ROWS):
+        yield range(start, start + _MOST_ROWS)
+
+
+def _within(key: Any, some: range) -> ColumnElement[bool]:
+    return and_(key >= some.start, key < some.stop)
 
 
 def _usage(window: Sequence[date]) -> Select[Any]:
@@ -126,12 +158,12 @@ def _place_of(moment: Any, window: Sequence[date]) -> tuple[ColumnElement[int], 
     return place, and_(moment >= _midnight(window[0]), moment < ends[-1])
 
 
-def _deliveries(window: Sequence[date], floor: int) -> Select[Any]:
+def _deliveries(window: Sequence[date], some: range) -> Select[Any]:
     """Count deliveries of notifications; one is made when its notification is accepted, with the same moment."""
     place, inside = _place_of(Delivery.created_at, window)
     state = case({status.value: state for status, state in OF_DELIVERY.items()}, value=Delivery.status, else_=LOST)
     kinds = select(Delivery.service_id, place.label("place"), state.label("state")).where(
-        Delivery.id >= floor, Delivery.notification_id.is_not(None), inside
+        _within(Delivery.id, some), Delivery.notification_id.is_not(None), inside
     )
     return _counted(kinds)
 
@@ -143,10 +175,10 @@ def _counted(kinds: Select[Any]) -> Select[Any]:
     )
 
 
-def _places(window: Sequence[date], floor: int) -> Select[Any]:
+def _places(window: Sequence[date], some: range) -> Select[Any]:
     """Count places in batches by what became of the batch, which its deliveries say once it is dispatched."""
     place, inside = _place_of(Notification.accepted_at, window)
-    dispatched = select(BatchMember.batch_id).where(BatchMember.id >= floor)
+    dispatched = select(BatchMember.batch_id).where(_within(BatchMember.id, some))
     fates = _fates(dispatched).subquery()
     undispatched = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
     # Without deliveries a batch can only have failed before any was made; else they have been lost.
@@ -162,7 +194,7 @@ def _places(window: Sequence[date], floor: int) -> Select[Any]:
         .join(Notification, Notification.id == BatchMember.notification_id)
         .join(Batch, Batch.id == BatchMember.batch_id)
         .outerjoin(fates, fates.c.batch_id == Batch.id)
-        .where(BatchMember.id >= floor, inside)
+        .where(_within(BatchMember.id, some), inside)
     )
     return _counted(kinds)
 

@@ -1,19 +1,23 @@
 """The ledger is even in every state of every message, and uneven as soon as one is lost."""
 
+import _sqlite3
+import ctypes
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import delete, inspect, select, update
+from sqlalchemy import delete, func, insert, inspect, literal, select, true, update
 
 from backend.batching import manage
 from backend.db.models.batches import BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
+from backend.db.session import Database
 from backend.delivery import states
+from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.registry import templates
 from backend.reports import floors, ledger
-from tests.factories import laboratory
+from tests.factories import laboratory, notification
 from tests.reports.conftest import House
 
 
@@ -207,6 +211,57 @@ def test_old_messages_are_not_visited(house: House) -> None:
         newest = session.scalars(select(Delivery.id).order_by(Delivery.id.desc()).limit(1)).one()
         last_member = session.scalars(select(BatchMember.id).order_by(BatchMember.id.desc()).limit(1)).one()
     assert found == floors.Floors(newest, last_member + 1)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_figures_are_the_same_however_many_rows_are_counted_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(ledger, "_MOST_ROWS", most)
+    house.buffer("S-1", "S-2", "S-3")
+    house.accept("S-4", "S-5")
+    house.clock.forward(minutes=20)
+    house.work()
+    house.accept("S-6", "S-7", "S-8")
+    assert house.today() == {"accepted": 11, "sent": 8, "waiting": 3}
+
+
+def test_memory_for_counting_does_not_grow_with_the_messages(database: Database) -> None:
+    lab = laboratory(database)
+    accept_many([lab.submission(notification("S-1"))], lambda _priorities: None)
+    copy_delivery(database, 20_000)
+
+    def peak() -> int:
+        """Return how many bytes SQLite takes for counting."""
+        before = sqlite_bytes("memory_used")
+        sqlite_bytes("memory_highwater", 1)
+        with database.read() as session:
+            (entry,) = ledger.balance(session, days=1)
+        assert entry.sent + entry.waiting == 20_001
+        return sqlite_bytes("memory_highwater", 0) - before
+
+    peak()  # pages that are read are kept, up to a bound of their own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "_MOST_ROWS", 1000)
+        in_pieces = peak()
+    assert in_pieces < 250_000 < peak()
+
+
+def sqlite_bytes(name: str, *arguments: int) -> int:
+    """Ask SQLite for its own account of its memory, in all connections of this process."""
+    function = getattr(ctypes.CDLL(_sqlite3.__file__), f"sqlite3_{name}")
+    function.restype = ctypes.c_int64
+    return int(function(*arguments))
+
+
+def copy_delivery(database: Database, count: int) -> None:
+    """Copy the one delivery so many times."""
+    first = select(literal(1).label("number")).cte(recursive=True)
+    numbers = first.union_all(select(first.c.number + 1).where(first.c.number < count))
+    columns = {column.name: column for column in inspect(Delivery).columns if column.name != "id"}
+    copied = select(*(columns | {"uid": func.randomblob(16)}).values()).join(numbers, true())
+    with database.write() as session:
+        session.execute(insert(Delivery).from_select(list(columns), copied))
 
 
 def test_rows_out_of_order_cause_no_alarm(house: House) -> None:
