@@ -242,11 +242,14 @@ class _Process:
 
 
 def relax() -> None:
-    """Let this process's commits reach the disk a little later; call before the first use.
+    """Let this process's commits reach the disk a little later; what is open already is opened anew.
 
     For workers: a power cut may take back that a message was sent, so that it goes again with the same identity.
     """
     _Process.durable = False
+    if current.cache_info().currsize:
+        current().close()
+        current.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from backend.db import session as databases
 from backend.db.models.accounts import ApiClient, Organisation
 from backend.db.session import Database
 from backend.db.statements import insert
@@ -93,6 +94,21 @@ def test_sqlite_keeps_what_was_answered_unless_it_is_told_to_hurry(
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert found == ["wal", synchronous, 1]
     database.close()
+
+
+def test_a_worker_hurries_although_its_database_was_looked_at_before(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases._Process, "durable", True)
+
+    def synchronous() -> object:
+        with databases.current().write() as session:
+            return session.scalar(text("PRAGMA synchronous"))
+
+    assert (databases.current(), synchronous()) == (database, 2)
+    databases.relax()
+    assert synchronous() == 1
+    databases.current().close()
 
 
 def test_an_insert_that_meets_its_equal_can_pass_on_both_databases(each_database: Database) -> None:
