@@ -2,8 +2,8 @@
 
 The count of a window is one row, raised by one statement for all requests that wait. A client that sends many
 requests takes several permits with one statement and spends them from memory. Permits are taken ahead only while more
-than half of a large limit is left, and the unspent ones are given back within a twentieth of a second; so when a
-window comes to its end no process holds any, and exactly the limit is let through.
+than half of a large limit is left, and the unspent ones are given back within half a second; so when a window comes to its
+end no process holds any, and exactly the limit is let through.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from backend.lib.settings import RateLimit
 logger = logging.getLogger(__name__)
 
 MAX_AHEAD = 256
-HOLD_SECONDS = 0.05
+HOLD_SECONDS = 0.5
 _LARGE = 1000
 # Of a limit, so that several processes do not hold half of it between them.
 _SHARE_AHEAD = 1 / 16

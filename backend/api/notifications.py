@@ -18,7 +18,7 @@ from backend.accounts.faults import unavailable_without_database
 from backend.api import access_log, bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.db import session as db
-from backend.delivery import tasks
+from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
 from backend.intake.accept import Accepted, Outcome, accept_many
 from backend.intake.content import Submission
@@ -54,7 +54,8 @@ class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
 @lru_cache(maxsize=1)
 def intake() -> Gatherer[Submission, Outcome]:
     """Return this process's way into intake: all requests that wait are accepted in one transaction."""
-    return Gatherer(lambda group: accept_many(group, tasks.nudge), name="intake")
+    bell = Bell()
+    return Gatherer(lambda group: accept_many(group, bell.ring), name="intake")
 
 
 @post(
