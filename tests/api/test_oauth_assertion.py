@@ -24,11 +24,12 @@ KEYS: dict[str, Key] = {
     "ES256": ECKey.generate_key("P-256", {"kid": "ec"}),
     "Ed25519": OKPKey.generate_key("Ed25519", {"kid": "ed"}),
 }
+JWKS = {"keys": [key.as_dict(private=False) for key in KEYS.values()]}
 
 
 @pytest.fixture
 def client(database: Database) -> NewClient:
-    return new_client(database, jwks={"keys": [key.as_dict(private=False) for key in KEYS.values()]})
+    return new_client(database, jwks=JWKS)
 
 
 @pytest.fixture
@@ -90,9 +91,8 @@ def test_the_audience_is_the_issuer_or_the_token_endpoint(
     assert send(http, signed(claims_of(client, moving_clock, aud=audience))) == (200, "Bearer")
 
 
-def test_an_assertion_works_once(
-    http: TestClient[Litestar], client: NewClient, moving_clock: MovableClock, database: Database
-) -> None:
+def test_an_assertion_works_once(any_database: Database, moving_clock: MovableClock) -> None:
+    client, http = new_client(any_database, jwks=JWKS), door()
     assertion = signed(claims_of(client, moving_clock))
     assert send(http, assertion) == (200, "Bearer")
     assert send(http, assertion) == (401, "invalid_client")
@@ -100,7 +100,9 @@ def test_an_assertion_works_once(
     moving_clock.forward(seconds=30)
     assert send(http, assertion) == (401, "invalid_client")
     assert send(http, signed(claims_of(client, moving_clock, jti="two"))) == (200, "Bearer")
-    other = new_client(database, "Another", jwks=clients.checked_jwks({"keys": [KEYS["ES256"].as_dict(private=False)]}))
+    other = new_client(
+        any_database, "Another", jwks=clients.checked_jwks({"keys": [KEYS["ES256"].as_dict(private=False)]})
+    )
     assert send(http, signed(claims_of(other, moving_clock))) == (200, "Bearer")
 
 

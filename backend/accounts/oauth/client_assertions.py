@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from sqlalchemy import CursorResult
-
 from backend.accounts import clients
 from backend.accounts.oauth import signatures
 from backend.accounts.oauth.answers import invalid_client, invalid_request
@@ -92,5 +90,5 @@ def _first_use(client: ApiClient, claims: dict[str, Any]) -> bool:
     expires_at = datetime.fromtimestamp(claims["exp"] + 2 * LEEWAY_SECONDS, UTC)
     with databases.current().write() as session:
         noted = insert(session, UsedAssertion).values(jti=name, expires_at=expires_at).on_conflict_do_nothing()
-        result = session.execute(noted)
-        return isinstance(result, CursorResult) and result.rowcount == 1
+        # How many rows an INSERT has made, drivers tell or not; what it returns is the same everywhere.
+        return session.scalar(noted.returning(UsedAssertion.jti)) is not None
