@@ -4,6 +4,7 @@ The standard library's ``EmailMessage`` takes milliseconds for each mail, which 
 cost. What is written here is always 7-bit clean, so it passes every server, with 8BITMIME or without.
 """
 
+import re
 from binascii import b2a_base64, b2a_qp
 from datetime import datetime
 from email.utils import format_datetime
@@ -21,7 +22,10 @@ from backend.channels.mime_headers import (
 
 _LINE = 998  # octets of a line without its CRLF, RFC 5322 section 2.1.1
 _BASE64_LINE = 57  # octets that make a line of 76
-_NOT_SEVEN_BIT = bytes(set(range(256)) - set(range(32, 127)) - set(b"\t\r\n"))
+_QUOTED_LINE = 76  # octets of a line in quoted-printable, RFC 2045 section 6.7
+_SEVEN_BIT = bytes(range(32, 127)) + b"\t\r\n"
+# Pieces of a line, to be followed by a soft line break; none ends within an escape, as in "=3" of "=3D".
+_PIECES = re.compile(rb"(?s).{1,75}(?<!=)(?<!=.)")
 
 
 def build(message: Message, now: datetime) -> bytes:
@@ -77,12 +81,13 @@ def _part(content_type: bytes, text: str, boundary: bytes) -> bytes:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     data = encode_text(text).replace(b"\n", b"\r\n")
-    if _is_seven_bit(data) and boundary not in data:
+    plain = not data.translate(None, _SEVEN_BIT)
+    if plain and _has_short_lines(data) and boundary not in data:
         return b"Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n%s" % (
             content_type,
             data,
         )
-    encoding, body = _encoded(data)
+    encoding, body = (b"quoted-printable", _folded(data)) if plain else _encoded(data)
     return b"Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n%s" % (
         content_type,
         encoding,
@@ -90,9 +95,7 @@ def _part(content_type: bytes, text: str, boundary: bytes) -> bytes:
     )
 
 
-def _is_seven_bit(data: bytes) -> bool:
-    if len(data.translate(None, _NOT_SEVEN_BIT)) != len(data):
-        return False
+def _has_short_lines(data: bytes) -> bool:
     # From line end to line end in steps as long as a line may be, which looks at few of the octets.
     start = 0
     while len(data) - start > _LINE:
@@ -101,6 +104,24 @@ def _is_seven_bit(data: bytes) -> bool:
             return False
         start = end + 2
     return True
+
+
+def _folded(data: bytes) -> bytes:
+    """Return plain octets, of which only the lines are too long, in quoted-printable.
+
+    ``binascii``, which looks at each octet, takes several times as long.
+    """
+    lines = data.replace(b"=", b"=3D").split(b"\r\n")
+    return b"\r\n".join([_shortened(_kept_to_its_end(line)) for line in lines])
+
+
+def _kept_to_its_end(line: bytes) -> bytes:
+    """Escape white space at the end of a line, where it may be lost on the way."""
+    return b"%s=%02X" % (line[:-1], line[-1]) if line.endswith((b" ", b"\t")) else line
+
+
+def _shortened(line: bytes) -> bytes:
+    return line if len(line) <= _QUOTED_LINE else b"=\r\n".join(_PIECES.findall(line))
 
 
 def _encoded(data: bytes) -> tuple[bytes, bytes]:
