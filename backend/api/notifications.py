@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, Parameter
+from litestar.params import Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
@@ -156,7 +156,8 @@ def _uid(text: str) -> UUID | None:
 
 
 Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
-Identifier = Annotated[str | None, Parameter(max_length=64)]
+Priority = Literal["NORMAL", "HIGH", "BATCH"]
+Moment = datetime | None
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _FILTERS = (
     "status",
@@ -182,13 +183,13 @@ _FILTERS = (
 )
 def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the address
     request: _AnyRequest,
-    status: FromQuery[Status | None] = None,
-    priority: FromQuery[Literal["NORMAL", "HIGH", "BATCH"] | None] = None,
-    template_id: Identifier = None,
-    recipient: Identifier = None,
-    aggregator_id: Annotated[str | None, Parameter(max_length=128)] = None,
-    created_from: FromQuery[datetime | None] = None,
-    created_to: FromQuery[datetime | None] = None,
+    status: Annotated[Status | None, Parameter(description="Only those of this status.")] = None,
+    priority: Annotated[Priority | None, Parameter(description="Only those of this priority.")] = None,
+    template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
+    recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
+    aggregator_id: Annotated[str | None, Parameter(max_length=128, description="Only those gathered by this.")] = None,
+    created_from: Annotated[Moment, Parameter(description="Only those accepted at this moment or later.")] = None,
+    created_to: Annotated[Moment, Parameter(description="Only those accepted before this moment.")] = None,
     limit: parameters.Limit = 50,
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:

@@ -6,6 +6,7 @@ in ``opt["body_media_type"]``); one that asks for an access token names the scop
 
 from collections.abc import Iterator
 from copy import deepcopy
+from http import HTTPStatus
 from importlib.metadata import version
 from inspect import cleandoc
 from typing import Any
@@ -32,6 +33,8 @@ _SCOPES = {
     "registry:read": "Read recipients, templates, callbacks and suppressed addresses",
     "registry:write": "Change recipients, templates, callbacks and suppressed addresses",
 }
+# Where a handler says nothing of its answer, the framework would put words of Python's library.
+_ANSWERS = {"200": "Done", "201": "Created", "202": "Accepted", "204": "Done; the answer has no body"}
 # The first prefix that fits gives an operation its tag, where the handler names none.
 _TAGS = (
     ("/notifications/v1/aggregators", "Batches", "Open batches: look into them, flush, hold and release them"),
@@ -116,6 +119,8 @@ def _complete(operation: Document, path: str, handler: HTTPRouteHandler, schemas
     for status, response in responses.items():
         if _is_framework_fault(response):
             responses[status] = _PROBLEM
+        elif response.get("description") == HTTPStatus(int(status)).description:
+            response["description"] = _ANSWERS[status]
     if body is not None:
         media_type = handler.opt.get("body_media_type", "application/json")
         operation["requestBody"] = {"required": True, "content": {media_type: {"schema": _body(body, schemas)}}}
@@ -164,7 +169,10 @@ def _security_schemes(base_url: str) -> Document:
     return {
         "oauth2": {
             "type": "oauth2",
-            "description": "OAuth 2.0 client credentials; the token endpoint takes the API client's id and secret.",
+            "description": (
+                "OAuth 2.0 client credentials; the token endpoint takes the API client's id and secret, or an "
+                "assertion signed with the client's own key (private_key_jwt)."
+            ),
             "flows": {"clientCredentials": flow},
         }
     }

@@ -1,10 +1,10 @@
 """``/registry/v1/suppressions``: the addresses that the client's service sends nothing to."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, Request, delete, get
-from litestar.params import FromPath
+from litestar.params import Parameter
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
@@ -54,7 +54,10 @@ class Suppressions(Controller):
         sync_to_thread=True,
     )
     def free(
-        self, request: Request[Any, Any, Any], channel: FromPath[Literal["EMAIL", "SMS"]], address: FromPath[str]
+        self,
+        request: Request[Any, Any, Any],
+        channel: Annotated[Literal["EMAIL", "SMS"], Parameter(description="The channel that the address belongs to.")],
+        address: Annotated[str, Parameter(description="The address as the list shows it, percent-encoded.")],
     ) -> None:
         """Free an address."""
         caller = principal(request)

@@ -1,6 +1,7 @@
 """The API's documentation: a valid OpenAPI document, pages from our own host, the error catalogue, the links."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import jsonschema_rs
@@ -98,6 +99,16 @@ class _Outer(Shape):
 @post("/thing", opt={"body": _Outer, "body_media_type": "application/vnd.thing+json"})
 async def _thing() -> Response[None]:
     return Response(None)
+
+
+def test_every_parameter_and_every_answer_is_described_in_our_words(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for parameter in operation.get("parameters", []):
+                assert parameter.get("description"), f"{method} {path} {parameter['name']}"
+            for status, answer in operation["responses"].items():
+                stock = HTTPStatus(int(status)).description if status.isdigit() else None
+                assert "$ref" in answer or answer["description"] != stock, f"{method} {path} {status}"
 
 
 def test_a_body_and_what_it_is_made_of_go_to_the_components(database: Database) -> None:
