@@ -121,7 +121,7 @@ def clients() -> None:
     help="The client's public keys as a JWK Set, for private_key_jwt.",
 )
 def create_client(service: str, name: str, scopes: tuple[str, ...], jwks: Path | None) -> None:
-    """Create an API client and print its secret, which cannot be read again."""
+    """Create an API client and print its secret. It cannot be read again."""
     keys = None if jwks is None else _read_jwks(jwks)
     with _writing() as session:
         owner = service_accounts.named_service(session, service)

@@ -31,9 +31,17 @@ _FINAL = {"SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"}
 
 
 @click.command()
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for the rendered messages.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the rendered messages; .data/demo otherwise.",
+)
 def demo(output: Path | None) -> None:
-    """Send the examples through a real web process and worker, follow them to their end, and stop."""
+    """Send the examples once, with throwaway data, and stop.
+
+    They go through a real web process and worker and are followed to their end; the rendered messages are kept in
+    a folder.
+    """
     folder = output or Path(".data") / "demo"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="carillon-demo-") as data_dir:

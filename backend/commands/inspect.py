@@ -10,7 +10,11 @@ from backend.commands import checks
 
 @click.command()
 def doctor() -> None:
-    """Check settings, database, queue, providers, workers and ledger; exit 1 if anything is wrong."""
+    """Say whether the installation is well; exit 1 if it is not.
+
+    A line for each of settings, database, storage, queue, providers, routes (what holds a provider back), workers,
+    overdue messages, messages in doubt, and the ledger.
+    """
     said: dict[str, str] = {}  # by each fault's sentence where it was found: what follows from it is no other
     roots: dict[str, str] = {}
     for check in checks.CHECKS:

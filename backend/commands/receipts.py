@@ -19,7 +19,10 @@ def receipts() -> None:
 
 @receipts.command()
 def address() -> None:
-    """Print where mail servers send bounces, with the secret, and how to pipe them there."""
+    """Print how mail servers hand bounces over.
+
+    That is an address with its secret, and the command that pipes them there.
+    """
     url, token = f"{settings.current().base_url}/receipts/bounce", secret.bounce_token()
     over_http = (
         f"head -c {bounces.MAX_BYTES} | curl --fail --silent --show-error --data-binary @- "
@@ -30,7 +33,7 @@ def address() -> None:
 
 @receipts.command()
 def bounce() -> None:
-    """Take one bounce from standard input, as a mail server on this machine pipes it."""
+    """Take one bounce from standard input. A mail server on this machine pipes it here."""
     try:
         taken = door.take_bounce(sys.stdin.buffer.read(bounces.MAX_BYTES))
     except Problem as problem:

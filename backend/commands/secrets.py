@@ -21,10 +21,11 @@ def secrets() -> None:
 
 @secrets.command()
 def rotate() -> None:
-    """Seal every stored secret under CARILLON_SECRET_KEY that is still sealed under one of CARILLON_OLD_SECRET_KEYS.
+    """Seal every stored secret under the present key.
 
-    What cannot be sealed anew because only its digest is kept, an API client's secret, is taken over when the client
-    next asks for a token; ``waiting_client_secrets`` counts those that have not yet. It may be run again at any time.
+    That is CARILLON_SECRET_KEY, for all that is still sealed under one of CARILLON_OLD_SECRET_KEYS. An API client's
+    secret, of which only a digest is kept, is taken over when the client next asks for a token:
+    waiting_client_secrets counts those that have not yet. It may be run again at any time.
     """
     database = db.current()
     try:
