@@ -47,7 +47,7 @@ def authenticate(authorization_header: str | None, scope: str) -> Principal:
         principal = recognised(authorization_header, scope)
         if principal is None:
             principal = _verified(token)
-            _memory().put(token, principal)
+            _memory().put(authorization_header or "", principal)
     return _permitted(principal, scope)
 
 
@@ -57,10 +57,12 @@ def recognised(authorization_header: str | None, scope: str) -> Principal | None
     Raises:
         Problem: as ``authenticate`` does, where memory is enough to know.
     """
-    token = bearer_token(authorization_header)
     denied = revocations.current()
-    principal = _memory().get(token)
-    if principal is None or not denied.is_fresh:
+    principal = _memory().get(authorization_header or "")
+    if principal is None:
+        bearer_token(authorization_header)  # which says what is wrong where there is none
+        return None
+    if not denied.is_fresh:
         return None
     if denied.denies(principal.token_id, principal.api_client_id):
         raise invalid_token("The access token has been revoked.")
@@ -135,27 +137,27 @@ def _token_id(claims: Claims) -> str:
 
 
 class _Memory:
-    """The principals of verified tokens, keyed by a digest, so that no token stays in memory."""
+    """The principals of verified tokens, keyed by a digest of the whole header, so that no token stays in memory."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[bytes, tuple[Principal, float]] = {}
 
-    def get(self, token: str) -> Principal | None:
-        found = self._known.get(_digest(token))
+    def get(self, header: str) -> Principal | None:
+        found = self._known.get(_digest(header))
         return found[0] if found is not None and clock.timestamp() < found[1] else None
 
-    def put(self, token: str, principal: Principal) -> None:
+    def put(self, header: str, principal: Principal) -> None:
         """Remember until the token's end; for at most an hour, as the deny list reaches back no further."""
         until = min(principal.expires_at, clock.timestamp() + revocations.MEMORY_SECONDS)
         with self._lock:
             while len(self._known) >= MAX_REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[_digest(token)] = (principal, until)
+            self._known[_digest(header)] = (principal, until)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _digest(header: str) -> bytes:
+    return hashlib.sha256(header.encode()).digest()
 
 
 @lru_cache(maxsize=1)

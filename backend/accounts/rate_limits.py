@@ -2,8 +2,8 @@
 
 The count of a window is one row, raised by one statement for all requests that wait. A client that sends many
 requests takes several permits with one statement and spends them from memory. Permits are taken ahead only while more
-than half of a large limit is left, and the unspent ones are given back within half a second; so when a window comes to its
-end no process holds any, and exactly the limit is let through.
+than half of a large limit is left, and the unspent ones are given back within half a second; so when a window comes
+to its end no process holds any, and exactly the limit is let through.
 """
 
 import asyncio

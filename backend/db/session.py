@@ -24,6 +24,7 @@ from backend.lib import settings
 
 _BUSY_MILLISECONDS = 15_000
 _REST_SECONDS = 0.5
+_HASTY = "backend.db.session.hasty"
 
 
 class _Ready:
@@ -94,6 +95,11 @@ class Database:
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
+        @event.listens_for(engine, "checkin")
+        def _be_durable_again(connection: Any, record: Any) -> None:
+            if connection is not None and record.info.pop(_HASTY, False):
+                connection.execute("PRAGMA synchronous=FULL")
+
         return engine
 
     def _postgresql_engine(self) -> Engine:
@@ -122,8 +128,9 @@ class Database:
             if hasty:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         elif options.get("carillon_write"):
-            if self._durable:
-                connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if hasty else 'FULL'}")
+            if hasty and self._durable:
+                connection.info[_HASTY] = True
+                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         elif not options.get("carillon_single"):
             connection.exec_driver_sql("BEGIN")
@@ -179,8 +186,6 @@ class Database:
         with self._write_lock:
             try:
                 with pipeline(session):
-                    if self.is_sqlite and self._durable:
-                        send(session, "PRAGMA synchronous=FULL")
                     send(session, "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
                     yield
                     send(session, "COMMIT")

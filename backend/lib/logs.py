@@ -80,8 +80,7 @@ class _OneLine(logging.Formatter):
 
     def line(self, level: str, name: str, message: str, fields: Fields, at: datetime | None = None) -> str:
         """Write an entry whose message is masked already."""
-        ends = "".join(f" {name}={_plain(value)}" for name, value in _with_request(fields).items())
-        return f"{_moment(at)} {level:<7} {name}: {_escaped(message)}{ends}"
+        return f"{_moment(at)} {level:<7} {name}: {_escaped(message)}{_ends(_with_request(fields))}"
 
 
 class _Json(logging.Formatter):
@@ -108,6 +107,14 @@ def _with_request(fields: Fields) -> Fields:
 
 def _moment(at: datetime | None) -> str:
     return (at or clock.now()).isoformat(timespec="microseconds")[:-6] + "Z"  # always UTC: +00:00 gives way to Z
+
+
+def _ends(fields: Fields) -> str:
+    """Write fields; those that need no quotes or escapes, as most, are looked at all together."""
+    text = "".join([f" {name}={value}" for name, value in fields.items()])
+    if text.isprintable() and text.count(" ") == len(fields) and "= " not in text and not text.endswith("="):
+        return text
+    return "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
 
 
 def _plain(value: Value) -> str:
