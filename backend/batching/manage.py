@@ -51,7 +51,7 @@ def flush_now(service_id: int, aggregator_id: str, *, only: UUID | None = None, 
         if flushed is not None:
             done.append(flushed)
     if any(one.error is None for one in done):
-        delivery_tasks.nudge({Priority.BATCH.value})
+        delivery_tasks.nudge({Priority.BATCH.value: ()})
     return [one.batch_id for one in done]
 
 

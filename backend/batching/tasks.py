@@ -36,7 +36,7 @@ def _seconds_until(moment: datetime) -> float:
 def look(batch_id: int) -> None:
     """Dispatch a batch whose moment has come; one whose moment has moved is looked at again then."""
     if send_off(batch_id):
-        delivery_tasks.nudge({Priority.BATCH.value})
+        delivery_tasks.nudge({Priority.BATCH.value: ()})
         return
     with db.current().read() as session:
         moment = flush.next_look(session, batch_id)
@@ -74,4 +74,4 @@ def sweep() -> None:
         if time.monotonic() > end:
             break
     if dispatched:
-        delivery_tasks.nudge({Priority.BATCH.value})
+        delivery_tasks.nudge({Priority.BATCH.value: ()})

@@ -94,7 +94,7 @@ def send_again(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False)
         whole = (batch if of_batch else notification)(session, service_id, uid)
         changed = _change(session, whole, [DeliveryStatus.FAILED], values)
         _tell(session, whole, changed, _Deed("again", "sent_again"), by)
-    tasks.nudge({row.priority for row in changed})
+    tasks.nudge(dict.fromkeys((row.priority for row in changed), ()))
     return len(changed)
 
 
@@ -127,7 +127,7 @@ def decide(service_id: int, delivery_uid: UUID, decision: Decision, by: Actor) -
             detail = {"decision": decision.value}
             audit.record(session, by, "message.decided", str(delivery_uid), service_id=service_id, detail=detail)
     if decided and decision is Decision.RESEND:
-        tasks.nudge({found.priority})
+        tasks.nudge({found.priority: ()})
     return decided
 
 

@@ -5,28 +5,30 @@ from collections.abc import Callable
 
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks
+from backend.delivery.tasks import New
 
 # Between two nudges for what is not HIGH: a worker that was woken takes hundreds with it.
 _REST_SECONDS = 0.02
 
 
 class Bell:
-    """Gathers the priorities that have something new while a nudge is given, for the next one.
+    """Gathers what is new while a nudge is given, for the next one.
 
     The first is given at once, and HIGH never waits for more than the one that is under way. What a process that is
     killed has not given, repair finds, as every nudge that is lost.
     """
 
-    def __init__(self, nudge: Callable[[set[int]], None] = tasks.nudge) -> None:
+    def __init__(self, nudge: Callable[[New], None] = tasks.nudge) -> None:
         self._nudge = nudge
         self._news = threading.Condition()
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, set[str]] = {}
         self._thread: threading.Thread | None = None
 
-    def ring(self, priorities: set[int]) -> None:
-        """Wake workers for new deliveries of these priorities, soon."""
+    def ring(self, new: New) -> None:
+        """Wake workers for new deliveries, soon."""
         with self._news:
-            self._waiting |= priorities
+            for priority, channels in new.items():
+                self._waiting.setdefault(priority, set()).update(channels)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
                 self._thread.start()
@@ -36,7 +38,7 @@ class Bell:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._waiting)
-                waiting, self._waiting = self._waiting, set()
+                waiting, self._waiting = self._waiting, {}
             self._nudge(waiting)
             with self._news:
                 self._news.wait_for(lambda: Priority.HIGH.value in self._waiting, _REST_SECONDS)

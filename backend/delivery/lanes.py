@@ -65,12 +65,9 @@ class Lanes:
         self._watch = threading.Thread(target=self._look_after, name="lanes", daemon=True)
         self._watch.start()
 
-    def wake(self, *, high_only: bool) -> None:
-        """Have the channels with something due looked after: with HIGH alone, or with anything."""
-        wanted: Collection[Priority] = {Priority.HIGH} if high_only else set(Priority)
-        with db.current().look() as session:
-            due = turns.waiting(session, wanted)
-        for channel in due:
+    def wake(self, channels: Collection[Channel] = (), *, high_only: bool) -> None:
+        """Have these channels looked after, or those with something due if none is named: HIGH alone, or anything."""
+        for channel in channels or self._due(high_only=high_only):
             self._crews[channel, high_only].wake()
 
     def look(self) -> None:
@@ -94,6 +91,10 @@ class Lanes:
             self.hand.write_down()
         except OUTAGES:
             logger.warning("What was sent last could not be written down; it may go again", exc_info=True)
+
+    def _due(self, *, high_only: bool) -> list[Channel]:
+        with db.current().look() as session:
+            return turns.waiting(session, {Priority.HIGH} if high_only else set(Priority))
 
     def _look_after(self) -> None:
         while not self._stopping.wait(_WATCH_SECONDS):

@@ -1,7 +1,9 @@
 """The engine's tasks: thin nudges around the room's own functions."""
 
 import time
+from collections.abc import Collection, Mapping
 
+from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import health, heartbeat, providers, repair, retention, turns
@@ -9,6 +11,9 @@ from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.lib import queue
 from backend.lib.pace import Pace
+
+# The priorities that have something new, each with the channels that have it; none where that is not known.
+New = Mapping[int, Collection[str]]
 
 # Huey takes the greatest number first.
 _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
@@ -30,14 +35,15 @@ def use(lanes: Lanes) -> None:
 
 
 @queue.task
-def deliver(priority: int) -> None:
+def deliver(priority: int, channels: Collection[str] = ()) -> None:
     """Send what is due: HIGH alone, or everything with HIGH first.
 
-    In a worker it is done by the threads of each channel; without them here and now, for as long as a turn lasts.
+    In a worker it is done by the threads of each channel, of those ``channels`` if they are named; without such
+    threads here and now, for as long as a turn lasts.
     """
     high_only = priority == Priority.HIGH.value
     if _Present.lanes is not None:
-        _Present.lanes.wake(high_only=high_only)
+        _Present.lanes.wake([Channel(name) for name in channels], high_only=high_only)
         return
     end = time.monotonic() + _TURN_SECONDS
     while _Present.hand.send_some(high_only=high_only) and not _Present.hand.stopping():
@@ -46,10 +52,10 @@ def deliver(priority: int) -> None:
             break
 
 
-def nudge(priorities: set[int]) -> None:
-    """Wake workers for new deliveries of these priorities."""
-    for priority in sorted(priorities):
-        deliver(priority, priority=_URGENCY[priority])
+def nudge(new: New) -> None:
+    """Wake workers for new deliveries."""
+    for priority in sorted(new):
+        deliver(priority, sorted(new[priority]), priority=_URGENCY[priority])
 
 
 @queue.periodic
@@ -59,7 +65,7 @@ def mend() -> None:
     with db.current().read() as session:
         due = turns.waiting(session, set(Priority))
     if due:
-        nudge({Priority.NORMAL.value})
+        nudge({Priority.NORMAL.value: ()})
 
 
 def recover(hand: Hand) -> None:

@@ -13,9 +13,9 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from backend.batching import tasks as batching_tasks
-from backend.batching.hold import Moment
 from backend.db import session as db
 from backend.db.models.notifications import Priority
+from backend.delivery.tasks import New
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import judge
@@ -43,13 +43,13 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 Outcome = Accepted | Refused
-Nudge = Callable[[set[int]], None]
+Nudge = Callable[[New], None]
 
 
 def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
     """Judge and store a group of submissions; answers come in their order.
 
-    ``nudge`` is called after the commit with the priorities that have something new to deliver; batches get timers.
+    ``nudge`` is called after the commit with what is new to be delivered; batches get timers.
     A submission that breaks the transaction breaks it for itself alone: the others are done again one by one.
     """
     try:
@@ -103,8 +103,7 @@ def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, n
     judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
     with db.current().within(session):
         stored = store.store(session, judged, services)
-    new = {store.priority(one).value for one in fresh if stored.results[one.uid] == "new"}
-    _wake(new, nudge, stored.moments)
+    _wake(stored, nudge)
     for (channel, priority), count in stored.messages.items():
         metrics.messages(channel, priority).inc(count)
     return {one.uid: _outcome(one, stored.results[one.uid]) for one in fresh}
@@ -133,12 +132,15 @@ def _switched_off(contents: Iterable[Content]) -> dict[UUID, Problem]:
     return {uid: problem for uid, problem in stopped.items() if problem is not None}
 
 
-def _wake(priorities: set[int], nudge: Nudge, moments: Sequence[Moment]) -> None:
+def _wake(stored: store.Stored, nudge: Nudge) -> None:
     """Wake the workers for what can be delivered now, and set the timers of batches."""
-    at_once = priorities - {Priority.BATCH.value}
-    if at_once:
-        nudge(at_once)
-    batching_tasks.arm(moments)
+    new: dict[int, set[str]] = {}
+    for channel, priority in stored.messages:
+        if priority != Priority.BATCH.name:
+            new.setdefault(Priority[priority].value, set()).add(channel)
+    if new:
+        nudge(new)
+    batching_tasks.arm(stored.moments)
 
 
 def _outcome(one: Content, result: store.Result) -> Outcome:

@@ -55,7 +55,7 @@ def send(session: Session, address: str, letter: Letter) -> None:
         priority=Priority.HIGH,
     )
     ready.store(session, message, clock.now())
-    event.listen(session, "after_commit", lambda _session: tasks.nudge({Priority.HIGH.value}), once=True)
+    event.listen(session, "after_commit", lambda _session: tasks.nudge({Priority.HIGH.value: ()}), once=True)
 
 
 def _fields(letter: Letter) -> dict[str, str | None]:

@@ -67,7 +67,7 @@ def accept(service_id: int, message: PlainMessage) -> int:
     except IntegrityError:
         # Of processes that make the built-in template at the same moment, one finds it there the second time.
         notification_id = _stored(service_id, message)
-    tasks.nudge({Priority.NORMAL.value})
+    tasks.nudge({Priority.NORMAL.value: ()})
     return notification_id
 
 

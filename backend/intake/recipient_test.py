@@ -68,7 +68,7 @@ def store(session: Session, test: RecipientTest) -> list[str]:
     meter.store()
     version = templates.put(session, services.own_service(session).id, TEMPLATE, _CONTENT, _AUTHOR)[0]
     uids = [_store_one(session, test, endpoint, version.version_id, meter) for endpoint in test.endpoints]
-    commits.after(session, "recipient tests", lambda: tasks.nudge({Priority.NORMAL.value}))
+    commits.after(session, "recipient tests", lambda: tasks.nudge({Priority.NORMAL.value: ()}))
     return uids
 
 

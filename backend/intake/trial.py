@@ -65,7 +65,7 @@ def store(session: Session, test: DraftMessage) -> None:
 
 def nudge() -> None:
     """Wake the workers for a test that has been stored."""
-    tasks.nudge({_PRIORITY.value})
+    tasks.nudge({_PRIORITY.value: ()})
 
 
 def _subject(test: DraftMessage) -> str:

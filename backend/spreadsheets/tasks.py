@@ -82,7 +82,7 @@ def _steps(job_id: int, worker: str) -> bool:
     while True:
         more = work.step(task)
         if task.stage in (Stage.SENDING, Stage.AGAIN):
-            delivery_tasks.nudge({Priority.NORMAL.value})
+            delivery_tasks.nudge({Priority.NORMAL.value: ()})
         if not more or time.monotonic() > end:
             return more
 

@@ -37,7 +37,7 @@ def row(engine: str) -> Row:
         _measure(send, sink, "warm", 10)
         idle = _measure(send, sink, "idle", _IDLE)
         store_backlog(place.lab, _BACKLOG, 1024)
-        tasks.nudge({1})
+        tasks.nudge({1: ()})
         loaded = _measure(send, sink, "loaded", _LOADED)
     figures = Row(name=f"high_latency.{engine}", p50_ms=_at(idle, 0.5), p99_ms=_at(idle, 0.99))
     figures.ratio = _at(loaded, 0.99) / _at(idle, 0.99)

@@ -8,37 +8,38 @@ import pytest
 from backend.db.models.notifications import Priority
 from backend.delivery import bell
 from backend.delivery.bell import Bell
+from backend.delivery.tasks import New
 
 HIGH, NORMAL = Priority.HIGH.value, Priority.NORMAL.value
 _SECONDS = 10
 
 
 def test_what_is_rung_during_a_nudge_is_one_more_nudge() -> None:
-    given: queue.Queue[set[int]] = queue.Queue()
+    given: queue.Queue[New] = queue.Queue()
     go_on = threading.Event()
 
-    def nudge(priorities: set[int]) -> None:
-        given.put(priorities)
+    def nudge(new: New) -> None:
+        given.put(new)
         assert go_on.wait(_SECONDS)
 
     rung = Bell(nudge)
-    rung.ring({NORMAL})
-    assert given.get(timeout=_SECONDS) == {NORMAL}
-    for priorities in ({NORMAL}, {NORMAL}, {HIGH}):
-        rung.ring(priorities)
+    rung.ring({NORMAL: {"EMAIL"}})
+    assert given.get(timeout=_SECONDS) == {NORMAL: {"EMAIL"}}
+    rung.ring({NORMAL: {"EMAIL"}})
+    rung.ring({NORMAL: {"SMS"}})
+    rung.ring({HIGH: {"SMS"}})
     go_on.set()
-    assert given.get(timeout=_SECONDS) == {HIGH, NORMAL}
-    rung.ring({NORMAL})
-    assert given.get(timeout=_SECONDS) == {NORMAL}
+    assert given.get(timeout=_SECONDS) == {HIGH: {"SMS"}, NORMAL: {"EMAIL", "SMS"}}
+    rung.ring({NORMAL: {"EMAIL"}})
+    assert given.get(timeout=_SECONDS) == {NORMAL: {"EMAIL"}}
 
 
 def test_high_does_not_wait_for_the_rest_between_two_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bell, "_REST_SECONDS", 3600)
-    given: queue.Queue[set[int]] = queue.Queue()
+    given: queue.Queue[New] = queue.Queue()
     rung = Bell(given.put)
-    rung.ring({NORMAL})
-    assert given.get(timeout=_SECONDS) == {NORMAL}
-    rung.ring({NORMAL})
-    rung.ring({HIGH})
-    found = given.get(timeout=_SECONDS)
-    assert found == {HIGH, NORMAL}
+    rung.ring({NORMAL: {"EMAIL"}})
+    assert given.get(timeout=_SECONDS) == {NORMAL: {"EMAIL"}}
+    rung.ring({NORMAL: {"EMAIL"}})
+    rung.ring({HIGH: {"EMAIL"}})
+    assert given.get(timeout=_SECONDS) == {HIGH: {"EMAIL"}, NORMAL: {"EMAIL"}}

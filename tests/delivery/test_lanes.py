@@ -104,6 +104,17 @@ def test_a_channel_that_hangs_holds_up_no_other(lab: Laboratory, gate: Gate, sta
     assert gate.wait_for(lambda: gate.waiting == 2), "while no more threads than the channel's own hang"
 
 
+def test_only_the_channels_that_are_named_are_woken(lab: Laboratory, gate: Gate, start: Callable[..., Lanes]) -> None:
+    running = start(Scripted("slack", channel=Channel.SLACK, before=gate.tick), Scripted("mail", before=gate.tick))
+    accept(lab, 1, type="SLACK", recipient=["X_TEAM"], subject=..., content_type="text")
+    accept(lab, 1)
+    running.wake([Channel.EMAIL], high_only=False)
+    assert gate.wait_for(lambda: gate.passed == 1)
+    assert statuses(lab, Channel.SLACK) == ["QUEUED"]
+    running.wake(high_only=False)
+    assert gate.wait_for(lambda: gate.passed == 2)
+
+
 def test_high_has_a_thread_of_its_own(lab: Laboratory, gate: Gate, start: Callable[..., Lanes]) -> None:
     def hold_normal(message: Message) -> None:
         (gate.tick if message.urgent else gate)(message)

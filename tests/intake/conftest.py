@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.db.models.notifications import Delivery, Event, Notification, Usage
+from backend.delivery.tasks import New
 from backend.intake.accept import Accepted, Outcome, Refused, accept_many
 from backend.reports import notification as report
 from backend.reports.model import NotificationReport
@@ -23,7 +24,7 @@ class Counter:
 
     def __init__(self, laboratory: Laboratory) -> None:
         self.laboratory = laboratory
-        self.nudges: list[set[int]] = []
+        self.nudges: list[New] = []
 
     def accept(self, *bodies: object) -> list[Outcome]:
         """Hand in bodies as one group."""

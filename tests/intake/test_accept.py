@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification, Priority
+from backend.delivery.tasks import New
 from backend.intake.accept import Accepted, Refused, accept_many
 from tests.conftest import MovableClock
 from tests.factories import BATCH_HTML, laboratory, notification
@@ -40,12 +41,12 @@ def test_what_is_accepted_is_stored_whole_and_due_at_once(counter: Counter, movi
 
 
 def test_the_engine_is_nudged_after_the_commit_and_only_for_what_is_new(counter: Counter) -> None:
-    seen: list[tuple[set[int], int]] = []
+    seen: list[tuple[New, int]] = []
     submission = counter.laboratory.submission
     group = [submission(notification("S-1", priority="HIGH")), submission(notification("S-2"))]
     for _ in range(2):
-        accept_many(group, lambda priorities: seen.append((priorities, counter.rows()["deliveries"])))
-    assert seen == [({Priority.HIGH.value, Priority.NORMAL.value}, 2)]
+        accept_many(group, lambda new: seen.append((new, counter.rows()["deliveries"])))
+    assert seen == [({Priority.HIGH.value: {"EMAIL"}, Priority.NORMAL.value: {"EMAIL"}}, 2)]
     counter.refused(notification(template_id="X_UNKNOWN"))
     assert counter.nudges == []
 
