@@ -7,9 +7,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from backend.db import session as databases
+from backend.db.driver import Select
 from backend.db.models.accounts import ApiClient, Organisation
 from backend.db.session import Database
 from backend.db.statements import insert
+from tests import sqlite_memory
 from tests.intake.conftest import at_once
 
 
@@ -109,6 +111,16 @@ def test_a_worker_hurries_although_its_database_was_looked_at_before(
     databases.relax()
     assert synchronous() == 1
     databases.current().close()
+
+
+def test_statements_with_lists_of_every_length_are_not_all_kept(database: Database) -> None:
+    listed = Select("SELECT name FROM organisations WHERE id IN ({})")
+    with database.read() as session:
+        list(listed.rows(session, [1]))
+        before = sqlite_memory.used()
+        for count in range(100, 228):
+            assert list(listed.rows(session, range(count))) == []
+        assert sqlite_memory.used() - before < 2_000_000
 
 
 def test_an_insert_that_meets_its_equal_can_pass_on_both_databases(each_database: Database) -> None:

@@ -1,7 +1,5 @@
 """The ledger is even in every state of every message, and uneven as soon as one is lost."""
 
-import _sqlite3
-import ctypes
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
@@ -17,6 +15,7 @@ from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.registry import templates
 from backend.reports import floors, ledger
+from tests import sqlite_memory
 from tests.factories import laboratory, notification
 from tests.reports.conftest import House
 
@@ -231,27 +230,16 @@ def test_memory_for_counting_does_not_grow_with_the_messages(database: Database)
     accept_many([lab.submission(notification("S-1"))], lambda _priorities: None)
     copy_delivery(database, 20_000)
 
-    def peak() -> int:
-        """Return how many bytes SQLite takes for counting."""
-        before = sqlite_bytes("memory_used")
-        sqlite_bytes("memory_highwater", 1)
+    def count() -> None:
         with database.read() as session:
             (entry,) = ledger.balance(session, days=1)
         assert entry.sent + entry.waiting == 20_001
-        return sqlite_bytes("memory_highwater", 0) - before
 
-    peak()  # pages that are read are kept, up to a bound of their own
+    count()  # pages that are read are kept, up to a bound of their own
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "_MOST_ROWS", 1000)
-        in_pieces = peak()
-    assert in_pieces < 250_000 < peak()
-
-
-def sqlite_bytes(name: str, *arguments: int) -> int:
-    """Ask SQLite for its own account of its memory, in all connections of this process."""
-    function = getattr(ctypes.CDLL(_sqlite3.__file__), f"sqlite3_{name}")
-    function.restype = ctypes.c_int64
-    return int(function(*arguments))
+        in_pieces = sqlite_memory.needed_for(count)
+    assert in_pieces < 250_000 < sqlite_memory.needed_for(count)
 
 
 def copy_delivery(database: Database, count: int) -> None:
