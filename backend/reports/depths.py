@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import product
 
 import msgspec
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchStatus
@@ -74,13 +75,14 @@ _Waiting = dict[tuple[Priority, DeliveryStatus], tuple[int, datetime]]
 
 def _waiting(session: Session) -> _Waiting:
     """Count what waits by priority and status, each with the moment when the first of it is due."""
-    found = (
-        select(Delivery.priority, Delivery.status, func.count(), func.min(Delivery.due_at))
-        .where(_IS_WAITING)
-        .group_by(Delivery.priority, Delivery.status)
-    )
-    rows = session.execute(found)
-    return {(Priority(priority), DeliveryStatus(status)): (count, due) for priority, status, count, due in rows}
+    # With a GROUP BY, SQLite would sort all that waits, in memory that the process then keeps.
+    kinds = list(product(Priority, WAITING))
+    own = [and_(Delivery.priority == priority.value, Delivery.status == status.value) for priority, status in kinds]
+    counts = [func.count().filter(each) for each in own]
+    firsts = [func.min(Delivery.due_at).filter(each) for each in own]
+    row = session.execute(select(*counts, *firsts).where(_IS_WAITING)).one()
+    found = zip(kinds, row[: len(kinds)], row[len(kinds) :], strict=True)
+    return {kind: (count, due) for kind, count, due in found if count}
 
 
 def _counted(waiting: _Waiting, status: DeliveryStatus) -> dict[Priority, int]:

@@ -1,0 +1,41 @@
+"""What waits is counted by priority and status, and looking at much of it takes no memory."""
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from backend.db.models.notifications import Delivery, DeliveryStatus, Priority
+from backend.db.session import Database
+from backend.intake.accept import accept_many
+from backend.lib import clock
+from backend.reports import depths
+from tests import sqlite_memory
+from tests.factories import laboratory, notification
+from tests.reports.conftest import House
+from tests.reports.test_ledger import copy_delivery, move
+
+
+def measured(database: Database) -> depths.Depths:
+    with database.read() as session:
+        return depths.measure(session)
+
+
+def test_each_priority_and_status_is_counted_with_the_first_of_it_that_is_due(house: House) -> None:
+    house.accept("S-1", "S-2", "S-3")
+    house.accept("S-4", priority="HIGH")
+    move(house, 1, DeliveryStatus.RETRYING)
+    with house.lab.database.write() as session:
+        late = clock.now() - timedelta(seconds=90)
+        session.execute(update(Delivery).where(Delivery.status == "RETRYING").values(due_at=late))
+    found = measured(house.lab.database)
+    assert found.queued == {Priority.HIGH: 1, Priority.NORMAL: 2, Priority.BATCH: 0}
+    assert found.retrying == {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BATCH: 0}
+    assert found.oldest_seconds == {Priority.HIGH: 0.0, Priority.NORMAL: 90.0, Priority.BATCH: 0.0}
+
+
+def test_memory_for_counting_does_not_grow_with_what_waits(database: Database) -> None:
+    lab = laboratory(database)
+    accept_many([lab.submission(notification("S-1"))], lambda _priorities: None)
+    copy_delivery(database, 20_000)
+    assert measured(database).waiting == 20_001  # pages that are read are kept, up to a bound of their own
+    assert sqlite_memory.needed_for(lambda: measured(database)) < 250_000
