@@ -1,8 +1,9 @@
 """How much waits, where and since when: the state of the installation, read from its database and queue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import product
+from typing import Any
 
 import msgspec
 from sqlalchemy import and_, func, literal_column, select
@@ -80,7 +81,7 @@ def _waiting(session: Session) -> _Waiting:
     own = [and_(Delivery.priority == priority.value, Delivery.status == status.value) for priority, status in kinds]
     counts = [func.count().filter(each) for each in own]
     firsts = [func.min(Delivery.due_at).filter(each) for each in own]
-    row = session.execute(select(*counts, *firsts).where(_IS_WAITING)).one()
+    row: Sequence[Any] = session.execute(select(*counts, *firsts).where(_IS_WAITING)).one()
     found = zip(kinds, row[: len(kinds)], row[len(kinds) :], strict=True)
     return {kind: (count, due) for kind, count, due in found if count}
 
