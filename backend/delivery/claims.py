@@ -14,6 +14,7 @@ from backend.channels.base import Channel
 from backend.db import driver
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Priority
+from backend.db.statements import listed
 from backend.db.types import opened
 from backend.delivery.turns import Turns
 
@@ -58,7 +59,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 _deliveries = cast("Table", Delivery.__table__)
 _TAKE = (
     update(_deliveries)
-    .where(_deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .where(listed(_deliveries.c.id, "ids"))
     .values(status=DeliveryStatus.SENDING.value, claimed_by=bindparam("worker"))
 )
 # As the driver gives them: SQLAlchemy's rows took a tenth of a delivery's time.

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Message, Outcome
 from backend.db.driver import Insert
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
+from backend.db.statements import listed
 from backend.delivery import retries, states
 from backend.delivery.claims import Claim, as_it_was
 from backend.delivery.doubt import Doubt
@@ -85,7 +86,7 @@ WIDEST = 8
 _MARK_SOME = (
     update(_deliveries)
     .where(
-        _deliveries.c.id.in_([bindparam(f"delivery_{place}", type_=_deliveries.c.id.type) for place in range(WIDEST)]),
+        listed(_deliveries.c.id, "ids"),
         or_(_HELD, _UNFINISHED),
     )
     .values(
@@ -100,11 +101,11 @@ _MARK_SOME = (
         claimed_by=bindparam("worker"),
     )
 )
-_STILL_HELD = select(_deliveries.c.id).where(_deliveries.c.id.in_(bindparam("ids", expanding=True)), _HELD)
+_STILL_HELD = select(_deliveries.c.id).where(listed(_deliveries.c.id, "ids"), _HELD)
 _LET_GO = (
     update(_deliveries)
     .where(
-        _deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        listed(_deliveries.c.id, "ids"),
         _HELD,
         or_(_deliveries.c.status != DeliveryStatus.SENDING.value, _deliveries.c.doubt.is_not(None)),
     )
@@ -145,11 +146,13 @@ def mark_all(run: Run, results: Sequence[Result], worker: str) -> list[Result]:
 
 
 def _mark_some(run: Run, results: Sequence[Result], worker: str) -> bool:
-    ids = [one.claim.id for one in results]
-    ids += ids[-1:] * (WIDEST - len(ids))
-    values = {f"delivery_{place}": identity for place, identity in enumerate(ids)}
-    more = {"new_provider": results[0].provider, "now": clock.now(), "worker": worker}
-    return run(_MARK_SOME, values | more) == len(results)
+    values = {
+        "ids": [one.claim.id for one in results],
+        "new_provider": results[0].provider,
+        "now": clock.now(),
+        "worker": worker,
+    }
+    return run(_MARK_SOME, values) == len(results)
 
 
 def finish(

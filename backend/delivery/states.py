@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import CTE, BindParameter, ColumnElement, Select, Table, bindparam, case, func, select, update
+from sqlalchemy import CTE, ColumnElement, Select, Table, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.callbacks import emit
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
+from backend.db.statements import listed
 from backend.lib import clock
 
 UNFINISHED = {DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.RETRYING}
@@ -31,10 +32,9 @@ def of_notification(counts: Mapping[str, int]) -> NotificationStatus:
 # Made once: building a statement costs more than running it.
 _notifications = cast("Table", Notification.__table__)
 _deliveries = cast("Table", Delivery.__table__)
-_IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _LOCK = (
     select(_notifications.c.id)
-    .where(_notifications.c.id.in_(_IDS))
+    .where(listed(_notifications.c.id, "ids"))
     .order_by(_notifications.c.id)
     .with_for_update(key_share=True)
 )
@@ -71,7 +71,7 @@ def _sum_of_deliveries() -> CTE:
     whole = _rolled_up(_deliveries.c.status, (UNFINISHED, NotificationStatus.DISPATCHED))
     return (
         select(_deliveries.c.notification_id, whole.label("status"))
-        .where(_deliveries.c.notification_id.in_(_IDS))
+        .where(listed(_deliveries.c.notification_id, "ids"))
         .group_by(_deliveries.c.notification_id)
         .cte("summed")
     )
@@ -95,9 +95,9 @@ def refresh(session: Session, notification_ids: Collection[int]) -> None:
     if not notification_ids:
         return
     connection = session.connection()
+    values = {"ids": notification_ids, "now": clock.now()}
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK, {"ids": list(notification_ids)})
-    values = {"ids": list(notification_ids), "now": clock.now()}
+        connection.execute(_LOCK, values)
     if not emit.wanted():
         connection.execute(_FOLLOW, values)
         return
