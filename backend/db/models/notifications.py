@@ -123,6 +123,12 @@ class Delivery(IdentityBase):
         ),
         Index("ix_deliveries_template", "template_version_id", "notification_id"),
         Index(
+            "ix_deliveries_batch_id",
+            "batch_id",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
+        Index(
             "ix_deliveries_doubt",
             "service_id",
             "id",
@@ -133,7 +139,7 @@ class Delivery(IdentityBase):
 
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
     notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id"), index=True)
-    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), index=True, default=None)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), default=None)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
     priority: Mapped[int]
     channel_index: Mapped[int | None]
@@ -161,6 +167,12 @@ class Event(IdentityBase):
 
     __tablename__ = "events"
     __table_args__ = (
+        Index(
+            "ix_events_batch_id",
+            "batch_id",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         # Without it every delivery that is deleted would have the whole table searched for its events.
         Index(
             "ix_events_delivery_id",
@@ -171,7 +183,7 @@ class Event(IdentityBase):
     )
 
     notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id"), index=True)
-    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), index=True, default=None)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batches.id"), default=None)
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), default=None)
     at: Mapped[datetime] = mapped_column(Moment)
     kind: Mapped[str] = mapped_column(String(24))
