@@ -3,6 +3,7 @@
 smtplib opens the session; for the transactions it is too slow, because it reads and writes one command at a time.
 """
 
+import re
 import select
 import socket
 import ssl
@@ -16,6 +17,7 @@ _LINE_OCTETS = 8192
 _REPLY_LINES = 100
 _CHUNK = 4096  # octets asked of the socket at a time: all replies to a group of commands
 _SLACK = 0.01  # seconds that a call may take longer than it should
+_ONE_LINE = re.compile(rb"(\d{3}) ([^\n]*)\n")  # a reply as most are: its code and its text
 
 
 class Closed(Exception):
@@ -79,9 +81,15 @@ class Wire:
 
         The code is that of the last line, and -1 if a line is not of the form of RFC 5321 section 4.2.
         """
+        self._await_line(step, deadline)
+        if one := _ONE_LINE.match(self._unread):
+            self._unread = self._unread[one.end() :]
+            return int(one[1]), one[2]
         texts: list[bytes] = []
         while len(texts) < _REPLY_LINES:
-            line = self._line(step, deadline)
+            self._await_line(step, deadline)
+            # It may end with CR, and be of LF alone, as careless servers do.
+            line, _, self._unread = self._unread.partition(b"\n")
             code, mark = line[:3], line[3:4]
             if not (len(code) == 3 and code.isdigit() and mark in b" -\r"):
                 return -1, b""
@@ -95,8 +103,8 @@ class Wire:
         self.is_open = False
         self._sock.close()
 
-    def _line(self, step: Step, deadline: float) -> bytes:
-        """Return the next line without its LF; it may end with CR, and be of LF alone, as careless servers do."""
+    def _await_line(self, step: Step, deadline: float) -> None:
+        """Read until there is a whole line."""
         while b"\n" not in self._unread:
             if len(self._unread) > _LINE_OCTETS:
                 raise Closed(step, Reply(-1, ""))
@@ -108,8 +116,6 @@ class Wire:
             if not received:
                 raise Closed(step)
             self._unread += received
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
 
     def _limit(self, deadline: float) -> None:
         """Give the next call on the socket the time that is left, so that trickling octets gain none."""

@@ -95,9 +95,9 @@ def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> 
     if isinstance(rendered, Problem):
         detail = f"The template does not render: {rendered.detail}"
         return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
-    house = settings.current().mail_from
+    house, identity = settings.current().mail_from, str(claim.uid)
     return Message(
-        delivery_id=str(claim.uid),
+        delivery_id=identity,
         channel=claim.channel,
         address=claim.address,
         sender=claim.mail_from or house,
@@ -105,7 +105,7 @@ def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> 
         text=rendered.text,
         html=rendered.html if _wants_html(claim) else None,
         # A service that changes its sender between two attempts does not change the message's identity.
-        message_id=ids.message_id(claim.uid, _domain(house)),
+        message_id=ids.message_id(identity, _domain(house)),
         reply_to=claim.reply_to,
         urgent=claim.priority == Priority.HIGH,
         thread=thread,
