@@ -57,12 +57,12 @@ def send_off(batch_id: int) -> bool:
 def sweep() -> None:
     """Dispatch every batch that is due; the trouble of one is not that of the others."""
     database = db.current()
-    with database.read() as session:
+    with database.look() as session:
         lost = flush.anything_ahead(session)
     if lost:
         with database.write() as session:
             flush.mend_clock(session)
-    with database.read() as session:
+    with database.look() as session:
         due = flush.due(session)
     end = time.monotonic() + _TURN_SECONDS
     dispatched = False

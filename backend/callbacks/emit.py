@@ -39,7 +39,7 @@ _MAX_ERROR = 1000
 
 
 def _any_address() -> bool:
-    with db.current().read() as session:
+    with db.current().look() as session:
         return session.scalar(select(exists().where(CallbackEndpoint.disabled_at.is_(None)))) or False
 
 

@@ -154,7 +154,8 @@ class Database:
     def look(self) -> Iterator[Session]:
         """Open a session to read with whose statements stand each for itself, without the cost of a transaction.
 
-        One that ends well rests for a moment and is taken again: opening it costs as much as a few statements.
+        One that ends well rests for a moment and is taken again: opening it costs as much as a few statements. For
+        what is asked each second: at the end of a transaction that only read, psycopg forgets what it had prepared.
         """
         session = self._rested() or Session(self._single, expire_on_commit=False)
         try:

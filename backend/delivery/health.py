@@ -99,7 +99,7 @@ def since(session: Session, span: timedelta) -> dict[str, Health]:
 
 
 def _read() -> dict[str, Health]:
-    with db.current().read() as session:
+    with db.current().look() as session:
         return since(session, WINDOW)
 
 

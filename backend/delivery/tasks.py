@@ -62,7 +62,7 @@ def nudge(new: New) -> None:
 def mend() -> None:
     """Take up what fell out of hands, and wake the workers if anything is due: retries, what no nudge reached."""
     recover(_Present.hand)
-    with db.current().read() as session:
+    with db.current().look() as session:
         due = turns.waiting(session, set(Priority))
     if due:
         nudge({Priority.NORMAL.value: ()})
@@ -72,7 +72,7 @@ def recover(hand: Hand) -> None:
     """Take up what dead workers and dropped claims have left; a look first, which locks nothing."""
     hand.write_down()
     database = db.current()
-    with database.read() as session:
+    with database.look() as session:
         dead = heartbeat.dead(session, by_silence=hand.steady())
         found = repair.stranded(session, dead, hand.worker, hand.holding)
     if dead or found:
