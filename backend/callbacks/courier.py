@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +23,7 @@ class Courier:
         self.worker = worker
         self.stopping = stopping or (lambda: False)
         self.holding: set[int] = set()
+        self._under_way = 0
         self._busy: Counter[int] = Counter()
         self._threads = threads
         self._claiming = threading.Lock()
@@ -34,21 +35,37 @@ class Courier:
             room = self._threads - len(self.holding)
             if room <= 0 or self.stopping():
                 return 0
-            with db.current().write() as session:
-                taken = claims.claim(session, self.worker, limit=room, busy=self._busy)
-                with self._idle:  # before others can see them as dropped
-                    self.holding.update(one.id for one in taken)
-                    self._busy.update(one.endpoint_id for one in taken)
+            taken: list[Claim] = []
+            try:
+                with db.current().write() as session:
+                    taken = claims.claim(session, self.worker, limit=room, busy=self._busy)
+                    with self._idle:  # before others can see them as dropped
+                        self.holding.update(one.id for one in taken)
+                        self._busy.update(one.endpoint_id for one in taken)
+            except Exception:
+                self._let_go(taken)
+                raise
         for one in taken:
+            with self._idle:
+                self._under_way += 1
             threading.Thread(target=self._carry, args=[one], name="callback", daemon=True).start()
         return len(taken)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until nothing is in hand; tell whether that came in time."""
+        """Wait until nothing is in hand, and no thread looks for more; tell whether that came in time."""
         with self._idle:
-            return self._idle.wait_for(lambda: not self.holding, seconds)
+            return self._idle.wait_for(lambda: not self.holding and not self._under_way, seconds)
 
     def _carry(self, claim: Claim) -> None:
+        try:
+            self._post(claim)
+            self._next()
+        finally:
+            with self._idle:
+                self._under_way -= 1
+                self._idle.notify_all()
+
+    def _post(self, claim: Claim) -> None:
         try:
             answer = posting.post(claim)
             with db.current().write() as session:
@@ -57,11 +74,12 @@ class Courier:
             # The claim is found as dropped and goes back.
             logger.exception("A callback could not be posted or recorded")
         finally:
-            with self._idle:
-                self.holding.discard(claim.id)
-                self._busy[claim.endpoint_id] -= 1
-                self._idle.notify_all()
-        self._next()
+            self._let_go([claim])
+
+    def _let_go(self, taken: Sequence[Claim]) -> None:
+        with self._idle:
+            self.holding.difference_update(one.id for one in taken)
+            self._busy.subtract(one.endpoint_id for one in taken)
 
     def _next(self) -> None:
         try:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,10 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
 def _children() -> int:
     """Count the processes of previews that this process has, those that ended unseen too."""
     own = Path(f"/proc/{os.getpid()}/task")
-    found = {child for one in own.iterdir() for child in (one / "children").read_text().split()}
+    found: set[str] = set()
+    for one in own.iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+            found.update((one / "children").read_text().split())
     lines = [Path(f"/proc/{child}/cmdline") for child in found]
     return sum(line.exists() and b"preview_child" in line.read_bytes() for line in lines)
 

@@ -1,9 +1,14 @@
 """The courier's hands: a message that was in a dead one goes again with the same identity, and none is lost."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from backend.callbacks import claims, courier, emit, housekeeping, posting, tasks
+from backend.callbacks.claims import Claim
 from backend.callbacks.courier import Courier
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.operations import Worker
@@ -121,3 +126,21 @@ def test_messages_past_their_retention_are_forgotten(waiting: Line) -> None:
     with waiting.database.write() as session:
         assert housekeeping.forget_old(session) == 1
     assert waiting.messages() == []
+
+
+def test_what_the_database_did_not_give_out_is_not_held(waiting: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = claims.claim
+
+    def fail(_session: Session) -> None:
+        raise OperationalError("COMMIT", None, Exception("the disk is full"))
+
+    def interrupted(session: Session, *given: Any, **more: Any) -> list[Claim]:
+        event.listen(session, "before_commit", fail)
+        return claim(session, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "claim", interrupted)
+        with pytest.raises(OperationalError):
+            waiting.courier.post_some()
+    assert not waiting.courier.holding
+    assert waiting.post() == 1
