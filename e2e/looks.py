@@ -54,6 +54,7 @@ def is_well_built(page: Page) -> None:
 
 
 def _bring_axe(page: Page) -> None:
+    page.wait_for_load_state("load")  # what it looks like is known when its style sheets are there
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(_AXE.read_text(encoding="utf-8"))
 

@@ -4,6 +4,7 @@ Reads and writes are told apart, because SQLite has one writer: a write takes a 
 then begins with ``BEGIN IMMEDIATE``, so that threads queue in memory instead of sleeping on a busy file.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,19 @@ class _Ready:
         return value if process is None else process(value)
 
 
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Have a file written by its log first; SQLite itself does not wait where two do that to a new one at once."""
+    end = time.monotonic() + _BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
 class Database:
     """One engine with its read and write transactions.
 
@@ -83,7 +97,6 @@ class Database:
             connect_args={"timeout": _BUSY_MILLISECONDS / 1000, "cached_statements": _KEPT_STATEMENTS},
         )
         pragmas = (
-            "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
             "foreign_keys=ON",
             "temp_store=MEMORY",
@@ -95,6 +108,7 @@ class Database:
         @event.listens_for(engine, "connect")
         def _prepare(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # transactions are begun below, not by the driver
+            _log_ahead(connection)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 

@@ -1,5 +1,7 @@
 """Transactions: a write is kept whole or not at all, writers queue, and readers never hold them up."""
 
+import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,24 @@ def test_two_processes_write_to_one_file_in_turn(database: Database) -> None:
     at_once([lambda n=n: write((database, other)[n % 2], n) for n in range(12)])
     assert names(database) == {str(number) for number in range(12)}
     other.close()
+
+
+@pytest.mark.parametrize(("code", "tries"), [(sqlite3.SQLITE_BUSY, 3), (sqlite3.SQLITE_CANTOPEN, 1)])
+def test_a_new_file_that_another_process_makes_ready_is_waited_for(code: int, tries: int) -> None:
+    """SQLite does not wait by itself where two connections switch a file to write-ahead logging at once."""
+    tried: list[str] = []
+
+    class Connection:
+        def execute(self, statement: str) -> None:
+            tried.append(statement)
+            if len(tried) < 3:
+                error = sqlite3.OperationalError("not now")
+                error.sqlite_errorcode = code
+                raise error
+
+    with nullcontext() if tries == 3 else pytest.raises(sqlite3.OperationalError):
+        databases._log_ahead(Connection())  # type: ignore[arg-type] # all that is used of one
+    assert tried == ["PRAGMA journal_mode=WAL"] * tries
 
 
 def test_a_reader_sees_what_was_committed_while_a_writer_is_at_work(each_database: Database) -> None:
