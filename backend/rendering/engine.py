@@ -94,7 +94,7 @@ def _render(job: RenderJob) -> Rendered:
     if not (job.want_html or job.want_text):
         return _tried(template, variables)
     with metered() as meter:
-        subject = _subject(template.subject, variables, meter) if template.subject is not None else None
+        subject = _subject(template.subject, variables, meter)
         if (
             job.want_text
             and not job.want_html
@@ -122,13 +122,15 @@ def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
     if certain and template.subject is None:
         return Rendered(None, None, "")
     with metered() as meter:
-        subject = _subject(template.subject, variables, meter) if template.subject is not None else None
+        subject = _subject(template.subject, variables, meter)
         if not certain:
             _run(template.body, variables, meter, template.source_line)
     return Rendered(subject, None, "")
 
 
-def _subject(template: Template, variables: dict[str, object], meter: Meter) -> str:
+def _subject(template: Template | None, variables: dict[str, object], meter: Meter) -> str | None:
+    if template is None:
+        return None
     line = _run(template, variables, meter, pointer=SUBJECT)
     return " ".join((line if line.isprintable() else _CONTROL.sub(" ", line)).split())
 

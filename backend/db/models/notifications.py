@@ -47,6 +47,7 @@ class DeliveryStatus(StrEnum):
 
 
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
+_OF_JOB, _OF_BATCH = text("job_id IS NOT NULL"), text("batch_id IS NOT NULL")
 
 
 class Notification(IdentityBase):
@@ -60,21 +61,15 @@ class Notification(IdentityBase):
     __table_args__ = (
         Index("ix_notifications_service", "service_id", "created_at", "id"),
         Index("ix_notifications_service_status", "service_id", "status", "created_at", "id"),
-        Index(
-            "ix_notifications_job",
-            "job_id",
-            "id",
-            sqlite_where=text("job_id IS NOT NULL"),
-            postgresql_where=text("job_id IS NOT NULL"),
-        ),
+        Index("ix_notifications_job", "job_id", "id", sqlite_where=_OF_JOB, postgresql_where=_OF_JOB),
         Index(
             "ix_notifications_job_status",
             "job_id",
             "status",
             "created_at",
             "id",
-            sqlite_where=text("job_id IS NOT NULL"),
-            postgresql_where=text("job_id IS NOT NULL"),
+            sqlite_where=_OF_JOB,
+            postgresql_where=_OF_JOB,
         ),
     )
 
@@ -122,12 +117,7 @@ class Delivery(IdentityBase):
             postgresql_where=text("claimed_by IS NOT NULL"),
         ),
         Index("ix_deliveries_template", "template_version_id", "notification_id"),
-        Index(
-            "ix_deliveries_batch_id",
-            "batch_id",
-            sqlite_where=text("batch_id IS NOT NULL"),
-            postgresql_where=text("batch_id IS NOT NULL"),
-        ),
+        Index("ix_deliveries_batch_id", "batch_id", sqlite_where=_OF_BATCH, postgresql_where=_OF_BATCH),
         Index(
             "ix_deliveries_doubt",
             "service_id",
@@ -167,12 +157,7 @@ class Event(IdentityBase):
 
     __tablename__ = "events"
     __table_args__ = (
-        Index(
-            "ix_events_batch_id",
-            "batch_id",
-            sqlite_where=text("batch_id IS NOT NULL"),
-            postgresql_where=text("batch_id IS NOT NULL"),
-        ),
+        Index("ix_events_batch_id", "batch_id", sqlite_where=_OF_BATCH, postgresql_where=_OF_BATCH),
         # Without it every delivery that is deleted would have the whole table searched for its events.
         Index(
             "ix_events_delivery_id",
