@@ -4,6 +4,7 @@ import gc
 
 from litestar import Litestar
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
 
 from backend.alpha import faults as alpha_faults
 from backend.alpha import routes as alpha
@@ -22,6 +23,7 @@ from backend.api import (
     notifications,
     oauth,
     openapi,
+    peer,
     recipients,
     suppressions,
     templates,
@@ -34,6 +36,11 @@ from backend.portal import errors as portal_errors
 from backend.portal import routes as portal
 from backend.portal.templates import template_config
 from backend.receipts import door as receipts
+
+
+def serve_app() -> ASGIApp:
+    """Build the application as the server runs it, behind proxies or not."""
+    return peer.SeenThroughProxies(create_app())
 
 
 def create_app() -> Litestar:

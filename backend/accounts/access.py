@@ -6,15 +6,19 @@ import threading
 from functools import lru_cache
 
 import msgspec
+from sqlalchemy.orm import Session
 
 from backend.accounts import clients, revocations
 from backend.accounts.faults import unavailable_without_database
+from backend.accounts.gateways import Assertion
 from backend.accounts.oauth import access_tokens, signatures, trusted_issuers
 from backend.accounts.oauth.access_tokens import Claims
 from backend.accounts.oauth.signatures import InvalidJwt
 from backend.db import session as databases
+from backend.db.models.accounts import ApiClient
 from backend.db.session import Database
 from backend.lib import clock, settings
+from backend.lib.issuer_settings import TrustedIssuer
 from backend.lib.problems import Problem
 
 REALM = "Carillon"
@@ -34,39 +38,47 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: float
 
 
-def authenticate(authorization_header: str | None, scope: str) -> Principal:
+def authenticate(authorization_header: str | None, scope: str, assertion: Assertion | None = None) -> Principal:
     """Return who the access token of a request speaks for (RFC 6750, RFC 9068); may read the database.
+
+    The token is that of a gateway's ``assertion``, if there is one, else that of the Authorization header.
 
     Raises:
         Problem: ``unauthenticated`` or ``invalid_token`` (401) and ``insufficient_scope`` (403), each with its
             ``WWW-Authenticate`` header, or ``unavailable`` (503) if what the check needs cannot be had.
     """
-    token = bearer_token(authorization_header)
+    token = bearer_token(authorization_header) if assertion is None else _well_formed(assertion.token)
     with unavailable_without_database():
         revocations.current().refresh()
-        principal = recognised(authorization_header, scope)
+        principal = recognised(authorization_header, scope, assertion)
         if principal is None:
-            principal = _verified(token)
-            _memory().put(authorization_header or "", principal)
+            principal = _verified(token, assertion)
+            _memory().put(_shown(authorization_header, assertion), principal)
     return _permitted(principal, scope)
 
 
-def recognised(authorization_header: str | None, scope: str) -> Principal | None:
+def recognised(authorization_header: str | None, scope: str, assertion: Assertion | None = None) -> Principal | None:
     """Return whom ``authenticate`` would, from memory alone; None if it must be asked.
 
     Raises:
         Problem: as ``authenticate`` does, where memory is enough to know.
     """
     denied = revocations.current()
-    principal = _memory().get(authorization_header or "")
+    principal = _memory().get(_shown(authorization_header, assertion))
     if principal is None:
-        bearer_token(authorization_header)  # which says what is wrong where there is none
+        if assertion is None:
+            bearer_token(authorization_header)  # which says what is wrong where there is none
         return None
     if not denied.is_fresh:
         return None
     if denied.denies(principal.token_id, principal.api_client_id):
         raise invalid_token("The access token has been revoked.")
     return _permitted(principal, scope)
+
+
+def _shown(authorization_header: str | None, assertion: Assertion | None) -> str:
+    """Write what a request shows; no Authorization header looks like a gateway's, for none has a line break."""
+    return (authorization_header or "") if assertion is None else f"{assertion.header}\n{assertion.token}"
 
 
 def bearer_token(authorization_header: str | None) -> str:
@@ -79,7 +91,10 @@ def bearer_token(authorization_header: str | None) -> str:
     if scheme.lower() != "bearer":
         detail = "This address needs an access token, sent as Authorization: Bearer TOKEN."
         raise Problem("unauthenticated", detail, headers={"WWW-Authenticate": f'Bearer realm="{REALM}"'})
-    token = rest.strip(" ")
+    return _well_formed(rest.strip(" "))
+
+
+def _well_formed(token: str) -> str:
     if len(token) > signatures.MAX_TOKEN or not _TOKEN.fullmatch(token):
         raise invalid_token("The access token is malformed.")
     return token
@@ -99,19 +114,22 @@ def _permitted(principal: Principal, scope: str) -> Principal:
     raise Problem("insufficient_scope", detail, headers={"WWW-Authenticate": challenge})
 
 
-def _verified(token: str) -> Principal:
+def _verified(token: str, assertion: Assertion | None) -> Principal:
     """Check the signature, the claims and the client; what it raises is the same for every fault of a signature."""
     try:
-        claims = _read(token)
+        issuer = _issuer(token, assertion)
+        claims = access_tokens.read(token) if issuer is None else trusted_issuers.read(token, issuer)
     except InvalidJwt as error:
         raise invalid_token(str(error)) from error
     with databases.current().read() as session:
-        client = clients.by_client_id(session, claims.client_id)
+        client = _client(session, claims, issuer)
     if client is None:
         raise invalid_token("The access token belongs to no API client of this installation.")
     token_id = _token_id(claims)
     if client.revoked_at is not None or revocations.current().denies(token_id, client.id):
         raise invalid_token("The access token has been revoked.")
+    if issuer is not None:
+        clients.note_use(client)
     return Principal(
         api_client_id=client.id,
         client_id=client.client_id,
@@ -122,11 +140,25 @@ def _verified(token: str) -> Principal:
     )
 
 
-def _read(token: str) -> Claims:
-    issuer = signatures.unverified(token).claims.get("iss")
-    if isinstance(issuer, str) and issuer != settings.current().base_url and trusted_issuers.is_trusted(issuer):
-        return trusted_issuers.read(token, issuer)
-    return access_tokens.read(token)
+def _issuer(token: str, assertion: Assertion | None) -> TrustedIssuer | None:
+    """Return the trusted issuer that a token says it is of; None for what has to be one of ours.
+
+    Raises:
+        InvalidJwt: if it came in a header that the issuer's tokens do not come in.
+    """
+    named = signatures.unverified(token).claims.get("iss")
+    issuer = None if named == settings.current().base_url else trusted_issuers.named(named)
+    if (assertion.header if assertion else "") != (issuer.header if issuer else ""):
+        raise InvalidJwt("The access token was issued by someone else.")
+    return issuer
+
+
+def _client(session: Session, claims: Claims, issuer: TrustedIssuer | None) -> ApiClient | None:
+    """Find a token's client: by its issuer and its id there, else by the client id that it has here."""
+    if issuer is not None and (bound := clients.by_issuer(session, issuer.issuer, claims.client_id)) is not None:
+        return bound
+    own = clients.by_client_id(session, claims.client_id)
+    return own if own is not None and own.issuer is None else None
 
 
 def _token_id(claims: Claims) -> str:

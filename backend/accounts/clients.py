@@ -17,12 +17,15 @@ from sqlalchemy.orm import Session
 from backend.accounts import revocations
 from backend.db import session as databases
 from backend.db.models.accounts import ApiClient, ClientSecret, Service
-from backend.lib import clock, keyring, secrecy
+from backend.lib import clock, keyring, secrecy, settings
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
 
 SCOPES = ("notifications:send", "notifications:read", "registry:read", "registry:write")
+# For a gateway, which has to know whether the token that it is shown is a live one, whosever it is.
+INTROSPECT = "tokens:introspect"
+ALL_SCOPES = (*SCOPES, INTROSPECT)
 MOST_SECRETS = 2
 _PURPOSE = "client-secret"
 _USE_NOTED = timedelta(minutes=1)
@@ -62,6 +65,8 @@ def create_client(
 ) -> NewClient:
     """Create a client with one secret; ``jwks`` are its public keys for ``private_key_jwt``.
 
+    A client of a trusted issuer is made by ``create_foreign``.
+
     Raises:
         Problem: ``invalid_value`` for an unknown scope, no scope, a name or keys that cannot be used.
     """
@@ -77,6 +82,35 @@ def create_client(
     session.flush()
     secret = add_secret(session, client)
     return NewClient(client.id, client.client_id, secret.client_secret, client.name, service.id, granted)
+
+
+def create_foreign(  # noqa: PLR0913 - what such a client is made of
+    session: Session, service: Service, name: str, scopes: Iterable[str], *, issuer: str, issuer_client_id: str
+) -> ApiClient:
+    """Create a client whose tokens a trusted issuer writes: it has no secret, and gets no token here.
+
+    Raises:
+        Problem: ``invalid_value`` as ``create_client``, for an issuer that is not trusted or an id that cannot be one;
+            ``name_taken`` if there is a client of that issuer and id, in whichever service.
+    """
+    granted, identity = checked_scopes(scopes), issuer_client_id.strip()
+    if issuer not in {one.issuer for one in settings.current().trusted_issuers}:
+        raise Problem("invalid_value", "This issuer is not one that CARILLON_TRUSTED_ISSUERS names.")
+    if not 1 <= len(identity) <= 255 or not identity.isprintable():
+        raise Problem("invalid_value", "The client's id at its issuer has 1 to 255 printable characters.")
+    if by_issuer(session, issuer, identity) is not None:
+        raise Problem("name_taken", "There is an API client with this id at this issuer already.")
+    client = ApiClient(
+        client_id=secrets.token_hex(12),
+        service_id=service.id,
+        name=checked_name(name),
+        scopes=" ".join(granted),
+        issuer=issuer,
+        issuer_client_id=identity,
+    )
+    session.add(client)
+    session.flush()
+    return client
 
 
 def checked_name(name: str) -> str:
@@ -98,11 +132,11 @@ def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
         Problem: ``invalid_value`` for an unknown scope, or none.
     """
     wanted = set(scopes)
-    unknown = wanted.difference(SCOPES)
+    unknown = wanted.difference(ALL_SCOPES)
     if unknown or not wanted:
         named = f"not {min(unknown)!r}" if unknown else "and at least one is needed"
-        raise Problem("invalid_value", f"A scope is one of {', '.join(SCOPES)}, {named}.")
-    return tuple(scope for scope in SCOPES if scope in wanted)
+        raise Problem("invalid_value", f"A scope is one of {', '.join(ALL_SCOPES)}, {named}.")
+    return tuple(scope for scope in ALL_SCOPES if scope in wanted)
 
 
 def checked_jwks(jwks: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,6 +211,13 @@ def by_client_id(session: Session, client_id: str) -> ApiClient | None:
     if not client_id.isascii() or not client_id.isprintable():
         return None
     return session.scalar(select(ApiClient).where(ApiClient.client_id == client_id))
+
+
+def by_issuer(session: Session, issuer: str, client_id: str) -> ApiClient | None:
+    """Find a client, live or revoked, by its issuer and its id there."""
+    if not client_id.isprintable():
+        return None
+    return session.scalar(select(ApiClient).where(ApiClient.issuer == issuer, ApiClient.issuer_client_id == client_id))
 
 
 def one_of_service(session: Session, service_id: int, client_id: str) -> ApiClient:

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.base_client import BaseApp, FrameworkIntegration
+from authlib.integrations.base_client import BaseApp, FrameworkIntegration, OAuthError
 from authlib.integrations.base_client.sync_app import OAuth2Mixin
 from authlib.integrations.base_client.sync_openid import OpenIDMixin
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc.errors import JoseError
 
+from backend.accounts import group_roles, oidc_client
 from backend.accounts.oidc_transport import Transport
 from backend.lib import clock, settings
 from backend.lib.problems import Problem
@@ -45,11 +46,17 @@ class Departure(msgspec.Struct, frozen=True):
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """Who came back: ``issuer`` and ``subject`` are the identity, ``name`` what the provider calls them, for show."""
+    """Who came back: ``issuer`` and ``subject`` are the identity, ``name`` what the provider calls them, for show.
+
+    ``email`` is their address if the provider does not doubt it, for an account that is made for them. ``groups`` are
+    those of the claim that CARILLON_OIDC_GROUPS_CLAIM names; None where they are not known, or not asked for.
+    """
 
     issuer: str
     subject: str
     name: str
+    email: str = ""
+    groups: tuple[str, ...] | None = None
 
 
 class Refused(Exception):
@@ -95,15 +102,39 @@ def arrive(code: str, issuer: str | None, departed: Departure) -> Arrival:
         claims = _claims(provider, token, departed.nonce)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _unavailable(error) from error
+    except OAuthError as error:
+        raise refused_by_provider(error.error, error.description) from error
     except (AuthlibBaseError, JoseError, ValueError, KeyError, TypeError) as error:
-        # The provider refused the code, or its token is not for us; what exactly goes to the log alone.
+        # Its token is not for us; what exactly goes to the log alone.
         logger.warning("A sign-in through %s was refused: %s", provider_name(), type(error).__name__)
         raise Refused("The identity provider’s answer could not be accepted.") from error
-    subject = str(claims["sub"])
+    return _arrival(claims)
+
+
+def refused_by_provider(error: object, description: object) -> Refused:
+    """Tell what the provider says of a sign-in that failed (RFC 6749 §4.1.2.1, §5.2), to the log and to the person."""
+    code, more = _said(error, 80), _said(description, 300).rstrip(".")
+    logger.warning("The OpenID provider %s refused a sign-in: %s (%s)", provider_name(), code, more or "no description")
+    if not code:
+        return Refused(f"{provider_name()} did not sign you in.")
+    return Refused(f"{provider_name()} did not sign you in. It said: {more or code}{f' ({code})' if more else ''}.")
+
+
+def _said(text: object, most: int) -> str:
+    return "".join(one for one in str(text or "") if one.isprintable())[:most].strip()
+
+
+def _arrival(claims: dict[str, Any]) -> Arrival:
+    configuration, subject = settings.current(), str(claims["sub"])
     if not 1 <= len(subject) <= 255:
         raise Refused("The identity provider named you in a form that cannot be kept.")
     name = claims.get("email") or claims.get("preferred_username") or claims.get("name") or subject
-    return Arrival(settings.current().oidc_issuer, subject, str(name)[:254])
+    email = "" if claims.get("email_verified") is False else str(claims.get("email") or "")
+    asked = configuration.oidc_groups_claim
+    groups = group_roles.read_claim(claims, asked) if asked else None
+    if asked and groups is None:
+        logger.warning("%s left out the groups of somebody who has very many; their roles stay", provider_name())
+    return Arrival(configuration.oidc_issuer, subject, str(name)[:254], email[:254], groups)
 
 
 class _Provider(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Authlib ships no types
@@ -119,6 +150,10 @@ class _Provider(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Auth
             metadata.update(found, _loaded_at=clock.timestamp())
         return metadata
 
+    def _get_oauth_client(self, **metadata: Any) -> Any:
+        """Make Authlib's client, which proves itself as the provider wants it."""
+        return super()._get_oauth_client(**metadata, token_endpoint_auth_method=oidc_client.method(metadata))
+
     def _discovered(self) -> dict[str, Any]:
         with self._get_session() as session:
             answer = session.request("GET", self._server_metadata_url, withhold_token=True)
@@ -132,6 +167,7 @@ class _Provider(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc] # Auth
         usable = [one for one in found.get("id_token_signing_alg_values_supported", ()) if one in ALGORITHMS]
         if not usable:
             raise ValueError("the provider signs with no algorithm that is accepted")
+        oidc_client.method(found)  # which says so if there is none
         # Keys inside the metadata are no part of the standard: they come from jwks_uri.
         return {k: v for k, v in found.items() if k != "jwks"} | {"id_token_signing_alg_values_supported": usable}
 

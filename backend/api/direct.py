@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
-from backend.accounts import access, rate_limits
+from backend.accounts import access, gateways, rate_limits
 from backend.accounts.access import Principal
 from backend.api import bodies, bulk, errors, guards, headers, notifications
 from backend.api.access_log import LoggedLitestar
@@ -60,6 +60,7 @@ def _known_sender(scope: HTTPScope) -> Principal | None:
         and b"content-encoding" not in fields
         and (length.isdigit() and len(length) < 10 and int(length) <= bodies.MAX_BYTES)
         and _HOST.fullmatch(fields.get(b"host", b"")) is not None
+        and gateways.headers().isdisjoint(fields)
         and not scope["query_string"]
         and not scope.get("root_path")
     )

@@ -8,10 +8,10 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
-from backend.accounts import access, rate_limits
+from backend.accounts import access, gateways, rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
-from backend.api import parameters
+from backend.api import parameters, peer
 
 QUOTA = "rate_limit_quota"
 
@@ -25,9 +25,10 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if connection.scope.get("method") == "OPTIONS":
         return  # answered by the framework: the methods of the address, which the documentation tells anyway
     header, scope = connection.headers.get("authorization"), handler.opt["scope"]
-    found = access.recognised(header, scope)
+    assertion = gateways.assertion(connection.scope["headers"], peer.of(connection.scope))
+    found = access.recognised(header, scope, assertion)
     if found is None:
-        found = await to_thread.run_sync(access.authenticate, header, scope)
+        found = await to_thread.run_sync(access.authenticate, header, scope, assertion)
     connection.scope["auth"] = found
     connection.scope["state"][QUOTA] = await rate_limits.hit(found.api_client_id)
     if connection.scope["query_string"]:

@@ -123,15 +123,15 @@ def server_metadata() -> Response[ServerMetadata]:
 
 @get(
     "/.well-known/jwks.json",
-    sync_to_thread=False,
+    sync_to_thread=True,
     summary="List the keys that sign access tokens",
-    description="A JWK Set (RFC 7517) with the public key of the present.",
+    description="A JWK Set (RFC 7517): the present key first, then those of other algorithms that tokens may have.",
 )
 def jwks() -> Response[documents.JwkSet]:
     """List the public keys."""
-    return Response(
-        msgspec.convert(signing_key.public_jwks(), documents.JwkSet), media_type=MediaType.JSON, headers=_PUBLIC
-    )
+    with unavailable_without_database():
+        keys = signing_key.public_jwks()
+    return Response(msgspec.convert(keys, documents.JwkSet), media_type=MediaType.JSON, headers=_PUBLIC)
 
 
 ROUTES = [token, revoke, introspect, server_metadata, jwks]

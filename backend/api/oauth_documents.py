@@ -7,7 +7,7 @@ import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
-from backend.accounts.clients import SCOPES
+from backend.accounts.clients import ALL_SCOPES
 from backend.accounts.oauth.client_assertions import ASSERTION_TYPE
 from backend.accounts.oauth.forms import MEDIA_TYPE
 
@@ -55,15 +55,18 @@ class OAuthError(msgspec.Struct, frozen=True):
     error_description: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class PublicKey(msgspec.Struct, frozen=True):
-    """A public Ed25519 key as a JWK (RFC 8037)."""
+class PublicKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 7517 §4 and RFC 7518 §6: ``crv``, ``x`` and ``y`` of an elliptic curve, ``n`` and ``e`` of RSA."""
 
     kty: str
-    crv: str
-    x: str
     kid: str
     use: str
     alg: str
+    crv: str = ""
+    x: str = ""
+    y: str = ""
+    n: str = ""
+    e: str = ""
 
 
 class JwkSet(msgspec.Struct, frozen=True):
@@ -114,7 +117,7 @@ class TokenOperation(Operation):
     def __post_init__(self) -> None:
         """Describe the form."""
         grant = _text("The only grant there is.", enum=["client_credentials"])
-        scope = _text(f"Scopes with spaces between; all of the client's if left out. Known: {', '.join(SCOPES)}.")
+        scope = _text(f"Scopes with spaces between; all of the client's if left out. Known: {', '.join(ALL_SCOPES)}.")
         self.request_body = _form("grant_type", {"grant_type": grant, "scope": scope})
 
 

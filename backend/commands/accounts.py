@@ -120,15 +120,43 @@ def clients() -> None:
     metavar="FILE",
     help="The client's public keys as a JWK Set, for private_key_jwt.",
 )
-def create_client(service: str, name: str, scopes: tuple[str, ...], jwks: Path | None) -> None:
+@click.option("--issuer", metavar="ADDRESS", help="A trusted issuer that writes its tokens, with --issuer-client-id.")
+@click.option("--issuer-client-id", metavar="ID", help="The client's id there; it has no secret here then.")
+def create_client(  # noqa: PLR0913 - one parameter for each option
+    *,
+    service: str,
+    name: str,
+    scopes: tuple[str, ...],
+    jwks: Path | None,
+    issuer: str | None,
+    issuer_client_id: str | None,
+) -> None:
     """Create an API client and print its secret. It cannot be read again."""
+    if (issuer is None) != (issuer_client_id is None) or (issuer and jwks):
+        raise click.ClickException("Give --issuer and --issuer-client-id together, without --jwks, or neither.")
     keys = None if jwks is None else _read_jwks(jwks)
+    if issuer is not None and issuer_client_id is not None:
+        _create_foreign(service, name, scopes, issuer, issuer_client_id)
+        return
     with _writing() as session:
         owner = service_accounts.named_service(session, service)
         made = api_clients.create_client(session, owner, name, scopes or api_clients.SCOPES, jwks=keys)
         _write_down(session, "clients create", "api_client.made", made.name, owner.id)
     row = {"client_id": made.client_id, "client_secret": made.client_secret}
     _print({**row, "name": made.name, "service": owner.name, "scopes": list(made.scopes)})
+
+
+def _create_foreign(service: str, name: str, scopes: tuple[str, ...], issuer: str, issuer_client_id: str) -> None:
+    """Create a client whose tokens another issuer writes."""
+    with _writing() as session:
+        owner = service_accounts.named_service(session, service)
+        granted = scopes or api_clients.SCOPES
+        made = api_clients.create_foreign(
+            session, owner, name, granted, issuer=issuer, issuer_client_id=issuer_client_id
+        )
+        _write_down(session, "clients create", "api_client.made", made.name, owner.id)
+    row = {"client_id": made.client_id, "issuer": made.issuer, "issuer_client_id": made.issuer_client_id}
+    _print({**row, "name": made.name, "service": owner.name, "scopes": made.scopes.split()})
 
 
 def _read_jwks(path: Path) -> dict[str, Any]:

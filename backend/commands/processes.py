@@ -29,8 +29,9 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     _see_that_port_is_free(configuration.host, configuration.port)
     metrics.offer(configuration.data_dir)
     uvicorn.run(
-        "backend.app:create_app",
+        "backend.app:serve_app",
         factory=True,
+        proxy_headers=False,  # the application sees to them itself
         host=configuration.host,
         port=configuration.port,
         workers=workers,

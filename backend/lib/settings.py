@@ -12,7 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from backend.lib import issuer_settings
+from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
+
 Environment = Literal["development", "production", "test"]
+TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{0,62}")
@@ -59,7 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc_issuer: str
     oidc_client_id: str
     oidc_client_secret: str
-    trusted_issuers: tuple[str, ...]
+    oidc_groups_claim: str
+    trusted_issuers: tuple[TrustedIssuer, ...]
+    token_algorithm: TokenAlgorithm
     email_enabled: bool
     sms_enabled: bool
     outbound_allow: tuple[str, ...]
@@ -132,15 +138,22 @@ class _Reader:
             case other:
                 raise SettingError(f"CARILLON_ENV must be development, production or test, not {other!r}.")
 
-    def issuers(self, name: str) -> tuple[str, ...]:
-        given = self.many(name)
-        for issuer in given:
-            parts = _split(issuer)
-            if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise SettingError(
-                    f"CARILLON_{name} must be http or https addresses with commas between them, not {issuer[:80]!r}."
-                )
-        return given
+    def token_algorithm(self) -> TokenAlgorithm:
+        match self.text("TOKEN_ALGORITHM", "EdDSA"):
+            case "EdDSA":
+                return "EdDSA"
+            case "ES256":
+                return "ES256"
+            case "RS256":
+                return "RS256"
+            case other:
+                raise SettingError(f"CARILLON_TOKEN_ALGORITHM must be EdDSA, ES256 or RS256, not {other[:80]!r}.")
+
+    def issuers(self, name: str) -> tuple[TrustedIssuer, ...]:
+        try:
+            return issuer_settings.read(self.text(name))
+        except UnusableIssuers as fault:
+            raise SettingError(f"CARILLON_{name} {fault}") from fault
 
     def web_address(self, name: str, default: str) -> str:
         raw = self.text(name, default).rstrip("/")
@@ -218,7 +231,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         oidc_issuer=_oidc_issuer(read),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
+        oidc_groups_claim=read.text("OIDC_GROUPS_CLAIM"),
         trusted_issuers=read.issuers("TRUSTED_ISSUERS"),
+        token_algorithm=read.token_algorithm(),
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
         outbound_allow=read.places("OUTBOUND_ALLOW"),

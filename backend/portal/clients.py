@@ -1,6 +1,7 @@
 """API clients: the list, a new one with its secret, and one with its secrets, scopes, keys and examples."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -28,24 +29,31 @@ SCOPE_WORDS = (
     ("notifications:read", "Read notifications", "what became of them, and what is gathered"),
     ("registry:read", "Read the registry", "recipients, templates, suppressed addresses and its callback address"),
     ("registry:write", "Change the registry", "recipients, templates, suppressed addresses and its callback address"),
+    ("tokens:introspect", "Ask about every token", "for a gateway; platform administrators alone give it"),
 )
+_FIELDS = ("send", "read", "registry_read", "registry_write", "introspect")
 UrlEncoded = RequestEncodingType.URL_ENCODED
 
 
 class ClientForm(msgspec.Struct):
-    """A client's name and scopes, one member for each scope's box."""
+    """A client's name and scopes, one member for each scope's box; the issuer of its tokens, if it is not ours."""
 
     name: str = ""
     send: str = ""
     read: str = ""
     registry_read: str = ""
     registry_write: str = ""
+    introspect: str = ""
+    issuer: str = ""
+    issuer_client_id: str = ""
 
-    @property
-    def scopes(self) -> list[str]:
-        """Return the scopes whose boxes are ticked."""
-        ticked = (self.send, self.read, self.registry_read, self.registry_write)
-        return [scope for scope, box in zip(clients.SCOPES, ticked, strict=True) if box]
+    def scopes(self, place: Place, had: Sequence[str] = ()) -> list[str]:
+        """Return the scopes whose boxes are ticked; who may not give the last one leaves it as it was."""
+        ticked = [scope for scope, name in zip(clients.ALL_SCOPES, _FIELDS, strict=True) if getattr(self, name)]
+        if place.viewer.platform_admin:
+            return ticked
+        kept = [clients.INTROSPECT] if clients.INTROSPECT in had else []
+        return [scope for scope in ticked if scope != clients.INTROSPECT] + kept
 
 
 class KeysForm(msgspec.Struct):
@@ -73,18 +81,38 @@ def new(place: NamedDependency[Place]) -> Page:
 @post("/clients/new", guards=[access.administrators], sync_to_thread=True)
 def create(place: NamedDependency[Place], data: Annotated[ClientForm, Body(media_type=UrlEncoded)]) -> Response[Any]:
     """Make a client and show its secret, once."""
-    faults = Faults()
+    faults, scopes = Faults(), data.scopes(place)
     with faults.on("name"):
         clients.checked_name(data.name)
     with faults.on("send"):
-        clients.checked_scopes(data.scopes)
+        clients.checked_scopes(scopes)
     if faults:
         return _new(place, data, faults)
+    if data.issuer:
+        return _create_foreign(place, data, scopes)
     with session.current().write() as transaction:
         owner = transaction.get_one(Service, place.service_id)
-        made = clients.create_client(transaction, owner, data.name, data.scopes)
+        made = clients.create_client(transaction, owner, data.name, scopes)
         _write_down(transaction, place, "api_client.made", made.name, {"scopes": list(made.scopes)})
     return _page(place, made.client_id, Faults(), secret=made.client_secret)
+
+
+def _create_foreign(place: Place, data: ClientForm, scopes: list[str]) -> Response[Any]:
+    """Make a client that gets its tokens elsewhere."""
+    faults, client_id = Faults(), ""
+    with faults.on("issuer_client_id"), session.current().write() as transaction:
+        owner = transaction.get_one(Service, place.service_id)
+        made = clients.create_foreign(
+            transaction, owner, data.name, scopes, issuer=data.issuer, issuer_client_id=data.issuer_client_id
+        )
+        detail: dict[str, object] = {"scopes": scopes, "issuer": data.issuer}
+        _write_down(transaction, place, "api_client.made", made.name, detail)
+        client_id = made.client_id
+    if faults:
+        return _new(place, data, faults)
+    return go(
+        place.address(f"clients/{client_id}"), "The API client is made: tokens of its issuer are taken from now on."
+    )
 
 
 @get("/clients/{client_id:str}", sync_to_thread=True)
@@ -121,16 +149,18 @@ def change(
 ) -> Response[Any]:
     """Save a client's name and scopes."""
     faults = Faults()
+    with session.current().read() as reading:
+        scopes = data.scopes(place, clients.one_of_service(reading, place.service_id, client_id).scopes.split())
     with faults.on("name"):
         clients.checked_name(data.name)
     with faults.on("send"):
-        clients.checked_scopes(data.scopes)
+        clients.checked_scopes(scopes)
     if faults:
         return _page(place, client_id, faults, form=data)
     with session.current().write() as transaction:
         client = clients.one_of_service(transaction, place.service_id, client_id)
         before = client.name, client.scopes
-        client.name, client.scopes = clients.checked_name(data.name), " ".join(clients.checked_scopes(data.scopes))
+        client.name, client.scopes = clients.checked_name(data.name), " ".join(clients.checked_scopes(scopes))
         changed = before != (client.name, client.scopes)
         if changed:
             detail: dict[str, object] = {"name": client.name, "scopes": client.scopes.split()}
@@ -193,15 +223,18 @@ def _new(place: Place, form: ClientForm, faults: Faults) -> Page:
         status_code=faults.status,
         form=form,
         faults=faults,
-        scopes=_boxes(form.scopes),
+        scopes=_boxes(place, form.scopes(place)),
+        issuers=[(one.issuer, one.issuer) for one in settings.current().trusted_issuers],
     )
 
 
-def _boxes(ticked: list[str]) -> list[tuple[str, str, str, bool]]:
-    """Return a form's box for each scope: its field, what it allows, more about that, and whether it is ticked."""
-    fields = ("send", "read", "registry_read", "registry_write")
-    rows = zip(fields, SCOPE_WORDS, strict=True)
-    return [(field, label, f"{scope}: {more}", scope in ticked) for field, (scope, label, more) in rows]
+def _boxes(place: Place, ticked: list[str]) -> list[tuple[str, str, str, bool]]:
+    """Return a form's box for each scope that one may give: its field, what it allows, more, and whether it is ticked."""
+    return [
+        (field, label, f"{scope}: {more}", scope in ticked)
+        for field, (scope, label, more) in zip(_FIELDS, SCOPE_WORDS, strict=True)
+        if scope != clients.INTROSPECT or place.viewer.platform_admin
+    ]
 
 
 def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
@@ -231,12 +264,13 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
         secret=secret,
         most_secrets=clients.MOST_SECRETS,
         name=form.name if form else client.name,
-        scopes=_boxes(form.scopes if form else client.scopes.split()),
+        scopes=_boxes(place, form.scopes(place) if form else client.scopes.split()),
         scope_words=[label for scope, label, _ in SCOPE_WORDS if scope in client.scopes.split()],
         jwks=keys if jwks is None else jwks,
         lines=guide.lines(msgspec.structs.replace(example, client=client.client_id), base),
         example=example,
         callback=callback,
+        trusted=[one.issuer for one in settings.current().trusted_issuers],
         faults=faults,
     )
 

@@ -8,9 +8,8 @@ from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, QueryParameter
-from sqlalchemy.orm import Session
 
-from backend.accounts import attempts, audit, identities, invitations, oidc, oidc_attempts, users
+from backend.accounts import attempts, identities, invitations, oidc, oidc_attempts, oidc_people, users
 from backend.accounts.oidc import Arrival, Departure, Refused
 from backend.accounts.oidc_attempts import Attempt
 from backend.db import session
@@ -79,7 +78,8 @@ def arrive(
     if attempt is None:
         return _refusal("This sign-in was begun in another browser, is finished, or took longer than ten minutes.")
     if not code:
-        return _refusal(f"{oidc.provider_name()} did not sign you in.")
+        said = request.query_params
+        return _refusal(str(oidc.refused_by_provider(said.get("error"), said.get("error_description"))))
     departed = Departure("", sent, attempt.nonce, attempt.code_verifier)
     try:
         arrival = oidc.arrive(code, issuer, departed)
@@ -97,32 +97,22 @@ def _enter(request: Request[Any, Any, Any], attempt: Attempt, arrival: Arrival) 
             if not identities.connect(transaction, owner, arrival.issuer, arrival.subject):
                 return _refusal("This identity belongs to another account here.")
             user, done = owner, f"You can sign in through {oidc.provider_name()} from now on."
-            _write_down(transaction, owner, arrival)
+            oidc_people.note_connected(transaction, owner, arrival)
         elif attempt.invitation_id is not None:
             invited = invitations.by_id(transaction, attempt.invitation_id)
             user = user or users.by_email(transaction, invited.email) or users.join(transaction, invited.email, None)
             if identities.user_of(transaction, arrival.issuer, arrival.subject) is None:
                 identities.connect(transaction, user, arrival.issuer, arrival.subject)
-                _write_down(transaction, user, arrival)
+                oidc_people.note_connected(transaction, user, arrival)
             accept(transaction, invited, user)
             address, done = landing(invited), welcome(invited)
+        user = oidc_people.admit(transaction, user, arrival)
         if user is None:
             return page("sign_in/unknown.html", None, status_code=403, arrival=arrival, provider=oidc.provider_name())
         if not user.active:
             return _refusal("Your account has been switched off. Ask whoever runs this installation.")
         cookie = begin_session(transaction, request, user.id)
     return go(address, done, cookies=[cookie, _cookie("")])
-
-
-def _write_down(transaction: Session, user: User, arrival: Arrival) -> None:
-    audit.record(
-        transaction,
-        audit.Actor("person", user.email),
-        "identity.connected",
-        user.email,
-        service_id=None,
-        detail={"issuer": arrival.issuer},
-    )
 
 
 def _refusal(reason: str) -> Response[Any]:

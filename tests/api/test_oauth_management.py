@@ -103,7 +103,7 @@ def test_the_metadata_satisfies_rfc_8414(http: TestClient[Litestar], database: D
     assert body["token_endpoint"] == f"{BASE_URL}/oauth/token"
     assert body["grant_types_supported"] == ["client_credentials"]
     assert "none" not in body["token_endpoint_auth_signing_alg_values_supported"]
-    assert body["scopes_supported"] == list(clients.SCOPES)
+    assert body["scopes_supported"] == list(clients.ALL_SCOPES)
     secure = {name: _https(value) for name, value in body.items()}
     AuthorizationServerMetadata(secure).validate()
 

@@ -1,5 +1,6 @@
 """Access tokens as JWTs (RFC 9068): written for our clients, and the checks that every accepted one must pass."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from backend.accounts.oauth.signatures import InvalidJwt, Jwt
 from backend.lib import clock, ids, settings
 
 LIFETIME_SECONDS = 600
-_TYPES = {"at+jwt", "application/at+jwt"}
+TYPES = {"at+jwt", "application/at+jwt"}
 _LEEWAY_SECONDS = 60
 
 
@@ -45,7 +46,7 @@ def issue(client_id: str, scope: str) -> str:
         "jti": ids.random_id().hex,
         "scope": scope,
     }
-    return signatures.sign({"alg": signing_key.ALGORITHM, "typ": "at+jwt", "kid": key.kid}, claims, key)
+    return signatures.sign({"alg": signing_key.algorithm(), "typ": "at+jwt", "kid": key.kid}, claims, key)
 
 
 def read(token: str) -> Claims:
@@ -64,17 +65,39 @@ def checked(token: Jwt, issuer: str) -> Claims:
         InvalidJwt: at the first that is wrong.
     """
     kind = token.header.get("typ")
-    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+    if not isinstance(kind, str) or kind.lower() not in TYPES:
         raise InvalidJwt("The JWT is not an access token.")
     claims = _typed(token.claims)
     if claims.iss != issuer:
         raise InvalidJwt("The access token was issued by someone else.")
-    if settings.current().base_url not in _audiences(token.claims):
-        raise InvalidJwt("The access token was issued for someone else.")
-    if claims.exp <= clock.timestamp():
-        raise InvalidJwt("The access token has expired.")
-    _check_beginning(token.claims)
+    check_audience(token.claims)
+    check_times(token.claims)
     return claims
+
+
+def check_audience(claims: Mapping[str, Any], wanted: Collection[str] = ()) -> None:
+    """Check that a token is for one of the ``wanted``; for this installation if none is named.
+
+    Raises:
+        InvalidJwt: if it is for someone else, or does not say.
+    """
+    audience = claims.get("aud")
+    named = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
+    if not any(one in named for one in wanted or (settings.current().base_url,)):
+        raise InvalidJwt("The access token was issued for someone else.")
+
+
+def check_times(claims: Mapping[str, Any]) -> None:
+    """Check that a token is valid now: its end has not come, its beginning has, give or take a minute.
+
+    Raises:
+        InvalidJwt: if it is not, or does not say.
+    """
+    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    if not isinstance(expires, int | float) or expires <= clock.timestamp():
+        raise InvalidJwt("The access token has expired.")
+    if not isinstance(begins, int | float) or begins > clock.timestamp() + _LEEWAY_SECONDS:
+        raise InvalidJwt("The access token is not valid yet.")
 
 
 def _typed(claims: dict[str, Any]) -> Claims:
@@ -82,14 +105,3 @@ def _typed(claims: dict[str, Any]) -> Claims:
         return msgspec.convert(claims, Claims)
     except msgspec.ValidationError as error:
         raise InvalidJwt("The access token lacks a claim of RFC 9068, or one has another type.") from error
-
-
-def _audiences(claims: dict[str, Any]) -> list[str]:
-    audience = claims.get("aud")
-    return [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
-
-
-def _check_beginning(claims: dict[str, Any]) -> None:
-    begins = claims.get("nbf", 0)
-    if not isinstance(begins, int | float) or begins > clock.timestamp() + _LEEWAY_SECONDS:
-        raise InvalidJwt("The access token is not valid yet.")

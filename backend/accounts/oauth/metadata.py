@@ -2,7 +2,7 @@
 
 import msgspec
 
-from backend.accounts.clients import SCOPES
+from backend.accounts.clients import ALL_SCOPES
 from backend.accounts.oauth import authorization_server, client_authentication, signatures
 from backend.lib import settings
 
@@ -37,7 +37,7 @@ def describe() -> ServerMetadata:
         jwks_uri=f"{base_url}/.well-known/jwks.json",
         revocation_endpoint=f"{base_url}/oauth/revoke",
         introspection_endpoint=f"{base_url}/oauth/introspect",
-        scopes_supported=SCOPES,
+        scopes_supported=ALL_SCOPES,
         # The member is required and may not be empty, though nothing here has an authorization endpoint.
         response_types_supported=("none",),
         grant_types_supported=(authorization_server.GRANT_TYPE,),

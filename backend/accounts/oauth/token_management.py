@@ -6,7 +6,7 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from sqlalchemy import select
 
-from backend.accounts import audit, revocations
+from backend.accounts import audit, clients, revocations
 from backend.accounts.audit import Actor
 from backend.accounts.oauth import access_tokens, client_authentication
 from backend.accounts.oauth.access_tokens import Claims
@@ -42,14 +42,21 @@ def revoke(request: FormRequest) -> OAuthAnswer:
 
 
 def introspect(request: FormRequest) -> OAuthAnswer:
-    """Describe a live token of the client that asks; of any other only that it is not active (RFC 7662 §2.2)."""
+    """Describe a live token of the client that asks; of any other only that it is not active (RFC 7662 §2.2).
+
+    A client with the scope ``tokens:introspect`` may ask about everybody's: it stands before others, as a gateway does.
+    """
     try:
         client, claims = _asked_about(request)
     except OAuth2Error as error:
         return refusal(error)
-    if claims is None or claims.client_id != client.client_id or _is_revoked(claims):
+    if claims is None or not _may_see(client, claims) or _is_revoked(claims):
         return success({"active": False})
     return success(_description(claims))
+
+
+def _may_see(client: ApiClient, claims: Claims) -> bool:
+    return claims.client_id == client.client_id or clients.INTROSPECT in client.scopes.split()
 
 
 def _asked_about(request: FormRequest) -> tuple[ApiClient, Claims | None]:
@@ -63,8 +70,11 @@ def _asked_about(request: FormRequest) -> tuple[ApiClient, Claims | None]:
 
 
 def _is_revoked(claims: Claims) -> bool:
+    """Tell whether the token was revoked, or the client that it was issued to."""
     with databases.current().read() as session:
-        return session.scalar(select(RevokedToken.id).where(RevokedToken.jti == claims.jti)) is not None
+        owner = clients.by_client_id(session, claims.client_id)
+        revoked = session.scalar(select(RevokedToken.id).where(RevokedToken.jti == claims.jti)) is not None
+    return revoked or owner is None or owner.revoked_at is not None
 
 
 def _description(claims: Claims) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 from joserfc.jwk import Key
 
-from backend.accounts.oauth import access_tokens, signatures
+from backend.accounts.oauth import foreign_claims, signatures
 from backend.accounts.oauth.access_tokens import Claims
-from backend.accounts.oauth.signatures import InvalidJwt, UnknownKey
+from backend.accounts.oauth.signatures import UnknownKey
 from backend.lib import clock, outbound, settings
+from backend.lib.issuer_settings import TrustedIssuer
 from backend.lib.outbound import OutboundError
 from backend.lib.problems import Problem
 from backend.lib.settings import LOOPBACK
@@ -41,8 +42,8 @@ class _Unreachable(Exception):
 class Issuer:
     """One trusted issuer with the keys it published."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, described: TrustedIssuer) -> None:
+        self._described = described
         self._lock = threading.Lock()
         self._keys: list[Key] = []
         self._fetched_at = float("-inf")
@@ -58,10 +59,10 @@ class Issuer:
         if clock.timestamp() - self._fetched_at >= _KEEP_SECONDS:
             self._refresh()
         try:
-            return access_tokens.checked(signatures.verified(token, self._keys), self._address)
+            return foreign_claims.checked(signatures.verified(token, self._keys), self._described)
         except UnknownKey:
             self._refresh()
-            return access_tokens.checked(signatures.verified(token, self._keys), self._address)
+            return foreign_claims.checked(signatures.verified(token, self._keys), self._described)
 
     def _refresh(self) -> None:
         """Fetch the keys unless that was tried a moment ago; old keys serve on while the issuer is away."""
@@ -69,10 +70,10 @@ class Issuer:
             if clock.timestamp() - self._tried_at >= _PAUSE_SECONDS:
                 self._tried_at = clock.timestamp()
                 try:
-                    self._keys = _fetch_keys(self._address)
+                    self._keys = _fetch_keys(self._described)
                     self._fetched_at = self._tried_at
                 except _Unreachable as fault:
-                    logger.warning("No keys from the trusted issuer %s: %s", self._address, fault)
+                    logger.warning("No keys from the trusted issuer %s: %s", self._described.issuer, fault)
         if not self._keys:
             raise _unavailable()
 
@@ -82,21 +83,19 @@ def _unavailable() -> Problem:
     return Problem("unavailable", detail, headers={"Retry-After": str(_PAUSE_SECONDS)})
 
 
-def is_trusted(issuer: object) -> bool:
-    """Tell whether the operator trusts this issuer."""
-    return isinstance(issuer, str) and issuer in settings.current().trusted_issuers
+def named(issuer: object) -> TrustedIssuer | None:
+    """Return how the tokens of an issuer are read, if the operator trusts it."""
+    return next((one for one in settings.current().trusted_issuers if one.issuer == issuer), None)
 
 
-def read(token: str, issuer: str) -> Claims:
+def read(token: str, issuer: TrustedIssuer) -> Claims:
     """Read an access token of a trusted issuer; see ``Issuer.read``."""
-    if not is_trusted(issuer):
-        raise InvalidJwt("The access token was issued by someone else.")
-    return _issuers(settings.current())[issuer].read(token)
+    return _issuers(settings.current())[issuer.issuer].read(token)
 
 
 @lru_cache(maxsize=1)
 def _issuers(configuration: settings.Settings) -> dict[str, Issuer]:
-    return {address: Issuer(address) for address in configuration.trusted_issuers}
+    return {one.issuer: Issuer(one) for one in configuration.trusted_issuers}
 
 
 def _metadata_addresses(issuer: str) -> list[str]:
@@ -106,15 +105,23 @@ def _metadata_addresses(issuer: str) -> list[str]:
     return [inserted, f"{issuer.rstrip('/')}/.well-known/openid-configuration"]
 
 
-def _fetch_keys(issuer: str) -> list[Key]:
+def _fetch_keys(described: TrustedIssuer) -> list[Key]:
+    address = described.jwks_uri or _keys_address(described.issuer)
+    # The operator names the one, the issuer itself the other.
+    keys = signatures.public_keys(_fetch(address, described.jwks_uri or described.issuer))
+    if not keys:
+        raise _Unreachable("The issuer publishes no key that can be used.")
+    return keys
+
+
+def _keys_address(issuer: str) -> str:
     metadata = _discovered(issuer)
     if metadata.get("issuer") != issuer:
         raise _Unreachable("The metadata names another issuer.")
     address = metadata.get("jwks_uri")
-    keys = signatures.public_keys(_fetch(address, issuer) if isinstance(address, str) else None)
-    if not keys:
-        raise _Unreachable("The issuer publishes no key that can be used.")
-    return keys
+    if not isinstance(address, str):
+        raise _Unreachable("The metadata does not say where the keys are.")
+    return address
 
 
 def _discovered(issuer: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import BigIntIdentity
-from sqlalchemy import ForeignKey, String, UniqueConstraint, false
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.types import JsonB, Moment
@@ -64,7 +64,10 @@ class User(IdentityBase):
 
 
 class Membership(IdentityBase):
-    """A user's role in a service: ``admin``, ``editor`` or ``viewer``."""
+    """A user's role in a service: ``admin``, ``editor`` or ``viewer``.
+
+    ``by_group`` marks one that came from a group of the OpenID provider, and goes with it.
+    """
 
     __tablename__ = "memberships"
     __table_args__ = (UniqueConstraint("user_id", "service_id"),)
@@ -72,22 +75,38 @@ class Membership(IdentityBase):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
     role: Mapped[str] = mapped_column(String(10))
+    by_group: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class GroupRole(IdentityBase):
+    """What the members of a group of the OpenID provider may do in a service."""
+
+    __tablename__ = "group_roles"
+    __table_args__ = (UniqueConstraint("group_name", "service_id"),)
+
+    group_name: Mapped[str] = mapped_column(String(255))
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
+    role: Mapped[str] = mapped_column(String(10))
 
 
 class ApiClient(IdentityBase):
     """An OAuth 2.0 client of one service.
 
-    ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``. ``last_used_at`` is when it
-    last got a token, to the minute.
+    ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``. ``issuer`` and
+    ``issuer_client_id`` are those of a client whose tokens a trusted issuer writes; it gets none here.
+    ``last_used_at`` is when it last got a token, or showed a new one of its issuer, to the minute.
     """
 
     __tablename__ = "api_clients"
+    __table_args__ = (Index("ix_api_clients_issuer", "issuer", "issuer_client_id", unique=True),)
 
     client_id: Mapped[str] = mapped_column(String(64), unique=True)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"), index=True)
     name: Mapped[str] = mapped_column(String(160))
     scopes: Mapped[str] = mapped_column(String(200))
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    issuer: Mapped[str | None] = mapped_column(String(255), default=None)
+    issuer_client_id: Mapped[str | None] = mapped_column(String(255), default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
@@ -107,6 +126,18 @@ class ClientSecret(IdentityBase):
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+
+
+class SigningKey(IdentityBase):
+    """A key that signs access tokens and cannot be derived from the secret key, sealed by the one that is named."""
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (UniqueConstraint("algorithm", "key_id"),)
+
+    algorithm: Mapped[str] = mapped_column(String(10))
+    key_id: Mapped[str] = mapped_column(String(8))
+    sealed: Mapped[str] = mapped_column(String(4000))
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
 class ServiceToken(IdentityBase):

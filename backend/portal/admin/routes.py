@@ -3,7 +3,7 @@
 from litestar import Router
 
 from backend.portal import access, audit_log
-from backend.portal.admin import organisations, providers, services, users
+from backend.portal.admin import groups, organisations, providers, services, users
 
 ROUTES = [
     Router(
@@ -12,6 +12,7 @@ ROUTES = [
             *services.ROUTES,
             *organisations.ROUTES,
             *users.ROUTES,
+            *groups.ROUTES,
             *providers.ROUTES,
             *audit_log.ADMIN_ROUTES,
         ],

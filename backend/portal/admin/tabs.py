@@ -10,6 +10,7 @@ _TABS = (
     ("services", "Services"),
     ("organisations", "Organisations"),
     ("users", "Users"),
+    ("groups", "Groups"),
     ("providers", "Providers"),
     ("audit", "Audit log"),
 )
