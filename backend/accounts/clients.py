@@ -168,14 +168,26 @@ def rotate(session: Session, client: ApiClient) -> NewSecret:
     """Give a live client its next secret, beside at most one other.
 
     Raises:
-        Problem: ``in_use`` while two secrets live, ``not_found`` if the client has been revoked.
+        Problem: ``in_use`` while two secrets live, ``not_found`` if the client has been revoked, ``invalid_value`` if
+            it gets its tokens elsewhere.
     """
+    check_signs_in_here(client)
     session.scalar(select(ApiClient.id).where(ApiClient.id == client.id).with_for_update())
     if client.revoked_at is not None:
         raise Problem("not_found", "This API client has been revoked.")
     if len(live_secrets(session, client)) >= MOST_SECRETS:
         raise Problem("in_use", "Two secrets live already. Revoke the one that is no longer used first.")
     return add_secret(session, client)
+
+
+def check_signs_in_here(client: ApiClient) -> None:
+    """See that a client gets its tokens here, by a secret or a key.
+
+    Raises:
+        Problem: ``invalid_value``.
+    """
+    if client.issuer is not None:
+        raise Problem("invalid_value", "This API client gets its tokens from another issuer: it has no secret here.")
 
 
 def revoke_secret(session: Session, client: ApiClient, secret_id: int) -> None:

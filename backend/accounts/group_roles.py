@@ -41,7 +41,9 @@ def listed(session: Session) -> list[GroupRow]:
         .join(Service, Service.id == GroupRole.service_id)
         .order_by(GroupRole.group_name, Service.name)
     )
-    return [GroupRow(*row) for row in rows]
+    return [
+        GroupRow(row_id, group, service_id, name, cast("Role", role)) for row_id, group, service_id, name, role in rows
+    ]
 
 
 def add(session: Session, group: str, service: Service, role: str) -> GroupRow:
@@ -91,7 +93,8 @@ def of_groups(session: Session, groups: Collection[str]) -> dict[int, Role]:
     """Return the role in each service that the members of these groups have: of several the one that may most."""
     rows = session.execute(select(GroupRole.service_id, GroupRole.role).where(GroupRole.group_name.in_(list(groups))))
     found: dict[int, Role] = {}
-    for service_id, role in rows:
+    for service_id, name in rows:
+        role = cast("Role", name)
         found[service_id] = min(found.get(service_id, role), role, key=ROLES.index)
     return found
 
@@ -127,5 +130,5 @@ def read_claim(claims: dict[str, Any], name: str) -> tuple[str, ...] | None:
         elsewhere = claims.get("_claim_names")
         left_out = claims.get("hasgroups") or (isinstance(elsewhere, dict) and name in elsewhere)
         return None if left_out else ()
-    given = cast("list[Any]", found) if isinstance(found, list) else [found]
+    given = found if isinstance(found, list) else [found]
     return tuple(one for one in given if isinstance(one, str) and 0 < len(one) <= 255)

@@ -60,7 +60,7 @@ def change_role(session: Session, service_id: int, user_id: int, role: Role) -> 
     before = membership.role
     if role != "admin":
         _keep_an_administrator(session, membership)
-    membership.role = role
+    membership.role, membership.by_group = role, False  # a person's decision from now on
     session.flush()
     return email, before
 

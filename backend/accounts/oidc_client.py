@@ -1,7 +1,7 @@
 """How we prove to the OpenID provider who we are: as its metadata says (OpenID Connect Core 1.0, section 9)."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -11,24 +11,24 @@ from backend.lib import clock, ids
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 60
 
+Headers = MutableMapping[str, str]
 # What Authlib calls with its client and a request; it returns the request's address, headers and body.
-Method = Callable[[Any, str, str, dict[str, str], str], tuple[str, dict[str, str], str]]
+Method = Callable[[Any, str, str, Headers, bytes], tuple[str, Headers, bytes]]
 
 
-def _basic(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
+def _basic(client: Any, _method: str, uri: str, headers: Headers, body: bytes) -> tuple[str, Headers, bytes]:
     """Send id and secret in Basic, each form-encoded first (RFC 6749 §2.3.1), which Authlib leaves out."""
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
-    return uri, headers | {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, body
+    headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return uri, headers, body
 
 
-def _post(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
+def _post(client: Any, _method: str, uri: str, headers: Headers, body: bytes) -> tuple[str, Headers, bytes]:
     """Send id and secret in the form."""
     return uri, headers, _with(body, {"client_id": client.client_id, "client_secret": client.client_secret})
 
 
-def _assertion(
-    client: Any, _method: str, uri: str, headers: dict[str, str], body: str
-) -> tuple[str, dict[str, str], str]:
+def _assertion(client: Any, _method: str, uri: str, headers: Headers, body: bytes) -> tuple[str, Headers, bytes]:
     """Send a JWT signed with our own key, whose public half the provider finds in our JWK Set (RFC 7523)."""
     now, key = int(clock.timestamp()), signing_key.current()
     claims = {
@@ -44,8 +44,8 @@ def _assertion(
     return uri, headers, _with(body, added)
 
 
-def _with(body: str, added: Mapping[str, str]) -> str:
-    return "&".join(part for part in (body, urlencode(added)) if part)
+def _with(body: bytes, added: Mapping[str, str]) -> bytes:
+    return b"&".join(part for part in (body, urlencode(added).encode()) if part)
 
 
 _METHODS: dict[str, Method] = {

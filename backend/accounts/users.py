@@ -74,7 +74,7 @@ def give_role(session: Session, user: User, service: Service, role: Role) -> Mem
     if membership is None:
         membership = Membership(user_id=user.id, service_id=service.id, role=role)
         session.add(membership)
-    membership.role = role
+    membership.role, membership.by_group = role, False
     session.flush()
     return membership
 

@@ -179,6 +179,7 @@ def save_keys(
         keys = clients.checked_jwks(_json(data.jwks)) if data.jwks.strip() else None
         with session.current().write() as transaction:
             client = clients.one_of_service(transaction, place.service_id, client_id)
+            clients.check_signs_in_here(client)
             client.jwks = keys
             detail: dict[str, object] = {"keys": len(keys["keys"]) if keys else 0}
             _write_down(transaction, place, "api_client.keys_changed", client.name, detail)
@@ -229,7 +230,7 @@ def _new(place: Place, form: ClientForm, faults: Faults) -> Page:
 
 
 def _boxes(place: Place, ticked: list[str]) -> list[tuple[str, str, str, bool]]:
-    """Return a form's box for each scope that one may give: its field, what it allows, more, and whether it is ticked."""
+    """Return the box of each scope that one may give: its field, what it allows, more, and whether it is ticked."""
     return [
         (field, label, f"{scope}: {more}", scope in ticked)
         for field, (scope, label, more) in zip(_FIELDS, SCOPE_WORDS, strict=True)

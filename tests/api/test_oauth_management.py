@@ -97,6 +97,23 @@ def test_both_ask_for_the_client_and_the_token(http: TestClient[Litestar], clien
     assert (empty.status_code, empty.json()["error"]) == (400, "invalid_request")
 
 
+def test_a_gateway_may_ask_about_everybodys_tokens(
+    http: TestClient[Litestar], client: NewClient, database: Database
+) -> None:
+    gateway = new_client(database, "Gateway", scopes=[clients.INTROSPECT])
+    token = token_of(http, client, "registry:read")
+    answer = http.post("/oauth/introspect", data={"token": token}, auth=pair(gateway)).json()
+    assert (answer["active"], answer["client_id"], answer["scope"]) == (True, client.client_id, "registry:read")
+    assert http.post("/oauth/revoke", data={"token": token}, auth=pair(gateway)).status_code == 400
+    with database.write() as session:
+        clients.revoke_client(session, clients.one_of_service(session, client.service_id, client.client_id))
+    assert http.post("/oauth/introspect", data={"token": token}, auth=pair(gateway)).json() == {"active": False}
+
+
+def test_nobody_may_ask_about_others_tokens_unasked(database: Database) -> None:
+    assert clients.INTROSPECT not in new_client(database, "Ordinary").scopes
+
+
 def test_the_metadata_satisfies_rfc_8414(http: TestClient[Litestar], database: Database) -> None:
     body = http.get("/.well-known/oauth-authorization-server").json()
     assert body["issuer"] == BASE_URL

@@ -1,16 +1,20 @@
 """A browser, as far as HTTP goes: it keeps cookies, fills in forms and follows no redirect by itself."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from backend.accounts import identities
+from backend.db.models.accounts import User
 from backend.db.session import Database
+from backend.lib import settings
 from tests.application import application
-from tests.portal.people_and_messages import PASSWORD
+from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
+from tests.portal.people_and_messages import PASSWORD, user
 
 BASE_URL = "http://testserver.local"
 
@@ -56,3 +60,24 @@ def client(database: Database) -> Iterator[TestClient[Litestar]]:
 def browser(client: TestClient[Litestar]) -> Browser:
     """Give a browser without cookies."""
     return Browser(client)
+
+
+@pytest.fixture
+def provider(configure: Callable[..., settings.Settings], database: Database) -> Iterator[OpenIdProvider]:
+    with OpenIdProvider() as running:
+        configure(
+            OIDC_ISSUER=running.issuer,
+            OIDC_CLIENT_ID=CLIENT_ID,
+            OIDC_CLIENT_SECRET=CLIENT_SECRET,
+            BASE_URL=BASE_URL,
+        )
+        yield running
+
+
+@pytest.fixture
+def ada(database: Database, provider: OpenIdProvider) -> int:
+    """Store Ada with an identity at the provider."""
+    made = user(database)
+    with database.write() as session:
+        identities.connect(session, session.get_one(User, made), provider.issuer, "ada-1")
+    return made

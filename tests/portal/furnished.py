@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from sqlalchemy import insert, select
 
-from backend.accounts import audit, clients, invitations, password_resets, service_tokens, services
+from backend.accounts import audit, clients, group_roles, invitations, password_resets, service_tokens, services
 from backend.accounts.audit import Actor
 from backend.callbacks import endpoints
 from backend.channels.base import Channel
@@ -154,6 +154,8 @@ def _people(made: Desk) -> dict[str, Any]:
             told = {"uid": f"msg_{number:032}", "notification_uid": UUID(int=number), "attempts": number}
             session.execute(insert(CallbackMessage).values(**message, **told, status=status, last_status=last))
         audit.record(session, actor, "client.made", "lims", service_id=lab.service_id, detail={})
+        group_roles.add(session, "sequencing-informatics-and-laboratory-systems", owner, "editor")
+        group_roles.add(session, "lims-owners", owner, "admin")
         reset = password_resets.begin(session, session.get_one(User, bob))
     return {"user": bob, "organisation": other.organisation_id, "invitation": secret, "reset": reset}
 

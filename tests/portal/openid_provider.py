@@ -41,6 +41,7 @@ class OpenIdProvider:
         }
         self.claims: dict[str, Any] = {}
         self.id_token: str | None = None
+        self.refusal: dict[str, str] | None = None
         self.asked: list[dict[str, str]] = []
         self.challenge = ""
 
@@ -68,6 +69,8 @@ class OpenIdProvider:
         made = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
         if made.decode().rstrip("=") != self.challenge:
             return 400, {"error": "invalid_grant"}
+        if self.refusal is not None:
+            return 400, self.refusal
         # The test gives the nonce as the code, so that nothing has to be remembered here.
         return 200, {"access_token": "at", "token_type": "Bearer", "id_token": self.token(form["code"])}
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from joserfc.jwk import ECKey
@@ -11,6 +12,7 @@ from backend.accounts import clients
 from backend.db.models.accounts import ApiClient
 from backend.db.models.audit import AuditEntry
 from backend.db.session import Database
+from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import Browser
@@ -151,3 +153,64 @@ def test_only_administrators_change_clients_and_others_see_none(browser: Browser
     assert browser.get(own(made, f"/{other.client.client_id}")).status_code == 404
     assert browser.get(own(other)).status_code == 404
     assert audited(database) == []
+
+
+ISSUER = "https://id.lab.example"
+
+
+@pytest.fixture
+def trusting(configure: Callable[..., settings.Settings]) -> None:
+    configure(TRUSTED_ISSUERS=ISSUER)
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_client_of_another_issuer_is_bound_to_the_service(browser: Browser, lab: Laboratory) -> None:
+    assert ISSUER in browser.get(own(lab, "/new")).text
+    form = {"name": "lims", "send": "true", "issuer": ISSUER, "issuer_client_id": " 4f2 "}
+    answer = browser.send(own(lab, "/new"), **form)
+    assert answer.status_code == 303
+    page = browser.get(answer.headers["location"]).text
+    assert ISSUER in page
+    assert "4f2" in page
+    assert "Make a new secret" not in page
+    again = browser.send(own(lab, "/new"), **form)
+    assert again.status_code == 422
+    assert "There is an API client with this id at this issuer already." in again.text
+    empty = browser.send(own(lab, "/new"), **(form | {"issuer_client_id": ""}))
+    assert "id at its issuer has 1 to 255 printable characters" in empty.text
+
+
+def test_without_another_issuer_none_is_offered(browser: Browser, lab: Laboratory) -> None:
+    assert "Where it gets its tokens" not in browser.get(own(lab, "/new")).text
+    answer = browser.send(own(lab, "/new"), name="lims", send="true", issuer=ISSUER, issuer_client_id="4f2")
+    assert answer.status_code == 422
+
+
+@pytest.mark.usefixtures("trusting")
+def test_an_issuer_that_is_trusted_no_more_is_told(
+    browser: Browser, lab: Laboratory, configure: Callable[..., settings.Settings]
+) -> None:
+    form = {"name": "lims", "send": "true", "issuer": ISSUER, "issuer_client_id": "4f2"}
+    place = browser.send(own(lab, "/new"), **form).headers["location"]
+    configure(TRUSTED_ISSUERS="https://other.example")
+    assert "does not trust the issuer any more" in browser.get(place).text
+
+
+def test_platform_administrators_alone_give_the_scope_of_a_gateway(browser: Browser, lab: Laboratory) -> None:
+    client = f"/{lab.client.client_id}"
+    assert "tokens:introspect" not in browser.get(own(lab, client)).text
+    browser.send(own(lab, client + "/scopes"), name="lims", send="true", introspect="true")
+    assert scopes_of(lab) == "notifications:send"
+    with lab.database.write() as session:
+        clients.one_of_service(session, lab.service_id, lab.client.client_id).scopes = clients.INTROSPECT
+    browser.send(own(lab, client + "/scopes"), name="lims", read="true")
+    assert scopes_of(lab) == "notifications:read tokens:introspect"
+    user(lab.database, "root@lab.example", platform_admin=True)
+    browser.sign_in("root@lab.example")
+    browser.send(own(lab, client + "/scopes"), name="lims", read="true")
+    assert scopes_of(lab) == "notifications:read"
+
+
+def scopes_of(lab: Laboratory) -> str:
+    with lab.database.read() as session:
+        return clients.one_of_service(session, lab.service_id, lab.client.client_id).scopes

@@ -1,12 +1,8 @@
 """Signing in through OpenID Connect: who gets in, and every answer that is turned away."""
 
-import html
-import re
-from collections.abc import Callable, Iterator
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Callable
 
 import pytest
-from httpx import Response
 from joserfc.jwk import OctKey, RSAKey
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -19,47 +15,10 @@ from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
+from tests.portal.openid_sign_in import arrive, depart, refused
 from tests.portal.people_and_messages import service, user
 
 pytestmark = pytest.mark.usefixtures("moving_clock")
-
-
-@pytest.fixture
-def provider(configure: Callable[..., settings.Settings], database: Database) -> Iterator[OpenIdProvider]:
-    with OpenIdProvider() as running:
-        configure(
-            OIDC_ISSUER=running.issuer,
-            OIDC_CLIENT_ID=CLIENT_ID,
-            OIDC_CLIENT_SECRET=CLIENT_SECRET,
-            BASE_URL=BASE_URL,
-        )
-        yield running
-
-
-@pytest.fixture
-def ada(database: Database, provider: OpenIdProvider) -> int:
-    """Store Ada with an identity at the provider."""
-    made = user(database)
-    with database.write() as session:
-        identities.connect(session, session.get_one(User, made), provider.issuer, "ada-1")
-    return made
-
-
-def depart(browser: Browser, **form: str) -> dict[str, str]:
-    """Set out from the sign-in page; return what the provider is asked."""
-    answer = browser.send("/portal/sign-in/oidc", **form)
-    assert answer.status_code == 200, answer.text
-    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', answer.text)
-    assert found
-    return {name: values[0] for name, values in parse_qs(urlsplit(html.unescape(found[1])).query).items()}
-
-
-def arrive(browser: Browser, provider: OpenIdProvider, asked: dict[str, str], **changes: str | None) -> Response:
-    """Come back as the provider would send the browser."""
-    provider.challenge = asked["code_challenge"]
-    answer = {"code": asked["nonce"], "state": asked["state"], "iss": provider.issuer} | changes
-    query = {name: value for name, value in answer.items() if value is not None}
-    return browser.client.get("/portal/sign-in/oidc/callback", params=query, follow_redirects=False)
 
 
 def test_a_known_identity_is_signed_in_and_led_on(
@@ -280,12 +239,6 @@ def test_no_secret_of_the_exchange_reaches_the_log(
     (redeemed,) = provider.asked
     for secret in (redeemed["code_verifier"], asked["state"], asked["nonce"], CLIENT_SECRET):
         assert secret not in caplog.text
-
-
-def refused(answer: Response, reason: str) -> None:
-    assert answer.status_code == 403
-    assert reason in answer.text, answer.text
-    assert "You are not signed in" in answer.text
 
 
 @pytest.mark.parametrize(

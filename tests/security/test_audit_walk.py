@@ -245,6 +245,11 @@ def examples(register: Register) -> dict[str, Example]:
         "/portal/admin/organisations/{organisation_id:int}": Example({"name": "Another institute"}),
         "/portal/admin/users": Example({"email": "new@lab.example"}),
         "/portal/admin/users/{user_id:int}": Example({"act": "switch-off"}),
+        "/portal/admin/groups": Example({"group": "staff", "service": "Aurora", "role": "viewer"}),
+        "/portal/admin/groups/{row_id:int}/remove": Example(
+            given={"row_id": 1},
+            before="INSERT INTO group_roles (id, group_name, service_id, role) VALUES (1, 'staff', 1, 'viewer')",
+        ),
         "/portal/admin/providers": Example({"provider": PROVIDER}),
     }
     service = {
