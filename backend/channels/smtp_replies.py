@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError
+from backend.channels.mail_diagnosis import BAD_ADDRESS, diagnose
 from backend.channels.quoting import quoted
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)", re.ASCII)
@@ -39,8 +40,8 @@ _BY_CODE = {
 }
 # Enhanced codes about the From address, which is our set-up's and the same for every message.
 _SENDER_NOT_OURS = frozenset({"5.1.7", "5.1.8", "5.7.1", "5.7.60"})
-# Enhanced codes about the recipient's address that no later attempt will change (RFC 3463 section 3.2, RFC 7505).
-_BAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
+# The steps at which a refusal may be of the recipient; some servers look at the address after the content alone.
+_OF_THE_RECIPIENT = frozenset({Step.RCPT, Step.CONTENT})
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -80,7 +81,9 @@ def error(answer: Reply, step: Step) -> ProviderError:
         answer.detail,
         code=code,
         route_down=down or step in SESSION_STEPS,
-        bad_address=outcome is Outcome.PERMANENT and answer.enhanced in _BAD_ADDRESS,
+        bad_address=outcome is Outcome.PERMANENT
+        and step in _OF_THE_RECIPIENT
+        and diagnose(answer.enhanced, answer.text) in BAD_ADDRESS,
     )
 
 
