@@ -44,6 +44,15 @@ _SENDER_NOT_OURS = frozenset({"5.1.7", "5.1.8", "5.7.1", "5.7.60"})
 _OF_THE_RECIPIENT = frozenset({Step.RCPT, Step.CONTENT})
 
 
+# Texts of limits that a new session does not have: of OpenSMTPD, Exim, Postfix, Exchange and large providers.
+_LIMIT_OF_SESSION = re.compile(
+    r"(?:too many|maximum|max|limit)\b[^.;]{0,60}"
+    r"\b(?:message|mail|transaction|recipient|command|session|connection)s?\b"
+    r"|\b(?:message|mail|transaction|session)s? (?:limit|per (?:session|connection))",
+    re.IGNORECASE,
+)
+
+
 class Reply(msgspec.Struct, frozen=True):
     """One reply; ``code`` is -1 where the server answered something that is not SMTP."""
 
@@ -70,6 +79,20 @@ def reply(code: int, raw: bytes, secrets: tuple[str, ...] = ()) -> Reply:
         # A reply of several lines repeats its enhanced code on each of them (RFC 2034 section 4).
         lines[1:] = [line.removeprefix(first[0]) for line in lines[1:]]
     return Reply(code, quoted(" ".join(lines), secrets))
+
+
+def ends_session(answer: Reply, step: Step) -> bool:
+    """Tell whether a refusal may be of the session, so that a new one may hear another answer.
+
+    RFC 5321 has no code for it: ``452 4.5.3`` (RFC 3463) is what servers say after so many messages or recipients in
+    one session; and what is refused for a moment before or after the recipient was named may be for what came before.
+    """
+    if answer.code == 421:
+        return True
+    if not 400 <= answer.code < 500 or answer.code == 454:  # the account's rate, which a new session has too
+        return False
+    limit = answer.enhanced == "4.5.3" or _LIMIT_OF_SESSION.search(answer.text) is not None
+    return limit or step in {Step.MAIL, Step.DATA, Step.CONTENT}
 
 
 def error(answer: Reply, step: Step) -> ProviderError:
