@@ -51,7 +51,8 @@ class Script:
     ``replies`` answers RCPT for an address for ever, ``greylist`` the first n times; ``on_content`` answers the
     final dot. ``drop`` closes the connection at ``mail``, ``rcpt``, ``data`` (in the middle of the content) or
     ``final`` (after the final dot, before the answer, the message being kept). ``hang`` never answers at
-    ``greeting``, ``mail``, ``rcpt`` or ``final``. ``drop_times`` bounds how often it drops.
+    ``greeting``, ``mail``, ``rcpt`` or ``final``. ``drop_times`` bounds how often it drops. After ``per_session``
+    messages in one session it answers each command of a transaction with ``no_more``. ``helo_only`` knows no EHLO.
     """
 
     greeting: str | None = None
@@ -62,6 +63,9 @@ class Script:
     drop: str | None = None
     drop_times: int | None = None
     hang: str | None = None
+    per_session: int | None = None
+    no_more: str = "452 4.5.3 Too many messages sent"
+    helo_only: bool = False
 
 
 class _Protocol(SMTP):
@@ -72,6 +76,7 @@ class _Protocol(SMTP):
         # aiosmtpd knows only of TLS that it started itself, and warns of authentication without it.
         self._auth_require_tls = server.tls == "starttls"
         self._server = server
+        self.taken = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         first_on_this_socket = self.transport is None  # STARTTLS makes the connection a second time
@@ -101,6 +106,19 @@ class _Protocol(SMTP):
             self.abort()
             return
         await super().smtp_DATA(arg)
+
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802
+        limit = self._server.script.per_session
+        if limit is not None and self.taken >= limit:
+            await self.push(self._server.script.no_more)
+            return
+        await super().smtp_MAIL(arg)
+
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
+        if self._server.script.helo_only:
+            await self.push("502 5.5.1 command not implemented")
+            return
+        await super().smtp_EHLO(hostname)
 
     async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
         self._server.resets += 1
@@ -168,6 +186,13 @@ class SmtpServer:
             self._loop.call_soon_threadsafe(protocol.abort)
         with self._condition:
             self._condition.wait_for(lambda: not self._open.intersection(protocols), 5)
+
+    def say(self, line: str) -> None:
+        """Say something on every open connection that nobody has asked for, and return when that is done."""
+        with self._condition:
+            protocols = list(self._open)
+        for protocol in protocols:
+            asyncio.run_coroutine_threadsafe(protocol.push(line), self._loop).result(5)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -291,6 +316,7 @@ class SmtpServer:
         if self.script.on_content is not None:
             return self.script.on_content
         number = next(self._numbers)
+        server.taken += 1
         self._keep(number, envelope)
         await self._disturb("final", server)
         return f"250 2.0.0 OK: queued as {number}"

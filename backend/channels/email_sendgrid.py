@@ -23,6 +23,7 @@ from backend.channels.base import (
     ReceiptRequest,
 )
 from backend.channels.http_account import HttpAccount
+from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
 from backend.channels.mime_headers import addr_spec, mailbox, message_identifier, unstructured
 from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.lib import clock
@@ -219,9 +220,11 @@ def _news(raw: msgspec.Raw) -> ReceiptEvent | None:
 
 
 def _kind(event: _Event, kind: ReceiptKind) -> ReceiptKind:
-    if event.event == "bounce" and event.type == "blocked":
-        # Refused for now or for its content: the address may be good.
-        return ReceiptKind.FAILED
+    if event.event == "bounce":
+        # Refused for now, for its content, for us: the address may be good.
+        fault = diagnose(event.status, event.reason or "")
+        spares = event.type == "blocked" or not (fault is Fault.UNKNOWN or fault in BAD_ADDRESS)
+        return ReceiptKind.FAILED if spares else ReceiptKind.BOUNCED
     if event.event == "dropped" and (event.reason or "").lower().startswith(_BAD_ADDRESS_REASONS):
         return ReceiptKind.BOUNCED
     return kind

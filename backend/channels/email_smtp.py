@@ -74,7 +74,8 @@ class SmtpConnection:
     def send(self, message: Message) -> Receipt:
         """Send one message to its one recipient.
 
-        Raises ``ProviderError``. A session that the server closed while it was idle is renewed once, silently.
+        Raises ``ProviderError``. A session that the server closed while it was idle, or in which it takes no more, is
+        renewed once, silently.
         """
         steps = self._in_steps(0, message)
         while True:
@@ -127,7 +128,7 @@ class SmtpConnection:
         try:
             return (yield from self._attempt(slot, envelope, content, deadline))
         except Closed as closed:
-            if not (reused and closed.nothing_sent):
+            if not (reused and closed.nothing_taken):
                 raise closed.error() from None
         try:
             return (yield from self._attempt(slot, envelope, content, deadline))

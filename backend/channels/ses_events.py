@@ -7,6 +7,7 @@ import msgspec
 
 from backend.channels import delivery_ids
 from backend.channels.base import ReceiptEvent, ReceiptKind
+from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
 from backend.channels.quoting import quoted
 
 _KINDS = {
@@ -92,15 +93,13 @@ def read(event_id: str, text: str) -> list[ReceiptEvent]:
 def _news(event_id: str, told: _Told, kind: ReceiptKind) -> Iterator[ReceiptEvent]:
     about = told.delivery or told.bounce or told.complaint or told.delivery_delay or told.reject or told.failure
     about = about or _About()
-    if about.bounce_type == "Permanent":
-        kind = ReceiptKind.BOUNCED
     carried = told.mail.tags.get("delivery_id", [])
     everybody = [_Person(email_address=address) for address in told.mail.destination]
     for place, person in enumerate(about.people or everybody or [_Person()]):
         words = " ".join(filter(None, (about.words, person.diagnostic_code)))
         yield ReceiptEvent(
             provider_message_id=told.mail.message_id,
-            kind=kind,
+            kind=_of_bounce(about, person) if kind is ReceiptKind.FAILED and about is told.bounce else kind,
             event_id=f"{event_id}:{place}",
             address=person.email_address,
             at=_moment(about.timestamp),
@@ -108,6 +107,13 @@ def _news(event_id: str, told: _Told, kind: ReceiptKind) -> Iterator[ReceiptEven
             detail=quoted(words or (told.event_type or told.notification_type or "")),
             delivery_id=delivery_ids.returned(carried[0] if carried else None),
         )
+
+
+def _of_bounce(about: _About, person: _Person) -> ReceiptKind:
+    """Tell a bad address from what Amazon calls permanent too, such as a policy of the day or a full mailbox."""
+    fault = diagnose(person.status, person.diagnostic_code or "")
+    permanent = about.bounce_type == "Permanent" and (fault is Fault.UNKNOWN or fault in BAD_ADDRESS)
+    return ReceiptKind.BOUNCED if permanent else ReceiptKind.FAILED
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -88,6 +88,8 @@ def _connect(server: Server, deadline: float) -> smtplib.SMTP:
 def _hello(client: smtplib.SMTP, deadline: float) -> None:
     with _talking(client, Step.HELLO, deadline):
         code, text = client.ehlo()
+        if 500 <= code < 600:
+            code, text = client.helo()  # a server from before 1995 knows no EHLO (RFC 5321, section 3.2)
         if code != 250:
             raise error(reply(code, text), Step.HELLO)
 

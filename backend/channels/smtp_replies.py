@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError
+from backend.channels.mail_diagnosis import BAD_ADDRESS, diagnose
 from backend.channels.quoting import quoted
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)", re.ASCII)
@@ -39,8 +40,17 @@ _BY_CODE = {
 }
 # Enhanced codes about the From address, which is our set-up's and the same for every message.
 _SENDER_NOT_OURS = frozenset({"5.1.7", "5.1.8", "5.7.1", "5.7.60"})
-# Enhanced codes about the recipient's address that no later attempt will change (RFC 3463 section 3.2, RFC 7505).
-_BAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
+# The steps at which a refusal may be of the recipient; some servers look at the address after the content alone.
+_OF_THE_RECIPIENT = frozenset({Step.RCPT, Step.CONTENT})
+
+
+# Texts of limits that a new session does not have: of OpenSMTPD, Exim, Postfix, Exchange and large providers.
+_LIMIT_OF_SESSION = re.compile(
+    r"(?:too many|maximum|max|limit)\b[^.;]{0,60}"
+    r"\b(?:message|mail|transaction|recipient|command|session|connection)s?\b"
+    r"|\b(?:message|mail|transaction|session)s? (?:limit|per (?:session|connection))",
+    re.IGNORECASE,
+)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -71,6 +81,20 @@ def reply(code: int, raw: bytes, secrets: tuple[str, ...] = ()) -> Reply:
     return Reply(code, quoted(" ".join(lines), secrets))
 
 
+def ends_session(answer: Reply, step: Step) -> bool:
+    """Tell whether a refusal may be of the session, so that a new one may hear another answer.
+
+    RFC 5321 has no code for it: ``452 4.5.3`` (RFC 3463) is what servers say after so many messages or recipients in
+    one session; and what is refused for a moment before or after the recipient was named may be for what came before.
+    """
+    if answer.code == 421:
+        return True
+    if not 400 <= answer.code < 500 or answer.code == 454:  # the account's rate, which a new session has too
+        return False
+    limit = answer.enhanced == "4.5.3" or _LIMIT_OF_SESSION.search(answer.text) is not None
+    return limit or step in {Step.MAIL, Step.DATA, Step.CONTENT}
+
+
 def error(answer: Reply, step: Step) -> ProviderError:
     """Return the error that a negative or unexpected reply at a step means."""
     outcome, down = _outcome(answer, step)
@@ -80,7 +104,9 @@ def error(answer: Reply, step: Step) -> ProviderError:
         answer.detail,
         code=code,
         route_down=down or step in SESSION_STEPS,
-        bad_address=outcome is Outcome.PERMANENT and answer.enhanced in _BAD_ADDRESS,
+        bad_address=outcome is Outcome.PERMANENT
+        and step in _OF_THE_RECIPIENT
+        and diagnose(answer.enhanced, answer.text) in BAD_ADDRESS,
     )
 
 

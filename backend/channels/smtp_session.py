@@ -8,7 +8,7 @@ import msgspec
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.smtp_handshake import Server, shake_hands
-from backend.channels.smtp_replies import Reply, Step, error, reply
+from backend.channels.smtp_replies import Reply, Step, ends_session, error, reply
 from backend.channels.smtp_wire import Closed, Wire
 
 _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
@@ -70,6 +70,10 @@ class Session:
         caller can have other sessions under way meanwhile.
         """
         commands = self._commands(envelope, len(content))
+        if self._wire.answers_within(0):
+            # It says that the session is over, or is: neither is an answer to what we have not said yet.
+            self._wire.close()
+            raise Closed(Step.MAIL)
         try:
             if self._pipelines:
                 yield from self._all_at_once(commands, deadline)
@@ -129,7 +133,7 @@ class Session:
             if code not in good:
                 refusal = _refusal(code, text, step)
                 self._abandon([step for step, _ in _ENVELOPE[place:]], deadline)
-                raise refusal
+                raise self._ended(refusal, reply(code, text), step)
 
     def _one_by_one(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
         """Send each command when the one before it was taken, for servers without PIPELINING."""
@@ -139,7 +143,7 @@ class Session:
             if code not in good:
                 refusal = _refusal(code, text, step)
                 self._abandon([], deadline)
-                raise refusal
+                raise self._ended(refusal, reply(code, text), step)
 
     def _content(self, content: bytes, deadline: float) -> Generator[None, None, Reply]:
         if self._wire.has_unread:
@@ -152,7 +156,15 @@ class Session:
             return reply(code, text)
         refusal = _refusal(code, text, Step.CONTENT)
         self._abandon([], deadline)
-        raise refusal
+        raise self._ended(refusal, reply(code, text), Step.CONTENT)
+
+    def _ended(self, refusal: ProviderError, answer: Reply, step: Step) -> Exception:
+        """End the session politely where the refusal may be of it, and say so instead."""
+        if not ends_session(answer, step):
+            return refusal
+        if self._wire.is_open:
+            self.quit()
+        return Closed(step, answer)
 
     def _abandon(self, unread: Sequence[Step], deadline: float) -> None:
         """Make a session that refused something ready for the next transaction, or close it; never raises.

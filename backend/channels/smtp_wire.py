@@ -30,8 +30,10 @@ class Closed(Exception):
         self.timed_out = timed_out
 
     @property
-    def nothing_sent(self) -> bool:
-        """Whether the server was merely gone before it heard anything of the message's content."""
+    def nothing_taken(self) -> bool:
+        """Whether the server cannot have taken the message: it was gone before the content, or has refused it."""
+        if self.answer is not None and 400 <= self.answer.code < 500:
+            return True
         return not self.timed_out and self.step in {Step.MAIL, Step.RCPT, Step.DATA}
 
     def error(self) -> ProviderError:
@@ -65,6 +67,8 @@ class Wire:
 
     def answers_within(self, seconds: float) -> bool:
         """Tell whether there is something to read, be it the end, within so many seconds."""
+        if not self.is_open:
+            return True
         pending = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
         return self.has_unread or pending or bool(select.select([self._sock], [], [], seconds)[0])
 

@@ -4,6 +4,7 @@ from backend.db import session as db
 from backend.delivery import receipts
 from backend.lib import queue
 from backend.lib.pace import Pace
+from backend.registry import suppressions
 
 _CHUNK = 1000
 _housekeeping = Pace()
@@ -27,5 +28,6 @@ def forget() -> None:
         return
     with db.current().write() as session:
         gone = receipts.forget(session, _CHUNK)
+        suppressions.forget_rejections(session)
     if gone == _CHUNK:
         _housekeeping.again()

@@ -37,9 +37,23 @@ _SAID = {
     ReceiptKind.DELIVERED: "delivered to {address}",
     ReceiptKind.DELAYED: "not delivered to {address} yet; it goes on trying",
     ReceiptKind.FAILED: "not delivered to {address}",
+    ReceiptKind.REJECTED: "not delivered to {address}, and not why",
     ReceiptKind.BOUNCED: "not delivered to {address}, which takes no mail or messages",
     ReceiptKind.COMPLAINED: "delivered to {address}, whose reader complained",
 }
+
+
+# Why an address is suppressed; None where that is so on the third day only.
+_REASONS: dict[ReceiptKind, suppressions.Reason | None] = {
+    ReceiptKind.BOUNCED: "bounced",
+    ReceiptKind.COMPLAINED: "complained",
+    ReceiptKind.REJECTED: None,
+}
+_NOT_ARRIVED = frozenset({ReceiptKind.BOUNCED, ReceiptKind.REJECTED, ReceiptKind.FAILED})
+
+
+# A server that takes a message may find out later that it cannot keep it: the last word counts.
+_TAKEN = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED})
 
 
 class _News(msgspec.Struct, frozen=True):
@@ -50,6 +64,7 @@ class _News(msgspec.Struct, frozen=True):
     provider_message_id: str
     delivery_uid: uuid.UUID | None
     kind: str
+    address: str | None
     code: str | None
     detail: str
     at: datetime | None
@@ -66,16 +81,21 @@ class _Changes:
         self.events: list[dict[str, Any]] = []
         self.notifications: set[int] = set()
         self.batches: set[int] = set()
-        self.suppressed: dict[tuple[int, str, str], tuple[suppressions.Reason, str]] = {}
+        self.suppressed: dict[tuple[int, str, str], tuple[suppressions.Reason | None, str]] = {}
 
     def write(self, session: Session) -> None:
         if self.events:
             session.execute(insert(Event), self.events)
         states.refresh(session, self.notifications)
         states.refresh_batches(session, dict.fromkeys(self.batches))
-        for (service_id, channel, address), (reason, detail) in sorted(self.suppressed.items()):
-            if suppressions.suppress(session, service_id, Channel(channel), address, reason=reason, detail=detail):
-                subject, told = f"{channel} {address}", {"reason": reason}
+        for (service_id, kind, address), (reason, detail) in sorted(self.suppressed.items()):
+            channel = Channel(kind)
+            if reason is None:
+                new = suppressions.reject(session, service_id, channel, address, detail)
+            else:
+                new = suppressions.suppress(session, service_id, channel, address, reason=reason, detail=detail)
+            if new:
+                subject, told = f"{channel} {address}", {"reason": reason or "bounced"}
                 audit.record(session, audit.SYSTEM, "address.suppressed", subject, service_id=service_id, detail=told)
 
 
@@ -188,8 +208,9 @@ def _apply(session: Session, news: _News, changes: _Changes) -> None:
         _put_off(session, news)
         return
     kind = ReceiptKind(news.kind)
-    status = _next(kind, DeliveryStatus(delivery.status))
-    sentence = _sentence(news, kind, delivery.address)
+    behind = _behind(news, kind, delivery)
+    status = None if behind else _next(kind, DeliveryStatus(delivery.status))
+    sentence = _sentence(news, kind, delivery, behind)
     if status is not None:
         _move(session, delivery, status, sentence, news)
         changes.notifications.update({delivery.notification_id} - {None})
@@ -205,9 +226,8 @@ def _apply(session: Session, news: _News, changes: _Changes) -> None:
             "detail": sentence,
         }
     )
-    if kind in {ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED} and Channel(delivery.type) in suppressions.CHANNELS:
-        reason: suppressions.Reason = "bounced" if kind is ReceiptKind.BOUNCED else "complained"
-        changes.suppressed[delivery.service_id, delivery.type, delivery.address] = (reason, news.detail)
+    if kind in _REASONS and not behind and Channel(delivery.type) in suppressions.CHANNELS:
+        changes.suppressed[delivery.service_id, delivery.type, delivery.address] = (_REASONS[kind], news.detail)
     values = {"due_at": None, "delivery_uid": delivery.uid}
     session.execute(update(ProviderReceipt).where(ProviderReceipt.id == news.id).values(values))
     metrics.receipts(news.source, news.kind, "recorded" if status is None else "applied").inc()
@@ -248,11 +268,11 @@ def _next(kind: ReceiptKind, status: DeliveryStatus) -> DeliveryStatus | None:
         case ReceiptKind.DELIVERED | ReceiptKind.COMPLAINED:
             return DeliveryStatus.DELIVERED if unfinished or status is DeliveryStatus.SENT else None
         case ReceiptKind.BOUNCED:
-            return DeliveryStatus.FAILED if unfinished or status is DeliveryStatus.SENT else None
-        case ReceiptKind.FAILED:
+            return DeliveryStatus.FAILED if unfinished or status in _TAKEN else None
+        case ReceiptKind.FAILED | ReceiptKind.REJECTED:
             # What is to be tried again anyway may still arrive.
             waits = status in {DeliveryStatus.QUEUED, DeliveryStatus.RETRYING}
-            return DeliveryStatus.FAILED if status in states.UNFINISHED | {DeliveryStatus.SENT} and not waits else None
+            return DeliveryStatus.FAILED if status in states.UNFINISHED | _TAKEN and not waits else None
 
 
 def _move(session: Session, delivery: Any, status: DeliveryStatus, sentence: str, news: _News) -> None:
@@ -268,9 +288,24 @@ def _move(session: Session, delivery: Any, status: DeliveryStatus, sentence: str
     session.execute(update(Delivery).where(Delivery.id == delivery.id).values(values))
 
 
-def _sentence(news: _News, kind: ReceiptKind, address: str) -> str:
+def _behind(news: _News, kind: ReceiptKind, delivery: Any) -> str | None:
+    """Return the mailbox that failed where it is another than the one that we wrote to: a member of a list, an alias.
+
+    What we wrote to has passed the message on then, to others perhaps, and is not a bad address for that.
+    """
+    if kind not in _NOT_ARRIVED or delivery.type != Channel.EMAIL.value or not news.address:
+        return None
+    return news.address if news.address.casefold() != delivery.address.casefold() else None
+
+
+def _sentence(news: _News, kind: ReceiptKind, delivery: Any, behind: str | None) -> str:
     """Tell the news in one sentence, with the provider's own words at its end."""
     who = "A mail server" if news.source == BOUNCE else news.source
     words = news.detail or news.code or ""
-    told = f"{who} reports: {_SAID[kind].format(address=address)}"
+    what = _SAID[kind].format(address=delivery.address)
+    if behind:
+        what = f"not delivered to {behind}, to which {delivery.address} leads"
+    elif kind in _NOT_ARRIVED and delivery.status == DeliveryStatus.DELIVERED.value:
+        what = f"{what}, after it had been reported as delivered"
+    told = f"{who} reports: {what}"
     return (f"{told} ({words.rstrip('.')})." if words else f"{told}.")[:_MAX_DETAIL]

@@ -1,16 +1,16 @@
 """Suppressed addresses: those that bounced for good or whose reader complained get nothing more from the service."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import normalise
 from backend.channels.base import Channel
-from backend.db.models.receipts import Suppression
+from backend.db.models.receipts import RejectionDay, Suppression
 from backend.db.statements import insert
 from backend.lib import clock
 from backend.lib.problems import Problem
@@ -21,6 +21,8 @@ Reason = Literal["bounced", "complained", "by_hand"]
 CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 _MAX_ADDRESS = 320
 _MAX_DETAIL = 1000
+_DAYS_OF_REJECTION = 3
+_REJECTIONS_COUNT = timedelta(days=60)
 _IN_FORCE = select(Suppression.address).where(
     Suppression.service_id == bindparam("service"),
     Suppression.channel == bindparam("channel"),
@@ -100,6 +102,28 @@ def suppress(  # noqa: PLR0913 - what a suppression is made of, each named at th
     return True
 
 
+def reject(session: Session, service_id: int, channel: Channel, address: str, detail: str) -> bool:
+    """Note that an address was refused for good by a server that does not say why.
+
+    Tell whether that was on the third day, so that it is suppressed now: no policy of a day or fault of ours lasts as
+    long in one server's eyes only.
+    """
+    if len(address) > _MAX_ADDRESS:
+        return False
+    own = {"service_id": service_id, "channel": channel.value, "address": address}
+    session.execute(insert(session, RejectionDay).values(**own, day=clock.today()).on_conflict_do_nothing())
+    since = clock.today() - _REJECTIONS_COUNT
+    days = select(func.count()).select_from(RejectionDay).filter_by(**own).where(RejectionDay.day > since)
+    if (session.scalar(days) or 0) < _DAYS_OF_REJECTION:
+        return False
+    return suppress(session, service_id, channel, address, reason="bounced", detail=f"Refused on three days: {detail}")
+
+
+def forget_rejections(session: Session) -> None:
+    """Delete the days that count no more."""
+    session.execute(delete(RejectionDay).where(RejectionDay.day <= clock.today() - _REJECTIONS_COUNT))
+
+
 def free(session: Session, service_id: int, channel: str, address: str) -> str:
     """Let an address be sent to again; return its canonical form, for the caller's audit.
 
@@ -119,6 +143,7 @@ def free(session: Session, service_id: int, channel: str, address: str) -> str:
     if row is None:
         raise Problem("not_found", "This service has not suppressed this address on this channel.")
     row.freed_at = clock.now()
+    session.execute(delete(RejectionDay).filter_by(service_id=service_id, channel=row.channel, address=row.address))
     session.flush()
     return row.address
 

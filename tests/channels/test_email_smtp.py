@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.channels.base import Channel, Outcome, ProviderError
+from backend.channels.base import Channel, Outcome, ProviderError, Receipt
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
 from backend.channels.registry import providers_for
 from backend.channels.smtp_handshake import Timeouts
@@ -213,6 +213,66 @@ def test_a_421_before_any_content_is_answered_by_one_new_connection(reply: str) 
         fault = refused(connection)
         assert (fault.outcome, fault.route_down) == (Outcome.RETRY, True)
         assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["452 4.5.3 Too many messages sent", "451 4.7.0 message limit for this session", "450 later", "421 4.7.0 enough"],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_limit_of_the_session_is_answered_by_a_new_one(reply: str, at_once: bool) -> None:
+    with SmtpServer() as server:
+        server.script.per_session, server.script.no_more = 10, reply
+        connection = SmtpProvider(server.address).open()
+        for number in range(0, 104, 8):
+            some = [message(address=f"r{number + one}@lab.example") for one in range(8)]
+            done = list(connection.send_all(some)) if at_once else [connection.send(one) for one in some]
+            assert all(isinstance(one, Receipt) for one in done if one is not None), done
+        connection.close()
+        assert sorted(mail.envelope_to for mail in server.messages) == sorted(f"r{n}@lab.example" for n in range(104))
+        assert server.connections <= 16
+
+
+def test_what_a_new_session_refuses_too_is_the_messages() -> None:
+    with SmtpServer() as server:
+        connection = SmtpProvider(server.address).open()
+        connection.send(message())
+        server.script.on_mail = "452 4.3.1 insufficient storage"
+        fault = refused(connection)
+        assert (fault.outcome, fault.route_down, fault.detail) == (
+            Outcome.RETRY,
+            False,
+            "452 4.3.1 insufficient storage",
+        )
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "notice", ["421 4.4.2 idle for too long", "451 4.3.0 restarting", "500 5.5.1 what", "554 5.3.2 going down"]
+)
+def test_a_notice_on_an_idle_session_is_no_answer_to_the_next_message(notice: str) -> None:
+    with SmtpServer() as server:
+        connection = SmtpProvider(server.address).open()
+        connection.send(message())
+        server.say(notice)
+        assert connection.send(message()).detail.startswith("250")
+        assert server.connections == 2
+        assert len(server.messages) == 2
+
+
+def test_a_rate_that_a_new_session_has_too_opens_none() -> None:
+    with SmtpServer() as server:
+        connection = SmtpProvider(server.address).open()
+        connection.send(message())
+        server.script.on_content = "454 Throttling failure: Maximum sending rate exceeded"
+        assert refused(connection).outcome is Outcome.THROTTLED
+        assert server.connections == 1
+
+
+def test_a_server_without_ehlo_is_greeted_as_it_knows() -> None:
+    with SmtpServer() as server:
+        server.script.helo_only = True
+        assert SmtpProvider(server.address).open().send(message()).detail.startswith("250")
 
 
 @pytest.mark.parametrize("place", ["mail", "rcpt"])

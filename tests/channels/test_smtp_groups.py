@@ -112,7 +112,10 @@ GONE = (Outcome.PERMANENT, False, "5.1.1")
     [
         ({"MAIL": "550 5.7.1 not yours"}, AWAY, "RSET", 1),
         ({"MAIL": "550-5.7.1 not\r\n550-5.7.1 yours\r\n550 5.7.1 at all"}, AWAY, "RSET", 1),
-        ({"MAIL": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "RSET", 1),
+        # What may be of the session ends it.
+        ({"MAIL": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "QUIT", 2),
+        ({"RCPT": "452 4.5.3 too many messages"}, (Outcome.RETRY, False, "4.5.3"), "QUIT", 2),
+        ({"CONTENT": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "QUIT", 2),
         ({"MAIL": "550 5.7.1 not yours", "DATA": "354 go on"}, AWAY, "DOT", 1),
         ({"RCPT": RCPT_GONE}, GONE, "RSET", 1),
         ({"RCPT": "450 4.2.0 busy"}, (Outcome.RETRY, False, "4.2.0"), "RSET", 1),
@@ -120,7 +123,7 @@ GONE = (Outcome.PERMANENT, False, "5.1.1")
         ({"RCPT": RCPT_GONE, "DATA": "354 go on"}, GONE, "DOT", 1),
         ({"RCPT": RCPT_GONE, "DATA": "354-go\r\n354 on"}, GONE, "DOT", 1),
         ({"RCPT": RCPT_GONE, "DATA": "354 go on", "DOT": "250 2.0.0 kept for nobody"}, GONE, "DOT", 1),
-        ({"DATA": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "RSET", 1),
+        ({"DATA": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "QUIT", 2),
         ({"DATA": "554 5.3.4 no"}, (Outcome.PERMANENT, False, "5.3.4"), "RSET", 1),
         ({"CONTENT": "554 5.7.1 spam"}, (Outcome.PERMANENT, False, "5.7.1"), "RSET", 1),
         # What follows the refusal makes the session useless: the refusal counts, the connection is replaced.

@@ -1,12 +1,15 @@
 """Bounces of several mail servers are read for what they say; hostile and foreign mail says nothing."""
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
 
 from backend.channels.base import ReceiptKind
+from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
 from backend.receipts import bounces
 from tests.receipts.bounce_mails import DELIVERY, bounce
+from tests.receipts.refusals import REFUSALS
 
 BOUNCED, FAILED, DELAYED = ReceiptKind.BOUNCED, ReceiptKind.FAILED, ReceiptKind.DELAYED
 
@@ -92,3 +95,123 @@ def test_a_bounce_with_thousands_of_recipients_is_cut() -> None:
     marker = b"\r\nFinal-Recipient: rfc822; lab@lab.example"
     message = bounce("postfix_unknown_user").replace(marker, blocks + marker, 1)
     assert len(bounces.read(message)) == 50
+
+
+def report(*, body: str, kind: str = "message/delivery-status", encoding: str = "", top: str = "") -> bytes:
+    """Write a bounce whose report has this body, and which returns nothing of the message."""
+    return (
+        f"From: MAILER-DAEMON@mx.lab.example\nDate: Mon, 2 Mar 2026 09:00:07 +0000\n{top}MIME-Version: 1.0\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain\n\nIt failed.\n--b\nContent-Type: {kind}\n{encoding}\n{body}\n--b--\n"
+    ).encode()
+
+
+ANSWER = f"In-Reply-To: <{DELIVERY}@lab.example>\n"
+FIELDS = "Final-Recipient: rfc822; lab@lab.example\nAction: failed\nStatus: 5.1.1\n"
+MTA = "Reporting-MTA: dns; mx.lab.example\n"
+BASE64 = "Content-Transfer-Encoding: base64\n"
+GLOBAL = "message/global-delivery-status"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        report(body=f"{MTA}\n{FIELDS}", top=ANSWER),
+        report(body=f"{MTA}\n{FIELDS}", top=ANSWER.replace("In-Reply-To", "References")),
+        report(body=f"{MTA}{FIELDS}", top=ANSWER),
+        report(body=f"{MTA}\n{FIELDS}", kind=GLOBAL, top=ANSWER),
+        report(body=f"{MTA}{FIELDS}", kind=GLOBAL, top=ANSWER),
+        report(body=base64.encodebytes(f"{MTA}\n{FIELDS}".encode()).decode(), encoding=BASE64, top=ANSWER),
+        report(body=base64.encodebytes(f"{MTA}\n{FIELDS}".encode()).decode(), encoding=BASE64, kind=GLOBAL, top=ANSWER),
+        report(
+            body=f"{MTA}\n{FIELDS}".replace(".example", "=2Eexample"),
+            encoding="Content-Transfer-Encoding: quoted-printable\n",
+            top=ANSWER,
+        ),
+    ],
+)
+def test_reports_are_read_however_they_are_wrapped(message: bytes) -> None:
+    (event,) = bounces.read(message)
+    assert (event.kind, event.code, event.address) == (BOUNCED, "5.1.1", "lab@lab.example")
+    assert event.delivery_id == DELIVERY
+
+
+def test_recipients_that_no_blank_line_sets_off_are_told_apart() -> None:
+    second = "Final-Recipient: rfc822; bob@lab.example\nAction: failed\nStatus: 5.2.2\n"
+    found = bounces.read(report(body=f"{MTA}\n{FIELDS}{second}", top=ANSWER))
+    assert [(one.address, one.kind) for one in found] == [("lab@lab.example", BOUNCED), ("bob@lab.example", FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("field", "address"),
+    [
+        ("utf-8; l\\x{e4}b@lab.example", "läb@lab.example"),
+        ("rfc822; ada+2Blab@lab.example", "ada+lab@lab.example"),
+        ("rfc822;<lab@lab.example>", "lab@lab.example"),
+    ],
+)
+def test_addresses_are_read_out_of_their_encoding(field: str, address: str) -> None:
+    body = f"{MTA}\n{FIELDS}".replace("rfc822; lab@lab.example", field)
+    (event,) = bounces.read(report(body=body, kind=GLOBAL, top=ANSWER))
+    assert event.address == address
+
+
+def text(subject: str, body: str, sender: str = "postmaster@mx.lab.example", more: str = "") -> bytes:
+    return f"From: {sender}\n{more}{ANSWER}Subject: {subject}\nContent-Type: text/plain\n\n{body}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "code"),
+    [
+        (
+            text("Undeliverable mail", "It did not reach:\n\n<lab@lab.example>:\n  550 5.1.1 no such user"),
+            BOUNCED,
+            "5.1.1",
+        ),
+        (
+            text(
+                "Message undeliverable", "Not reached:\n\nlab@lab.example\n   Remote server replied: 550 Unknown user\n"
+            ),
+            BOUNCED,
+            "5.0.0",
+        ),
+        (text("Delivery failed", "lab@lab.example: 552 5.2.2 mailbox full"), FAILED, "5.2.2"),
+        (text("failure notice", "<lab@lab.example>:\n550 we do not want this"), ReceiptKind.REJECTED, "5.0.0"),
+        (
+            text("x", "Unzustellbar:\nlab@lab.example\n  550 5.1.1 unknown user", "a@b.example", "Return-Path: <>\n"),
+            BOUNCED,
+            "5.1.1",
+        ),
+        (
+            text(
+                "Mail delivery failed",
+                "Failed:\n\n  lab@lab.example\n    550 5.1.1 unknown user",
+                more="X-Failed-Recipients: lab@lab.example\n",
+            ),
+            BOUNCED,
+            "5.1.1",
+        ),
+    ],
+)
+def test_bounces_of_text_alone_are_read(message: bytes, kind: ReceiptKind, code: str) -> None:
+    (event,) = bounces.read(message)
+    assert (event.kind, event.code, event.address) == (kind, code, "lab@lab.example")
+
+
+def test_what_a_person_writes_of_a_refusal_is_none() -> None:
+    said = "lab@lab.example\n  550 5.1.1 no such user"
+    assert bounces.read(text("Re: delivery failed", said, "ada@lab.example")) == []
+
+
+@pytest.mark.parametrize(("server", "status", "said", "fault"), REFUSALS)
+def test_whose_fault_a_refusal_is(server: str, status: str, said: str, fault: Fault) -> None:
+    assert diagnose(status or None, said) is fault
+
+
+def test_what_is_not_surely_the_addresss_fault_suppresses_nothing() -> None:
+    assert len(REFUSALS) >= 80
+    for _, status, said, fault in REFUSALS:
+        body = f"{MTA}\nFinal-Recipient: rfc822; lab@lab.example\nAction: failed\n"
+        body += f"Status: {status}\nDiagnostic-Code: smtp; {said}\n" if status else f"Diagnostic-Code: smtp; {said}\n"
+        (event,) = bounces.read(report(body=body, top=ANSWER))
+        assert (event.kind is BOUNCED) is (fault in BAD_ADDRESS and not status.startswith("4.")), said

@@ -16,7 +16,7 @@ from backend.channels.base import Channel, ReceiptEvent, ReceiptKind
 from backend.db.models.audit import AuditEntry
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Event, Notification
-from backend.db.models.receipts import ProviderReceipt
+from backend.db.models.receipts import ProviderReceipt, RejectionDay
 from backend.db.session import Database
 from backend.delivery import receipt_tasks, receipts, routes
 from backend.delivery.send import Hand
@@ -29,6 +29,7 @@ from tests.factories import Laboratory, laboratory, notification
 
 SENT, DELIVERED, DELAYED = ReceiptKind.SENT, ReceiptKind.DELIVERED, ReceiptKind.DELAYED
 FAILED, BOUNCED, COMPLAINED = ReceiptKind.FAILED, ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED
+REJECTED = ReceiptKind.REJECTED
 _numbers = itertools.count()
 
 
@@ -137,8 +138,9 @@ def test_the_order_in_which_news_comes_changes_nothing(desk: Desk, order: Sequen
 @pytest.mark.parametrize(
     ("first", "then", "status"),
     [
-        (DELIVERED, BOUNCED, "DELIVERED"),
-        (DELIVERED, FAILED, "DELIVERED"),
+        (DELIVERED, BOUNCED, "FAILED"),
+        (DELIVERED, FAILED, "FAILED"),
+        (DELIVERED, REJECTED, "FAILED"),
         (DELIVERED, SENT, "DELIVERED"),
         (BOUNCED, DELIVERED, "FAILED"),
         (FAILED, SENT, "FAILED"),
@@ -154,6 +156,58 @@ def test_a_status_never_goes_back_and_what_came_is_told(
     receive(desk.about(identity, then))
     assert desk.status(identity) == (status, status)
     assert len(desk.told(identity)) == 2
+
+
+def test_a_bounce_after_the_delivery_is_told_with_both(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    receive(desk.about(identity, DELIVERED, detail="250 OK"))
+    delivered_at = desk.delivery(identity).Delivery.delivered_at
+    desk.clock.forward(minutes=5)
+    receive(desk.about(identity, BOUNCED, detail="550 5.1.1 no such user", address="lab@lab.example"))
+    found = desk.delivery(identity).Delivery
+    assert (found.status, found.delivered_at) == ("FAILED", delivered_at)
+    assert "after it had been reported as delivered (550 5.1.1 no such user)" in found.error
+    assert len(desk.told(identity)) == 2
+
+
+@pytest.mark.parametrize("kind", [BOUNCED, REJECTED, FAILED])
+def test_a_group_with_one_dead_member_is_not_dead(desk: Desk, kind: ReceiptKind) -> None:
+    identity = desk.send()
+    receive(desk.about(identity, kind, detail="550 5.1.1 gone", address="bob@elsewhere.example"), source="bounce")
+    assert desk.status(identity) == ("SENT", "SENT")
+    assert desk.suppressed("lab@lab.example", "bob@elsewhere.example") == set()
+    (told,) = desk.told(identity)
+    assert "not delivered to bob@elsewhere.example, to which lab@lab.example leads (550 5.1.1 gone)" in told
+
+
+def test_a_refusal_without_a_reason_suppresses_on_the_third_day(each_desk: Desk) -> None:
+    desk = each_desk
+    for day in range(3):
+        for number in range(2):
+            identity = desk.send(f"S-{day}-{number}")
+            assert desk.suppressed("lab@lab.example") == set()
+            receive(desk.about(identity, REJECTED, detail="550 5.0.0 rejected"))
+            if day == 2:
+                break
+        desk.clock.forward(days=1)
+    assert desk.suppressed("lab@lab.example") == {"lab@lab.example"}
+    with desk.lab.database.write() as session:
+        (only,) = suppressions.page(session, desk.lab.service_id, 9)
+        assert (only[1].reason, only[1].detail) == ("bounced", "Refused on three days: 550 5.0.0 rejected")
+        suppressions.free(session, desk.lab.service_id, "EMAIL", "lab@lab.example")
+    receive(desk.about(desk.send("S-later"), REJECTED))
+    assert desk.suppressed("lab@lab.example") == set()  # counted anew
+
+
+def test_days_long_ago_do_not_count(desk: Desk) -> None:
+    for number in range(4):
+        receive(desk.about(desk.send(f"S-{number}"), REJECTED))
+        desk.clock.forward(days=40)
+    assert desk.suppressed("lab@lab.example") == set()
+    with desk.lab.database.write() as session:
+        suppressions.forget_rejections(session)
+        assert len(session.scalars(select(RejectionDay.day)).all()) == 1
 
 
 @pytest.mark.parametrize(
@@ -311,7 +365,7 @@ def test_whatever_a_provider_writes_is_stored_within_bounds(each_desk: Desk) -> 
         raw = session.scalars(select(ProviderReceipt.raw).order_by(ProviderReceipt.id)).first()
     assert raw is not None
     assert len(raw) <= 8000
-    assert desk.status(identity)[0] == "FAILED"
+    assert desk.status(identity)[0] == "SENT"  # for it was said of another address
     assert len(desk.told(identity)) == 1
 
 

@@ -1,11 +1,11 @@
 """What providers report after they took a message, and the addresses that are sent nothing more because of it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import GUID
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.models.notifications import Delivery
@@ -70,3 +70,15 @@ class Suppression(IdentityBase):
     detail: Mapped[str] = mapped_column(Text, default="")
     since: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     freed_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+
+
+class RejectionDay(IdentityBase):
+    """A day in UTC on which a server refused an address for good without saying that the address is why."""
+
+    __tablename__ = "rejection_days"
+    __table_args__ = (UniqueConstraint("service_id", "channel", "address", "day"),)
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    channel: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(320))
+    day: Mapped[date] = mapped_column(Date, index=True)
