@@ -10,6 +10,7 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.db import migrate, session
+from backend.db.migrate import Fit
 from backend.lib import queue
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def healthz() -> Response[dict[str, str]]:
     },
 )
 async def readyz() -> Response[dict[str, str]]:
-    """Answer 200 if the database is at the newest migration and the queue answers, else 503 naming what is not."""
+    """Answer 200 if this release goes with the database and the queue answers, else 503 naming what is not."""
     found = {"database": await _ask(_database), "queue": await _ask(_queue)}
     ready = all(answer == "ok" for answer in found.values())
     body = {"status": "ready" if ready else "not ready", **found}
@@ -60,15 +61,14 @@ def _probes() -> anyio.CapacityLimiter:
 
 
 def _database() -> str:
-    present = migrate.present(session.current())
-    if present == _head():
+    standing = migrate.standing(session.current())
+    if standing.usable:
         return "ok"
-    return f"not migrated: it is at {present or 'nothing'} and must be at {_head()}; run `carillon migrate`"
-
-
-@lru_cache(maxsize=1)
-def _head() -> str:
-    return migrate.head()
+    if standing.fit is Fit.BEYOND:
+        return f"too new: it is at {standing.present}, which this release, of {standing.head}, does not know"
+    return (
+        f"not migrated: it is at {standing.present or 'nothing'} and must be at {standing.head}; run `carillon migrate`"
+    )
 
 
 def _queue() -> str:

@@ -29,8 +29,9 @@ def _writing() -> Iterator[Session]:
     """Open the database to write with; what goes wrong becomes one sentence."""
     database = db.current()
     try:
-        if migrations.present(database) != migrations.head():
-            raise click.ClickException("The database is not at this release's migration: run `carillon migrate` first.")
+        standing = migrations.standing(database)
+        if not standing.usable:
+            raise click.ClickException(standing.sentence())
         with database.write() as session:
             yield session
     except Problem as problem:

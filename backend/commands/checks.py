@@ -9,6 +9,7 @@ from sqlalchemy import text
 from backend.channels.base import Channel
 from backend.db import migrate, probe
 from backend.db import session as db
+from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
 from backend.delivery.heartbeat import DEAD_AFTER
 from backend.lib import outages, queue, settings
@@ -48,11 +49,14 @@ def _database() -> str:
     database = db.current()
     with database.read() as session:
         session.execute(text("SELECT 1"))
-    present, head = migrate.present(database), migrate.head()
-    if present != head:
-        raise Fault(f"at migration {present or 'none'}, but {head} is needed: run `carillon migrate`")
+    standing = migrate.standing(database)
+    if standing.fit is Fit.BEYOND:
+        raise Fault(standing.sentence())
+    if not standing.usable:
+        raise Fault(f"at migration {standing.present or 'none'}, but {standing.head} is needed: run `carillon migrate`")
     machine = " (for one machine)" if database.is_sqlite else ""
-    return f"{database.url.get_backend_name()}{machine}, at migration {head}"
+    newer = f", newer than this release of {standing.head}" if standing.fit is Fit.AHEAD else ""
+    return f"{database.url.get_backend_name()}{machine}, at migration {standing.present}{newer}"
 
 
 def _storage() -> str:
