@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
-from backend.batching import flush, tasks
+from backend.batching import flush, keys, tasks
 from backend.batching.flush import Flushed
 from backend.batching.hold import Moment
 from backend.db import session as db
@@ -106,7 +106,7 @@ def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by
 
 
 def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
-    waiting = and_(wanted, Batch.status.in_(_WAITING))
+    waiting = and_(wanted, Batch.status.in_(_WAITING), ~keys.of_a_restored_database())
     with db.current().write() as session:
         # Intake locks the service too, so no batch opens in between that should have been held back or let go.
         session.execute(select(Service.id).where(Service.id == service_id).with_for_update(key_share=True))

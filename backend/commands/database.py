@@ -66,11 +66,20 @@ def make_ready() -> None:
     if settings.current().env != "production":
         bring_up()
         return
+    if see_that_it_is_usable().fit is Fit.AHEAD:
+        logger.warning(_standing().sentence())
+
+
+def see_that_it_is_usable() -> Standing:
+    """Tell where the database is.
+
+    Raises:
+        ClickException: when it cannot be reached, or this release does not go with it.
+    """
     standing = _standing()
     if not standing.usable:
         raise click.ClickException(standing.sentence())
-    if standing.fit is Fit.AHEAD:
-        logger.warning(standing.sentence())
+    return standing
 
 
 def _standing() -> Standing:

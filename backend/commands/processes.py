@@ -12,6 +12,7 @@ from backend.commands.database import make_ready
 from backend.delivery import routes
 from backend.lib import logs, metrics, queue, settings
 from backend.lib.connections import TimedProtocol
+from backend.restored import recognition
 
 
 @click.command()
@@ -65,7 +66,16 @@ def _check() -> settings.Settings:
     routes.routes()
     make_ready()
     _see_that_the_queue_can_be_used()
+    _see_whether_it_was_restored()
     return configuration
+
+
+def _see_whether_it_was_restored() -> None:
+    """Recognise a restored database before anything is taken from it, or accepted into it."""
+    try:
+        recognition.look_once()
+    except recognition.NotLoaded as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _see_that_the_queue_can_be_used() -> None:
