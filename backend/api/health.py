@@ -11,7 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from backend.db import migrate, session
 from backend.db.migrate import Fit
-from backend.lib import queue
+from backend.lib import clock, queue
+from backend.restored import report
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ async def readyz() -> Response[dict[str, str]]:
     found = {"database": await _ask(_database), "queue": await _ask(_queue)}
     ready = all(answer == "ok" for answer in found.values())
     body = {"status": "ready" if ready else "not ready", **found}
+    if ready and (held := await _ask(_held)):
+        body["restored"] = held
     return Response(body, status_code=200 if ready else 503, headers=_HEADERS)
 
 
@@ -69,6 +72,13 @@ def _database() -> str:
     return (
         f"not migrated: it is at {standing.present or 'nothing'} and must be at {standing.head}; run `carillon migrate`"
     )
+
+
+def _held() -> str:
+    """Say that a restored database is held; empty where it is not. What is accepted goes out, so all is ready."""
+    with session.current().look() as looking:
+        since = report.since(looking)
+    return "" if since is None else f"held since {clock.iso(since)}: what waited before is to be decided about"
 
 
 def _queue() -> str:

@@ -12,9 +12,10 @@ from backend.db import session as db
 from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
 from backend.delivery.heartbeat import DEAD_AFTER
-from backend.lib import outages, queue, settings
+from backend.lib import clock, outages, queue, settings
 from backend.reports import depths, ledger, providers
 from backend.reports.depths import Depths
+from backend.restored import report as restored
 
 _LEAST_ROOM = 64 * 1024 * 1024
 # What is due is taken up within a second or two; a minute is more than any worker at work needs.
@@ -134,6 +135,17 @@ def _doubt() -> str:
     return "no message is in doubt"
 
 
+def _held() -> str:
+    with db.current().read() as session:
+        found = restored.held(session)
+    if found.since is not None:
+        raise Fault(
+            f"{found.total} messages, batches, callbacks and jobs are held back since {clock.iso(found.since)}. "
+            f"{found.why} `carillon held` shows them; `release`, `mark-sent` or `cancel` after it decides"
+        )
+    return "nothing is held back: this is no restored database about which nobody has decided"
+
+
 def _ledger() -> str:
     with db.current().read() as session:
         entries = ledger.balance(session)
@@ -160,5 +172,6 @@ CHECKS = (
     Check("workers", _workers, of_database=True),
     Check("messages", _messages, of_database=True),
     Check("doubt", _doubt, of_database=True),
+    Check("held", _held, of_database=True),
     Check("ledger", _ledger, of_database=True),
 )

@@ -3,7 +3,7 @@
 from litestar import Router
 
 from backend.portal import access, audit_log
-from backend.portal.admin import organisations, providers, services, users
+from backend.portal.admin import held, organisations, providers, services, users
 
 ROUTES = [
     Router(
@@ -13,6 +13,7 @@ ROUTES = [
             *organisations.ROUTES,
             *users.ROUTES,
             *providers.ROUTES,
+            *held.ROUTES,
             *audit_log.ADMIN_ROUTES,
         ],
         guards=[access.platform_administrators],
