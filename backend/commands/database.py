@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 import click
+from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 from backend.db import migrate as migrations
@@ -92,8 +93,8 @@ def _standing() -> Standing:
 def _change(change: Callable[[db.Database], None]) -> None:
     try:
         change(db.current())
-    except migrations.Busy as busy:
-        raise click.ClickException(str(busy)) from busy
+    except (migrations.Busy, CommandError) as refusal:
+        raise click.ClickException(str(refusal)) from refusal
     except OperationalError as error:
         raise unreachable(error) from error
 

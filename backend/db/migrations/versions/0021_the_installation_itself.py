@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
+from alembic.util import CommandError
 
 from backend.db.types import JsonB
 
@@ -43,6 +44,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(_ANYTHING_HELD).first() is not None:
-        raise RuntimeError("Messages of a restored database are held back: decide with `carillon held` first.")
+        raise CommandError("Messages of a restored database are held back: decide with `carillon held` first.")
     op.drop_table("held_rows")
     op.drop_table("installation")
