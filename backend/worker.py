@@ -21,6 +21,7 @@ from backend.intake import callback_notices
 from backend.lib import logs, metrics, queue, settings, traces
 from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
+from backend.restored import tasks as restored_tasks
 from backend.spreadsheets import tasks as spreadsheet_tasks
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ TASKS: tuple[ModuleType, ...] = (
     accounts_tasks,
     reports_tasks,
     spreadsheet_tasks,
+    restored_tasks,
 )
 
 # The threads of Huey's tasks, which wake those that send, flush batches and keep house.

@@ -74,9 +74,21 @@ def _unsent(service_id: int, aggregator_id: str, only: UUID | None) -> Sequence[
     wanted = and_(_of(service_id, aggregator_id, only), flush.unsent())
     with db.current().read() as session:
         found = session.scalars(select(Batch.id).where(wanted).order_by(Batch.id)).all()
-    if not found:
-        raise nothing_waits()
+        if not found:
+            raise _none(session, _of(service_id, aggregator_id, only))
     return found
+
+
+def _none(session: Session, wanted: ColumnElement[bool]) -> Problem:
+    """Say why there is no batch to be handled."""
+    restored = select(Batch.id).where(wanted, keys.of_a_restored_database()).limit(1)
+    if session.scalar(restored) is None:
+        return nothing_waits()
+    return Problem(
+        "not_found",
+        "What waits of this aggregator_id is held back since the installation was restored from a backup: it may have "
+        "been sent already, and its operators decide whether it goes out.",
+    )
 
 
 def nothing_waits() -> Problem:
@@ -120,8 +132,8 @@ def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *,
         )
         moments = sorted((Moment(*row) for row in rows), key=lambda moment: moment.batch_id)
         _note(session, by, "batch.held" if held else "batch.released", [moment.batch_id for moment in moments])
-    if not moments:
-        raise nothing_waits()
+        if not moments:
+            raise _none(session, wanted)
     return moments
 
 

@@ -6,7 +6,6 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Select,
     and_,
     case,
     delete,
@@ -91,7 +90,7 @@ def _deliveries(session: Session) -> int:
     waits = and_(one_of(Delivery.status, WAITING), Delivery.due_at < NEVER)
     held = _note(session, HeldKind.DELIVERY, Delivery.due_at, waits)
     mine = and_(waits, noted(HeldKind.DELIVERY, Delivery))
-    told: Select[Any] = select(
+    told: Any = select(
         Delivery.notification_id,
         Delivery.batch_id,
         Delivery.id,
@@ -109,9 +108,7 @@ def _batches(session: Session) -> int:
     """Close batches, so that what is accepted from now on opens others, and hold them back."""
     open_or_full = one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
     waits = and_(open_or_full, ~noted(HeldKind.BATCH, Batch))
-    told: Select[Any] = select(
-        Batch.id, literal(clock.now(), Event.at.type), literal_column("'held'"), literal(_DETAIL)
-    )
+    told: Any = select(Batch.id, literal(clock.now(), Event.at.type), literal_column("'held'"), literal(_DETAIL))
     session.execute(insert(Event).from_select(["batch_id", "at", "kind", "detail"], told.where(waits)))
     was = case((Batch.held.is_(True), KEPT), else_=Batch.status)
     held = _note(session, HeldKind.BATCH, Batch.closes_at, waits, was)

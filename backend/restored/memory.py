@@ -1,4 +1,4 @@
-"""What this machine remembers of its database, in a file beside its other data."""
+"""What is remembered of the database outside of it: by this machine in a file, and by the queue if it is elsewhere."""
 
 import contextlib
 import hashlib
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.lib import settings
+from backend.lib import queue, settings
 from backend.restored import marks
 
 
@@ -26,11 +26,14 @@ class _Stored(msgspec.Struct):
     file: str
 
 
+def _name() -> str:
+    """Name what is remembered by the database's address, so that another database is not taken for this one."""
+    place = settings.current().database_url.rpartition("@")[2]  # without the password, which may change
+    return f"installation-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
 def _path() -> Path:
-    """Name the file by the database's address, so that another database is not taken for this one."""
-    configuration = settings.current()
-    place = configuration.database_url.rpartition("@")[2]  # without the password, which may change
-    return configuration.data_dir / f"installation-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json"
+    return settings.current().data_dir / f"{_name()}.json"
 
 
 def recall() -> Memory | None:
@@ -39,7 +42,7 @@ def recall() -> Memory | None:
     try:
         stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
         return Memory(stored.epoch, stored.counter, stored.file == marks.of_file(path))
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError):
         return None
 
 
@@ -59,3 +62,29 @@ def remember(epoch: str, counter: int) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def queue_is_elsewhere() -> bool:
+    """Tell whether the queue is on another server than the database, and not restored together with it."""
+    configuration = settings.current()
+    beside = configuration.database_url.replace("postgresql+psycopg:", "postgresql:", 1)
+    return not configuration.queue_url.startswith("sqlite") and configuration.queue_url != beside
+
+
+def recall_from_queue() -> Memory | None:
+    """Return what the queue's storage remembers, if anything: for machines that are new.
+
+    Whatever the storage raises when it cannot be used is raised.
+    """
+    try:
+        stored = msgspec.json.decode(queue.recall(_name()) or b"", type=_Stored)
+    except msgspec.DecodeError:
+        return None
+    return Memory(stored.epoch, stored.counter)
+
+
+def tell_queue() -> None:
+    """Have the queue's storage remember what this machine does; errors are as in ``recall_from_queue``."""
+    known = recall()
+    if known is not None:
+        queue.remember(_name(), msgspec.json.encode(_Stored(known.epoch, known.counter, "")))

@@ -57,22 +57,32 @@ class Recognition:
         self._database = Database(settings.current().database_url)
         self._lock = threading.Lock()
         self._known: Memory | None = None
+        self._told = False
 
-    def look(self) -> Seen:
-        """Count one on; recognise a database that is not the one it was, and hold back what waits in it."""
+    def look(self, also: Memory | None = None) -> Seen:
+        """Count one on; recognise a database that is not the one it was, and hold back what waits in it.
+
+        ``also`` is what is remembered elsewhere than in this process and on this machine.
+        """
         with self._lock:
-            remembered = [one for one in (memory.recall(), self._known) if one is not None]
+            remembered = [one for one in (memory.recall(), self._known, also) if one is not None]
             with self._database.write() as session:
                 seen = _look(self._database, session, remembered)
             self._known = Memory(seen.epoch, seen.counter)
-            try:
-                memory.remember(seen.epoch, seen.counter)
-            except OSError as error:
-                logger.warning(
-                    "The data directory does not take what is remembered of the database: %s", error.strerror
-                )
+            self._remember(seen)
         _tell(seen)
         return seen
+
+    def _remember(self, seen: Seen) -> None:
+        try:
+            memory.remember(seen.epoch, seen.counter)
+            self._told = False
+        except OSError as error:
+            if not self._told:
+                logger.warning(
+                    "The data directory does not take what is to be remembered of the database: %s", error.strerror
+                )
+            self._told = True
 
     def guard(self, database: Database) -> None:
         """Look before a new connection of ``database`` is used for anything, if it leads to another one than before."""
@@ -129,7 +139,7 @@ def look_once() -> Seen:
     """Look at the database of this process before anything is served from it."""
     recognition = Recognition()
     try:
-        return recognition.look()
+        return recognition.look(memory.recall_from_queue() if memory.queue_is_elsewhere() else None)
     finally:
         recognition.close()
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 from litestar.testing import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
 from backend.db.models.audit import AuditEntry
-from backend.db.models.notifications import Delivery
+from backend.db.models.notifications import Delivery, Notification
 from backend.db.session import Database
 from backend.intake.accept import accept_many
 from backend.reports import gauges
@@ -47,6 +47,19 @@ def test_everybody_is_told_and_the_operators_are_shown_the_way(browser: Browser,
     browser.sign_in("root@lab.example")
     told = browser.get("/portal/admin/services").text
     assert f'<a href="{PAGE}">see what would go, and decide</a>' in told
+
+
+def test_a_notification_s_page_says_that_it_is_held_back_and_not_when_it_is_tried(
+    browser: Browser, held: Database
+) -> None:
+    with held.write() as session:
+        session.execute(update(Delivery).values(status="RETRYING", attempts=1))
+        uid, service_id = session.execute(select(Notification.uid, Notification.service_id).limit(1)).one()
+    browser.sign_in()
+    page = browser.get(f"/portal/services/{service_id}/notifications/{uid}").text
+    assert '<div class="quiet">held back</div>' in page
+    assert "next try" not in page
+    assert "until the operators decide whether it goes out" in page
 
 
 def test_an_installation_that_is_not_held_says_nothing_of_it(browser: Browser, database: Database) -> None:

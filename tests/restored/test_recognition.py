@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from backend.batching import manage
+from backend.commands import processes
 from backend.db.models.installation import HeldRow
 from backend.db.session import Database
+from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.restored import judgement, marks, memory, recognition
+from backend.restored import judgement, marks, memory, recognition, tasks
 from backend.restored.recognition import NotLoaded, Recognition
 from tests.conftest import MovableClock
+from tests.factories import laboratory, notification
+from tests.full_disk import Disk
 from tests.restored import backup
 from tests.restored.conftest import ALL, BATCH, Estate
 
@@ -37,9 +42,9 @@ def test_nothing_of_a_restored_database_leaves_and_what_is_new_does(estate: Esta
     assert estate.left() == (mails, posts)
     assert estate.statuses() == {"SENT": 1, "QUEUED": 4, "RETRYING": 1}
     assert "held" in " ".join(estate.told("queued"))
-    with pytest.raises(Problem, match="waits"):
+    with pytest.raises(Problem, match="its operators decide"):
         manage.flush_now(estate.lab.service_id, "run-1")
-    with pytest.raises(Problem, match="waits"):
+    with pytest.raises(Problem, match="its operators decide"):
         manage.release(estate.lab.service_id, "run-1")
 
     estate.accept("new")
@@ -205,6 +210,31 @@ def test_a_database_that_is_being_loaded_is_waited_for(estate: Estate) -> None:
         recognition.look_once()
 
 
+def test_a_database_that_takes_nothing_is_looked_at_later(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognition, "Database", lambda _url: database)
+    with Disk(database).filled("read only"):
+        processes._see_whether_it_was_restored()
+        assert "could not be looked at: it is read-only" in caplog.text
+        with pytest.raises(OperationalError):
+            recognition.look_once()
+    assert recognition.look_once().why is None
+
+
+def test_a_data_directory_that_takes_nothing_is_said_once(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_epoch: str, _counter: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    running = Recognition()
+    monkeypatch.setattr(memory, "remember", refuse)
+    assert {running.look().why, running.look().why} == {None}
+    running.close()
+    assert caplog.text.count("does not take what is to be remembered of the database: Permission denied") == 1
+
+
 def test_what_is_held_costs_no_claim_a_look(estate: Estate) -> None:
     """What is held is due never: the statements by which workers claim are the same, whether or not anything is."""
     estate.back_up()
@@ -229,6 +259,31 @@ def test_a_file_has_another_mark_than_its_copy_and_keeps_it(tmp_path: Path, movi
     (tmp_path / "two").unlink()
     (tmp_path / "two").write_text("perhaps with the same inode")
     assert marks.of_file(tmp_path / "two") != mark
+
+
+def test_a_queue_that_is_elsewhere_remembers_for_machines_that_are_new(redis_database: Database) -> None:
+    """As after a restoration of the whole cluster's files, which takes all marks along, with new machines."""
+    lab = laboratory(redis_database)
+    assert accept_many([lab.submission(notification())], lambda _priorities: None)
+    for _ in range(3):
+        recognition.look_once()
+    tasks._pace.again()
+    tasks.remember.run()
+    for file in settings.current().data_dir.glob("installation-*"):
+        file.unlink()
+    assert recognition.look_once().why is None
+    with redis_database.write() as session:
+        session.execute(text("UPDATE installation SET counter = 1"))
+    for file in settings.current().data_dir.glob("installation-*"):
+        file.unlink()
+    seen = recognition.look_once()
+    assert seen.why == judgement.OLDER
+    assert seen.held["delivery"] == 1
+
+
+@pytest.mark.parametrize("any_database", ["sqlite", "postgresql"], indirect=True)
+def test_a_queue_beside_the_database_is_asked_nothing(any_database: Database) -> None:
+    assert not memory.queue_is_elsewhere()
 
 
 def test_what_is_remembered_is_for_the_owner_alone(estate: Estate) -> None:
