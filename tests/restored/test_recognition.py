@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from backend.batching import manage
 from backend.commands import processes
-from backend.db.models.installation import HeldRow
 from backend.db.session import Database
 from backend.intake.accept import accept_many
 from backend.lib import settings
@@ -70,31 +69,22 @@ def test_it_is_recognised_once_and_again_when_it_is_restored_again(estate: Estat
     assert dict(estate.restore().held) == ALL
 
 
-def test_another_machine_that_remembers_the_life_before_holds_nothing_more(estate: Estate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+def test_another_machine_that_remembers_the_life_before_holds_nothing_more(
+    estate: Estate, configure: Callable[..., settings.Settings], tmp_path: Path
+) -> None:
+    own, theirs = str(settings.current().data_dir), str(tmp_path / "theirs")
     estate.back_up()
-    (own,) = settings.current().data_dir.glob("installation-*.json")
+    configure(DATA_DIR=theirs)
     for _ in range(5):
         recognition.look_once()
-    shutil.copy(own, tmp_path / "theirs")
+    configure(DATA_DIR=own)
     assert estate.restore().why is not None
     estate.accept("new")
-    text_of = (tmp_path / "theirs").read_text()
-    assert '"counter":' in text_of
-    other = Recognition()
-    before = memory.recall()
-    assert before is not None
-    own.write_text(text_of)  # as the other machine's directory would be: the life before, as far as it came
-    if estate.database.is_sqlite:
-        found = judgement.why_restored(
-            judgement.Itself(epoch=before.epoch, earlier=["a"], counter=before.counter, marks={}),
-            {},
-            [memory.Memory("a", 10**6)],
-        )
-        assert found is None
-    else:
-        assert other.look().why is None
-        assert estate.counts() == ALL
-    other.close()
+    configure(DATA_DIR=theirs)
+    assert recognition.look_once().why is None
+    assert estate.counts() == ALL
+    assert estate.restore().why is not None, "and it remembers the new life"
 
 
 def test_an_installation_without_anything_waiting_takes_a_copy_as_it_is(
@@ -233,17 +223,6 @@ def test_a_data_directory_that_takes_nothing_is_said_once(
     assert {running.look().why, running.look().why} == {None}
     running.close()
     assert caplog.text.count("does not take what is to be remembered of the database: Permission denied") == 1
-
-
-def test_what_is_held_costs_no_claim_a_look(estate: Estate) -> None:
-    """What is held is due never: the statements by which workers claim are the same, whether or not anything is."""
-    estate.back_up()
-    recognition.look_once()
-    estate.restore()
-    with estate.database.read() as session:
-        kinds = list(session.scalars(select(HeldRow.kind).order_by(HeldRow.id)))
-    assert sorted(set(kinds)) == sorted(ALL)
-    assert estate.hand.send_some() == 0
 
 
 def test_a_file_has_another_mark_than_its_copy_and_keeps_it(tmp_path: Path, moving_clock: MovableClock) -> None:
