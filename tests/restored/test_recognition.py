@@ -101,6 +101,7 @@ def test_an_installation_without_anything_waiting_takes_a_copy_as_it_is(
     assert recognition.look_once().why is None
 
 
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_starting_again_and_again_is_no_restoration(estate: Estate) -> None:
     epochs = {recognition.look_once().epoch for _ in range(4)}
     assert len(epochs) == 1
@@ -193,6 +194,7 @@ def test_a_running_worker_meets_a_restored_database_with_its_next_connection(est
     running.close()
 
 
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_a_database_that_is_being_loaded_is_waited_for(estate: Estate) -> None:
     with estate.database.write() as session:
         session.execute(text("DELETE FROM installation"))
@@ -265,6 +267,7 @@ def test_a_queue_beside_the_database_is_asked_nothing(any_database: Database) ->
     assert not memory.queue_is_elsewhere()
 
 
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_what_is_remembered_is_for_the_owner_alone(estate: Estate) -> None:
     recognition.look_once()
     (file,) = settings.current().data_dir.glob("installation-*")
