@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 # What was sent since the last count may be taken for not yet sent, if a backup is from just before.
 COUNT_SECONDS = 15.0
 _EARLIER_KEPT = 50
+# So long is a look waited for that is under way when the process is to end.
+_PATIENCE_SECONDS = 2.0
 _QUICK_LOOK = "SELECT epoch, counter FROM installation"
 
 
@@ -114,7 +116,7 @@ def _look(database: Database, session: Session, remembered: Sequence[Memory]) ->
     if why is not None or row.epoch is None:
         row.earlier = [*itself.earlier, *([row.epoch] if row.epoch else [])][-_EARLIER_KEPT:]
         row.epoch = secrets.token_hex(16)
-    row.marks = itself.marks | here
+    row.marks = here if why is not None else itself.marks | here
     row.counter = max(row.counter, *(one.counter for one in remembered), 0) + 1
     row.counted_at = clock.now()
     return Seen(row.epoch or "", row.counter, why, held)
@@ -161,10 +163,10 @@ class Watch:
     def stop(self) -> None:
         """Count a last time: what is copied from now on is up to date."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_PATIENCE_SECONDS)
         try:
             self._recognition.look()
-        except OUTAGES:
+        except Exception:  # whatever it is, the process ends
             logger.warning("The database could not be told that this worker stops", exc_info=True)
         self._recognition.close()
 
