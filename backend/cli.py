@@ -23,6 +23,7 @@ _PLACES = {
     "tokens": "backend.commands.accounts",
     "receipts": "backend.commands.receipts",
     "secrets": "backend.commands.secrets",
+    "held": "backend.commands.held",
 }
 
 

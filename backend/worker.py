@@ -20,6 +20,8 @@ from backend.delivery.send import Hand
 from backend.intake import callback_notices
 from backend.lib import logs, metrics, queue, settings, traces
 from backend.reports import tasks as reports_tasks
+from backend.restored import recognition
+from backend.restored import tasks as restored_tasks
 from backend.spreadsheets import tasks as spreadsheet_tasks
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ TASKS: tuple[ModuleType, ...] = (
     accounts_tasks,
     reports_tasks,
     spreadsheet_tasks,
+    restored_tasks,
 )
 
 # The threads of Huey's tasks, which wake those that send, flush batches and keep house.
@@ -62,6 +65,8 @@ def run(workers: int) -> None:
     metrics.offer(settings.current().data_dir)
     metrics.share()
     db.relax()
+    restored = recognition.Watch()
+    restored.start(db.current())
     hand_name = heartbeat.worker_name()
     pulse = heartbeat.Heartbeat(hand_name)
     pulse.start()
@@ -84,6 +89,7 @@ def run(workers: int) -> None:
     finally:
         lanes.stop(_PATIENCE_SECONDS)
         leave(pulse)
+        restored.stop()
         traces.flush()
 
 

@@ -10,7 +10,9 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.db import migrate, session
-from backend.lib import queue
+from backend.db.migrate import Fit
+from backend.lib import clock, queue
+from backend.restored import report
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +36,12 @@ def healthz() -> Response[dict[str, str]]:
     },
 )
 async def readyz() -> Response[dict[str, str]]:
-    """Answer 200 if the database is at the newest migration and the queue answers, else 503 naming what is not."""
+    """Answer 200 if this release goes with the database and the queue answers, else 503 naming what is not."""
     found = {"database": await _ask(_database), "queue": await _ask(_queue)}
     ready = all(answer == "ok" for answer in found.values())
     body = {"status": "ready" if ready else "not ready", **found}
+    if ready and (held := await _ask(_held)):
+        body["restored"] = held
     return Response(body, status_code=200 if ready else 503, headers=_HEADERS)
 
 
@@ -60,15 +64,21 @@ def _probes() -> anyio.CapacityLimiter:
 
 
 def _database() -> str:
-    present = migrate.present(session.current())
-    if present == _head():
+    standing = migrate.standing(session.current())
+    if standing.usable:
         return "ok"
-    return f"not migrated: it is at {present or 'nothing'} and must be at {_head()}; run `carillon migrate`"
+    if standing.fit is Fit.BEYOND:
+        return f"too new: it is at {standing.present}, which this release, of {standing.head}, does not know"
+    return (
+        f"not migrated: it is at {standing.present or 'nothing'} and must be at {standing.head}; run `carillon migrate`"
+    )
 
 
-@lru_cache(maxsize=1)
-def _head() -> str:
-    return migrate.head()
+def _held() -> str:
+    """Say that a restored database is held; empty where it is not. What is accepted goes out, so all is ready."""
+    with session.current().look() as looking:
+        since = report.since(looking)
+    return "" if since is None else f"held since {clock.iso(since)}: what waited before is to be decided about"
 
 
 def _queue() -> str:

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from backend.batching import keys
 from backend.batching.keys import Limits
 from backend.db import statements
 from backend.db.models.batches import Batch, BatchStatus, Why
@@ -66,7 +67,7 @@ def unsent() -> ColumnElement[bool]:
     waiting = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
     kept_since = clock.now() - timedelta(days=settings.current().retention_days)
     failed = and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None), Batch.dispatched_at >= kept_since)
-    return or_(waiting, failed)
+    return and_(or_(waiting, failed), ~keys.of_a_restored_database())
 
 
 def next_look(session: Session, batch_id: int) -> datetime | None:

@@ -10,7 +10,7 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from backend.batching.keys import Key, Limits
+from backend.batching.keys import Key, Limits, of_a_restored_database
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.statements import insert
 from backend.lib import clock, ids
@@ -80,7 +80,10 @@ _COLUMNS = tuple(getattr(Batch, name) for name in _Open.__struct_fields__)
 def _held_back(session: Session, digests: Sequence[str]) -> set[str]:
     """Find the keys with a full batch that is held back, which the next batch of the key is too."""
     closed = select(Batch.key).where(
-        Batch.key.in_(digests), Batch.status == BatchStatus.CLOSED.value, Batch.held.is_(True)
+        Batch.key.in_(digests),
+        Batch.status == BatchStatus.CLOSED.value,
+        Batch.held.is_(True),
+        ~of_a_restored_database(kept=False),
     )
     return set(session.scalars(closed))
 

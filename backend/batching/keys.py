@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy import ColumnElement, select
 
-from backend.db.models.batches import Why
+from backend.db.models.batches import Batch, Why
+from backend.db.models.installation import KEPT, HeldKind, HeldRow
 from backend.lib import ids, settings
 from backend.rendering.model import TemplateWarning
 
@@ -50,6 +52,15 @@ def limits(template: Mapping[str, Any] | None) -> Limits:
         own.get("max_wait_seconds", installation.batch_max_wait_seconds),
         own.get("max_items", installation.batch_max_items),
     )
+
+
+def of_a_restored_database(*, kept: bool = True) -> ColumnElement[bool]:
+    """Tell which batches are held back because the database was restored, which only the operators let go.
+
+    Without ``kept`` those are left out that their own people had held back before.
+    """
+    rows = select(HeldRow.row_id).where(HeldRow.kind == HeldKind.BATCH.value)
+    return Batch.id.in_(rows if kept else rows.where(HeldRow.was != KEPT))
 
 
 def warnings(template: Mapping[str, Any] | None) -> list[TemplateWarning]:

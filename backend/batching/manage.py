@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
-from backend.batching import flush, tasks
+from backend.batching import flush, keys, tasks
 from backend.batching.flush import Flushed
 from backend.batching.hold import Moment
 from backend.db import session as db
@@ -74,9 +74,21 @@ def _unsent(service_id: int, aggregator_id: str, only: UUID | None) -> Sequence[
     wanted = and_(_of(service_id, aggregator_id, only), flush.unsent())
     with db.current().read() as session:
         found = session.scalars(select(Batch.id).where(wanted).order_by(Batch.id)).all()
-    if not found:
-        raise nothing_waits()
+        if not found:
+            raise _none(session, _of(service_id, aggregator_id, only))
     return found
+
+
+def _none(session: Session, wanted: ColumnElement[bool]) -> Problem:
+    """Say why there is no batch to be handled."""
+    restored = select(Batch.id).where(wanted, keys.of_a_restored_database()).limit(1)
+    if session.scalar(restored) is None:
+        return nothing_waits()
+    return Problem(
+        "not_found",
+        "What waits of this aggregator_id is held back since the installation was restored from a backup: it may have "
+        "been sent already, and its operators decide whether it goes out.",
+    )
 
 
 def nothing_waits() -> Problem:
@@ -106,7 +118,7 @@ def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by
 
 
 def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
-    waiting = and_(wanted, Batch.status.in_(_WAITING))
+    waiting = and_(wanted, Batch.status.in_(_WAITING), ~keys.of_a_restored_database())
     with db.current().write() as session:
         # Intake locks the service too, so no batch opens in between that should have been held back or let go.
         session.execute(select(Service.id).where(Service.id == service_id).with_for_update(key_share=True))
@@ -120,8 +132,8 @@ def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *,
         )
         moments = sorted((Moment(*row) for row in rows), key=lambda moment: moment.batch_id)
         _note(session, by, "batch.held" if held else "batch.released", [moment.batch_id for moment in moments])
-    if not moments:
-        raise nothing_waits()
+        if not moments:
+            raise _none(session, wanted)
     return moments
 
 

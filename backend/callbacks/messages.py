@@ -12,6 +12,7 @@ from backend.accounts.audit import Actor
 from backend.callbacks import endpoints, tasks
 from backend.db import commits
 from backend.db.models.callbacks import CallbackMessage
+from backend.db.models.installation import NEVER
 from backend.lib import clock
 from backend.lib.problems import Problem
 
@@ -86,7 +87,7 @@ def _record(row: CallbackMessage) -> MessageRecord:
         attempts=row.attempts,
         created_at=row.created_at,
         last_attempt_at=row.tried_at,
-        next_attempt_at=row.due_at if row.status == "PENDING" else None,
+        next_attempt_at=row.due_at if row.status == "PENDING" and row.due_at < NEVER else None,
         last_status=row.last_status,
         last_error=row.last_error,
         payload=row.payload,

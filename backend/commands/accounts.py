@@ -18,8 +18,7 @@ from backend.accounts import users as people
 from backend.accounts.audit import Actor
 from backend.accounts.service_tokens import TokenType
 from backend.accounts.users import Role
-from backend.commands.database import unreachable
-from backend.db import migrate as migrations
+from backend.commands.database import see_that_it_is_usable, unreachable
 from backend.db import session as db
 from backend.lib.problems import Problem
 
@@ -29,8 +28,7 @@ def _writing() -> Iterator[Session]:
     """Open the database to write with; what goes wrong becomes one sentence."""
     database = db.current()
     try:
-        if migrations.present(database) != migrations.head():
-            raise click.ClickException("The database is not at this release's migration: run `carillon migrate` first.")
+        see_that_it_is_usable()
         with database.write() as session:
             yield session
     except Problem as problem:

@@ -9,11 +9,13 @@ from sqlalchemy import text
 from backend.channels.base import Channel
 from backend.db import migrate, probe
 from backend.db import session as db
+from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
 from backend.delivery.heartbeat import DEAD_AFTER
-from backend.lib import outages, queue, settings
+from backend.lib import clock, outages, queue, settings
 from backend.reports import depths, ledger, providers
 from backend.reports.depths import Depths
+from backend.restored import report as restored
 
 _LEAST_ROOM = 64 * 1024 * 1024
 # What is due is taken up within a second or two; a minute is more than any worker at work needs.
@@ -48,11 +50,14 @@ def _database() -> str:
     database = db.current()
     with database.read() as session:
         session.execute(text("SELECT 1"))
-    present, head = migrate.present(database), migrate.head()
-    if present != head:
-        raise Fault(f"at migration {present or 'none'}, but {head} is needed: run `carillon migrate`")
+    standing = migrate.standing(database)
+    if standing.fit is Fit.BEYOND:
+        raise Fault(standing.sentence())
+    if not standing.usable:
+        raise Fault(f"at migration {standing.present or 'none'}, but {standing.head} is needed: run `carillon migrate`")
     machine = " (for one machine)" if database.is_sqlite else ""
-    return f"{database.url.get_backend_name()}{machine}, at migration {head}"
+    newer = f", newer than this release of {standing.head}" if standing.fit is Fit.AHEAD else ""
+    return f"{database.url.get_backend_name()}{machine}, at migration {standing.present}{newer}"
 
 
 def _storage() -> str:
@@ -130,6 +135,17 @@ def _doubt() -> str:
     return "no message is in doubt"
 
 
+def _held() -> str:
+    with db.current().read() as session:
+        found = restored.held(session)
+    if found.since is not None:
+        raise Fault(
+            f"{found.total} messages, batches, callbacks and jobs are held back since {clock.iso(found.since)}. "
+            f"{found.why} `carillon held` shows them; `release`, `mark-sent` or `cancel` after it decides"
+        )
+    return "nothing is held back: this is no restored database about which nobody has decided"
+
+
 def _ledger() -> str:
     with db.current().read() as session:
         entries = ledger.balance(session)
@@ -156,5 +172,6 @@ CHECKS = (
     Check("workers", _workers, of_database=True),
     Check("messages", _messages, of_database=True),
     Check("doubt", _doubt, of_database=True),
+    Check("held", _held, of_database=True),
     Check("ledger", _ledger, of_database=True),
 )

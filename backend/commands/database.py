@@ -1,52 +1,102 @@
 """The database's commands."""
 
+import logging
+from collections.abc import Callable
+
 import click
+from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 from backend.db import migrate as migrations
 from backend.db import session as db
+from backend.db.migrate import Fit, Standing
 from backend.lib import settings
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
-def migrate() -> None:
+@click.option("--down", is_flag=True, help="Take the newest migration back, so that the release before can work alone.")
+def migrate(*, down: bool) -> None:
     """Create the database or bring it to the newest migration."""
-    click.echo(f"The database is at migration {bring_up()}.")
+    if down:
+        click.echo(f"The database is at migration {_take_back()}.")
+        return
+    click.echo(bring_up().sentence())
 
 
-def bring_up() -> str:
-    """Run the missing migrations and return the newest one's number.
+def _take_back() -> str:
+    """Take the newest migration back and return the number of the one before."""
+    standing = _standing()
+    if standing.present is None or standing.present <= "0001":
+        raise click.ClickException("The database is at its first migration or empty: there is nothing to take back.")
+    if standing.fit in {Fit.AHEAD, Fit.BEYOND}:
+        raise click.ClickException(
+            f"The database is at migration {standing.present}, which this release does not know: "
+            "run this with the release that brought it."
+        )
+    _change(migrations.downgrade)
+    return migrations.present(db.current()) or "none"
+
+
+def bring_up() -> Standing:
+    """Run the missing migrations, if any, and tell where the database is then.
 
     Raises:
-        ClickException: when the database cannot be reached.
+        ClickException: when the database cannot be reached or changed, or is of a later release that this one does
+            not go with.
     """
-    try:
-        migrations.upgrade(db.current())
-    except OperationalError as error:
-        raise unreachable(error) from error
-    return migrations.head()
+    standing = _standing()
+    if standing.fit is Fit.BEYOND:
+        raise click.ClickException(standing.sentence())
+    if standing.fit is Fit.AHEAD:
+        logger.warning(standing.sentence())
+        return standing
+    _change(migrations.upgrade)
+    return _standing()
 
 
 def make_ready() -> None:
-    """See to it that the database is at the newest migration before a process serves from it.
+    """See to it that the database can be worked on before a process serves from it.
 
     In production migrating is a step of its own, since several machines may run different releases for a while.
 
     Raises:
-        ClickException: when it is not, and this process may not change it.
+        ClickException: when it cannot, and this process may not change it.
     """
     if settings.current().env != "production":
         bring_up()
         return
+    if see_that_it_is_usable().fit is Fit.AHEAD:
+        logger.warning(_standing().sentence())
+
+
+def see_that_it_is_usable() -> Standing:
+    """Tell where the database is.
+
+    Raises:
+        ClickException: when it cannot be reached, or this release does not go with it.
+    """
+    standing = _standing()
+    if not standing.usable:
+        raise click.ClickException(standing.sentence())
+    return standing
+
+
+def _standing() -> Standing:
     try:
-        present = migrations.present(db.current())
+        return migrations.standing(db.current())
     except OperationalError as error:
         raise unreachable(error) from error
-    if present != migrations.head():
-        raise click.ClickException(
-            f"The database is at migration {present or 'none'}, this release needs {migrations.head()}: "
-            "run `carillon migrate` first."
-        )
+
+
+def _change(change: Callable[[db.Database], None]) -> None:
+    try:
+        change(db.current())
+    except (migrations.Busy, CommandError) as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    except OperationalError as error:
+        raise unreachable(error) from error
 
 
 def unreachable(error: OperationalError) -> click.ClickException:

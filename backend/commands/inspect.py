@@ -13,7 +13,7 @@ def doctor() -> None:
     """Say whether the installation is well; exit 1 if it is not.
 
     A line for each of settings, database, storage, queue, providers, routes (what holds a provider back), workers,
-    overdue messages, messages in doubt, and the ledger.
+    overdue messages, messages in doubt, what is held back in a restored database, and the ledger.
     """
     said: dict[str, str] = {}  # by each fault's sentence where it was found: what follows from it is no other
     roots: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """The two processes: the web and the worker."""
 
 import errno
+import logging
 import os
 import socket
 
@@ -10,8 +11,12 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, metrics, queue, settings
+from backend.lib import logs, metrics, outages, queue, settings
 from backend.lib.connections import TimedProtocol
+from backend.lib.outages import OUTAGES
+from backend.restored import recognition
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -66,7 +71,19 @@ def _check() -> settings.Settings:
     routes.routes()
     make_ready()
     _see_that_the_queue_can_be_used()
+    _see_whether_it_was_restored()
     return configuration
+
+
+def _see_whether_it_was_restored() -> None:
+    """Recognise a restored database before anything is taken from it, or accepted into it."""
+    try:
+        recognition.look_once()
+    except recognition.NotLoaded as error:
+        raise click.ClickException(str(error)) from error
+    except OUTAGES as error:
+        # A web process answers 503 until it is over; a worker looks again before it takes anything up.
+        logger.warning("The database could not be looked at: %s", outages.reason(error))
 
 
 def _see_that_the_queue_can_be_used() -> None:

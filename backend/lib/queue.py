@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
 from huey.api import TaskWrapper
+from huey.constants import EmptyData
 from huey.serializer import SignedSerializer
 from huey.storage import PostgresStorage, SqliteStorage
 
@@ -154,6 +155,20 @@ def bind() -> Huey:
     """Return this process's Huey with every declared task registered, as a consumer needs it."""
     _bound()
     return huey()
+
+
+def remember(name: str, value: bytes) -> None:
+    """Keep a few bytes in the queue's storage, in place of what was kept by this name.
+
+    Whatever the storage raises when it cannot be used is raised.
+    """
+    huey().storage.put_data(name, value)
+
+
+def recall(name: str) -> bytes | None:
+    """Return what is kept in the queue's storage by a name, if anything; errors are as in ``remember``."""
+    found = huey().storage.peek_data(name)
+    return None if found is EmptyData else bytes(found)
 
 
 def reset() -> None:

@@ -8,17 +8,21 @@ toast on it.
 import base64
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.response import Template
 from litestar.response.base import ASGIResponse
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.accounts.sessions import Viewer
+from backend.db import session
 from backend.lib import secrecy, settings
 from backend.portal.access import SERVICES, Place
 from backend.portal.security import in_production
+from backend.restored import report
 
 _TOAST_SECONDS = 60
 _TOAST_LENGTH = 500
@@ -99,8 +103,17 @@ def page(  # noqa: PLR0913 - what a page is made of, each named at the call
     in.
     """
     frame = _frame(viewer, current, place) if viewer else _frame_by_key(current, home)
-    common = {"viewer": viewer, "place": place, "frame": frame}
+    common = {"viewer": viewer, "place": place, "frame": frame, "held_since": _held_since()}
     return Page(template, context=common | context, status_code=status_code, media_type="text/html")
+
+
+def _held_since() -> datetime | None:
+    """Return since when what waited in a restored database is held back; a page that says so needs no database."""
+    try:
+        with session.current().look() as looking:
+            return report.since(looking)
+    except SQLAlchemyError:
+        return None
 
 
 def _frame(viewer: Viewer, current: str, place: Place | None) -> Frame:

@@ -7,12 +7,15 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from backend.db import session as db
+from backend.db.models.installation import HeldKind
 from backend.lib import clock, queue
 from backend.lib.remember import Remembered
 from backend.reports import alarm, depths, ledger, providers
 from backend.reports.depths import Depths
 from backend.reports.ledger import Entry
 from backend.reports.providers import ProviderReport
+from backend.restored import report
+from backend.restored.report import Held
 
 _WHY = ("throttled", "config", "broken", "switched_off")
 # Several who scrape at once, or one who scrapes without pause, get the same figures.
@@ -34,12 +37,20 @@ def _read_providers() -> list[ProviderReport]:
 
 
 _providers = Remembered(_read_providers, seconds=_FRESH_SECONDS)
+
+
+def _read_held() -> Held:
+    with db.current().read() as session:
+        return report.held(session)
+
+
+_held = Remembered(_read_held, seconds=_FRESH_SECONDS)
 _pending = Remembered(lambda: int(queue.huey().pending_count()), seconds=_FRESH_SECONDS)
 
 
 def forget() -> None:
     """Read everything anew at the next call."""
-    for figure in (_depths, _providers, _pending, alarm.recent):
+    for figure in (_depths, _providers, _held, _pending, alarm.recent):
         figure.forget()
 
 
@@ -53,6 +64,7 @@ class State(Collector):
         """Yield every gauge."""
         yield from _of_depths(_depths.get())
         yield from _of_providers(_providers.get())
+        yield from _of_held(_held.get())
         yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=_pending.get())
         yield from _of_ledger(alarm.recent.get())
 
@@ -101,6 +113,13 @@ def _of_providers(found: list[ProviderReport]) -> Iterator[Metric]:
         weight.add_metric([one.channel, one.name], one.weight)
     yield held
     yield weight
+
+
+def _of_held(found: Held) -> Iterator[Metric]:
+    held = GaugeMetricFamily("carillon_held", "What is held back in a restored database, by kind", labels=["kind"])
+    for kind in HeldKind:
+        held.add_metric([kind.value], sum(group.count for group in found.groups if group.kind == kind.value))
+    yield held
 
 
 def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:

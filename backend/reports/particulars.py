@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.models.accounts import ApiClient
+from backend.db.models.installation import NEVER
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
 from backend.db.models.receipts import ProviderReceipt
@@ -49,7 +50,8 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     provider_message_id: str | None
     error: str | None
     in_doubt: bool
-    due_at: datetime
+    next_try_at: datetime | None
+    held: bool
     sent_at: datetime | None
     delivered_at: datetime | None
     batch_uid: UUID | None
@@ -123,7 +125,8 @@ def delivery_row(delivery: Delivery, batch_uid: UUID | None = None) -> DeliveryR
         provider_message_id=delivery.provider_message_id,
         error=delivery.error,
         in_doubt=delivery.doubt == Doubt.PERSON.value,
-        due_at=delivery.due_at,
+        next_try_at=delivery.due_at if delivery.status == DeliveryStatus.RETRYING and delivery.due_at < NEVER else None,
+        held=delivery.status in _WAITING and delivery.due_at >= NEVER,
         sent_at=delivery.sent_at,
         delivered_at=delivery.delivered_at,
         batch_uid=batch_uid,

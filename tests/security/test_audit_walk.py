@@ -251,6 +251,7 @@ def examples(register: Register) -> dict[str, Example]:
             before="INSERT INTO group_roles (id, group_name, service_id, role) VALUES (1, 'staff', 1, 'viewer')",
         ),
         "/portal/admin/providers": Example({"provider": PROVIDER}),
+        "/portal/admin/held": Example({"decision": "cancel", "service": "Aurora", "channel": "EMAIL"}),
     }
     service = {
         "notifications/{uid:uuid}/again": Example(before=failed),
@@ -341,6 +342,10 @@ def test_every_change_by_a_command_is_written_down_with_its_name(register: Regis
         "clients create": lambda: ["--service", "Aurora"],
         "tokens create": lambda: ["--service", "Aurora", "--type", "client"],
         "secrets rotate": list,
+        "held hold": list,
+        "held release": list,
+        "held mark-sent": lambda: ["--service", "Aurora"],
+        "held cancel": lambda: ["--older-than", "2h"],
     }
     assert set(leaves(carillon)) == changing.keys() | COMMANDS_OTHERWISE.keys()
     for command, arguments in changing.items():

@@ -1,0 +1,1 @@
+"""Restored databases: recognised when they are first met, and held back until somebody has decided."""

@@ -1,0 +1,16 @@
+"""What workers do about it now and then: a queue that is elsewhere remembers the database for machines that are new."""
+
+from datetime import timedelta
+
+from backend.lib import queue
+from backend.lib.pace import Pace
+from backend.restored import memory
+
+_pace = Pace(timedelta(minutes=1))
+
+
+@queue.periodic
+def remember() -> None:
+    """Have the queue's storage remember what this machine has seen last, once a minute."""
+    if memory.queue_is_elsewhere() and _pace.take():
+        memory.tell_queue()
