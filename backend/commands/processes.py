@@ -1,6 +1,7 @@
 """The two processes: the web and the worker."""
 
 import errno
+import logging
 import os
 import socket
 
@@ -10,8 +11,11 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, metrics, queue, settings
+from backend.lib import logs, metrics, metrics_access, private_files, queue, settings
 from backend.lib.connections import TimedProtocol
+from backend.spreadsheets import housekeeping
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -28,6 +32,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     configuration = _check()
     _see_that_port_is_free(configuration.host, configuration.port)
     metrics.offer(configuration.data_dir)
+    logger.info(metrics_access.sentence(configuration))
     uvicorn.run(
         "backend.app:create_app",
         factory=True,
@@ -63,7 +68,9 @@ def _check() -> settings.Settings:
     logs.configure()
     configuration = settings.current()
     routes.routes()
+    private_files.mend(configuration)
     make_ready()
+    housekeeping.adopt()
     _see_that_the_queue_can_be_used()
     return configuration
 
