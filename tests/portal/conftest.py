@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from backend.db.session import Database
+from backend.lib import aside
 from tests.application import application
 from tests.portal.people_and_messages import PASSWORD
 
@@ -28,7 +29,9 @@ class Browser:
         """Send a form with the CSRF token of the sign-in page, or with ``token``."""
         data = {"_csrf_token": self.token() if token is None else token, **form}
         headers = {"Accept": "text/html"} | ({"Origin": origin} if origin else {})
-        return self.client.post(address, data=data, headers=headers, follow_redirects=False)
+        answer = self.client.post(address, data=data, headers=headers, follow_redirects=False)
+        aside.settle()  # what the answer did not wait for
+        return answer
 
     def token(self) -> str:
         page = self.get("/portal/sign-in")
