@@ -97,10 +97,10 @@ def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
         }
         job_id = _store(service_id, given, values, by)
     except table.Unreadable as error:
-        files.drop(uid)
+        files.give_up(uid)
         raise Problem("invalid_value", str(error)) from None
     except BaseException:
-        files.drop(uid)
+        files.give_up(uid)
         raise
     tasks.nudge(job_id)
     return job_id

@@ -3,11 +3,13 @@
 import codecs
 import io
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 from typing import IO, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import delete, exists, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.db import session as db
 from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
@@ -120,7 +122,7 @@ def keep(source: IO[bytes], uid: UUID) -> int:
         _rewrite(source, kept)
         return kept.end()
     except BaseException:
-        drop(uid)
+        give_up(uid)
         raise
 
 
@@ -183,6 +185,12 @@ def drop(uid: UUID) -> None:
     """Delete the file of a spreadsheet, if it is there."""
     with db.current().write() as session:
         session.execute(delete(UploadPiece).where(UploadPiece.upload_uid == uid))
+
+
+def give_up(uid: UUID) -> None:
+    """Delete what is there of a file that could not be kept; where that fails too, it is found as a stray."""
+    with suppress(SQLAlchemyError):
+        drop(uid)
 
 
 def strays(needed: Collection[str]) -> list[UUID]:
