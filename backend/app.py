@@ -19,6 +19,7 @@ from backend.api import (
     guards,
     headers,
     health,
+    inputs,
     metrics,
     notifications,
     oauth,
@@ -71,6 +72,7 @@ def create_app() -> Litestar:
             }
         ),
         template_config=template_config,
+        guards=[inputs.check_address],
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, gc.freeze],

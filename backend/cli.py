@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from backend.lib import outages
+from backend.lib import outages, private_files
 from backend.lib.settings import SettingError
 
 _PLACES = {
@@ -45,6 +45,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def carillon() -> None:
     """Carillon: one REST API for the systems that notify, a portal for the teams that own the messages."""
+    private_files.keep_private()
 
 
 def main() -> None:

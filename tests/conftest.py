@@ -62,9 +62,12 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_environment() -> Iterator[None]:
-    """Put back what a test, or a command that it ran, has set in the environment."""
+    """Put back what a test, or a command that it ran, has set in the environment, and its umask."""
     before = {name: value for name, value in os.environ.items() if name.startswith("CARILLON_")}
+    umask = os.umask(0o022)
+    os.umask(umask)
     yield
+    os.umask(umask)
     for name in [name for name in os.environ if name.startswith("CARILLON_")]:
         del os.environ[name]
     os.environ.update(before)
@@ -95,8 +98,9 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 def database(configure: Callable[..., settings.Settings], migrated_file: Path) -> Iterator[Database]:
     """Give a migrated SQLite database of the test's own, which is also the process's current one."""
     configuration = configure()
-    configuration.data_dir.mkdir(parents=True)
+    configuration.data_dir.mkdir(parents=True, mode=0o700)
     shutil.copy(migrated_file, configuration.data_dir / "carillon.db")
+    (configuration.data_dir / "carillon.db").chmod(0o600)
     present = session.current()
     yield present
     present.close()

@@ -27,16 +27,23 @@ class Lane(NamedTuple):
 
 
 # Behind one address there may be a whole institute; a person mistypes now and then.
-SIGN_IN_ACCOUNT = Lane("sign-in-account", 15, 300)
+SIGN_IN_HERE = Lane("sign-in-here", 15, 300)
+SIGN_IN_ACCOUNT = Lane("sign-in-account", 60, 300)
 SIGN_IN_ADDRESS = Lane("sign-in-address", 60, 300)
-RESET_ACCOUNT = Lane("reset-account", 3, 3600)
+# As long as the links work that were mailed in it: who is refused another has one that does.
+RESET_HERE = Lane("reset-here", 3, 3600)
+RESET_ACCOUNT = Lane("reset-account", 5, 3600)
+# The failure that fills it is worth telling the owner, once a day.
+WARNING_ACCOUNT = Lane("warning-account", 10, 86_400)
 RESET_ADDRESS = Lane("reset-address", 20, 3600)
 LINK_ADDRESS = Lane("link-address", 60, 300)
 # A system with an old secret tries again every second or so, and others behind its address have the right one.
 TOKEN_ADDRESS = Lane("token-address", 600, 300)
 TOKEN_CLIENT = Lane("token-client", 120, 300)
 TOKEN_CLIENT_ADDRESS = Lane("token-client-address", 60, 300)
-_LONGEST = 3600
+_LONGEST = 86_400
+# From an address that has not guessed before, so many attempts are heard while others guess at the same account.
+_SPARED = 3
 
 Try = tuple[Lane, str]
 
@@ -57,6 +64,38 @@ def take(database: Database, *wanted: Try, durable: bool = True) -> None:
         full = [lane for lane, who in wanted if _count(session, lane, who) > lane.limit]
     if full:
         raise _refusal(full)
+
+
+def take_at_sign_in(database: Database, email: str, address: str) -> None:
+    """Count an attempt to sign in, of this account from this network address and of the address.
+
+    A stranger fills the lanes of their own address alone. Failures from many addresses fill the account's too, and
+    then each address is heard a few times: its owner still gets in from where nobody guesses. No account is locked.
+
+    Raises:
+        Problem: ``rate_limited``, for whoever may be behind the account, and if there is none.
+    """
+    with database.write() as session:
+        here = _count(session, SIGN_IN_HERE, f"{email} {address}")
+        there = _count(session, SIGN_IN_ADDRESS, address)
+        failed = _counted(session, SIGN_IN_ACCOUNT, email)
+    full = [lane for lane, count in ((SIGN_IN_HERE, here), (SIGN_IN_ADDRESS, there)) if count > lane.limit]
+    if failed >= SIGN_IN_ACCOUNT.limit and here > _SPARED:
+        full.append(SIGN_IN_ACCOUNT)
+    if full:
+        raise _refusal(full)
+
+
+def note_failure(database: Database, email: str) -> bool:
+    """Count a failed sign-in; tell whether the account's owner, if it has one, ought to hear of them."""
+    with database.write(durable=False) as session:
+        _count(session, SIGN_IN_ACCOUNT, email)
+        return _count(session, WARNING_ACCOUNT, email) == WARNING_ACCOUNT.limit
+
+
+def passes(session: Session, lane: Lane, who: str) -> bool:
+    """Count something and tell whether it is within the lane's limit, where nobody is told that it is not."""
+    return _count(session, lane, who) <= lane.limit
 
 
 def check(session: Session, own: Try, *wider: Try) -> None:
@@ -99,6 +138,12 @@ def _count(session: Session, lane: Lane, who: str) -> int:
         index_elements=["lane", "who", "starts_at"], set_={"count": AttemptWindow.count + 1}
     )
     return int(session.scalar(raised.returning(AttemptWindow.count)) or 0)
+
+
+def _counted(session: Session, lane: Lane, who: str) -> int:
+    name, digest, starts_at = _row(lane, who)
+    row = (AttemptWindow.lane == name, AttemptWindow.who == digest, AttemptWindow.starts_at == starts_at)
+    return session.scalar(select(AttemptWindow.count).where(*row)) or 0
 
 
 def forget_old_windows(session: Session) -> None:

@@ -47,9 +47,8 @@ def invite(session: Session, service: Service | None, email: str, role: Role, in
         Problem: ``invalid_address``, or ``name_taken`` if they are a member, or invited, already.
     """
     address = users.normalised(email)
-    present = users.by_email(session, address)
     service_id = service.id if service else None
-    if present is not None and (service is None or _is_member(session, present.id, service.id)):
+    if _is_there(session, address, service_id):
         raise Problem("name_taken", f"{address} is a member already." if service else f"{address} has an account.")
     waiting = (Invitation.email == address, Invitation.service_id == service_id, *_open())
     if session.scalar(select(Invitation.id).where(*waiting)) is not None:
@@ -159,9 +158,12 @@ def _open() -> tuple[ColumnElement[bool], ...]:
     return Invitation.accepted_at.is_(None), Invitation.withdrawn_at.is_(None)
 
 
-def _is_member(session: Session, user_id: int, service_id: int) -> bool:
-    wanted = (Membership.user_id == user_id, Membership.service_id == service_id)
-    return session.scalar(select(Membership.id).where(*wanted)) is not None
+def _is_there(session: Session, address: str, service_id: int | None) -> bool:
+    """Tell whether somebody is a member, or without a service has an account: one question for all who are not."""
+    wanted = select(User.id).where(User.email == address)
+    if service_id is not None:
+        wanted = wanted.join(Membership, Membership.user_id == User.id).where(Membership.service_id == service_id)
+    return session.scalar(wanted) is not None
 
 
 def _of_service(session: Session, service_id: int | None, invitation_id: int) -> Invitation:

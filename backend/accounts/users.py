@@ -1,6 +1,5 @@
 """People who sign in to the portal, their roles in services, and the check of their passwords."""
 
-from collections.abc import Callable
 from typing import Literal, get_args
 
 from sqlalchemy import select, update
@@ -109,7 +108,7 @@ def set_password(user: User, password: str) -> None:
 
 
 def is_locked(user: User) -> bool:
-    """Tell whether too many wrong passwords in a row have locked the user out."""
+    """Tell whether too many wrong passwords in a row have locked the user out of the alpha's clients."""
     return user.failed_logins > MAX_FAILURES
 
 
@@ -124,13 +123,19 @@ def verify(session: Session, email: str, password: str) -> User | None:
     return _judge(session, user, right=right)
 
 
-def sign_in(
-    database: Database, email: str, password: str, on_lock: Callable[[Session, User], None] = lambda *_: None
-) -> User | None:
-    """Do as ``verify`` does, with short transactions of its own.
+def with_password(database: Database, email: str, password: str) -> User | None:
+    """Return the active user with this password, for the portal: its attempts are slowed and lock nobody out.
 
-    The failure that locks a user out calls ``on_lock`` in its transaction, so that they can be sent a way back.
+    Where there is no such user the same is done, so that the time tells nothing.
     """
+    with database.read() as session:
+        user = by_email(session, email)
+    right = passwords.matches(user.password_hash if user else None, password)
+    return user if right and user is not None and user.active else None
+
+
+def sign_in(database: Database, email: str, password: str) -> User | None:
+    """Do as ``verify`` does, with short transactions of its own: for the alpha's clients, whose failures lock out."""
     with database.read() as session:
         user = by_email(session, email)
         stored = user.password_hash if user else None
@@ -142,7 +147,6 @@ def sign_in(
         found = _judge(session, present, right=right)
         if found is None and present is not None and present.active and present.failed_logins == MAX_FAILURES + 1:
             audit.record(session, audit.SYSTEM, "user.locked", present.email, service_id=None)
-            on_lock(session, present)
         return found
 
 

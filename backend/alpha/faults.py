@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from backend.accounts.faults import unavailable
-from backend.lib import outages
+from backend.lib import inputs, outages
 from backend.lib.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 WORDS = frozenset({"sms", "email", "notification", "notifications", "job", "service", "user", "users", "organisation"})
 # What else begins with one of them.
 _OTHERS = "/notifications/v1"
-_LARGEST_ID = 2**63 - 1
 
 Handler = Callable[[Request[Any, Any, Any], HTTPException], Response[Any]]
 
@@ -48,7 +47,7 @@ def row_id(number: int) -> int:
     Raises:
         AlphaFault: 404 for one that none can have.
     """
-    if not 0 < number <= _LARGEST_ID:
+    if not inputs.is_row(number):
         refuse(404, "Not found")
     return number
 

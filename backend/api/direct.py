@@ -5,7 +5,6 @@ length, an access token known from memory. Any other goes the framework's way, w
 request is refused. Both ways lead to the same functions and write the same answers.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,13 +14,12 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, gateways, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, headers, notifications
+from backend.api import bodies, bulk, errors, guards, headers, inputs, notifications
 from backend.api.access_log import LoggedLitestar
 from backend.lib.problems import Problem
 
 _Taker = Callable[[Principal, bytes, Scope], Awaitable[Response[Any]]]
 _TAKERS: dict[str, _Taker] = {notifications.PATH: notifications.take, bulk.PATH: bulk.take}
-_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]*")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -30,12 +28,15 @@ class DirectLitestar(LoggedLitestar):
 
     async def serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        scope.setdefault("state", {})
+        if fault := inputs.host_fault(scope):
+            await _send(errors.respond(fault), scope, send)
+            return
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
         if client is None:
             await super().serve(scope, receive, send)
             return
         scope["auth"] = client
-        scope.setdefault("state", {})
         try:
             scope["state"][guards.QUOTA] = await rate_limits.hit(client.api_client_id)
             body = await _body(receive)
@@ -59,7 +60,6 @@ def _known_sender(scope: HTTPScope) -> Principal | None:
         and fields.get(b"content-type") == b"application/json"
         and b"content-encoding" not in fields
         and (length.isdigit() and len(length) < 10 and int(length) <= bodies.MAX_BYTES)
-        and _HOST.fullmatch(fields.get(b"host", b"")) is not None
         and gateways.headers().isdisjoint(fields)
         and not scope["query_string"]
         and not scope.get("root_path")

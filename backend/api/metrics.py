@@ -1,27 +1,27 @@
 """The figures of the installation for Prometheus."""
 
 import asyncio
-import hmac
-import ipaddress
 from typing import Any
 
 from litestar import Request, Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.lib import metrics, settings
+from backend.lib import metrics, metrics_access, settings
 from backend.lib.problems import Problem
 from backend.reports.gauges import State
 
 _MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the charset
-# A request that came through a proxy on this machine is not one of this machine.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 @get("/metrics", include_in_schema=False)
 async def show(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Write every figure in Prometheus's text format; without the database, what the processes count alone."""
-    if not _may_see(request):
-        detail = "Send CARILLON_METRICS_TOKEN as the bearer token, or ask from the machine itself."
+    peer = request.client.host if request.client else None
+    if not metrics_access.may_read(settings.current(), peer, request.headers):
+        detail = (
+            "Send CARILLON_METRICS_TOKEN as the bearer token, ask from an address that CARILLON_METRICS_ALLOW names, "
+            "or from the machine itself where the server listens there alone."
+        )
         raise Problem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="Carillon metrics"'})
     body = await asyncio.to_thread(_write)
     return Response(body, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
@@ -37,26 +37,6 @@ def _write() -> bytes:
 def _up(state: int) -> bytes:
     told = "# HELP carillon_database_up Whether the state could be read\n# TYPE carillon_database_up gauge\n"
     return f"{told}carillon_database_up {state}\n".encode()
-
-
-def _may_see(request: Request[Any, Any, Any]) -> bool:
-    configuration = settings.current()
-    if configuration.env != "production":
-        return True
-    token = configuration.metrics_token
-    given = request.headers.get("authorization", "")
-    if token and hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        return True
-    return _is_local(request)
-
-
-def _is_local(request: Request[Any, Any, Any]) -> bool:
-    if request.client is None or any(name in request.headers for name in _FORWARDED):
-        return False
-    try:
-        return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
 
 
 ROUTES = [show]

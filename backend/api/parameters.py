@@ -11,7 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.params import Parameter
 from litestar.typing import FieldDefinition
 
-from backend.lib import shapes
+from backend.lib import inputs, shapes
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import escape
 
@@ -89,10 +89,8 @@ def read_cursor(cursor: str, *kinds: type[str] | type[int]) -> tuple[Any, ...]:
 
 
 def _unusable(part: str | int) -> bool:
-    """Tell what a database would choke on: control and half characters, numbers beyond 64 bits."""
-    if isinstance(part, int):
-        return abs(part) >= 2**63
-    return not part.isprintable()
+    """Tell what a database would choke on."""
+    return abs(part) > inputs.LARGEST if isinstance(part, int) else inputs.word(part, len(part)) is None
 
 
 def bad_cursor() -> Problem:

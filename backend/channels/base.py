@@ -172,6 +172,41 @@ class Repeatable(Protocol):
     repeatable: Literal[True]
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a register says of a message: which ``holder`` has begun on it, on which machine, and what came of it."""
+
+    holder: str
+    machine: str
+    receipt: Receipt | None
+
+
+class Register(Protocol):
+    """What the providers of all machines know of each other's messages; what cannot be asked raises ``OSError``."""
+
+    def begin(self, delivery_id: str, holder: str) -> Begun:
+        """Say who has begun on a message: ``holder``, unless another has before."""
+
+    def end(self, delivery_id: str, holder: str, place: str, pages: int) -> bool:
+        """Write down that it is done; false if another holder has taken it over meanwhile."""
+
+    def unfinished(self, holder: str) -> Sequence[str]:
+        """List the messages that a holder has begun a while ago and not ended."""
+
+    def release(self, delivery_id: str, holder: str) -> None:
+        """Let others begin on a message that was not done."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A provider whose messages lie in files of this machine."""
+
+    def share(self, register: Register) -> None:
+        """Ask this register from now on whether another machine has a message already."""
+
+    def tidy(self, before: datetime) -> int:
+        """Delete some of the files that are older, bring the register up to date, and return how many went."""
+
+
 class ReceiptKind(enum.StrEnum):
     """What a provider says later about a message that it accepted."""
 

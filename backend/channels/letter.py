@@ -1,9 +1,9 @@
 """Letters: an A4 PDF for each, with a manifest beside it, in the spool folder from which they are printed."""
 
-import contextlib
 import hashlib
 import html
-import os
+import logging
+import socket
 from base64 import b64decode
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from backend.channels import postal
-from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
+from backend.channels import postal, spooled_files
+from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt, Register
 from backend.lib import clock
 from backend.lib.child import ChildFailed, Children
+
+logger = logging.getLogger(__name__)
 
 _SECONDS = 20.0
 _MAX_HTML = 4 * 1024 * 1024
@@ -38,7 +40,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LetterSpool:
-    """A folder, ``letters`` in the data directory, with one folder a day (UTC)."""
+    """A folder, ``letters`` in the data directory, with one folder a day (UTC).
+
+    Each folder has a name, kept in it. The register says which letters are in another machine's folder, so that none
+    is printed twice, whichever machine tries it again.
+    """
 
     channel = Channel.LETTER
     name = "letter-spool"
@@ -46,51 +52,79 @@ class LetterSpool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._register: Register | None = None
+
+    def share(self, register: Register) -> None:
+        """Ask this register from now on."""
+        self._register = register
 
     def open(self) -> "LetterConnection":
         """Return a connection for one thread."""
-        return LetterConnection(self._folder)
+        return LetterConnection(self._folder, self._register)
 
     def describe(self) -> str:
         """Return one line for operators."""
         return "the print spool in the data directory"
 
+    def tidy(self, before: datetime) -> int:
+        """Delete letters of days that ended before a moment, and settle what a stopped worker has begun on."""
+        if not self._folder.is_dir():
+            return 0
+        if self._register is not None:
+            self._settle(self._register)
+        return spooled_files.delete(self._folder, before)
+
+    def _settle(self, register: Register) -> None:
+        holder = spooled_files.name_of(self._folder)
+        for delivery_id in register.unfinished(holder):
+            there = spooled_files.manifest(self._folder, delivery_id)
+            if there is None:
+                register.release(delivery_id, holder)
+            else:
+                register.end(delivery_id, holder, _place(there), _read(there).pages)
+
 
 class LetterConnection:
     """The way to the spool folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, register: Register | None = None) -> None:
         self._folder = folder
+        self._register = register
 
     def send(self, message: Message) -> Receipt:
-        """Lay a letter out and put it into the folder; one that is there already stays as it is.
+        """Lay a letter out and put it into the folder; one that is there already, or in another's, stays as it is.
 
         Raises ``ProviderError``.
         """
+        if not message.delivery_id.replace("-", "").isalnum():
+            raise ProviderError(Outcome.PERMANENT, "the delivery id is not a UUID")
         try:
-            there = self._there(message.delivery_id)
+            there = spooled_files.manifest(self._folder, message.delivery_id)
             if there is not None:
-                return _receipt(there)
-            return _receipt(self._put(message, _lay_out(message), clock.now()))
+                return self._receipt(there)
+            laid_out = _lay_out(message)
+            return self._begun(message) or self._put(message, laid_out, clock.now())
         except OSError as error:
-            detail = f"the spool folder cannot be written: {error.strerror or type(error).__name__}"
+            detail = f"the spool folder cannot be written: {error.strerror or error or type(error).__name__}"
             raise ProviderError(Outcome.CONFIG, detail, route_down=True) from None
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
 
-    def _there(self, delivery_id: str) -> Path | None:
-        """Return the manifest of a letter that an attempt before has put down, on whatever day."""
-        if not delivery_id.replace("-", "").isalnum():
-            raise ProviderError(Outcome.PERMANENT, "the delivery id is not a UUID")
-        if not self._folder.is_dir():
+    def _begun(self, message: Message) -> Receipt | None:
+        """Begin on a letter for all machines to see; return the receipt if it is in some folder already."""
+        if self._register is None:
             return None
-        days = (Path(entry.path) for entry in os.scandir(self._folder) if entry.is_dir())
-        return next((path for day in days if (path := day / f"{delivery_id}.json").is_file()), None)
+        holder = spooled_files.name_of(self._folder)
+        begun = self._register.begin(message.delivery_id, holder)
+        if begun.receipt is None and begun.holder != holder:
+            detail = f"the worker on {begun.machine} has begun on this letter and not said yet that it is spooled"
+            raise ProviderError(Outcome.RETRY, detail)
+        return begun.receipt
 
-    def _put(self, message: Message, laid_out: dict[str, Any], now: datetime) -> Path:
+    def _put(self, message: Message, laid_out: dict[str, Any], now: datetime) -> Receipt:
         day = self._folder / now.strftime("%Y-%m-%d")
-        day.mkdir(mode=0o750, parents=True, exist_ok=True)
+        day.mkdir(mode=0o700, parents=True, exist_ok=True)
         pdf = b64decode(laid_out["pdf"])
         manifest = Manifest(
             delivery_id=message.delivery_id,
@@ -103,40 +137,46 @@ class LetterConnection:
             created=now,
         )
         # A PDF without a manifest is what a worker left that was stopped here, and nobody has printed.
-        _write(day / manifest.pdf, pdf)
+        spooled_files.write(day / manifest.pdf, pdf)
         path = day / f"{message.delivery_id}.json"
-        _write(path, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-        return path
+        spooled_files.write(path, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        self._end(message, path, manifest.pages)
+        return self._receipt(path)
+
+    def _receipt(self, manifest: Path) -> Receipt:
+        try:
+            pages = _read(manifest).pages
+        except msgspec.MsgspecError:
+            raise ProviderError(Outcome.CONFIG, "the letter's manifest in the spool folder cannot be read") from None
+        return receipt(_place(manifest), pages, socket.gethostname() if self._register else "")
+
+    def _end(self, message: Message, path: Path, pages: int) -> None:
+        """Write down that a letter is spooled; one that was taken over, for its worker was silent for long, goes."""
+        if self._register is None:
+            return
+        holder = spooled_files.name_of(self._folder)
+        try:
+            kept = self._register.end(message.delivery_id, holder, _place(path), pages)
+        except OSError as error:
+            logger.warning("A letter is spooled, which could not be written down yet: %s", error)
+            return  # the manifest tells this machine, which writes it down when it tidies up
+        if not kept:
+            path.unlink()
+            raise ProviderError(Outcome.RETRY, "another machine's worker has taken this letter over")
 
 
-def _receipt(manifest: Path) -> Receipt:
-    try:
-        pages = msgspec.json.decode(manifest.read_bytes(), type=Manifest).pages
-    except msgspec.MsgspecError:
-        raise ProviderError(Outcome.CONFIG, "the letter's manifest in the spool folder cannot be read") from None
-    place = f"{manifest.parent.name}/{manifest.stem}"
-    return Receipt(place, f"spooled as {place}.pdf, {pages} page{'s' if pages != 1 else ''}")
+def _place(manifest: Path) -> str:
+    return f"{manifest.parent.name}/{manifest.stem}"
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there with all its content or not at all, also when the machine goes down."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _read(manifest: Path) -> Manifest:
+    return msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+
+
+def receipt(place: str, pages: int, machine: str) -> Receipt:
+    """Say where a letter is: ``place`` is the day and the delivery's id, ``machine`` may be empty."""
+    where = f" on {machine}" if machine else ""
+    return Receipt(place, f"spooled{where} as {place}.pdf, {pages} page{'s' if pages != 1 else ''}")
 
 
 def _lay_out(message: Message) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, metrics, outages, queue, settings
+from backend.lib import logs, metrics, metrics_access, outages, private_files, queue, settings
 from backend.lib.connections import TimedProtocol
 from backend.lib.outages import OUTAGES
 from backend.restored import recognition
+from backend.spreadsheets import housekeeping
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     configuration = _check()
     _see_that_port_is_free(configuration.host, configuration.port)
     metrics.offer(configuration.data_dir)
+    logger.info(metrics_access.sentence(configuration))
     uvicorn.run(
         "backend.app:serve_app",
         factory=True,
@@ -69,7 +71,9 @@ def _check() -> settings.Settings:
     logs.configure()
     configuration = settings.current()
     routes.routes()
+    private_files.mend(configuration)
     make_ready()
+    housekeeping.adopt()
     _see_that_the_queue_can_be_used()
     _see_whether_it_was_restored()
     return configuration

@@ -6,7 +6,7 @@ Each is a constant of its module, written once for both databases. They run in t
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -19,6 +19,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from backend.db.types import in_utc
 
 # SQLite takes 32,766 parameters a statement.
 _MAX_PARAMETERS = 30_000
@@ -161,7 +163,7 @@ def uuid(value: UUID | bytes) -> UUID:
 
 def moment(value: datetime | str) -> datetime:
     """Return a moment as either database gives it."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return in_utc(value if isinstance(value, datetime) else datetime.fromisoformat(value))
 
 
 class Insert:

@@ -4,6 +4,7 @@ Reads and writes are told apart, because SQLite has one writer: a write takes a 
 then begins with ``BEGIN IMMEDIATE``, so that threads queue in memory instead of sleeping on a busy file.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -87,7 +88,7 @@ class Database:
 
     def _sqlite_engine(self, durable: bool) -> Engine:
         if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = create_engine(
             self.url,
             pool_size=10,
@@ -120,6 +121,9 @@ class Database:
         return engine
 
     def _postgresql_engine(self) -> Engine:
+        # Whatever zone and spelling the server, the database or its user has: PostgreSQL's client library asks for
+        # these when it connects, which costs no statement and which poolers of connections know.
+        os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO"}
         engine = create_engine(
             self.url,
             pool_size=10,

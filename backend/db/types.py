@@ -37,6 +37,11 @@ def _read(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
+def in_utc(value: datetime) -> datetime:
+    """Return a moment of the database in UTC; where it keeps text, that says no offset."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
 class Moment(TypeDecorator[datetime]):
     """A moment in time: aware, kept in UTC with microseconds, and ordered as text where it is text."""
 
@@ -62,8 +67,8 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Make a value aware again where the database keeps text."""
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        """Return a value in UTC, whatever zone the database tells it in."""
+        return value if value is None or value.tzinfo is UTC else in_utc(value)
 
 
 class Address(TypeDecorator[str]):

@@ -1,12 +1,15 @@
 """Which providers a channel has, whether a message goes out at all, and the open connections to them."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import cast
 from urllib.parse import urlsplit
 
-from backend.channels.base import Bursting, Channel, Connection, Paced, Provider
+from backend.channels.base import Bursting, Channel, Connection, Keeping, Paced, Provider
 from backend.channels.registry import WITHOUT_SETTING, providers_for
-from backend.lib import settings
+from backend.delivery.spooled import LetterRegister
+from backend.lib import clock, settings
 from backend.lib.settings import SettingError
 
 # For these there is no setting of providers, so production sends to whatever its recipients name.
@@ -28,7 +31,19 @@ def routes() -> dict[Channel, list[Provider]]:
             raise SettingError(f"CARILLON_{channel.value}_PROVIDERS cannot be used: {error}") from error
     for channel, make in WITHOUT_SETTING.items():
         made[channel] = made[channel] or [make(settings.current().data_dir)]
+    for provider in _keeping(made):
+        provider.share(LetterRegister())
     return made
+
+
+def _keeping(made: Mapping[Channel, Sequence[Provider]]) -> Iterator[Keeping]:
+    return (provider for row in made.values() for provider in row if isinstance(provider, Keeping))
+
+
+def tidy() -> int:
+    """Delete some files of this machine that are past their retention; return how many."""
+    before = clock.now() - timedelta(days=settings.current().retention_days)
+    return sum(provider.tidy(before) for provider in _keeping(routes()))
 
 
 def _configured() -> dict[Channel, tuple[str, ...]]:

@@ -1,16 +1,19 @@
 """The engine's tasks: thin nudges around the room's own functions."""
 
+import logging
 import time
 from collections.abc import Collection, Mapping
 
 from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import health, heartbeat, providers, repair, retention, turns
+from backend.delivery import health, heartbeat, providers, repair, retention, routes, spooled, turns
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.lib import queue
 from backend.lib.pace import Pace
+
+logger = logging.getLogger(__name__)
 
 # The priorities that have something new, each with the channels that have it; none where that is not known.
 New = Mapping[int, Collection[str]]
@@ -81,6 +84,15 @@ def recover(hand: Hand) -> None:
             heartbeat.forget(session, dead)
 
 
+def _tidy_files() -> int:
+    """Delete some of this machine's files; a folder that cannot be used keeps nothing else from being done."""
+    try:
+        return routes.tidy()
+    except OSError as error:
+        logger.warning("The files of letters cannot be tidied up: %s", error)
+        return 0
+
+
 @queue.periodic
 def forget() -> None:
     """Delete what is past its retention: a chunk at each tick until nothing is left, then not for an hour."""
@@ -100,5 +112,9 @@ def forget() -> None:
     with database.write() as session:
         providers.forget(session)
         health.forget(session)
+        letters = spooled.forget(session)
+    files = _tidy_files()
+    if files or letters:
+        _housekeeping.again()
     if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
         _housekeeping.again()

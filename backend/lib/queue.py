@@ -80,7 +80,7 @@ def _storage(url: str, serializer: SignedSerializer) -> Huey:
     match urlsplit(url).scheme:
         case "sqlite":
             path = Path(url.removeprefix("sqlite:///"))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return SqliteHuey(storage_class=_WatchedStorage, filename=str(path), fsync=False, **common)
         case "redis" | "rediss":
             return PriorityRedisHuey(url=url, **common)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from email.utils import parseaddr
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outbound_allow: tuple[str, ...]
     alpha_sender_domains: tuple[str, ...]
     metrics_token: str
+    metrics_allow: tuple[IPv4Network | IPv6Network, ...]
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -169,6 +171,14 @@ class _Reader:
             raise SettingError(f"CARILLON_{name} must be 16 to 256 letters, digits or -._~+/= if it is set.")
         return given
 
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        try:
+            return tuple(ip_network(one) for one in self.many(name))
+        except ValueError as error:
+            raise SettingError(
+                f"CARILLON_{name} must be addresses or networks such as 10.0.0.7 or 10.1.0.0/16, with commas between."
+            ) from error
+
     def sender(self, name: str, default: str) -> str:
         raw = self.text(name, default)
         address = parseaddr(raw)[1]
@@ -239,6 +249,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         outbound_allow=read.places("OUTBOUND_ALLOW"),
         alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
         metrics_token=read.token("METRICS_TOKEN"),
+        metrics_allow=read.networks("METRICS_ALLOW"),
     )
 
 
@@ -311,7 +322,7 @@ def keep_secret(path: Path, value: str) -> str:
     Two processes that start together agree: the file is made with all its content or not at all.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         if not path.exists():
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

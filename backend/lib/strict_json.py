@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from backend.lib.inputs import text_fault
 from backend.lib.problems import FieldError, Problem
 
 MAX_DEPTH = 64
@@ -186,7 +187,7 @@ def faults(value: Any) -> list[FieldError]:
 def _walk(value: Any, path: list[str | int], found: list[FieldError]) -> None:
     """Look at a value and all in it; the pointer is written only where something is wrong, for names may be long."""
     if isinstance(value, str):
-        _found(_text_fault(value), path, found)
+        _found(text_fault(value), path, found)
     elif isinstance(value, dict | list):
         if len(path) >= MAX_DEPTH:
             _found(f"Nested deeper than {MAX_DEPTH} levels.", path, found)
@@ -196,7 +197,7 @@ def _walk(value: Any, path: list[str | int], found: list[FieldError]) -> None:
                 return
             path.append(key)
             if isinstance(key, str):
-                _found(_text_fault(key), path, found)
+                _found(text_fault(key), path, found)
             _walk(member, path, found)
             path.pop()
     elif isinstance(value, int | float) and not isinstance(value, bool) and not _representable(value):
@@ -211,14 +212,6 @@ def _found(detail: str | None, path: list[str | int], found: list[FieldError]) -
 def _representable(number: float) -> bool:
     """Tell whether a number survives IEEE 754: a finite one, or an integer within ±(2^53 - 1) (RFC 7493)."""
     return -_EXACT <= number <= _EXACT if isinstance(number, int) else abs(number) != float("inf")
-
-
-def _text_fault(value: str) -> str | None:
-    if "\x00" in value:
-        return "The character U+0000 is not allowed in text."
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        return "The text holds half of a surrogate pair, which is no character."
-    return None
 
 
 def _printable(text: str) -> str:

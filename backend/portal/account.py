@@ -44,10 +44,10 @@ def change_password(
     """Change the password after the present one was given; every other session of the person's ends."""
     faults, database = Faults(), session.current()
     try:
-        attempts.take(database, (attempts.SIGN_IN_ACCOUNT, viewer.email))
+        attempts.take(database, (attempts.SIGN_IN_HERE, f"{viewer.email} signed in"))
     except Problem as problem:
         faults.add("present", problem.detail)
-    if not faults and users.sign_in(database, viewer.email, data.present) is None:
+    if not faults and users.with_password(database, viewer.email, data.present) is None:
         faults.add("present", "This is not your present password.")
     with faults.on("password"):
         passwords.check(data.password)

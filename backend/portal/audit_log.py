@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from backend.accounts import audit_log
 from backend.accounts.audit_log import Filter
 from backend.accounts.sessions import Viewer
 from backend.db import session
-from backend.lib import clock
+from backend.lib import clock, inputs
 from backend.portal.access import Place
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.pages import Page, page
@@ -37,7 +36,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def filter(self, service_id: int | None) -> Filter:
         """Return what the log is asked."""
-        days = _day(self.first), _day(self.last)
+        days = inputs.day(self.first), inputs.day(self.last)
         actor, action = self.actor.strip()[:254], self.action[:40]
         return Filter(service_id=service_id, actor=actor, action=action, first_day=days[0], last_day=days[1])
 
@@ -74,7 +73,7 @@ def _wanted(request: Request[Any, Any, Any]) -> Wanted:
 
 def _context(request: Request[Any, Any, Any], service_id: int | None) -> dict[str, Any]:
     wanted = _wanted(request)
-    before, after = (_number(request.query_params.get(name)) for name in ("before", "after"))
+    before, after = (inputs.number(request.query_params.get(name, "")) for name in ("before", "after"))
     with session.current().read() as reading:
         found = audit_log.page(reading, wanted.filter(service_id), before=before, after=after)
         actions = audit_log.actions(reading, service_id)
@@ -101,17 +100,6 @@ def _line(cells: tuple[str, ...]) -> str:
     written = io.StringIO()
     csv.writer(written).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
     return written.getvalue()
-
-
-def _number(raw: str | None) -> int | None:
-    return int(raw) if raw and raw.isascii() and raw.isdigit() and len(raw) < 19 else None
-
-
-def _day(raw: str) -> date | None:
-    try:
-        return date.fromisoformat(raw)
-    except ValueError:
-        return None
 
 
 ROUTES = [of_service, of_service_as_csv]

@@ -50,7 +50,7 @@ def new(
 @post(
     "/jobs",
     guards=[access.editors],
-    opt={"exclude_from_csrf": True},
+    opt={"exclude_from_csrf": True, "reads_form": True},
     request_max_body_size=files.MAX_BYTES + _REST_BYTES,
     status_code=200,
 )
@@ -63,6 +63,7 @@ async def upload(place: NamedDependency[Place], request: Request[Any, Any, Any])
     except RequestEntityTooLarge:
         return await sync_to_thread(_too_large, place, request)
     security.check_token(request, given.get("_csrf_token"))
+    security.check_fields(given.multi_items())
     return await sync_to_thread(_take, place, dict(given))
 
 

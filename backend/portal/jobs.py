@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +15,7 @@ from litestar.params import Body, FromPath, FromQuery
 from litestar.response import Stream, Template
 
 from backend.db import session
-from backend.lib import clock
+from backend.lib import clock, inputs
 from backend.lib.problems import Problem
 from backend.portal import access, live
 from backend.portal.access import Place
@@ -27,6 +27,8 @@ from backend.reports.jobs import JobReport
 from backend.spreadsheets import control, preview
 
 _EDITORS = [access.editors]
+# PostgreSQL counts the rows of a sheet in 32 bits.
+_LAST_ROW = 2**31 - 1
 # What a spreadsheet program would take for a formula.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -50,7 +52,7 @@ def refresh(
 
 def _list(place: Place, before: int | None) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
-    behind = None if before is None else min(max(before, 0), 2**63 - 1)
+    behind = None if before is None else min(max(before, 0), inputs.LARGEST)
     with session.current().read() as reading:
         found, more = jobs.page(reading, place.service_id, behind)
     latest = live.mark([(one.id, one.state, one.counts) for one in found])
@@ -149,14 +151,13 @@ def _state(place: Place, job: JobReport, after: str) -> dict[str, Any]:
 
 def _place_of_fault(text: str) -> tuple[int, int]:
     row, _, identity = text.partition(".")
-    if not (row.isascii() and row.isdigit() and identity.isascii() and identity.isdigit()) or len(text) > 20:
-        return 0, 0
-    return min(int(row), 2**31 - 1), int(identity)
+    number, last = inputs.number(row, _LAST_ROW), inputs.number(identity)
+    return (0, 0) if number is None or last is None else (number, last)
 
 
 def _find(place: Place, job_id: int) -> JobReport:
     with session.current().read() as reading:
-        found = jobs.one(reading, place.service_id, job_id) if 0 < job_id < 2**63 else None
+        found = jobs.one(reading, place.service_id, job_id)
     if found is None:
         raise NotFoundException
     return found
@@ -226,12 +227,10 @@ def send(
 
 
 def _moment(text: str, faults: Faults) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+    found = inputs.moment(text)
+    if found is None:
         faults.add("at", "Choose a day and a time.")
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return found
 
 
 @post("/jobs/{job_id:int}/stop", guards=_EDITORS, status_code=200, sync_to_thread=True)

@@ -1,6 +1,6 @@
 """Capability keys: an address that shows one service's outbox to whoever holds it, outside production only."""
 
-from backend.lib import secrecy, settings
+from backend.lib import inputs, secrecy, settings
 
 _PURPOSE = "outbox-key"
 # 128 of the digest's 256 bits: short enough for a terminal, far too many to guess.
@@ -15,7 +15,7 @@ def outbox_key(service_id: int) -> str:
 
 def opened_by(key: str) -> int | None:
     """Return the id of the service whose outbox the key opens; nothing for a wrong key and in production."""
-    number = key.partition(".")[0]
-    if settings.current().env == "production" or not number.isascii() or not number.isdigit() or len(number) > 18:
+    service_id = inputs.row(key.partition(".")[0])
+    if settings.current().env == "production" or service_id is None:
         return None
-    return int(number) if secrecy.same(outbox_key(int(number)), key) else None
+    return service_id if secrecy.same(outbox_key(service_id), key) else None

@@ -45,16 +45,17 @@ def reset_password(session: Session, user: User) -> None:
     own_mail.send(session, user.email, letter)
 
 
-def tell_locked(session: Session, user: User) -> None:
-    """Mail the way back to somebody whose account was locked a moment ago."""
+def warn(session: Session, user: User) -> None:
+    """Tell somebody that their password is being guessed at."""
     letter = Letter(
-        subject="Your Carillon account is locked",
-        heading="Your account is locked",
-        opening="Somebody entered a wrong password for your account several times in a row. "
-        "It stays locked until you choose a new password.",
-        button="Unlock with a new password",
-        note=f"{_AN_HOUR} If it was not you, nobody got in; choose a new password all the same.",
-        path=_path(CHOOSE_PASSWORD, password_resets.begin(session, user)),
+        subject="Wrong passwords for your Carillon account",
+        heading="Somebody tries to sign in as you",
+        opening=f"Wrong passwords were entered for {user.email} several times within a few minutes. Nobody got in by "
+        "them, and your account stays open to you.",
+        button="Sign in",
+        note="If it was you, you can choose a new password at the sign-in page. If it was not, there is nothing you "
+        "need to do, unless somebody else may know your password: then choose a new one.",
+        path="/portal/sign-in",
     )
     own_mail.send(session, user.email, letter)
 

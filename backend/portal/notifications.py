@@ -14,6 +14,7 @@ from litestar.response import Redirect, Template
 from backend.channels.base import Channel
 from backend.db import session
 from backend.db.models.notifications import NotificationStatus, Priority
+from backend.lib import inputs
 from backend.portal import live
 from backend.portal.access import Place
 from backend.portal.forms import Faults
@@ -30,7 +31,6 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "channel": tuple(channel.value for channel in Channel),
 }
 _NAMES = ("status", "priority", "channel", "template_id", "recipient", "aggregator_id", "job", "from", "to")
-_MOST_DIGITS = 18
 _DAY_FORM = "Write a day as 2026-03-02."
 
 
@@ -57,7 +57,7 @@ def read(query: Mapping[str, str]) -> Asked:
         created_from=_midnight(first) if first else None,
         created_to=_midnight(last) + timedelta(days=1) if last else None,
     )
-    return Asked(given, wanted, faults, query.get("q", "").strip()[:80], _uid(query.get("before", "")))
+    return Asked(given, wanted, faults, query.get("q", "").strip()[:80], inputs.uid(query.get("before", "")))
 
 
 def _choice(given: Mapping[str, str], name: str, faults: Faults) -> str | None:
@@ -70,40 +70,28 @@ def _choice(given: Mapping[str, str], name: str, faults: Faults) -> str | None:
 
 def _word(given: Mapping[str, str], name: str, faults: Faults) -> str | None:
     value = given.get(name)
-    if value is not None and (len(value) > _LENGTHS[name] or not value.isprintable()):
+    if value is not None and inputs.word(value, _LENGTHS[name]) is None:
         faults.add(name, f"It has at most {_LENGTHS[name]} printable characters.")
         return None
     return value
 
 
 def _number(given: Mapping[str, str], name: str, faults: Faults) -> int | None:
-    value = given.get(name)
-    if value is not None and not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
+    found = inputs.number(given[name]) if name in given else None
+    if name in given and found is None:
         faults.add(name, "It is a number.")
-        return None
-    return int(value) if value is not None else None
+    return found
 
 
 def _day(given: Mapping[str, str], name: str, faults: Faults) -> date | None:
-    try:
-        found = date.fromisoformat(given[name]) if name in given else None
-    except ValueError:
-        found = date.max
-    if found is not None and not date(1970, 1, 1) <= found < date(9999, 12, 31):
+    found = inputs.day(given[name]) if name in given else None
+    if name in given and found is None:
         faults.add(name, _DAY_FORM)
-        return None
     return found
 
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def _uid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @get("/notifications", sync_to_thread=True)

@@ -1,15 +1,15 @@
-"""The way back for those who forgot their password or are locked out: a mailed link, and a new password."""
+"""The way back for those who forgot their password: a mailed link, and a new password."""
 
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.background_tasks import BackgroundTask
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, QueryParameter
 
 from backend.accounts import attempts, audit, password_resets, passwords, users
 from backend.db import session
+from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import letters, security
 from backend.portal.forms import Faults
@@ -50,20 +50,21 @@ def ask(
     if faults:
         return _request_page(data.email, faults)
     try:
-        lanes = (attempts.RESET_ACCOUNT, email), (attempts.RESET_ADDRESS, security.network_address(request))
+        address = security.network_address(request)
+        lanes = (attempts.RESET_HERE, f"{email} {address}"), (attempts.RESET_ADDRESS, address)
         attempts.take(session.current(), *lanes)
     except Problem as problem:
         faults.add("email", problem.detail)
         return _request_page(email, faults, status=429)
-    answer = page("sign_in/password_sent.html", None, email=email)
-    answer.background = BackgroundTask(_send, email)
-    return answer
+    aside.run(_send, email)
+    return page("sign_in/password_sent.html", None, email=email)
 
 
 def _send(email: str) -> None:
     with session.current().write() as transaction:
+        wanted = attempts.passes(transaction, attempts.RESET_ACCOUNT, email)
         user = users.by_email(transaction, email)
-        if user is not None and user.active:
+        if wanted and user is not None and user.active:
             letters.reset_password(transaction, user)
 
 

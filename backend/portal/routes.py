@@ -80,6 +80,7 @@ _PAGES = Router(
     },
     middleware=[security.PortalCsrf],
     guards=[security.same_origin],
+    before_request=security.check_form,
     after_request=security.harden,
     exception_handlers={access.SignInNeededError: access.on_sign_in_needed},
     include_in_schema=False,

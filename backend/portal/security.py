@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.enums import RequestEncodingType
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware.csrf import CSRFMiddleware
@@ -15,9 +16,11 @@ from litestar.types import ASGIApp
 from litestar.utils.scope.state import ScopeState
 
 from backend.accounts import sessions
-from backend.lib import http, secrecy, settings
+from backend.lib import http, inputs, secrecy, settings
+from backend.lib.problems import Problem
 
 HOME = "/portal"
+_FORMS = (RequestEncodingType.URL_ENCODED.value, RequestEncodingType.MULTI_PART.value)
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _PORTAL_ADDRESS = re.compile(r"/portal(/[A-Za-z0-9._~-]+)*(\?[A-Za-z0-9._~=&%+-]*)?")
 
@@ -68,6 +71,10 @@ class PortalCsrf(CSRFMiddleware):
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, csrf_config())
 
+    def _decode_csrf_token(self, token: object) -> str | None:
+        """Read a token; the framework fails on one that is a file or has letters that no token has."""
+        return super()._decode_csrf_token(token) if isinstance(token, str) and token.isascii() else None
+
     def accepts(self, given: object, cookie: str | None) -> bool:
         """Tell whether a form's token is the one of its browser's cookie."""
         return isinstance(given, str) and cookie is not None and self._csrf_tokens_match(given, cookie)
@@ -105,6 +112,31 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
         ours.add(f"{request.url.scheme}://{request.headers.get('host', '')}")
     if origin not in ours:
         raise PermissionDeniedException("The form was sent from a page of another site.")
+
+
+async def check_form(request: Request[Any, Any, Any]) -> None:
+    """Refuse a form with text that cannot be kept, before its handler: a ``before_request`` hook of pages.
+
+    A handler whose option ``reads_form`` says that it reads the form itself calls ``check_fields``.
+
+    Raises:
+        Problem: ``invalid_request``.
+    """
+    is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() in _FORMS
+    if is_form and not request.route_handler.opt.get("reads_form"):
+        check_fields((await request.form()).multi_items())
+
+
+def check_fields(fields: Any) -> None:
+    """Refuse fields of a form, as pairs, of which a name or a text cannot be kept.
+
+    Raises:
+        Problem: ``invalid_request``.
+    """
+    for name, value in fields:
+        given = value if isinstance(value, str) else getattr(value, "filename", None) or ""
+        if fault := inputs.text_fault(str(name)) or inputs.text_fault(given):
+            raise Problem("invalid_request", f"The form cannot be used: {fault}")
 
 
 def network_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -10,8 +10,9 @@ from litestar.params import Body, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from backend.accounts import attempts, oidc, sessions, users
+from backend.accounts import attempts, audit, oidc, sessions, users
 from backend.db import session
+from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import access, letters, security
 from backend.portal.pages import Page, page
@@ -51,16 +52,26 @@ def sign_in(
     email = data.email.strip()
     database = session.current()
     try:
-        lanes = (attempts.SIGN_IN_ACCOUNT, email), (attempts.SIGN_IN_ADDRESS, security.network_address(request))
-        attempts.take(database, *lanes)
+        attempts.take_at_sign_in(database, email, security.network_address(request))
     except Problem as problem:
         return _form(address, email=email, refused=problem.detail, status=429)
-    user = users.sign_in(database, email, data.password, on_lock=letters.tell_locked)
+    user = users.with_password(database, email, data.password)
     if user is None:
+        if attempts.note_failure(database, email):
+            aside.run(_warn, email)
         return _form(address, email=email, refused=_WRONG, status=401)
     with database.write() as transaction:
         cookie = begin_session(transaction, request, user.id)
     return Redirect(address, status_code=303, cookies=[cookie])
+
+
+def _warn(email: str) -> None:
+    """Tell the owner of an account, if there is one, that somebody guesses."""
+    with session.current().write() as transaction:
+        user = users.by_email(transaction, email)
+        if user is not None and user.active:
+            letters.warn(transaction, user)
+            audit.record(transaction, audit.SYSTEM, "user.warned", user.email, service_id=None)
 
 
 @post("/sign-out", sync_to_thread=True)

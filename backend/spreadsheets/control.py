@@ -83,7 +83,7 @@ def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
     uid = ids.random_id()
     size = files.keep(source, uid)
     try:
-        delimiter, first = table.header(files.path_of(uid))
+        delimiter, first = table.header(files.opened(uid))
         assigned = columns.assign(first.cells, given.channel, sheets.fields_of(given.template))
         values: dict[str, Any] = {
             "uid": uid,
@@ -97,10 +97,10 @@ def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
         }
         job_id = _store(service_id, given, values, by)
     except table.Unreadable as error:
-        files.drop(uid)
+        files.give_up(uid)
         raise Problem("invalid_value", str(error)) from None
     except BaseException:
-        files.drop(uid)
+        files.give_up(uid)
         raise
     tasks.nudge(job_id)
     return job_id
@@ -144,9 +144,9 @@ def send(service_id: int, job_id: int, at: datetime | None, by: Actor) -> None:
         if row.stage != Stage.CHECKED or not row.good_rows:
             raise Problem("job_moved_on", "This job cannot be sent: it is not checked, has no good row or was sent.")
         try:
-            first = table.header(files.path_of(row.uid))[1]
+            first = table.header(files.opened(row.uid))[1]
         except FileNotFoundError:
-            raise Problem("job_moved_on", "The file is not on this machine any more. Upload it again.") from None
+            raise Problem("job_moved_on", "The file is not there any more. Upload it again.") from None
         row.stage, row.due_at, row.position, row.next_row = Stage.SENDING.value, at or now, first.end, first.number + 1
         row.changed_at, row.note = now, None
         _write_down(session, job, by, "sent", {"rows": row.good_rows, "at": clock.iso(row.due_at)})

@@ -1,57 +1,140 @@
-"""The uploaded files: kept in the data directory as UTF-8 with plain line ends, whatever they came in."""
+"""The uploaded files: kept in the database, in pieces, as UTF-8 with plain line ends, whatever they came in."""
 
 import codecs
 import io
-import os
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 from uuid import UUID
 
-from backend.lib import clock, settings
+from sqlalchemy import delete, exists, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.db import session as db
+from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
+from backend.lib import clock
 from backend.lib.problems import Problem
 
 MAX_BYTES = 50 * 1024 * 1024
+# Of each piece but the last; a process has one of them in memory for each file that it reads or writes.
+PIECE_BYTES = 256 * 1024
 _CHUNK = 64 * 1024
 _SNIFFED = 512
-_SUFFIX = ".csv"
-# A file that no row names for so long was left by a process that was killed between writing it and saying so.
+# Pieces that no row names for so long were left by a process that was killed between writing them and saying so.
 _STRAY_AFTER = timedelta(days=1)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # How ZIP archives (.xlsx, .ods) and the older binary workbooks (.xls) begin.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
-def path_of(uid: UUID) -> Path:
-    """Return where the file of a spreadsheet is."""
-    return _folder() / f"{uid}{_SUFFIX}"
+class _Writer:
+    """Writes a file piece by piece, each in a transaction of its own: nobody else waits for the whole."""
+
+    def __init__(self, uid: UUID) -> None:
+        self._uid = uid
+        self._number = 0
+        self._rest = bytearray()
+
+    @property
+    def size(self) -> int:
+        return self._number * PIECE_BYTES + len(self._rest)
+
+    def write(self, content: bytes) -> None:
+        self._rest += content
+        while len(self._rest) >= PIECE_BYTES:
+            self._put(bytes(self._rest[:PIECE_BYTES]))
+            del self._rest[:PIECE_BYTES]
+            self._number += 1
+
+    def end(self) -> int:
+        """Write what is left and return how many bytes there are."""
+        size = self.size
+        if self._rest or not self._number:
+            self._put(bytes(self._rest))
+        return size
+
+    def _put(self, content: bytes) -> None:
+        # The row that names the file is committed after it, and takes what was written before along to the disk.
+        with db.current().write(durable=False) as session:
+            session.add(UploadPiece(upload_uid=self._uid, number=self._number, content=content))
 
 
-def _folder() -> Path:
-    return settings.current().data_dir / "spreadsheets"
+class _Reader(io.RawIOBase):
+    """Reads a file from any place on, a piece at a time."""
+
+    def __init__(self, uid: UUID) -> None:
+        self._uid = uid
+        self._position = 0
+        self._number = 0
+        self._piece = self._read_piece(0)
+        if self._piece is None:
+            raise FileNotFoundError(f"The database holds no upload {uid}.")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise io.UnsupportedOperation("The end of an upload is not known.")
+        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # of all buffers, these two
+        number, start = divmod(self._position, PIECE_BYTES)
+        if number != self._number:
+            self._piece = None  # gone before the next is there
+            self._number, self._piece = number, self._read_piece(number)
+        content = (self._piece or b"")[start : start + len(buffer)]
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def _read_piece(self, number: int) -> bytes | None:
+        wanted = (UploadPiece.upload_uid == self._uid, UploadPiece.number == number)
+        with db.current().read() as session:
+            return session.scalar(select(UploadPiece.content).where(*wanted))
+
+
+def opened(uid: UUID) -> BinaryIO:
+    """Open the file of a spreadsheet for reading.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    return io.BufferedReader(_Reader(uid), _CHUNK)
 
 
 def keep(source: IO[bytes], uid: UUID) -> int:
-    """Write an upload to its place, piece by piece, and return how many bytes it has there.
+    """Store an upload, piece by piece, and return how many bytes it has there.
 
     Raises:
         Problem: ``invalid_value`` if it is empty, too large, or no text in UTF-8 or UTF-16.
     """
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target = path_of(uid)
+    kept = _Writer(uid)
     try:
-        with target.open("xb") as kept:
-            _rewrite(source, kept)
-            kept.flush()
-            os.fsync(kept.fileno())
-            return kept.tell()
+        _rewrite(source, kept)
+        return kept.end()
     except BaseException:
-        target.unlink(missing_ok=True)
+        give_up(uid)
         raise
 
 
-def _rewrite(source: IO[bytes], kept: IO[bytes]) -> None:
+def copy(source: IO[bytes], uid: UUID) -> None:
+    """Store a file that an earlier release has kept outside of the database, byte by byte."""
+    kept = _Writer(uid)
+    while piece := source.read(_CHUNK):
+        kept.write(piece)
+    kept.end()
+
+
+def _rewrite(source: IO[bytes], kept: _Writer) -> None:
     first = source.read(_CHUNK)
     if not first.strip():
         raise _refusal("The file is empty.")
@@ -92,17 +175,27 @@ def _refusal(detail: str) -> Problem:
     return Problem("invalid_value", detail)
 
 
+def is_there(uid: UUID) -> bool:
+    """Tell whether the database has a file."""
+    with db.current().read() as session:
+        return session.scalar(select(UploadPiece.id).where(UploadPiece.upload_uid == uid).limit(1)) is not None
+
+
 def drop(uid: UUID) -> None:
     """Delete the file of a spreadsheet, if it is there."""
-    path_of(uid).unlink(missing_ok=True)
+    with db.current().write() as session:
+        session.execute(delete(UploadPiece).where(UploadPiece.upload_uid == uid))
 
 
-def strays(known: set[UUID]) -> list[UUID]:
-    """List the files that nothing known belongs to any more."""
-    found = []
-    before = (clock.now() - _STRAY_AFTER).timestamp()
-    for path in _folder().glob(f"*{_SUFFIX}"):
-        uid = UUID(path.stem)
-        if uid not in known and path.stat().st_mtime < before:
-            found.append(uid)
-    return found
+def give_up(uid: UUID) -> None:
+    """Delete what is there of a file that could not be kept; where that fails too, it is found as a stray."""
+    with suppress(SQLAlchemyError):
+        drop(uid)
+
+
+def strays(needed: Collection[str]) -> list[UUID]:
+    """List the files that no spreadsheet at one of the ``needed`` stages belongs to any more."""
+    owner = exists().where(Spreadsheet.uid == UploadPiece.upload_uid, Spreadsheet.stage.in_(needed))
+    old = UploadPiece.created_at < clock.now() - _STRAY_AFTER
+    with db.current().read() as session:
+        return list(session.scalars(select(UploadPiece.upload_uid).where(UploadPiece.number == 0, old, ~owner)))

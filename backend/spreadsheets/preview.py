@@ -74,9 +74,9 @@ def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], rows.Group
             return None
         sheet = sheets.load(session, row)
         try:
-            path = files.path_of(row.uid)
-            first = table.header(path)[1]
-            some = islice(table.records(path, row.delimiter, first.end, first.number + 1), _LOOKED_AT)
+            file = files.opened(row.uid)
+            first = table.header(file)[1]
+            some = islice(table.records(file, row.delimiter, first.end, first.number + 1), _LOOKED_AT)
             records = [record for record in some if not record.blank][:SHOWN]
         except (FileNotFoundError, table.Unreadable):
             return None

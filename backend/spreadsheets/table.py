@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -51,37 +50,34 @@ class _Lines:
         return line.decode()
 
 
-def records(path: Path, delimiter: str, position: int = 0, number: int = HEADER_ROW) -> Iterator[Record]:
-    """Yield the rows from ``position`` on, the first of which has ``number``.
+def records(file: BinaryIO, delimiter: str, position: int = 0, number: int = HEADER_ROW) -> Iterator[Record]:
+    """Yield the rows of a file from ``position`` on, the first of which has ``number``.
 
     Raises:
         Unreadable: with the row at which the file is no table any more.
-        FileNotFoundError: if the file is not there.
     """
-    with path.open("rb") as file:
-        lines = _Lines(file, position)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                reason = "a quotation mark is not closed, stands inside a cell, or a cell is too long"
-                raise Unreadable(f"Row {number} cannot be read: {reason}. A quotation mark is written twice.") from None
-            yield Record(number, cells, lines.position)
-            number += 1
+    lines = _Lines(file, position)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            reason = "a quotation mark is not closed, stands inside a cell, or a cell is too long"
+            raise Unreadable(f"Row {number} cannot be read: {reason}. A quotation mark is written twice.") from None
+        yield Record(number, cells, lines.position)
+        number += 1
 
 
-def header(path: Path) -> tuple[str, Record]:
+def header(file: BinaryIO) -> tuple[str, Record]:
     """Return what separates the cells, and the first row.
 
     Raises:
         Unreadable: if there is none.
     """
-    with path.open("rb") as file:
-        delimiter = _delimiter(next(_Lines(file, 0), ""))
-    first = next(records(path, delimiter), None)
+    delimiter = _delimiter(next(_Lines(file, 0), ""))
+    first = next(records(file, delimiter), None)
     if first is None or first.blank:
         raise Unreadable("The first row is empty. It names the columns.")
     return delimiter, first

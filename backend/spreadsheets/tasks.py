@@ -24,7 +24,7 @@ _URGENCY = 4
 _TURN_SECONDS = 1.0
 _AT_ONCE = 20
 _LATER = timedelta(seconds=30)
-_MISSING = "The uploaded file is not in this worker’s data directory; a worker that has it goes on."
+_MISSING = "The uploaded file is not in the database. Upload it again, or put back what was taken out of the database."
 _FAILED = "Carillon failed to go on with this job. The fault has been logged, and it is tried again."
 _housekeeping = Pace()
 

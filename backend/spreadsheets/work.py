@@ -60,7 +60,6 @@ def begin(job_id: int, worker: str) -> Task:
             raise LostError
         sheet = sheets.load(session, row)
         service_id = session.get_one(Job, job_id).service_id
-    records = table.records(files.path_of(row.uid), row.delimiter, row.position, row.next_row)
     return Task(
         job_id=job_id,
         service_id=service_id,
@@ -68,8 +67,13 @@ def begin(job_id: int, worker: str) -> Task:
         stage=Stage(row.stage),
         row=row,
         sheet=sheet,
-        records=records,
+        records=_records(row),
     )
+
+
+def _records(row: Spreadsheet) -> Iterator[Record]:
+    """Open the file when the first row is asked for: stopping and sending again need none."""
+    yield from table.records(files.opened(row.uid), row.delimiter, row.position, row.next_row)
 
 
 def step(task: Task) -> bool:

@@ -71,6 +71,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         "RETENTION_DAYS=0",
         "EMAIL_ENABLED=maybe",
         "OUTBOUND_ALLOW=10.0.0.1",
+        "METRICS_ALLOW=10.0.0.7/8",
     ],
 )
 @pytest.mark.parametrize("command", ["serve", "worker"])

@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 from backend.accounts import identities
 from backend.db.models.accounts import User
 from backend.db.session import Database
-from backend.lib import settings
+from backend.lib import aside, settings
 from tests.application import application
 from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from tests.portal.people_and_messages import PASSWORD, user
@@ -32,7 +32,9 @@ class Browser:
         """Send a form with the CSRF token of the sign-in page, or with ``token``."""
         data = {"_csrf_token": self.token() if token is None else token, **form}
         headers = {"Accept": "text/html"} | ({"Origin": origin} if origin else {})
-        return self.client.post(address, data=data, headers=headers, follow_redirects=False)
+        answer = self.client.post(address, data=data, headers=headers, follow_redirects=False)
+        aside.settle()  # what the answer did not wait for
+        return answer
 
     def token(self) -> str:
         page = self.get("/portal/sign-in")

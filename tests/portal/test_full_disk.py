@@ -1,13 +1,12 @@
 """A disk that takes no more, behind the portal: pages can be read; forms are answered why not, and keep nothing."""
 
-import errno
 import logging
-import os
 
 import pytest
+from sqlalchemy import select
 
+from backend.db.models.spreadsheets import UploadPiece
 from backend.db.session import Database
-from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.factories import laboratory
 from tests.full_disk import STATES, Disk
@@ -46,20 +45,19 @@ def test_forms_are_answered_by_a_page_that_says_what_is_wrong(
     assert browser.send(own(lab, "/new"), **group).status_code == 303
 
 
+@pytest.mark.parametrize("state", STATES)
 def test_a_file_that_finds_no_room_is_kept_neither_whole_nor_in_part(
-    database: Database, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    database: Database, browser: Browser, state: str
 ) -> None:
     lab = laboratory(database)
     user(database, member_of=lab.service_id, role="editor")
     browser.sign_in()
-
-    def no_room(_file: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", no_room)
-        answer = upload(browser, Desk(lab))
+    content = b"email address,sample_id\n" + b"ada@lab.example,S-1\n" * 40_000
+    token = browser.token()
+    with Disk(database).filled(state):
+        answer = upload(browser, Desk(lab), content, token)
     assert answer.status_code == 503
-    assert "its disk is full" in answer.text
-    assert list((settings.current().data_dir / "spreadsheets").iterdir()) == []
-    assert upload(browser, Desk(lab)).status_code == 303
+    assert ("its disk is full" if state == "full" else "it is read-only") in answer.text
+    with database.read() as session:
+        assert session.scalars(select(UploadPiece.id)).all() == []
+    assert upload(browser, Desk(lab), content).status_code == 303

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from backend.db.models.audit import AuditEntry
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import DeliveryStatus
-from backend.db.models.spreadsheets import Spreadsheet
+from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
 from backend.db.session import Database
-from backend.spreadsheets import control, files, tasks
+from backend.spreadsheets import tasks
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.desk import Desk, desk
@@ -137,7 +137,8 @@ def test_what_cannot_be_used_is_said_beside_its_field(
     answer = upload(browser, lab, content, **form)
     assert answer.status_code == 422
     assert sentence in answer.text
-    assert not list(files.path_of(control.ids.random_id()).parent.glob("*"))
+    with lab.lab.database.read() as session:
+        assert session.scalars(select(UploadPiece.id)).all() == []
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(browser: Browser, lab: Desk) -> None:

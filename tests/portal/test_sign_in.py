@@ -142,7 +142,7 @@ def _change(database: Database, user_id: int, **values: object) -> None:
         session.execute(update(User).where(User.id == user_id).values(**values))
 
 
-@pytest.mark.parametrize("token", ["", "0" * 128])
+@pytest.mark.parametrize("token", ["", "0" * 128, "é" * 128])
 def test_a_form_without_the_right_token_is_refused_with_a_page(browser: Browser, token: str) -> None:
     browser.token()
     answer = browser.send("/portal/sign-in", token=token, email="ada@lab.example", password=PASSWORD)
@@ -150,6 +150,13 @@ def test_a_form_without_the_right_token_is_refused_with_a_page(browser: Browser,
     assert "The form was not accepted" in answer.text
     assert "content-security-policy" in answer.headers
     assert browser.cookie() is None
+
+
+def test_a_file_in_the_place_of_the_token_is_refused_with_a_page(browser: Browser) -> None:
+    browser.token()
+    file = {"_csrf_token": ("a.txt", b"0" * 128, "text/plain")}
+    answer = browser.client.post("/portal/sign-in", files=file, headers={"Accept": "text/html"})
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.local.evil.example"])

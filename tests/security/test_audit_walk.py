@@ -48,7 +48,7 @@ OTHERWISE = {
     "POST /receipts/bounce": "what becomes of a message is in its events; an address that is suppressed is audited",
     "POST /receipts/{kind:str}": "as above",
     "POST /users/auth": "a sign-in: counted; the one that locks is audited",
-    "POST /portal/sign-in": "a sign-in: counted; the one that locks is audited",
+    "POST /portal/sign-in": "a sign-in: counted; that its owner was warned is audited",
     "POST /portal/sign-out": "ends one browser's session and changes nothing of anybody's",
     "POST /portal/sign-in/oidc": "a sign-in; a new identity is audited when it comes back",
     "POST /portal/password": "sends a letter to the account's own address; the new password is audited",

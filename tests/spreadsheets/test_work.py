@@ -1,5 +1,6 @@
 """A worker's steps: each row once whatever happens in between, the day's limit, stopping, sending again, memory."""
 
+import io
 import tracemalloc
 from itertools import islice
 
@@ -47,7 +48,7 @@ def test_a_row_that_was_stored_is_stored_and_counted_no_second_time(
     with any_database.write() as session:
         back = {"stage": "SENDING", "position": start.position, "next_row": start.next_row}
         session.execute(update(Spreadsheet).values(**back))
-    files.path_of(start.uid).write_text(csv_of(10))  # it went when all was done
+    files.keep(io.BytesIO(csv_of(10).encode()), start.uid)  # it went when all was done
     assert bureau.work().stage == "DONE"
     assert sorted(bureau.addresses()) == sorted(f"p{row}@lab.example" for row in range(2, 12))
     with any_database.read() as session:
@@ -128,14 +129,13 @@ def test_one_worker_holds_a_spreadsheet_until_it_is_gone(bureau: Bureau, moving_
         assert session.scalar(select(func.count()).select_from(Worker)) == 2
 
 
-def test_a_file_that_is_not_here_is_another_workers(bureau: Bureau) -> None:
+def test_a_file_that_is_gone_is_said_and_waited_for(bureau: Bureau) -> None:
     bureau.upload(csv_of(1))
-    path = files.path_of(bureau.sheet().uid)
-    path.rename(path.with_suffix(".away"))
+    files.drop(bureau.sheet().uid)
     sheet = bureau.work()
     assert (sheet.stage, sheet.claimed_by) == ("CHECKING", None)
     assert sheet.note is not None
-    assert "data directory" in sheet.note
+    assert "not in the database" in sheet.note
     assert sheet.due_at > clock.now()
 
 
@@ -144,19 +144,19 @@ def test_a_file_that_nobody_sends_is_deleted(bureau: Bureau, moving_clock: Movab
     sheet = bureau.work()
     moving_clock.forward(days=7)
     housekeeping.tidy()
-    assert files.path_of(sheet.uid).exists()
+    assert files.is_there(sheet.uid)
     moving_clock.forward(days=2)
     housekeeping.tidy()
     assert bureau.sheet().stage == "EXPIRED"
-    assert not files.path_of(sheet.uid).exists()
+    assert not files.is_there(sheet.uid)
 
 
 def test_rows_are_read_with_as_little_memory_for_many_as_for_few(bureau: Bureau) -> None:
     bureau.upload(csv_of(30_000))
-    rows = table.records(files.path_of(bureau.sheet().uid), ",")
+    rows = table.records(files.opened(bureau.sheet().uid), ",")
     tracemalloc.start()
-    few = sum(1 for _ in islice(rows, 1000)), tracemalloc.get_traced_memory()[1]
+    few = sum(1 for _ in islice(rows, 15_000)), tracemalloc.get_traced_memory()[1]
     many = sum(1 for _ in rows), tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert many[0] == 29_001
+    assert many[0] == 15_001
     assert many[1] < few[1] + 100_000

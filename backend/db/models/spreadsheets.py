@@ -6,7 +6,7 @@ from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import GUID, BigIntIdentity
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.types import JsonB, Moment
@@ -35,7 +35,7 @@ _MOVING = text(f"stage IN ({', '.join(repr(stage.value) for stage in MOVING)})")
 class Spreadsheet(IdentityBase):
     """The file of a job and what is made of it.
 
-    ``uid`` names the file in the data directory, and is what the identities of its notifications are derived from.
+    ``uid`` names the file, and is what the identities of its notifications are derived from.
     ``columns`` are the file's own, in order; the one at ``recipient_column`` holds an address, or a recipient group
     where ``to_groups`` is set. ``position`` is where the next row begins, in bytes, and ``next_row`` its number as
     spreadsheet programs count, the header being row 1; both belong to the present stage's pass through the file.
@@ -82,3 +82,18 @@ class SpreadsheetFault(IdentityBase):
     row_number: Mapped[int]
     column_name: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(Text)
+
+
+class UploadPiece(IdentityBase):
+    """A part of an uploaded file, which every process can read; ``number`` counts from 0, ``upload_uid`` is the file's.
+
+    All parts but the last are of one length.
+    """
+
+    __tablename__ = "upload_pieces"
+    __table_args__ = (UniqueConstraint("upload_uid", "number"),)
+
+    upload_uid: Mapped[UUID] = mapped_column(GUID())
+    number: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)

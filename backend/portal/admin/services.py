@@ -1,6 +1,5 @@
 """Services: listed, created, switched on and off, made live, limited."""
 
-import re
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +15,7 @@ from backend.accounts import audit, members, organisations, service_settings, se
 from backend.accounts.sessions import Viewer
 from backend.db import session
 from backend.db.models.accounts import Service
-from backend.lib import settings
+from backend.lib import inputs, settings
 from backend.portal.access import SERVICES, actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
@@ -110,11 +109,12 @@ def group(
     data: Annotated[GroupForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Put a service under an organisation, or under none."""
-    if data.organisation and not re.fullmatch(r"[0-9]{1,18}", data.organisation):
+    wanted = inputs.row(data.organisation)
+    if data.organisation and wanted is None:
         raise NotFoundException
     with session.current().write() as transaction:
         service = _service(transaction, service_id)
-        chosen = organisations.get(transaction, int(data.organisation)) if data.organisation else None
+        chosen = organisations.get(transaction, wanted) if wanted else None
         if service_settings.changes(service, organisation_id=chosen.id if chosen else None):
             detail: dict[str, object] = {"organisation": chosen.name if chosen else None}
             _write_down(transaction, viewer, service, "service.grouped", detail)

@@ -11,6 +11,7 @@ from litestar.params import Body, FromPath, FromQuery
 
 from backend.accounts import audit
 from backend.db import session
+from backend.lib import inputs
 from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.pages import go, page
@@ -24,6 +25,8 @@ from backend.reports import template_preview
 from backend.reports.template_preview import Preview
 
 _PAGE = 20
+# PostgreSQL counts versions in 32 bits.
+_LAST_VERSION = 2**31 - 1
 DRAFT = "draft"
 
 
@@ -169,9 +172,10 @@ def _text(reading: Any, place: Place, identifier: str, which: str) -> tuple[Temp
 
 
 def _number(which: str) -> int:
-    if not which.isascii() or not which.isdigit() or len(which) > 9:
+    found = inputs.number(which, _LAST_VERSION)
+    if found is None:
         raise NotFoundException
-    return int(which)
+    return found
 
 
 def _side(reading: Any, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:

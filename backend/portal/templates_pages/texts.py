@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from backend.lib import shapes
+from backend.lib import inputs, shapes
 from backend.lib.problems import Problem
 from backend.portal.forms import Faults
 from backend.registry import samples
@@ -14,6 +14,8 @@ from backend.registry.templates import TemplateContent
 
 FORMATS = (("mjml", "MJML"), ("html", "HTML"), ("text", "Text"), ("markdown", "Markdown"))
 BATCH_FIELDS = ("quiet_seconds", "max_wait_seconds", "max_items")
+# PostgreSQL counts revisions in 32 bits.
+_LAST_REVISION = 2**31 - 1
 VIEWS = ("desktop", "phone", "inbox", "text", "slack", "sms")
 
 
@@ -39,8 +41,7 @@ class EditorForm(msgspec.Struct, kw_only=True):
     @property
     def read_from(self) -> int:
         """Return the revision as a number; what is no number was read from nothing."""
-        digits = self.revision[:9]
-        return int(digits) if digits.isascii() and digits.isdigit() else 0
+        return inputs.number(self.revision, _LAST_REVISION) or 0
 
     @property
     def batch(self) -> bool:
