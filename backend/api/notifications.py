@@ -1,6 +1,5 @@
 """Notifications: sent, explained, looked up and listed."""
 
-import asyncio
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -9,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
@@ -20,12 +20,12 @@ from backend.api.guards import bearer, principal
 from backend.db import session as db
 from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
-from backend.intake.accept import Accepted, Outcome, accept_many
+from backend.intake.accept import Accepted
+from backend.intake.admission import Admission
 from backend.intake.content import Submission
 from backend.intake.explain import Explanation
 from backend.intake.schema import NotificationIn
 from backend.lib import traces
-from backend.lib.gather import Gatherer
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
 from backend.reports.model import NotificationPage, NotificationReport
@@ -52,10 +52,9 @@ class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @lru_cache(maxsize=1)
-def intake() -> Gatherer[Submission, Outcome]:
+def intake() -> Admission:
     """Return this process's way into intake: all requests that wait are accepted in one transaction."""
-    bell = Bell()
-    return Gatherer(lambda group: accept_many(group, bell.ring), name="intake")
+    return Admission(Bell().ring)
 
 
 @post(
@@ -118,7 +117,7 @@ async def explain(request: _AnyRequest) -> Explanation:
     """Judge and render a notification with nothing stored and nothing sent."""
     client = principal(request)
     raw = await bodies.raw_json(request)
-    return await asyncio.to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
+    return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
 
 
 def _explain(submission: Submission) -> Explanation:

@@ -12,6 +12,7 @@ from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.delivery import claims
 from backend.delivery.compose import render_job
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
@@ -73,8 +74,9 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     )
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")
+    job = render_job(version, claims.batch_fields(session, batch.id), batch=True)
     try:
-        rendered = PREVIEWS.render(render_job(version, claims.batch_fields(session, batch.id), batch=True))
+        rendered = PREVIEWS.render(job, Share(batch.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
     return msgspec.structs.replace(

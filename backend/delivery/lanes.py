@@ -60,7 +60,8 @@ class Lanes:
             width, more = (1, 0) if high_only else _threads(channel, size)
             gate = self._gates[channel, high_only] = Gate(width)
             work = partial(hand.send_from, channel, gate=gate, high_only=high_only)
-            self._crews[channel, high_only] = Crew(name, width + more, work, gate.close)
+            # One more, for a slow template keeps its thread from the others.
+            self._crews[channel, high_only] = Crew(name, width + more + (not high_only), work, gate.close)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._look_after, name="lanes", daemon=True)
         self._watch.start()

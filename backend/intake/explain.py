@@ -15,8 +15,11 @@ from backend.delivery import routes
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
+from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
 from backend.rendering.pool import PREVIEWS
+
+_NOT_JUDGED = frozenset({"render_share_exceeded", "unavailable"})
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ def explain(submission: Submission) -> Explanation:
     """Judge a submission as if it were sent.
 
     Raises:
-        Problem: when it is no JSON object, so that there is nothing to explain.
+        Problem: when it is no JSON object, so that there is nothing to explain, or cannot be rendered just now.
     """
     read = content.read(submission)
     with db.current().look() as session:
@@ -70,7 +73,12 @@ def explain(submission: Submission) -> Explanation:
         known, service = asked.accepted(), asked.services()[read.service_id]
         registered = asked.registered()[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    verdict = closed or judge(read, service, registered, render=PREVIEWS.render, whole=True)
+    share = Share(read.service_id)
+    verdict = closed or judge(
+        read, service, registered, render=lambda _index, job: PREVIEWS.render(job, share), whole=True
+    )
+    if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
+        raise verdict
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]

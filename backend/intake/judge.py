@@ -8,15 +8,19 @@ from backend.channels.base import Channel
 from backend.delivery.compose import render_job
 from backend.intake.content import Content
 from backend.intake.schema import ChannelIn
+from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
-from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
 
 NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
 
-Render = Callable[[RenderJob], Rendered]
+# Of the faults of a rendering these are the notification's own; others say that it was not rendered.
+OF_TEMPLATE = frozenset({"template_arguments", "invalid_template"})
+
+# Is given the place of the channel among those of its notification too.
+Render = Callable[[int, RenderJob], Rendered]
 
 
 class ServiceState(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ def judge(
     service: ServiceState,
     registered: Registered,
     *,
-    render: Render = acceptance.render,
+    render: Render,
     whole: bool = False,
 ) -> Plan | Problem:
     """Return the plan for a well-formed notification, or every reason why there is none.
@@ -78,23 +82,42 @@ def judge(
     errors: list[FieldError] = []
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
-        renderer = _renderer(channel, render, batch=notification.priority == "BATCH", whole=whole)
-        outcome = _plan_channel(index, channel, registered, renderer)
+        renderer = _renderer(index, channel, render, batch=notification.priority == "BATCH", whole=whole)
+        try:
+            outcome = _plan_channel(index, channel, registered, renderer)
+        except Problem as problem:
+            return problem
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
         else:
             errors += outcome
-    return _refusal(errors) if errors else Plan(planned)
+    if errors:
+        return _refusal(errors)
+    return too_many(sum(len(one.targets) for one in planned)) or Plan(planned)
 
 
-def _renderer(channel: ChannelIn, render: Render, *, batch: bool, whole: bool) -> Callable[[FoundTemplate], Rendered]:
+def too_many(messages: int) -> Problem | None:
+    """Say why a notification of so many messages is refused, if it is."""
+    most = settings.current().max_messages
+    if messages <= most:
+        return None
+    detail = (
+        f"The notification would become {messages:,} messages, one for each channel and address, and one notification"
+        f" may become {most:,}. Split its recipients over several notifications."
+    )
+    return Problem("too_many_messages", detail)
+
+
+def _renderer(
+    index: int, channel: ChannelIn, render: Render, *, batch: bool, whole: bool
+) -> Callable[[FoundTemplate], Rendered]:
     # A BATCH template sees a list; it is tried here with a list of this one notification.
     fields: object = [channel.fields] if batch else channel.fields
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
         job = render_job(template, fields, batch=batch, want_html=whole and as_html, want_text=whole)
-        return render(job)
+        return render(index, job)
 
     return renderer
 
@@ -111,6 +134,8 @@ def _plan_channel(
     try:
         rendered = render(template)
     except Problem as problem:
+        if problem.code not in OF_TEMPLATE:
+            raise
         detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
         return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
     subject = channel.subject or rendered.subject
