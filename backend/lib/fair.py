@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from math import ceil
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +20,7 @@ Answer = TypeVar("Answer")
 SLOW_SECONDS = 0.25
 # How much the newest piece of work says of the next one.
 _WEIGHT = 0.3
+_MOST_ACCOUNTS = 256
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -158,7 +158,7 @@ class FairThreads:
         with self._lock:
             account = self._account(share)
             if account.running >= self._half or account.slow:
-                return Overspent(max(1, ceil(account.expected(self._half))), account.each)
+                return Overspent(account.expected(self._half), account.each)
         return Busy()
 
     def affordable(self, share: Share, most: int, seconds: float) -> int:
@@ -194,7 +194,7 @@ class FairThreads:
         account.waiting = deque(piece for piece in account.waiting if not piece.future.cancelled())
         wait = account.expected(self._half)
         if wait > self._limits.patience or len(account.waiting) >= self._limits.waiting:
-            raise Overspent(max(1, ceil(wait)), account.each)
+            raise Overspent(wait, account.each)
         if self._limits.room <= sum(len(one.waiting) for one in self._accounts.values()):
             raise Busy
 
@@ -244,9 +244,8 @@ class FairThreads:
             self._begin()
 
     def _forget(self) -> None:
-        """Keep few accounts: those at rest that owe nothing tell no more than a new one."""
-        if len(self._accounts) > 256:
-            idle = [share for share, one in self._accounts.items() if not one.running and not one.waiting]
-            for share in idle:
-                if self._accounts[share].used <= self._used:
-                    del self._accounts[share]
+        """Keep few accounts: of those at rest the half goes that has used the least, and so owes the least."""
+        if len(self._accounts) > _MOST_ACCOUNTS:
+            idle = [one for one in self._accounts.values() if not one.running and not one.waiting]
+            for one in sorted(idle, key=lambda one: one.used)[: len(idle) // 2]:
+                del self._accounts[one.share]

@@ -44,7 +44,7 @@ def test_both_ways_give_the_message_or_its_fault(source: str) -> None:
 
 def test_only_what_is_compiled_and_quick_is_tried_where_others_wait() -> None:
     source = Source("text", "{% for a in [1] %}{{ name }}{% endfor %}")
-    job = RenderJob("at once", source, {"name": "Ada"}, want_text=False)
+    job = RenderJob("at once", source, {"name": "Ada"}, want_html=False, want_text=False)
     assert Allowance().try_at_once(job) is None
     assert acceptance.begin(job, SHARE).result(9) == Rendered(None, None, "")
     assert Allowance().try_at_once(job) == Rendered(None, None, "")

@@ -42,7 +42,7 @@ def test_starters_render_as_they_do_in_process(pool: Pool, identifier: str) -> N
     source = Source(starter.format, starter.source, starter.subject)
     batch = isinstance(starter.sample_fields, list)
     asked = RenderJob("", source, starter.sample_fields, batch)
-    assert pool.render(asked) == engine.render(asked, SHARE)
+    assert pool.render(asked, SHARE) == engine.render(asked)
     assert pool.check(source, starter.sample_fields, SHARE, batch=batch) == engine.check(
         source, starter.sample_fields, batch=batch
     )
@@ -64,7 +64,7 @@ def test_faults_come_back_word_for_word_each_with_its_own_job(pool: Pool) -> Non
 def test_fields_are_carried_as_they_are_or_refused(pool: Pool) -> None:
     source = Source("text", "{{ x }}")
     for value in (2**80, 1e300, float("inf"), "\x00é\U0001f600", None, True):
-        assert pool.render(job(source, x=value)) == engine.render(job(source, x=value), SHARE)
+        assert pool.render(job(source, x=value), SHARE) == engine.render(job(source, x=value))
     results = pool.render_many([job(source, x=1), job(source, x=object()), job(source, x=3)], SHARE)
     assert [outcome(one) for one in results] == [
         outcome(one) for one in engine.render_many([job(source, x=1), job(source, x=object()), job(source, x=3)])
