@@ -135,7 +135,7 @@ def _judge_and_store(
     session: Session, fresh: Sequence[Entry], asked: Asked, nudge: Nudge
 ) -> dict[UUID, Outcome | Later]:
     services = asked.services()
-    judged, outcomes = _judged(fresh, services, asked.registered())
+    judged, outcomes = _judged(session, fresh, services, asked.registered())
     if judged:
         with db.current().within(session):
             stored = store.store(session, judged, services)
@@ -147,7 +147,7 @@ def _judge_and_store(
 
 
 def _judged(
-    fresh: Sequence[Entry], services: Mapping[int, ServiceState], registered: Mapping[int, Registered]
+    session: Session, fresh: Sequence[Entry], services: Mapping[int, ServiceState], named: Mapping[int, Registered]
 ) -> tuple[list[tuple[Content, Verdict]], dict[UUID, Outcome | Later]]:
     """Judge what is new; return what is to be stored now, and what becomes of the others."""
     allowance, portion = Allowance(), Portion(fresh)
@@ -157,19 +157,22 @@ def _judged(
     for entry in fresh:
         one = entry.read()
         assert isinstance(one, Content)  # noqa: S101 - what cannot be read is not new
-        tried = Tried(entry.done, allowance)
-        verdict = judge(one, services[one.service_id], registered[one.service_id], render=tried.render)
-        if isinstance(verdict, Problem) and verdict.entry.status == 503:
-            outcomes[one.uid] = Refused(verdict, None)
-        elif tried.left:
-            outcomes[one.uid] = Later(tried.left)
-        elif store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
+        registered, tried = named[one.service_id], Tried(entry.done, allowance)
+        if store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
             outcomes[one.uid] = Later()  # batches keep the order of those that came together
-        elif not portion.takes(entry, verdict):
+        elif not portion.takes(entry, one, registered):
             outcomes[one.uid] = Later()
         else:
-            judged.append((one, verdict))
-            continue
+            if not registered.whole:
+                registered = lookup.registered_alone(session, one)
+            verdict = judge(one, services[one.service_id], registered, render=tried.render)
+            if isinstance(verdict, Problem) and verdict.entry.status == 503:
+                outcomes[one.uid] = Refused(verdict, None)
+            elif tried.left:
+                outcomes[one.uid] = Later(tried.left)
+            else:
+                judged.append((one, verdict))
+                continue
         behind.add(id(entry.caller))
     return judged, outcomes
 

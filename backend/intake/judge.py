@@ -7,7 +7,7 @@ import msgspec
 from backend.channels.base import Channel
 from backend.delivery.compose import render_job
 from backend.intake.content import Content
-from backend.intake.schema import ChannelIn
+from backend.intake.schema import ChannelIn, NotificationIn
 from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
@@ -31,10 +31,14 @@ class ServiceState(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What is registered of all that a group of notifications of one service names."""
+    """What is registered of all that a group of notifications of one service names.
+
+    ``whole`` tells that it is all of it: not where that are more endpoints than any one of them could go to.
+    """
 
     recipients: Mapping[str, Sequence[Address]]
     templates: Mapping[str, FoundTemplate]
+    whole: bool = True
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -79,6 +83,10 @@ def judge(
         return Problem("service_disabled", "The service of this API client has been switched off.")
     notification = content.notification
     assert notification is not None  # noqa: S101 - content without a fault has a notification
+    if not registered.whole or endpoints(notification, registered) > settings.current().max_messages:
+        refused = _too_many(notification, registered)
+        if refused is not None:
+            return refused
     errors: list[FieldError] = []
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
@@ -91,19 +99,29 @@ def judge(
             planned.append(outcome)
         else:
             errors += outcome
-    if errors:
-        return _refusal(errors)
-    return too_many(sum(len(one.targets) for one in planned)) or Plan(planned)
+    return _refusal(errors) if errors else Plan(planned)
 
 
-def too_many(messages: int) -> Problem | None:
-    """Say why a notification of so many messages is refused, if it is."""
+def endpoints(notification: NotificationIn, registered: Registered) -> int:
+    """Count the endpoints of all recipients of each channel: at least as many as there would be messages."""
+    found = registered.recipients
+    return sum(len(found.get(name, ())) for channel in notification.channels for name in set(channel.recipient))
+
+
+def _too_many(notification: NotificationIn, registered: Registered) -> Problem | None:
+    """Say why a notification is refused that would become too many messages, one for each recipient's address."""
     most = settings.current().max_messages
-    if messages <= most:
+    messages = sum(
+        sum(address.type == channel.type for address in registered.recipients.get(name, ()))
+        for channel in notification.channels
+        for name in set(channel.recipient)
+    )
+    if messages <= most and registered.whole:
         return None
+    counted = f"{messages:,} messages" if registered.whole else f"more than {most:,} messages"
     detail = (
-        f"The notification would become {messages:,} messages, one for each channel and address, and one notification"
-        f" may become {most:,}. Split its recipients over several notifications."
+        f"The notification would become {counted}, one for each address of its recipients in each channel, and one"
+        f" notification may become {most:,}. Split its recipients over several notifications."
     )
     return Problem("too_many_messages", detail)
 

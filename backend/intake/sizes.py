@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-from backend.db.models.notifications import Priority
-from backend.intake import store
 from backend.intake.content import Content
 from backend.intake.entries import Entry
-from backend.intake.judge import Plan
-from backend.lib.problems import Problem
+from backend.intake.judge import Registered, endpoints
 
 # Rows of one transaction: some thirty milliseconds of work.
 _ROWS = 1_000
@@ -26,9 +23,9 @@ class Portion:
         self._has_large = False
         self._urgent = any(entry.share.urgent for entry in entries)
 
-    def takes(self, entry: Entry, verdict: Plan | Problem) -> bool:
-        """Tell whether a judged notification is stored in this group."""
-        rows = _rows(entry, verdict)
+    def takes(self, entry: Entry, content: Content, registered: Registered) -> bool:
+        """Tell whether a notification may be stored in this group, before it is judged."""
+        rows = _rows(content, registered)
         if rows > _ROWS:
             if self._has_large or (self._urgent and not entry.share.urgent and entry.rounds == 1):
                 return False
@@ -38,8 +35,10 @@ class Portion:
         return self._left >= 0
 
 
-def _rows(entry: Entry, verdict: Plan | Problem) -> int:
-    if isinstance(verdict, Problem) or not isinstance(entry.content, Content):
+def _rows(content: Content, registered: Registered) -> int:
+    notification = content.notification
+    if notification is None:
         return 1
-    each = _ROWS_OF_A_PLACE if store.priority(entry.content) is Priority.BATCH else 1
-    return sum(store.messages(entry.content, verdict).values()) * each
+    if notification.priority == "BATCH":
+        return sum(len(channel.recipient) for channel in notification.channels) * _ROWS_OF_A_PLACE
+    return max(1, endpoints(notification, registered)) if registered.whole else _ROWS + 1

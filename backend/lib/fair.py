@@ -46,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Overspent(Exception):
     """The share has asked for more than it gets; ``seconds`` from now its work would be begun."""
 
-    def __init__(self, seconds: int, each: float) -> None:
+    def __init__(self, seconds: float, each: float) -> None:
         super().__init__(f"its work takes {each:.2f} seconds each")
         self.seconds = seconds
         self.each = each
