@@ -1,8 +1,10 @@
 """The web process: every door of the house on one Litestar application."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar
+from litestar.concurrency import set_asyncio_executor
 from litestar.exceptions import HTTPException
 
 from backend.alpha import faults as alpha_faults
@@ -35,10 +37,15 @@ from backend.portal import routes as portal
 from backend.portal.templates import template_config
 from backend.receipts import door as receipts
 
+# For what reads, looks and previews: more than the previews of all services keep at a time, and fewer than there are
+# connections to the database.
+_THREADS = 16
+
 
 def create_app() -> Litestar:
     """Build the application from the present settings."""
     logs.configure(as_json=settings.current().env == "production")
+    set_asyncio_executor(ThreadPoolExecutor(_THREADS, "handlers"))
     return direct.DirectLitestar(
         route_handlers=[
             *notifications.ROUTES,

@@ -1,5 +1,6 @@
 """Explaining what a notification would do, with nothing stored and nothing sent."""
 
+import time
 from datetime import datetime
 
 import msgspec
@@ -17,9 +18,14 @@ from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS
 
-_NOT_JUDGED = frozenset({"render_share_exceeded", "unavailable"})
+_NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
+# One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
+_MOST_ADDRESSES = 1_000
+_SECONDS = 8.0
+_MOST_CHARACTERS = 16_000_000
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -30,7 +36,10 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
 
 
 class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts."""
+    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
+
+    ``messages_total`` counts the addresses, of which the recipients list a thousand at most.
+    """
 
     type: str
     template_id: str
@@ -39,6 +48,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     html: str | None
     text: str
     recipients: list[ExplainedRecipient]
+    messages_total: int
     provider: str
     segments: Segments | None = None
 
@@ -73,10 +83,7 @@ def explain(submission: Submission) -> Explanation:
         known, service = asked.accepted(), asked.services()[read.service_id]
         registered = asked.registered()[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    share = Share(read.service_id)
-    verdict = closed or judge(
-        read, service, registered, render=lambda _index, job: PREVIEWS.render(job, share), whole=True
-    )
+    verdict = closed or judge(read, service, registered, render=_Renderer(read.service_id).render, whole=True)
     if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
         raise verdict
     if isinstance(verdict, Problem):
@@ -115,12 +122,42 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         subject=planned.subject,
         html=planned.rendered.html if channel.content_type == "html" else None,
         text=planned.rendered.text,
-        recipients=[
-            ExplainedRecipient(
-                name, [masked(channel.type, one.address) for one in planned.targets if name in one.recipients]
-            )
-            for name in dict.fromkeys(channel.recipient)
-        ],
+        recipients=_recipients(planned),
+        messages_total=len(planned.targets),
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
     )
+
+
+def _recipients(planned: PlannedChannel) -> list[ExplainedRecipient]:
+    """List the recipients of a channel with their addresses, of which there are at most a thousand in all."""
+    channel, room = planned.channel, _MOST_ADDRESSES
+    found: dict[str, list[str]] = {name: [] for name in channel.recipient}
+    for target in planned.targets:
+        room -= len(target.recipients)
+        if room < 0:
+            break
+        for name in target.recipients:
+            found[name].append(masked(channel.type, target.address))
+    return [ExplainedRecipient(name, addresses) for name, addresses in found.items()]
+
+
+class _Renderer:
+    """Renders the channels of one notification within the time, and the size, that one answer may take."""
+
+    def __init__(self, service_id: int) -> None:
+        self._share = Share(service_id)
+        self._end = time.monotonic() + _SECONDS
+        self._room = _MOST_CHARACTERS
+
+    def render(self, index: int, job: RenderJob) -> Rendered:
+        """Render one channel; raises Problem if there is no time or room left for it."""
+        if time.monotonic() > self._end:
+            detail = f"The {index} channels before this one took more than {_SECONDS:.0f} seconds to render."
+            raise Problem("render_share_exceeded", f"{detail} Explain fewer at once.", headers={"Retry-After": "1"})
+        rendered = PREVIEWS.render(job, self._share)
+        self._room -= len(rendered.html or "") + len(rendered.text)
+        if self._room < 0:
+            detail = f"The messages have more than {_MOST_CHARACTERS:,} characters together. Explain fewer at once."
+            raise Problem("too_large", detail)
+        return rendered
