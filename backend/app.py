@@ -1,10 +1,10 @@
 """The web process: every door of the house on one Litestar application."""
 
+import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar
-from litestar.concurrency import set_asyncio_executor
 from litestar.exceptions import HTTPException
 
 from backend.alpha import faults as alpha_faults
@@ -42,10 +42,13 @@ from backend.receipts import door as receipts
 _THREADS = 16
 
 
+async def _employ() -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "handlers"))
+
+
 def create_app() -> Litestar:
     """Build the application from the present settings."""
     logs.configure(as_json=settings.current().env == "production")
-    set_asyncio_executor(ThreadPoolExecutor(_THREADS, "handlers"))
     return direct.DirectLitestar(
         route_handlers=[
             *notifications.ROUTES,
@@ -73,7 +76,7 @@ def create_app() -> Litestar:
         template_config=template_config,
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
-        on_startup=[measures.share, gc.freeze],
+        on_startup=[measures.share, _employ, gc.freeze],
         on_shutdown=[access_log.lines.flush, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,

@@ -107,7 +107,8 @@ class _Account:
     def charge(self, seconds: float, parts: int) -> None:
         self.used += seconds
         each = seconds / parts
-        self.each = each if not self.each else self.each + _WEIGHT * (each - self.each)
+        weight = 1 - (1 - _WEIGHT) ** parts  # many at once say more than one
+        self.each = each if not self.each else self.each + weight * (each - self.each)
 
 
 class FairThreads:

@@ -135,20 +135,22 @@ def _other(port: int, lab: Laboratory, sink: Sink, count: int, flood: _Flood) ->
     """Send plain HIGH notifications at an even pace, whatever the answers take."""
     token = access_tokens.issue(lab.client.client_id, SCOPES)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    start = time.monotonic() + 0.1
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=60) as http:
 
-        def one(number: int) -> tuple[str, float, float]:
-            time.sleep(max(0.0, start + number / _PER_SECOND - time.monotonic()))
-            name = f"other-{number}"
+        def one(name: str, wait: float = 0.0) -> tuple[str, float, float]:
+            time.sleep(max(0.0, wait - time.monotonic()))
             changes = {"recipient": ["A_LAB"], "template_id": "A_SAMPLE", "content_type": "text", "priority": "HIGH"}
             body = json.dumps(notification(f"@@{name}@@", **changes))
             began = time.time()
             http.post("/notifications/v1", content=body).raise_for_status()
             return name, began, time.time() - began
 
+        one("first")
+        sink.arrivals({"first"})  # now the processes that render have been started
+        start = time.monotonic() + 0.1
+        names = [f"other-{number}" for number in range(count)]
         with ThreadPoolExecutor(16) as threads:
-            done = list(threads.map(one, range(count)))
+            done = list(threads.map(one, names, [start + number / _PER_SECOND for number in range(count)]))
     arrived = sink.arrivals({name for name, _, _ in done})
     sent = sorted(arrived[name] - began for name, began, _ in done)
     return Figures(sorted(took for _, _, took in done), sent, dict(flood.statuses), flood.unsaid)
