@@ -38,7 +38,7 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
 class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
 
-    ``messages_total`` counts the addresses, of which the recipients list a thousand at most.
+    ``messages_total`` counts the addresses where there are more than the thousand that the recipients list.
     """
 
     type: str
@@ -48,9 +48,9 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     html: str | None
     text: str
     recipients: list[ExplainedRecipient]
-    messages_total: int
     provider: str
     segments: Segments | None = None
+    messages_total: int | None = None
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -123,7 +123,7 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         html=planned.rendered.html if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=_recipients(planned),
-        messages_total=len(planned.targets),
+        messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
     )
