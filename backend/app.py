@@ -1,6 +1,8 @@
 """The web process: every door of the house on one Litestar application."""
 
+import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 from litestar import Litestar
 from litestar.exceptions import HTTPException
@@ -37,6 +39,14 @@ from backend.portal import errors as portal_errors
 from backend.portal import routes as portal
 from backend.portal.templates import template_config
 from backend.receipts import door as receipts
+
+# For what reads, looks and previews: more than the previews of all services keep at a time, and fewer than there are
+# connections to the database.
+_THREADS = 16
+
+
+async def _employ() -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "handlers"))
 
 
 def serve_app() -> ASGIApp:
@@ -75,7 +85,7 @@ def create_app() -> Litestar:
         guards=[inputs.check_address],
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
-        on_startup=[measures.share, gc.freeze],
+        on_startup=[measures.share, _employ, gc.freeze],
         on_shutdown=[access_log.lines.flush, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,

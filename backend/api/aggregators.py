@@ -34,10 +34,14 @@ class BatchPage(msgspec.Struct, frozen=True):
 
 
 class AggregatorAnswer(msgspec.Struct, frozen=True):
-    """Everything that waits under one aggregator_id: one batch for each channel, recipient, template and subject."""
+    """What waits under one aggregator_id: one batch for each channel, recipient, template and subject.
+
+    Where there are more than 100 batches or 1,000 members, ``next_cursor`` leads to what follows.
+    """
 
     aggregator_id: str
     batches: list[BatchDetails]
+    next_cursor: str | None = None
 
 
 class Handled(msgspec.Struct, frozen=True):
@@ -57,10 +61,11 @@ class MemberRemoved(msgspec.Struct, frozen=True):
 
 
 class PreviewAnswer(msgspec.Struct, frozen=True):
-    """The messages as they would go now, one for each batch."""
+    """The messages as they would go now, one for each batch; ``next_cursor`` leads to more than can be made at once."""
 
     aggregator_id: str
     messages: list[BatchPreview]
+    next_cursor: str | None = None
 
 
 @get(
@@ -83,33 +88,36 @@ def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters
 @get(
     f"{PATH}/{{aggregator_id:str}}",
     guards=[bearer],
-    opt=_READ,
+    opt={**_READ, "query": ("cursor",)},
     responses=errors.documented(400, 401, 403, 404, 429),
     tags=_TAGS,
     summary="Look into batches",
     sync_to_thread=True,
 )
-def show(request: _AnyRequest, aggregator_id: AggregatorId) -> AggregatorAnswer:
+def show(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None) -> AggregatorAnswer:
     """Show the unsent batches of an aggregator with the fields of every member."""
+    after = parameters.read_cursor(cursor, int, int) if cursor is not None else (0, 0)
     with db.current().read() as session:
-        found = batches.details(session, principal(request).service_id, _asked(aggregator_id))
-    if not found:
+        found, last = batches.details(session, principal(request).service_id, _asked(aggregator_id), after)
+    if not found and cursor is None:
         raise manage.nothing_waits()
-    return AggregatorAnswer(aggregator_id, found)
+    return AggregatorAnswer(aggregator_id, found, parameters.write_cursor(*last) if last else None)
 
 
 @get(
     f"{PATH}/{{aggregator_id:str}}/preview",
     guards=[bearer],
-    opt=_READ,
-    responses=errors.documented(400, 401, 403, 404, 429),
+    opt={**_READ, "query": ("cursor",)},
+    responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
     summary="Preview batches",
     sync_to_thread=True,
 )
-def show_preview(request: _AnyRequest, aggregator_id: AggregatorId) -> PreviewAnswer:
-    """Render each unsent batch as it would go now; nothing is sent."""
-    return PreviewAnswer(aggregator_id, preview.previews(principal(request).service_id, _asked(aggregator_id)))
+def show_preview(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None) -> PreviewAnswer:
+    """Render unsent batches as they would go now, the first few; nothing is sent."""
+    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else 0
+    found, last = preview.previews(principal(request).service_id, _asked(aggregator_id), after)
+    return PreviewAnswer(aggregator_id, found, parameters.write_cursor(last) if last is not None else None)
 
 
 @post(

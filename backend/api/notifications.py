@@ -1,6 +1,5 @@
 """Notifications: sent, explained, looked up and listed."""
 
-import asyncio
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -9,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
@@ -20,15 +20,16 @@ from backend.api.guards import bearer, principal
 from backend.db import session as db
 from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
-from backend.intake.accept import Accepted, Outcome, accept_many
+from backend.intake.accept import Accepted
+from backend.intake.admission import Admission
 from backend.intake.content import Submission
 from backend.intake.explain import Explanation
 from backend.intake.schema import NotificationIn
 from backend.lib import traces
-from backend.lib.gather import Gatherer
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
-from backend.reports.model import NotificationPage, NotificationReport
+from backend.reports.model import NotificationPage, NotificationReport, ReportLinks
+from backend.reports.notification import After, Found
 
 PATH = "/notifications/v1"
 SEND = "notifications:send"
@@ -52,10 +53,9 @@ class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @lru_cache(maxsize=1)
-def intake() -> Gatherer[Submission, Outcome]:
+def intake() -> Admission:
     """Return this process's way into intake: all requests that wait are accepted in one transaction."""
-    bell = Bell()
-    return Gatherer(lambda group: accept_many(group, bell.ring), name="intake")
+    return Admission(Bell().ring)
 
 
 @post(
@@ -118,7 +118,7 @@ async def explain(request: _AnyRequest) -> Explanation:
     """Judge and render a notification with nothing stored and nothing sent."""
     client = principal(request)
     raw = await bodies.raw_json(request)
-    return await asyncio.to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
+    return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
 
 
 def _explain(submission: Submission) -> Explanation:
@@ -126,26 +126,60 @@ def _explain(submission: Submission) -> Explanation:
         return explaining.explain(submission)
 
 
+_CONTINUE = "Where the {} continue: taken from a link of the page before. Opaque; pass it unchanged."
+
+
 @get(
     f"{PATH}/{{notification_id:str}}",
     guards=[bearer],
-    opt={"scope": "notifications:read"},
+    opt={"scope": "notifications:read", "query": ("deliveries", "events")},
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
     summary="Look up a notification",
+    description=(
+        "Counts by status are of all deliveries. The first 500 deliveries stand with their recipients, and the first"
+        " 500 events; where there are more, `links.next` leads to the following deliveries and `links.next_events` to"
+        " the following events, until there is no such link."
+    ),
     sync_to_thread=True,
 )
 def show(
     request: _AnyRequest,
     notification_id: Annotated[str, Parameter(description="The id that sending answered.", max_length=64)],
+    deliveries: Annotated[str | None, Parameter(max_length=1024, description=_CONTINUE.format("deliveries"))] = None,
+    events: Annotated[str | None, Parameter(max_length=1024, description=_CONTINUE.format("events"))] = None,
 ) -> NotificationReport:
     """Report what became of a notification, delivery by delivery."""
-    uid = _uid(notification_id)
+    uid, after = _uid(notification_id), _after(deliveries, events)
     with unavailable_without_database(), db.current().read() as session:
-        report = notification.report(session, principal(request).service_id, uid) if uid else None
+        found = notification.find(session, principal(request).service_id, uid, after) if uid else None
+        report = notification.describe(session, found, _links(found)) if found else None
     if report is None:
         raise Problem("not_found", "This service has no notification of this id.")
     return report
+
+
+def _after(deliveries: str | None, events: str | None) -> After:
+    delivery = parameters.read_cursor(deliveries, int, name="deliveries")[0] if deliveries is not None else None
+    if events is None:
+        return After(delivery)
+    moment, event = parameters.read_cursor(events, str, int, name="events")
+    try:
+        return After(delivery, (datetime.fromisoformat(moment).astimezone(UTC), event))
+    except (ValueError, OverflowError):
+        raise parameters.bad_cursor("events") from None
+
+
+def _links(found: Found) -> ReportLinks:
+    own = f"{PATH}/{found.notification.uid}"
+    more = found.next
+    delivery = parameters.write_cursor(more.delivery) if more.delivery is not None else None
+    event = parameters.write_cursor(more.event[0].isoformat(), more.event[1]) if more.event is not None else None
+    return ReportLinks(
+        self=own,
+        next=f"{own}?deliveries={delivery}" if delivery else None,
+        next_events=f"{own}?events={event}" if event else None,
+    )
 
 
 def _uid(text: str) -> UUID | None:

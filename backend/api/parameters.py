@@ -70,7 +70,7 @@ def write_cursor(*parts: str | int) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, *kinds: type[str] | type[int]) -> tuple[Any, ...]:
+def read_cursor(cursor: str, *kinds: type[str] | type[int], name: str = "cursor") -> tuple[Any, ...]:
     """Return the values of a cursor, one of each kind.
 
     Raises:
@@ -80,11 +80,11 @@ def read_cursor(cursor: str, *kinds: type[str] | type[int]) -> tuple[Any, ...]:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise bad_cursor() from error
+        raise bad_cursor(name) from error
     if not isinstance(parts, list) or tuple(type(part) for part in parts) != kinds:
-        raise bad_cursor()
+        raise bad_cursor(name)
     if any(_unusable(part) for part in parts):
-        raise bad_cursor()
+        raise bad_cursor(name)
     return tuple(parts)
 
 
@@ -93,7 +93,8 @@ def _unusable(part: str | int) -> bool:
     return abs(part) > inputs.LARGEST if isinstance(part, int) else inputs.word(part, len(part)) is None
 
 
-def bad_cursor() -> Problem:
-    """Refuse a cursor."""
-    detail = "Must be the next_cursor of the page before, unchanged."
-    return shapes.invalid([FieldError("/cursor", "invalid_value", detail)])
+def bad_cursor(name: str = "cursor") -> Problem:
+    """Refuse a cursor, which came as the parameter of this name."""
+    given = "next_cursor" if name == "cursor" else f"one in the links for {name}"
+    detail = f"Must be the {given} of the page before, unchanged."
+    return shapes.invalid([FieldError(f"/{name}", "invalid_value", detail)])

@@ -121,12 +121,12 @@ class Recipients(Controller):
         sync_to_thread=True,
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> RecipientPage:
-        """Return a page of recipients."""
+        """Return a page of recipients, shorter than asked for where they have very many endpoints."""
         after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
         with session.current().read() as db:
-            found = recipients.page(db, principal(request).service_id, limit + 1, after)
-        more = parameters.write_cursor(found[limit - 1].identifier) if len(found) > limit else None
-        return RecipientPage([_answer(record) for record in found[:limit]], more)
+            found, more = recipients.listed(db, principal(request).service_id, limit, after)
+        cursor = parameters.write_cursor(found[-1].identifier) if more else None
+        return RecipientPage([_answer(record) for record in found], cursor)
 
     @delete(
         "/{recipient_id:str}",

@@ -19,6 +19,7 @@ from backend.batching import keys
 from backend.channels.sms_segments import Segments, segments
 from backend.db import session
 from backend.lib import shapes
+from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import Shape
 from backend.registry import owned, templates
@@ -119,7 +120,7 @@ def published(
         Problem: ``invalid_template`` with line and reason, or what ``templates.put`` raises.
     """
     owned.check_identifier(identifier)
-    warnings = _checked(msgspec.json.encode(content))
+    warnings = _checked(service_id, msgspec.json.encode(content))
     with session.current().write() as db:
         before = templates.present(db, service_id, identifier)
         record, created = templates.put(db, service_id, identifier, content, client_id)
@@ -131,17 +132,17 @@ def published(
 
 
 @lru_cache(maxsize=64)
-def _checked(encoded: bytes) -> tuple[TemplateWarning, ...]:
+def _checked(service_id: int, encoded: bytes) -> tuple[TemplateWarning, ...]:
     """Check a content, encoded so that it can be remembered: the same content is checked once."""
     content = msgspec.json.decode(encoded, type=TemplateContent)
     sample = content.sample_fields
-    return tuple(PREVIEWS.check(_source(content), sample, batch=isinstance(sample, list)))
+    return tuple(PREVIEWS.check(_source(content), sample, Share(service_id), batch=isinstance(sample, list)))
 
 
-def _warnings(content: TemplateContent) -> list[TemplateWarning]:
+def _warnings(service_id: int, content: TemplateContent) -> list[TemplateWarning]:
     """Return the warnings of a stored content; what would now be refused stays published and is warned of."""
     try:
-        checked = list(_checked(msgspec.json.encode(content)))
+        checked = list(_checked(service_id, msgspec.json.encode(content)))
     except Problem as problem:
         checked = [TemplateWarning(None, problem.code, problem.detail)]
     return [*checked, *keys.warnings(content.batch)]
@@ -199,9 +200,11 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
         raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
     with session.current().read() as db:
         record = templates.get(db, service_id, identifier)
-    rendered = PREVIEWS.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
+    job = RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch)
+    rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content), counted)
+    warnings = _warnings(service_id, record.content)
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 
 class Templates(Controller):
@@ -237,7 +240,7 @@ class Templates(Controller):
         """Return one template with its published version."""
         with session.current().read() as db:
             record = templates.get(db, principal(request).service_id, template_id)
-        return _answer(record, _warnings(record.content))
+        return _answer(record, _warnings(principal(request).service_id, record.content))
 
     @get(
         summary="List templates",

@@ -1,5 +1,6 @@
 """The message of a waiting batch as it would go now, with nothing sent."""
 
+import time
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,7 @@ from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.delivery import claims
 from backend.delivery.compose import render_job
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
@@ -32,19 +34,35 @@ class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-def previews(service_id: int, aggregator_id: str) -> list[BatchPreview]:
-    """Render every unsent batch of an aggregator with the template version of this moment.
+# Rendering stops after so many batches, or this time, or so many characters of messages.
+_AT_ONCE = 20
+_SECONDS = 4.0
+_CHARACTERS = 8_000_000
+
+
+def previews(service_id: int, aggregator_id: str, after: int = 0) -> tuple[list[BatchPreview], int | None]:
+    """Render unsent batches of an aggregator behind the row ``after`` with the template version of this moment.
+
+    The second value is the row of the last where there are more.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
-    wanted = and_(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent())
+    wanted = and_(
+        Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent(), Batch.id > after
+    )
+    found: list[BatchPreview] = []
+    end, room = time.monotonic() + _SECONDS, _CHARACTERS
     with db.current().read() as session:
-        batches = session.scalars(select(Batch).where(wanted).order_by(Batch.id)).all()
-        found = [_preview(session, batch) for batch in batches]
-    if not found:
+        batches = session.scalars(select(Batch).where(wanted).order_by(Batch.id).limit(_AT_ONCE + 1)).all()
+        for batch in batches[:_AT_ONCE]:
+            found.append(_preview(session, batch))
+            room -= len(found[-1].html or "") + len(found[-1].text or "")
+            if time.monotonic() > end or room < 0:
+                break
+    if not found and not after:
         raise nothing_waits()
-    return found
+    return found, batches[len(found) - 1].id if len(batches) > len(found) else None
 
 
 def of_batch(service_id: int, uid: UUID) -> BatchPreview:
@@ -73,8 +91,9 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     )
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")
+    job = render_job(version, claims.batch_fields(session, batch.id), batch=True)
     try:
-        rendered = PREVIEWS.render(render_job(version, claims.batch_fields(session, batch.id), batch=True))
+        rendered = PREVIEWS.render(job, Share(batch.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
     return msgspec.structs.replace(

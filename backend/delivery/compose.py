@@ -1,16 +1,24 @@
-"""Making the message of a claim: rendered, addressed, with the identity that all its attempts share."""
+"""Making the messages of claims: rendered, addressed, with the identity that all attempts of each share.
+
+What is rendered quickly goes first. A service whose templates are slow has a little time in each group, and what that
+does not suffice for goes back to be claimed again, so that nobody's messages wait for those of another.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any, cast
+
+import msgspec
 
 from backend.channels.base import CHATS, Message, Outcome
 from backend.db.models.notifications import Priority
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.model import Format, Rendered, RenderJob, Source
@@ -18,62 +26,100 @@ from backend.rendering.pool import DELIVERIES
 
 Load = Callable[[int], list[Any]]
 
+# For the slow templates of a group, for all others, and for the characters of its messages, which are in memory.
+_SLOW_SECONDS = 1.0
+_QUICK_SECONDS = 2.0
+_MOST_CHARACTERS = 16_000_000
 
-def compose(
-    claims: Sequence[Claim],
-    versions: Mapping[int, FoundTemplate],
-    load_batch: Load,
-    threads: Mapping[int, str] = MappingProxyType({}),
-) -> Iterator[Message | Result]:
-    """Make the message of each claim, or the permanent failure of one whose template does not render.
 
-    ``threads`` names by the claim's id what it continues. Notifications are rendered at once. A batch is loaded (by
-    its row's id) and rendered when its turn comes, once for all its addresses: they stand together, and one large
-    list is in memory at a time.
+class Composed(msgspec.Struct):
+    """Claims with their messages, or with the failure of a template that does not render; ``left`` go back."""
+
+    made: list[tuple[Claim, Message | Result]] = []
+    left: list[Claim] = []
+
+
+class Composer:
+    """Makes the messages of one group of claims.
+
+    ``load`` reads the fields of a batch by its row's id. ``threads`` names by the claim's id what it continues.
+    With ``one_at_least`` no slow template is put off before one message is made.
     """
-    single = [claim for claim in claims if claim.batch_id is None]
-    jobs = [
+
+    def __init__(
+        self,
+        versions: Mapping[int, FoundTemplate],
+        load: Load,
+        threads: Mapping[int, str] = MappingProxyType({}),
+        *,
+        one_at_least: bool = False,
+    ) -> None:
+        self._versions = versions
+        self._load = load
+        self._threads = threads
+        self._one_at_least = one_at_least
+        self._seconds = {True: _SLOW_SECONDS, False: _QUICK_SECONDS}
+        self._characters = _MOST_CHARACTERS
+
+    def compose(self, claims: Sequence[Claim]) -> Composed:
+        """Make messages: HIGH first, and of those the quick ones."""
+        composed = Composed()
+        shares: dict[Share, list[Claim]] = {}
+        for claim in claims:
+            shares.setdefault(_share(claim), []).append(claim)
+        for share in sorted(shares, key=lambda one: (not one.urgent, DELIVERIES.is_slow(one))):
+            for some in _together(shares[share]):
+                rendered = self._rendered(some, share)
+                self._one_at_least = self._one_at_least and not rendered
+                composed.left += some[len(rendered) :]
+                for claim, one in zip(some, rendered, strict=False):
+                    composed.made.append((claim, _message(claim, one, self._threads.get(claim.id))))
+        return composed
+
+    def _rendered(self, claims: Sequence[Claim], share: Share) -> list[Rendered | Problem]:
+        """Render the first of the claims, as many as there is room for; those of a batch have one message."""
+        left = self._seconds[DELIVERIES.is_slow(share)]
+        if (left <= 0 or self._characters <= 0) and not self._one_at_least:
+            return []
+        batch = claims[0].batch_id
+        jobs = [self._batch_job(claims[0], batch)] if batch is not None else [self._job(claim) for claim in claims]
+        with metrics.timed("render", len(jobs)) as step:
+            made = DELIVERIES.render_some(jobs, share, left, one_at_least=self._one_at_least)
+            step.size = len(made)
+        self._seconds[DELIVERIES.is_slow(share)] -= step.seconds
+        self._characters -= sum(len(one.html or "") + len(one.text) for one in made if isinstance(one, Rendered))
+        if traces.enabled():
+            traces.mark_all((claim.trace for claim in claims[: len(made)]), "render", step.seconds)
+        return made * len(claims) if batch is not None else made
+
+    def _batch_job(self, claim: Claim, batch_id: int) -> RenderJob:
+        return render_job(self._versions[claim.template_version_id], self._load(batch_id), batch=True)
+
+    def _job(self, claim: Claim) -> RenderJob:
+        version = self._versions[claim.template_version_id]
         # A draft for batches is tried out in one notification, which then has the whole list.
-        render_job(
-            versions[claim.template_version_id],
-            claim.fields,
-            batch=isinstance(claim.fields, list),
-            want_html=_wants_html(claim),
-        )
-        for claim in single
-    ]
-    with metrics.timed("render", len(jobs)) as step:
-        rendered = iter(DELIVERIES.render_many(jobs))
-    if traces.enabled():
-        traces.mark_all((claim.trace for claim in single), "render", step.seconds)
-    return _messages(claims, versions, load_batch, threads, rendered)
+        return render_job(version, claim.fields, batch=isinstance(claim.fields, list), want_html=_wants_html(claim))
 
 
-def _messages(
-    claims: Sequence[Claim],
-    versions: Mapping[int, FoundTemplate],
-    load_batch: Load,
-    threads: Mapping[int, str],
-    rendered: Iterator[Rendered | Problem],
-) -> Iterator[Message | Result]:
-    """Make the messages one by one; ``rendered`` are those of notifications."""
-    batch: tuple[int, Rendered | Problem] | None = None
-    for claim in claims:
-        if claim.batch_id is None:
-            yield _message(claim, next(rendered), threads.get(claim.id))
-            continue
-        if batch is None or batch[0] != claim.batch_id:
-            batch = (claim.batch_id, _render_batch(claim, versions[claim.template_version_id], load_batch))
-        yield _message(claim, batch[1], threads.get(claim.id))
+def most_at_once(service_id: int, priority: Priority, most: int) -> int:
+    """Return how many of a service's deliveries are worth claiming: as many as are rendered in a moment.
+
+    It is none while slow templates have all the children that they may have.
+    """
+    return DELIVERIES.affordable(Share(service_id, urgent=priority is Priority.HIGH), most, _SLOW_SECONDS)
 
 
-def _render_batch(claim: Claim, version: FoundTemplate, load: Load) -> Rendered | Problem:
-    fields = load(claim.batch_id or 0)
-    with metrics.timed("render", 1) as step:
-        rendered = DELIVERIES.render_many([render_job(version, fields, batch=True)])[0]
-    if traces.enabled():
-        traces.mark(claim.trace, "render", {"carillon.members": len(fields)}, seconds=step.seconds)
-    return rendered
+def _share(claim: Claim) -> Share:
+    return Share(claim.service_id, urgent=claim.priority == Priority.HIGH)
+
+
+def _together(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+    """Part the claims of a service into those of notifications, and those of each batch."""
+    single = [claim for claim in claims if claim.batch_id is None]
+    if single:
+        yield single
+    for _, some in groupby((claim for claim in claims if claim.batch_id is not None), key=lambda one: one.batch_id):
+        yield list(some)
 
 
 def render_job(

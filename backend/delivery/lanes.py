@@ -32,16 +32,20 @@ logger = logging.getLogger(__name__)
 STUCK_SECONDS = 15.0
 _MOST_STUCK = 16
 _WATCH_SECONDS = 1.0
+# So many threads of a lane may be kept by slow templates; the others go on without them.
+_SLOW = 2
 
 
 def _threads(channel: Channel, size: int) -> tuple[int, int]:
     """Return how many threads it takes to have ``size`` messages under way, and how many more to keep them busy.
 
+    One of them is left when slow templates have all that they may have.
+
     Where one thread has several messages under way it would have none while it claims, renders and records. Where
     each has one, the others go on meanwhile.
     """
     bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]
-    return -(-size // max(bursts, default=1)), 1 if bursts else 0
+    return -(-size // max(bursts, default=1)), _SLOW if bursts else 0
 
 
 class Lanes:
@@ -57,7 +61,7 @@ class Lanes:
         self._crews: dict[tuple[Channel, bool], Crew] = {}
         for channel, high_only in product(Channel, (False, True)):
             name = f"{'high' if high_only else 'send'}-{channel.value.lower()}"
-            width, more = (1, 0) if high_only else _threads(channel, size)
+            width, more = (1, _SLOW) if high_only else _threads(channel, size)
             gate = self._gates[channel, high_only] = Gate(width)
             work = partial(hand.send_from, channel, gate=gate, high_only=high_only)
             self._crews[channel, high_only] = Crew(name, width + more, work, gate.close)

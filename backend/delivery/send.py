@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from backend.channels import sms_segments
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
-from backend.delivery import choice, claims, compose, handover, providers, record, routes, suppressing, threads, watch
+from backend.delivery import choice, claims, handover, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
+from backend.delivery.compose import Composer, most_at_once
 from backend.delivery.gate import OPEN, Gate
 from backend.delivery.group import Group
 from backend.delivery.handover import Passage, hand_over
@@ -56,7 +57,7 @@ class Hand:
         self.steady = steady or (lambda: True)
         self.holding: set[int] = set()
         self.tally = Tally()
-        self._turns = Turns()
+        self._turns = Turns(most_at_once)
         self._tails = Tails()
         self._unwritten = Unwritten()
         self._groups: set[Group] = set()
@@ -137,7 +138,13 @@ class Hand:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
             continued = threads.of(session, taken) if channel in threads.CONTINUED else {}
             suppressed = suppressions.among(session, channel, {(one.service_id, one.address) for one in taken})
-        messages = compose.compose(taken, versions, _batch_fields, continued)
+        composer = Composer(versions, _batch_fields, continued, one_at_least=chosen.trial is not None)
+        composed = composer.compose(taken)
+        self.release(composed.left)
+        if not composed.made:
+            return
+        taken = [claim for claim, _ in composed.made]
+        messages = iter([message for _, message in composed.made])
         if suppressed:
             messages = _unless_suppressed(taken, messages, suppressed)
         outcomes = _Outcomes()

@@ -5,7 +5,7 @@ the backlog nor with what was sent long ago. That index begins with channel, pri
 """
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
 from sqlalchemy import CTE, ColumnElement, Connection, Select, Table, bindparam, exists, select
@@ -71,9 +71,13 @@ _CHANNELS = _channels()
 
 
 class Turns:
-    """Remembers for this process which service had the last turn."""
+    """Remembers for this process which service had the last turn.
 
-    def __init__(self) -> None:
+    ``most`` says how many deliveries of a service are worth claiming at once, of so many.
+    """
+
+    def __init__(self, most: Callable[[int, Priority, int], int] = lambda _service, _priority, limit: limit) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._last: dict[tuple[Channel, Priority], int] = {}
 
@@ -85,7 +89,9 @@ class Turns:
         for place, service in enumerate(services):
             share = -(-(limit - len(taken)) // (len(services) - place))
             if share:
-                taken += connection.execute(_DUE, lane | {"service": service, "most": share}).scalars()
+                worth = self._most(service, priority, share)
+                if worth:
+                    taken += connection.execute(_DUE, lane | {"service": service, "most": worth}).scalars()
                 self._had(channel, priority, service, alone=len(services) == 1)
         return taken
 

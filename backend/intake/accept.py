@@ -1,12 +1,13 @@
 """Accepting notifications: many at once, in one transaction, each judged by itself.
 
 Reading and judging come first and lock nothing; then one short transaction stores what is new. The database's own
-uniqueness of the id decides which of two equal notifications is the first.
+uniqueness of the id decides which of two equal notifications is the first. A group neither waits for a template that
+takes its time nor stores more than a moment's work: what is left for that comes again in a later group.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -16,13 +17,18 @@ from backend.batching import tasks as batching_tasks
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery.tasks import New
-from backend.intake import content, lookup, store, switches
+from backend.intake import lookup, store, switches
 from backend.intake.content import Content, Submission
-from backend.intake.judge import judge
+from backend.intake.entries import Done, Entry, Later, Tried
+from backend.intake.judge import Registered, ServiceState, judge
 from backend.intake.lookup import Asked
+from backend.intake.sizes import Portion
+from backend.intake.store import Verdict
 from backend.lib import metrics
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import Problem
+from backend.rendering import acceptance
+from backend.rendering.acceptance import Allowance
 
 logger = logging.getLogger(__name__)
 
@@ -47,22 +53,46 @@ Nudge = Callable[[New], None]
 
 
 def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
+    """Judge and store submissions that came together, and wait for all of it; answers come in their order."""
+    caller = object()
+    entries = [Entry(submission=one, caller=caller) for one in submissions]
+    outcomes: dict[int, Outcome] = {}
+    left = list(range(len(entries)))
+    while left:
+        answers = accept_group([entries[place] for place in left], nudge)
+        late = []
+        for place, answer in zip(left, answers, strict=True):
+            if isinstance(answer, Later):
+                late.append(place)
+                _render_and_wait(entries[place], answer)
+            else:
+                outcomes[place] = answer
+        left = late
+    return [outcomes[place] for place in range(len(entries))]
+
+
+def _render_and_wait(entry: Entry, late: Later) -> None:
+    done = {index: Done(job.key, acceptance.render(job, entry.share)) for index, job in late.jobs.items()}
+    entry.done = entry.done | done
+
+
+def accept_group(entries: Sequence[Entry], nudge: Nudge) -> list[Outcome | Later]:
     """Judge and store a group of submissions; answers come in their order.
 
     ``nudge`` is called after the commit with what is new to be delivered; batches get timers.
     A submission that breaks the transaction breaks it for itself alone: the others are done again one by one.
     """
     try:
-        with metrics.timed("accept", len(submissions)):
-            return _accept_group(submissions, nudge)
+        with metrics.timed("accept", len(entries)):
+            return _accept_group(entries, nudge)
     except OUTAGES:
         logger.warning("Notifications could not be stored", exc_info=True)
-        return [_unavailable() for _ in submissions]
+        return [_unavailable() for _ in entries]
     except Exception:
-        if len(submissions) == 1:
+        if len(entries) == 1:
             logger.exception("A notification could not be judged or stored")
             return [_failed()]
-        return [outcome for one in submissions for outcome in accept_many([one], nudge)]
+        return [outcome for one in entries for outcome in accept_group([one], nudge)]
 
 
 def _unavailable() -> Refused:
@@ -77,53 +107,87 @@ def _failed() -> Refused:
     return Refused(Problem("internal_error", detail), None)
 
 
-def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome]:
-    read = [_read(submission) for submission in submissions]
+def _accept_group(entries: Sequence[Entry], nudge: Nudge) -> list[Outcome | Later]:
     contents: dict[UUID, Content] = {}
-    for one in read:
-        if isinstance(one, Content):
+    first: dict[UUID, Entry] = {}
+    for entry in entries:
+        entry.rounds += 1
+        one = entry.read()
+        if isinstance(one, Content) and (one.uid not in first or entry.done):
             contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
-    outcomes: dict[UUID, Outcome] = {}
+            first[one.uid] = entry
+    outcomes: dict[UUID, Outcome | Later] = {}
     with db.current().look() as session:
         asked = lookup.ask(session, contents)
         known = asked.accepted()
         off = _switched_off(one for uid, one in contents.items() if uid not in known)
-        fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]
+        fresh = [first[uid] for uid in contents if uid not in known and uid not in off]
         if fresh:
             outcomes |= _judge_and_store(session, fresh, asked, nudge)
     outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
     outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
-    answers = _in_order(read, outcomes)
-    _count_submissions(read, answers)
+    answers = _in_order(entries, outcomes)
+    _count_submissions(entries, answers)
     return answers
 
 
-def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, nudge: Nudge) -> dict[UUID, Outcome]:
-    services, registered = asked.services(), asked.registered()
-    judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
-    with db.current().within(session):
-        stored = store.store(session, judged, services)
-    _wake(stored, nudge)
-    for (channel, priority), count in stored.messages.items():
-        metrics.messages(channel, priority).inc(count)
-    return {one.uid: _outcome(one, stored.results[one.uid]) for one in fresh}
+def _judge_and_store(
+    session: Session, fresh: Sequence[Entry], asked: Asked, nudge: Nudge
+) -> dict[UUID, Outcome | Later]:
+    services = asked.services()
+    judged, outcomes = _judged(session, fresh, services, asked.registered())
+    if judged:
+        with db.current().within(session):
+            stored = store.store(session, judged, services)
+        _wake(stored, nudge)
+        for (channel, priority), count in stored.messages.items():
+            metrics.messages(channel, priority).inc(count)
+        outcomes |= {one.uid: _outcome(one, stored.results[one.uid]) for one, _ in judged}
+    return outcomes
 
 
-def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outcome]) -> None:
+def _judged(
+    session: Session, fresh: Sequence[Entry], services: Mapping[int, ServiceState], named: Mapping[int, Registered]
+) -> tuple[list[tuple[Content, Verdict]], dict[UUID, Outcome | Later]]:
+    """Judge what is new; return what is to be stored now, and what becomes of the others."""
+    allowance, portion = Allowance(), Portion(fresh)
+    judged: list[tuple[Content, Verdict]] = []
+    outcomes: dict[UUID, Outcome | Later] = {}
+    behind: set[int] = set()
+    for entry in fresh:
+        one = entry.read()
+        assert isinstance(one, Content)  # noqa: S101 - what cannot be read is not new
+        registered, tried = named[one.service_id], Tried(entry.done, allowance)
+        if store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
+            outcomes[one.uid] = Later()  # batches keep the order of those that came together
+        elif not portion.takes(entry, one, registered):
+            outcomes[one.uid] = Later()
+        else:
+            if not registered.whole:
+                registered = lookup.registered_alone(session, one)
+            verdict = judge(one, services[one.service_id], registered, render=tried.render)
+            if isinstance(verdict, Problem) and verdict.entry.status == 503:
+                outcomes[one.uid] = Refused(verdict, None)
+            elif tried.left:
+                outcomes[one.uid] = Later(tried.left)
+            else:
+                judged.append((one, verdict))
+                continue
+        behind.add(id(entry.caller))
+    return judged, outcomes
+
+
+def _count_submissions(entries: Sequence[Entry], answers: Sequence[Outcome | Later]) -> None:
     counts: Counter[tuple[str, str]] = Counter()
-    for one, answer in zip(read, answers, strict=True):
+    for entry, answer in zip(entries, answers, strict=True):
+        if isinstance(answer, Later):
+            continue
+        one = entry.read()
         priority = store.priority(one).name if isinstance(one, Content) else "UNKNOWN"
         outcome = "refused" if isinstance(answer, Refused) else "duplicate" if answer.duplicate else "accepted"
         counts[priority, outcome] += 1
     for (priority, outcome), count in counts.items():
         metrics.submissions(priority, outcome).inc(count)
-
-
-def _read(submission: Submission) -> Content | Refused:
-    try:
-        return content.read(submission)
-    except Problem as problem:
-        return Refused(problem, None)
 
 
 def _switched_off(contents: Iterable[Content]) -> dict[UUID, Problem]:
@@ -153,13 +217,14 @@ def _outcome(one: Content, result: store.Result) -> Outcome:
     return Accepted(str(one.uid), result, duplicate=True)
 
 
-def _in_order(read: Sequence[Content | Refused], outcomes: dict[UUID, Outcome]) -> list[Outcome]:
+def _in_order(entries: Sequence[Entry], outcomes: Mapping[UUID, Outcome | Later]) -> list[Outcome | Later]:
     """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
-    answers: list[Outcome] = []
+    answers: list[Outcome | Later] = []
     seen: set[object] = set()
-    for one in read:
-        if isinstance(one, Refused):
-            answers.append(one)
+    for entry in entries:
+        one = entry.read()
+        if isinstance(one, Problem):
+            answers.append(Refused(one, None))
             continue
         outcome = outcomes[one.uid]
         if one.uid in seen and isinstance(outcome, Accepted):

@@ -1,5 +1,6 @@
 """Explaining what a notification would do, with nothing stored and nothing sent."""
 
+import time
 from datetime import datetime
 
 import msgspec
@@ -15,8 +16,16 @@ from backend.delivery import routes
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
+from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS
+
+_NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
+# One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
+_MOST_ADDRESSES = 1_000
+_SECONDS = 8.0
+_MOST_CHARACTERS = 16_000_000
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -27,7 +36,10 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
 
 
 class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts."""
+    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
+
+    ``messages_total`` counts the addresses where there are more than the thousand that the recipients list.
+    """
 
     type: str
     template_id: str
@@ -38,6 +50,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     recipients: list[ExplainedRecipient]
     provider: str
     segments: Segments | None = None
+    messages_total: int | None = None
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -62,7 +75,7 @@ def explain(submission: Submission) -> Explanation:
     """Judge a submission as if it were sent.
 
     Raises:
-        Problem: when it is no JSON object, so that there is nothing to explain.
+        Problem: when it is no JSON object, so that there is nothing to explain, or cannot be rendered just now.
     """
     read = content.read(submission)
     with db.current().look() as session:
@@ -70,7 +83,9 @@ def explain(submission: Submission) -> Explanation:
         known, service = asked.accepted(), asked.services()[read.service_id]
         registered = asked.registered()[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    verdict = closed or judge(read, service, registered, render=PREVIEWS.render, whole=True)
+    verdict = closed or judge(read, service, registered, render=_Renderer(read.service_id).render, whole=True)
+    if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
+        raise verdict
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
@@ -107,12 +122,42 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         subject=planned.subject,
         html=planned.rendered.html if channel.content_type == "html" else None,
         text=planned.rendered.text,
-        recipients=[
-            ExplainedRecipient(
-                name, [masked(channel.type, one.address) for one in planned.targets if name in one.recipients]
-            )
-            for name in dict.fromkeys(channel.recipient)
-        ],
+        recipients=_recipients(planned),
+        messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
     )
+
+
+def _recipients(planned: PlannedChannel) -> list[ExplainedRecipient]:
+    """List the recipients of a channel with their addresses, of which there are at most a thousand in all."""
+    channel, room = planned.channel, _MOST_ADDRESSES
+    found: dict[str, list[str]] = {name: [] for name in channel.recipient}
+    for target in planned.targets:
+        room -= len(target.recipients)
+        if room < 0:
+            break
+        for name in target.recipients:
+            found[name].append(masked(channel.type, target.address))
+    return [ExplainedRecipient(name, addresses) for name, addresses in found.items()]
+
+
+class _Renderer:
+    """Renders the channels of one notification within the time, and the size, that one answer may take."""
+
+    def __init__(self, service_id: int) -> None:
+        self._share = Share(service_id)
+        self._end = time.monotonic() + _SECONDS
+        self._room = _MOST_CHARACTERS
+
+    def render(self, index: int, job: RenderJob) -> Rendered:
+        """Render one channel; raises Problem if there is no time or room left for it."""
+        if time.monotonic() > self._end:
+            detail = f"The {index} channels before this one took more than {_SECONDS:.0f} seconds to render."
+            raise Problem("render_share_exceeded", f"{detail} Explain fewer at once.", headers={"Retry-After": "1"})
+        rendered = PREVIEWS.render(job, self._share)
+        self._room -= len(rendered.html or "") + len(rendered.text)
+        if self._room < 0:
+            detail = f"The messages have more than {_MOST_CHARACTERS:,} characters together. Explain fewer at once."
+            raise Problem("too_large", detail)
+        return rendered

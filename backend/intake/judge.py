@@ -7,16 +7,20 @@ import msgspec
 from backend.channels.base import Channel
 from backend.delivery.compose import render_job
 from backend.intake.content import Content
-from backend.intake.schema import ChannelIn
+from backend.intake.schema import ChannelIn, NotificationIn
+from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
-from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
 
 NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
 
-Render = Callable[[RenderJob], Rendered]
+# Of the faults of a rendering these are the notification's own; others say that it was not rendered.
+OF_TEMPLATE = frozenset({"template_arguments", "invalid_template"})
+
+# Is given the place of the channel among those of its notification too.
+Render = Callable[[int, RenderJob], Rendered]
 
 
 class ServiceState(msgspec.Struct, frozen=True):
@@ -27,10 +31,14 @@ class ServiceState(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What is registered of all that a group of notifications of one service names."""
+    """What is registered of all that a group of notifications of one service names.
+
+    ``whole`` tells that it is all of it: not where that are more endpoints than any one of them could go to.
+    """
 
     recipients: Mapping[str, Sequence[Address]]
     templates: Mapping[str, FoundTemplate]
+    whole: bool = True
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -61,7 +69,7 @@ def judge(
     service: ServiceState,
     registered: Registered,
     *,
-    render: Render = acceptance.render,
+    render: Render,
     whole: bool = False,
 ) -> Plan | Problem:
     """Return the plan for a well-formed notification, or every reason why there is none.
@@ -75,11 +83,18 @@ def judge(
         return Problem("service_disabled", "The service of this API client has been switched off.")
     notification = content.notification
     assert notification is not None  # noqa: S101 - content without a fault has a notification
+    if not registered.whole or endpoints(notification, registered) > settings.current().max_messages:
+        refused = _too_many(notification, registered)
+        if refused is not None:
+            return refused
     errors: list[FieldError] = []
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
-        renderer = _renderer(channel, render, batch=notification.priority == "BATCH", whole=whole)
-        outcome = _plan_channel(index, channel, registered, renderer)
+        renderer = _renderer(index, channel, render, batch=notification.priority == "BATCH", whole=whole)
+        try:
+            outcome = _plan_channel(index, channel, registered, renderer)
+        except Problem as problem:
+            return problem
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
         else:
@@ -87,14 +102,40 @@ def judge(
     return _refusal(errors) if errors else Plan(planned)
 
 
-def _renderer(channel: ChannelIn, render: Render, *, batch: bool, whole: bool) -> Callable[[FoundTemplate], Rendered]:
+def endpoints(notification: NotificationIn, registered: Registered) -> int:
+    """Count the endpoints of all recipients of each channel: at least as many as there would be messages."""
+    found = registered.recipients
+    return sum(len(found.get(name, ())) for channel in notification.channels for name in set(channel.recipient))
+
+
+def _too_many(notification: NotificationIn, registered: Registered) -> Problem | None:
+    """Say why a notification is refused that would become too many messages, one for each recipient's address."""
+    most = settings.current().max_messages
+    messages = sum(
+        sum(address.type == channel.type for address in registered.recipients.get(name, ()))
+        for channel in notification.channels
+        for name in set(channel.recipient)
+    )
+    if messages <= most and registered.whole:
+        return None
+    counted = f"{messages:,} messages" if registered.whole else f"more than {most:,} messages"
+    detail = (
+        f"The notification would become {counted}, one for each address of its recipients in each channel, and one"
+        f" notification may become {most:,}. Split its recipients over several notifications."
+    )
+    return Problem("too_many_messages", detail)
+
+
+def _renderer(
+    index: int, channel: ChannelIn, render: Render, *, batch: bool, whole: bool
+) -> Callable[[FoundTemplate], Rendered]:
     # A BATCH template sees a list; it is tried here with a list of this one notification.
     fields: object = [channel.fields] if batch else channel.fields
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
         job = render_job(template, fields, batch=batch, want_html=whole and as_html, want_text=whole)
-        return render(job)
+        return render(index, job)
 
     return renderer
 
@@ -111,6 +152,8 @@ def _plan_channel(
     try:
         rendered = render(template)
     except Problem as problem:
+        if problem.code not in OF_TEMPLATE:
+            raise
         detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
         return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
     subject = channel.subject or rendered.subject

@@ -16,6 +16,9 @@ from backend.registry import lookup
 
 PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
 
+# So many times as many endpoints are read as one notification may reach, for they may be of other channels.
+_ENDPOINTS = 4
+
 _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND accepted_at IS NOT NULL")
 _SERVICES = Select("SELECT id, active, daily_limit FROM services WHERE id IN ({})")
 
@@ -31,6 +34,11 @@ class Asked(msgspec.Struct, frozen=True):
     accepted: Callable[[], dict[UUID, str]]
     services: Callable[[], dict[int, ServiceState]]
     registered: Callable[[], dict[int, Registered]]
+
+
+def registered_alone(session: Session, content: Content) -> Registered:
+    """Return what is registered of all that one notification names."""
+    return _ask_registered(session, [content])()[content.service_id]
 
 
 def ask(session: Session, contents: Mapping[UUID, Content]) -> Asked:
@@ -63,11 +71,20 @@ def _ask_registered(session: Session, contents: Collection[Content]) -> Callable
         for channel in one.notification.channels if one.notification else ():
             recipients[one.service_id].update(channel.recipient)
             templates[one.service_id].add(channel.template_id)
+    most = _ENDPOINTS * settings.current().max_messages
     asked = {
         service: (
-            lookup.ask_recipients(session, service, recipients[service]),
+            lookup.ask_recipients(session, service, recipients[service], most),
             lookup.ask_templates(session, service, templates[service]),
         )
         for service in {one.service_id for one in contents}
     }
-    return lambda: {service: Registered(addresses(), published()) for service, (addresses, published) in asked.items()}
+
+    def answer() -> dict[int, Registered]:
+        found = {service: (addresses(), published()) for service, (addresses, published) in asked.items()}
+        return {
+            service: Registered(known.addresses, templates, known.whole)
+            for service, (known, templates) in found.items()
+        }
+
+    return answer

@@ -11,6 +11,7 @@ from backend.delivery import tasks
 from backend.intake import lookup, ready
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
@@ -71,5 +72,6 @@ def nudge() -> None:
 def _subject(test: DraftMessage) -> str:
     content = test.content
     source = Source(msgspec.convert(content.format, Format), content.source, content.subject)
-    rendered = PREVIEWS.render(RenderJob("", source, test.fields, isinstance(test.fields, list)))
+    job = RenderJob("", source, test.fields, isinstance(test.fields, list))
+    rendered = PREVIEWS.render(job, Share(test.service_id))
     return (_MARK + (rendered.subject or content.name))[:_LONGEST_SUBJECT]

@@ -172,6 +172,21 @@ _ROWS = (
         "The service has sent as many messages today as it may.",
         "Wait until midnight UTC, or ask an administrator for a higher limit.",
     ),
+    Entry(
+        "render_share_exceeded",
+        "Rendering takes too long",
+        429,
+        "The service's templates take long to render, and it has asked for more of them at once than its share of"
+        " the platform's time.",
+        "Send fewer at a time and wait for the seconds of the Retry-After header, or make the template simpler.",
+    ),
+    Entry(
+        "too_many_messages",
+        "Too many messages in one notification",
+        422,
+        "The notification would become more messages, one for each channel and address, than one may.",
+        "Split the recipients over several notifications, or ask the operators for a higher limit.",
+    ),
     # Meaning of a notification
     Entry(
         "invalid_notification",

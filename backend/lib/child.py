@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from backend.lib import confinement
 
@@ -76,12 +76,18 @@ class Children:
         return cast("dict[str, Any]", json.loads(answers[1]))
 
     def ask_all(
-        self, questions: Sequence[bytes], seconds: float, *, start_seconds: float = 0.0, patience: float | None = None
+        self,
+        questions: Sequence[bytes],
+        seconds: float,
+        *,
+        start_seconds: float = 0.0,
+        patience: float | None = None,
+        heard: Callable[[], None] = lambda: None,
     ) -> list[bytes]:
         """Return the answers of one child to all questions, which it gives in their order.
 
         It has ``seconds`` for each, with ``start_seconds`` more for the first, since it may have to be started.
-        ``patience`` bounds the wait for a free child.
+        ``patience`` bounds the wait for a free child. ``heard`` is called when the first of the answers has come.
 
         Raises:
             ChildFailed: if one answer took too long, or the child ended.
@@ -91,13 +97,14 @@ class Children:
             raise NoneFree
         try:
             kept = self._kept()
+            limits = _Limits(seconds, start_seconds, heard)
             try:
-                return self._asked(kept or self._started(), questions, seconds, start_seconds)
+                return self._asked(kept or self._started(), questions, limits)
             except ChildFailed as failure:
                 # One that has waited long enough may end at the moment when it is asked.
                 if kept is None or not failure.unheard or failure.timed_out:
                     raise
-                return self._asked(self._started(), questions, seconds, start_seconds)
+                return self._asked(self._started(), questions, limits)
         finally:
             self._free.release()
 
@@ -108,11 +115,9 @@ class Children:
         for child in idle:
             _end(child)
 
-    def _asked(
-        self, child: subprocess.Popen[bytes], questions: Sequence[bytes], seconds: float, start_seconds: float
-    ) -> list[bytes]:
+    def _asked(self, child: subprocess.Popen[bytes], questions: Sequence[bytes], limits: "_Limits") -> list[bytes]:
         try:
-            answers = _exchange(child, questions, seconds, start_seconds)
+            answers = _exchange(child, questions, limits)
         except ChildFailed as failure:
             code = _end(child)
             failure.ended_by = None if failure.timed_out or code >= 0 else -code
@@ -152,9 +157,15 @@ class Children:
         )
 
 
-def _exchange(
-    child: subprocess.Popen[bytes], questions: Sequence[bytes], seconds: float, start_seconds: float
-) -> list[bytes]:
+class _Limits(NamedTuple):
+    """How long each answer may take, and the first one more; ``heard`` is called when that has come."""
+
+    seconds: float
+    start_seconds: float
+    heard: Callable[[], None]
+
+
+def _exchange(child: subprocess.Popen[bytes], questions: Sequence[bytes], limits: _Limits) -> list[bytes]:
     """Write the questions while reading the answers."""
     reader, writer = cast("Any", child.stdout).fileno(), cast("Any", child.stdin).fileno()
     os.set_blocking(writer, False)
@@ -164,7 +175,7 @@ def _exchange(
     unsent = memoryview(b"".join(_framed(question) for question in questions))
     received = _Frames()
     answers: list[bytes] = []
-    deadline = time.monotonic() + seconds + start_seconds
+    deadline = time.monotonic() + limits.seconds + limits.start_seconds
     while len(answers) < len(questions):
         left = deadline - time.monotonic()
         if left <= 0:
@@ -180,8 +191,10 @@ def _exchange(
             except OSError:
                 raise ChildFailed(timed_out=False, unheard=not answers, answers=answers) from None
             if new:
+                if not answers:
+                    limits.heard()
                 answers += new
-                deadline = time.monotonic() + seconds
+                deadline = time.monotonic() + limits.seconds
     return answers
 
 

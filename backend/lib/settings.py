@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str
     rate_limit: RateLimit
     daily_limit: int
+    max_messages: int
     batch_quiet_seconds: float
     batch_max_wait_seconds: float
     batch_max_items: int
@@ -233,6 +234,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
         rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
         daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
+        max_messages=read.number("MAX_MESSAGES", 10_000, 1, 100_000),
         batch_quiet_seconds=read.seconds("BATCH_QUIET_SECONDS", 60),
         batch_max_wait_seconds=read.seconds("BATCH_MAX_WAIT_SECONDS", 900),
         batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),

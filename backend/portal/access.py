@@ -16,6 +16,7 @@ from backend.accounts import audit, services, sessions
 from backend.accounts.sessions import Viewer
 from backend.accounts.users import Role
 from backend.db import session
+from backend.lib.fair import Share
 from backend.portal import keys
 from backend.portal.security import cookie_name, harden, in_production
 
@@ -46,6 +47,11 @@ class Place(msgspec.Struct, frozen=True):
     service_id: int
     service_name: str
     role: Role
+
+    @property
+    def share(self) -> Share:
+        """Return on whose account templates are rendered for these pages."""
+        return Share(self.service_id)
 
     def address(self, path: str = "", **query: str | int | None) -> str:
         """Return the address of one of the service's pages, ``/portal/services/7/path?…``; None leaves a name out."""

@@ -43,32 +43,40 @@ def show(
     uid: FromPath[UUID],
     view: FromQuery[View] = "message",
     delivery: FromQuery[UUID | None] = None,
+    after: FromQuery[int | None] = None,
 ) -> Page:
-    """Show one notification."""
-    found = _find(place, uid)
-    context = _context(place, found) | _message(place, found, view, delivery)
+    """Show one notification, with the messages behind the row ``after``."""
+    found = _find(place, uid, after)
+    context = _context(place, found, after) | _message(place, found, view, delivery)
     return page("notifications/show.html", place.viewer, current="notifications", place=place, **context)
 
 
 @get("/notifications/{uid:uuid}/story", sync_to_thread=True)
-def refresh(place: NamedDependency[Place], uid: FromPath[UUID], latest: FromQuery[str] = "") -> Response[Any]:
+def refresh(
+    place: NamedDependency[Place],
+    uid: FromPath[UUID],
+    latest: FromQuery[str] = "",
+    after: FromQuery[int | None] = None,
+) -> Response[Any]:
     """Answer the story's own refresh: nothing (204) while it shows what is so."""
-    context = _context(place, _find(place, uid))
+    context = _context(place, _find(place, uid, after), after)
     if latest == context["latest"]:
         return Response(None, status_code=204)
     context["changed"] = True
     return Template("notifications/_story.html", context=context | {"place": place}, media_type="text/html")
 
 
-def _find(place: Place, uid: UUID) -> Particulars:
+def _find(place: Place, uid: UUID, after: int | None = None) -> Particulars:
+    if after is not None and not 0 <= after < 2**63:
+        raise NotFoundException
     with session.current().read() as reading:
-        found = particulars.of(reading, place.service_id, uid)
+        found = particulars.of(reading, place.service_id, uid, after)
     if found is None:
         raise NotFoundException
     return found
 
 
-def _context(place: Place, found: Particulars) -> dict[str, Any]:
+def _context(place: Place, found: Particulars, after: int | None) -> dict[str, Any]:
     """Describe the story, the same way for the page and for its refresh."""
     latest = live.mark(found.report.status, found.report.updated_at, found.deliveries, len(found.steps))
     own = f"notifications/{found.report.notification_id}"
@@ -79,7 +87,9 @@ def _context(place: Place, found: Particulars) -> dict[str, Any]:
         "own": place.address(own),
         "latest": latest,
         "changed": False,
-        "refresh": place.address(f"{own}/story", latest=latest),
+        "refresh": place.address(f"{own}/story", latest=latest, after=after),
+        "more": place.address(own, after=found.after) if found.after is not None else None,
+        "beginning": place.address(own) if found.begins_later else None,
         "refused": found.report.problem is not None,
         "batches": _places(found),
     }
@@ -141,9 +151,14 @@ def message(
     view: FromQuery[Literal["message", "text"]] = "message",
 ) -> Response[str]:
     """Serve the message of one delivery alone, for the sandboxed frame."""
-    if all(one.uid != delivery_uid for one in _find(place, uid).deliveries):
-        raise NotFoundException
+    _check_delivery(place, uid, delivery_uid)
     return framed(place, delivery_uid, view)
+
+
+def _check_delivery(place: Place, uid: UUID, delivery_uid: UUID) -> None:
+    with session.current().read() as reading:
+        if not particulars.has_delivery(reading, place.service_id, uid, delivery_uid):
+            raise NotFoundException
 
 
 def framed(place: Place, delivery_uid: UUID, view: str) -> Response[str]:
@@ -203,8 +218,7 @@ def decide(
     place: NamedDependency[Place], uid: FromPath[UUID], delivery_uid: FromPath[UUID], decision: FromPath[Decision]
 ) -> Go:
     """Decide what became of a message of which nobody knows."""
-    if all(one.uid != delivery_uid for one in _find(place, uid).deliveries):
-        raise NotFoundException
+    _check_delivery(place, uid, delivery_uid)
     return go(place.address(f"notifications/{uid}"), done=decided(place, delivery_uid, decision))
 
 

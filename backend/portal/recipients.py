@@ -59,9 +59,8 @@ def index(place: NamedDependency[Place], q: FromQuery[str] = "", after: FromQuer
     text = q.replace("\0", "").strip()[:_LONGEST_SEARCH]
     behind = after if owned.is_identifier(after) else None
     with session.current().read() as reading:
-        found = recipients.search(reading, place.service_id, text, PAGE + 1, behind)
+        rows, more = recipients.listed(reading, place.service_id, PAGE, behind, text)
         suppressed = len(suppressions.page(reading, place.service_id, 100))
-    rows = found[:PAGE]
     return page(
         "recipients/index.html",
         place.viewer,
@@ -73,7 +72,7 @@ def index(place: NamedDependency[Place], q: FromQuery[str] = "", after: FromQuer
         ],
         q=text,
         after=behind,
-        further=rows[-1].identifier if len(found) > PAGE else None,
+        further=rows[-1].identifier if more else None,
         suppressed=suppressed,
     )
 

@@ -15,7 +15,7 @@ from backend.lib.problems import Problem
 from backend.registry import recipients
 from backend.registry.lookup import Address
 from backend.registry.owned import check_identifier
-from backend.registry.shapes import RecipientShape
+from backend.registry.shapes import MAX_ENDPOINTS, RecipientShape
 
 COLUMNS = ("identifier", "name", "channel", "address")
 MAX_BYTES = 512 * 1024
@@ -172,6 +172,10 @@ def _change(  # noqa: PLR0913, PLR0917 - what one recipient is judged by
     except Problem as problem:
         detail = problem.errors[0].detail if problem.errors else problem.detail
         faults.append(Fault(group.line, f"{identifier or 'The identifier'}: {detail}"))
+        return None
+    if len(group.endpoints) > MAX_ENDPOINTS:
+        detail = f"{identifier} has {len(group.endpoints):,} endpoints; a recipient has at most {MAX_ENDPOINTS}."
+        faults.append(Fault(group.line, detail))
         return None
     given = [one for _, one in group.endpoints]
     meant = recipients.unmasked(session, service_id, identifier, given)

@@ -1,6 +1,7 @@
 """What sending asks of the registry: many identifiers at once, in one or two statements of plain SQL."""
 
 from collections.abc import Callable, Collection
+from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -39,10 +40,10 @@ _templates = cast("Table", Template.__table__)
 _versions = cast("Table", TemplateVersion.__table__)
 
 _RECIPIENTS = Select(
-    "SELECT recipients.identifier, endpoints.type, endpoints.address FROM recipients"
+    "SELECT recipients.identifier, endpoints.type, endpoints.address, endpoints.position FROM recipients"
     " LEFT JOIN endpoints ON endpoints.recipient_id = recipients.id"
     " WHERE recipients.identifier IN ({}) AND recipients.service_id = ? AND recipients.deleted_at IS NULL"
-    " ORDER BY recipients.id, endpoints.position"
+    " LIMIT ?"
 )
 _PUBLISHED = Select(
     "SELECT templates.identifier, template_versions.id FROM templates JOIN template_versions"
@@ -65,13 +66,16 @@ _VERSIONS = (
 )
 
 
+_NO_LIMIT = 2**62
+_position = itemgetter(0)
+
 Addresses = dict[str, tuple[Address, ...]]
 Templates = dict[str, FoundTemplate]
 
 
 def recipients(session: Session, service_id: int, identifiers: Collection[str]) -> Addresses:
     """Return the endpoints of the service's recipients in their order; unknown and deleted ones are absent."""
-    return ask_recipients(session, service_id, identifiers)()
+    return ask_recipients(session, service_id, identifiers, _NO_LIMIT)().addresses
 
 
 def templates(session: Session, service_id: int, identifiers: Collection[str]) -> Templates:
@@ -79,17 +83,29 @@ def templates(session: Session, service_id: int, identifiers: Collection[str]) -
     return ask_templates(session, service_id, identifiers)()
 
 
-def ask_recipients(session: Session, service_id: int, identifiers: Collection[str]) -> Callable[[], Addresses]:
-    """Ask for what ``recipients`` returns, to be had when a pipeline has come to its end."""
-    rows = _RECIPIENTS.ask(session, identifiers, service_id)
+class FoundRecipients(msgspec.Struct, frozen=True):
+    """The endpoints of recipients; ``whole`` tells that none are missing for there being too many."""
 
-    def answer() -> Addresses:
-        found: dict[str, list[Address]] = {}
-        for identifier, kind, address in rows():
+    addresses: Addresses
+    whole: bool
+
+
+def ask_recipients(
+    session: Session, service_id: int, identifiers: Collection[str], most: int
+) -> Callable[[], FoundRecipients]:
+    """Ask for what ``recipients`` returns, to be had when a pipeline has come to its end; of ``most`` endpoints."""
+    rows = _RECIPIENTS.ask(session, identifiers, service_id, most + 1)
+
+    def answer() -> FoundRecipients:
+        found: dict[str, list[tuple[int, Address]]] = {}
+        read = rows()
+        for identifier, kind, address, position in read:
             addresses = found.setdefault(identifier, [])
             if kind is not None:  # a recipient without endpoints is known, and has none
-                addresses.append(Address(kind, address))
-        return {identifier: tuple(addresses) for identifier, addresses in found.items()}
+                addresses.append((position, Address(kind, address)))
+        ordered = {identifier: sorted(some, key=_position) for identifier, some in found.items()}
+        whole = {identifier: tuple(address for _, address in some) for identifier, some in ordered.items()}
+        return FoundRecipients(whole, len(read) <= most)
 
     return answer
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 
 import msgspec
 from sqlalchemy import func, or_, select
@@ -18,6 +19,8 @@ from backend.registry.owned import OwnedRepository, check_identifier
 
 _MASK = "…"
 _OPEN_TYPES = (Channel.EMAIL, Channel.SMS, Channel.FRESHSERVICE, Channel.LETTER)
+_LISTED_ENDPOINTS = 2_000
+_ENDPOINTS = select(func.count(Endpoint.id)).where(Endpoint.recipient_id == Recipient.id).scalar_subquery()
 _OPENLY_HELD = select(Endpoint.id).where(Endpoint.recipient_id == Recipient.id, Endpoint.type.in_(_OPEN_TYPES))
 
 
@@ -101,22 +104,36 @@ def page(session: Session, service_id: int, limit: int, after: str | None = None
     return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]
 
 
-def search(session: Session, service_id: int, text: str, limit: int, after: str | None = None) -> list[RecipientRecord]:
-    """Return a page, as ``page`` does, of those whose identifier, name or address holds ``text`` in any case.
+def listed(
+    session: Session, service_id: int, limit: int, after: str | None = None, text: str = ""
+) -> tuple[list[RecipientRecord], bool]:
+    """Return those behind ``after`` whose identifier, name or address holds ``text`` in any case; are there more?
 
-    Addresses that are secrets are not searched: they would be found out bit by bit.
+    There are at most ``limit``, and no more than have 2,000 endpoints together. Addresses that are secrets are not
+    searched: they would be found out bit by bit.
     """
-    own = select(Recipient).where(Recipient.service_id == service_id, Recipient.deleted_at.is_(None))
+    own = [Recipient.service_id == service_id, Recipient.deleted_at.is_(None)]
     wanted = text.strip().lower()
     if wanted:
         found = _OPENLY_HELD.where(func.lower(Endpoint.address).contains(wanted, autoescape=True)).exists()
         named = [
             func.lower(column).contains(wanted, autoescape=True) for column in (Recipient.identifier, Recipient.name)
         ]
-        own = own.where(or_(*named, found))
+        own.append(or_(*named, found))
     if after is not None:
-        own = own.where(Recipient.identifier > after)
-    return [_record(row) for row in session.scalars(own.order_by(Recipient.identifier).limit(limit))]
+        own.append(Recipient.identifier > after)
+    sized = select(Recipient.id, _ENDPOINTS).where(*own).order_by(Recipient.identifier).limit(limit + 1)
+    behind = list(session.execute(sized))
+    fitting = _fitting([size for _, size in behind[:limit]])
+    chosen = select(Recipient).where(Recipient.id.in_([identity for identity, _ in behind[:fitting]]))
+    rows = session.scalars(chosen.order_by(Recipient.identifier))
+    return [_record(row) for row in rows], len(behind) > fitting
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """Return how many of the first stay within what is listed at once; the first does in any case."""
+    sums = accumulate(sizes)
+    return max(min(1, len(sizes)), sum(total <= _LISTED_ENDPOINTS for total in sums))
 
 
 def delete(session: Session, service_id: int, identifier: str) -> None:

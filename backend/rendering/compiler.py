@@ -1,7 +1,8 @@
 """From the author's source to a compiled template, kept for the next message."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TypeVar
 
 import css_inline
@@ -47,12 +48,49 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[TemplateWarning, ...] = ()
 
 
-@lru_cache(maxsize=_CACHED_TEMPLATES)
-def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of the cache key
+class _Kept:
+    """Compiled templates; beyond ``most``, those used longest ago make room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[tuple[str, Source], Compiled] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, place: tuple[str, Source]) -> Compiled | None:
+        with self._lock:
+            found = self._found.get(place)
+            if found is not None:
+                self._found.move_to_end(place)
+            return found
+
+    def put(self, place: tuple[str, Source], made: Compiled) -> None:
+        with self._lock:
+            self._found[place] = made
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+
+
+_kept = _Kept(_CACHED_TEMPLATES)
+
+
+def compiled(key: str, source: Source) -> Compiled:
     """Compile a template, or take it from the cache; the key alone is not trusted to tell two sources apart.
 
     Raises TemplateFault.
     """
+    found = _kept.take((key, source))
+    if found is None:
+        found = _compiled(source)
+        _kept.put((key, source), found)
+    return found
+
+
+def compiled_before(key: str, source: Source) -> Compiled | None:
+    """Return a template if it is in the cache; to compile a long one may take half a second."""
+    return _kept.take((key, source))
+
+
+def _compiled(source: Source) -> Compiled:
     subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
     if source.format == "mjml":
         return _compiled_mjml(_written(source), subject, light=light)

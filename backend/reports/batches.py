@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.batching import flush
@@ -121,28 +121,57 @@ def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:
     return [describe(batch) for batch in found]
 
 
-def details(session: Session, service_id: int, aggregator_id: str) -> list[BatchDetails]:
-    """Return the unsent batches of an aggregator with their members, oldest first."""
-    wanted = select(Batch).where(Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent())
-    batches = session.scalars(wanted.order_by(Batch.id)).all()
-    members = _members(session, [batch.id for batch in batches])
-    return [
+Place = tuple[int, int]
+# So many batches and members are told of at once, and so many characters of what the members hold.
+_BATCHES, _MEMBERS, _CHARACTERS = 100, 1_000, 4_000_000
+
+
+def details(
+    session: Session, service_id: int, aggregator_id: str, after: Place = (0, 0)
+) -> tuple[list[BatchDetails], Place | None]:
+    """Return the unsent batches of an aggregator with their members, oldest first, and where the next page begins.
+
+    A place is a batch's row and the number of the last member of it that was told of.
+    """
+    wanted = select(Batch).where(
+        Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent(), Batch.id >= after[0]
+    )
+    found = session.scalars(wanted.order_by(Batch.id).limit(_BATCHES + 1)).all()
+    batches = [batch for batch in found[:_BATCHES] if batch.id > after[0] or batch.last_seq > after[1]]
+    members, last = _members(session, [batch.id for batch in batches], after)
+    if last is not None:
+        batches = [batch for batch in batches if batch.id <= last[0]]
+    elif len(found) > _BATCHES:
+        last = found[_BATCHES - 1].id, _NO_SEQUENCE
+    told = [
         BatchDetails(**msgspec.structs.asdict(describe(batch)), notifications=members.get(batch.id, []))
         for batch in batches
     ]
+    return told, last
 
 
-def _members(session: Session, batch_ids: Sequence[int]) -> dict[int, list[Member]]:
+_NO_SEQUENCE = 2**31
+
+
+def _members(session: Session, batch_ids: Sequence[int], after: Place) -> tuple[dict[int, list[Member]], Place | None]:
+    """Return a page of the members of batches, and the place of the last where there are more."""
     found: dict[int, list[Member]] = {}
     statement = (
         select(BatchMember.batch_id, BatchMember.seq, BatchMember.channel_index, Notification.uid, Notification.content)
         .join(Notification, Notification.id == BatchMember.notification_id)
         .where(BatchMember.batch_id.in_(batch_ids), BatchMember.removed_at.is_(None))
+        .where(tuple_(BatchMember.batch_id, BatchMember.seq) > tuple_(*map(literal, after)))
         .order_by(BatchMember.batch_id, BatchMember.seq)
+        .limit(_MEMBERS + 1)
+        .execution_options(yield_per=50)
     )
+    place, left, room = after, _MEMBERS, _CHARACTERS
     for batch_id, seq, index, uid, content in session.execute(statement):
+        if not left or room < 0:
+            return found, place
         found.setdefault(batch_id, []).append(_member(seq, index, uid, content))
-    return found
+        place, left, room = (batch_id, seq), left - 1, room - len(content or "")
+    return found, None
 
 
 def _member(seq: int, index: int, uid: UUID, content: str | None) -> Member:

@@ -75,8 +75,20 @@ class Fault(msgspec.Struct, frozen=True):
     errors: list[dict[str, str]]
 
 
+class ReportLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where to read on: ``next`` has the following deliveries, ``next_events`` the following events, if there are."""
+
+    self: str
+    next: str | None = None
+    next_events: str | None = None
+
+
 class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification, whole. ``problem`` is there for one that was refused."""
+    """One notification. ``problem`` is there for one that was refused.
+
+    The first 500 deliveries stand with their recipients, and the first 500 events; ``links`` lead to more.
+    ``deliveries_total``, ``deliveries_by_status`` and ``events_total`` count all of them.
+    """
 
     notification_id: str
     status: str
@@ -84,8 +96,12 @@ class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
+    deliveries_total: int
+    deliveries_by_status: dict[str, int]
+    events_total: int
     channels: list[ChannelReport]
     events: list[EventReport]
+    links: ReportLinks
     problem: Fault | None = None
 
 

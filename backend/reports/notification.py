@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.models.notifications import Delivery, Event, Notification, Priority
 from backend.db.models.registry import TemplateVersion
+from backend.db.types import Moment
 from backend.reports import batches
 from backend.reports.batches import Membership, Memberships
 from backend.reports.model import (
@@ -23,18 +24,42 @@ from backend.reports.model import (
     Fault,
     NotificationReport,
     RecipientReport,
+    ReportLinks,
 )
 
 # Longer than any identifier; only a refused notification can hold more.
 MAX_WORD = 200
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A notification's row, its deliveries with those of the batches that it went with, and its places in batches."""
+# So many of a notification's deliveries and events are told at once; so many names of recipients with the former.
+PAGE = 500
+_NAMES = 2_000
+
+
+class After(msgspec.Struct, frozen=True):
+    """Where a page begins: behind a delivery's row, and behind an event by its moment and row; null is the start."""
+
+    delivery: int | None = None
+    event: tuple[datetime, int] | None = None
+
+
+BEGINNING = After()
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification's row, its places in batches, and a page of its deliveries and of those of its batches.
+
+    ``statuses`` counts all deliveries. ``next`` is where the page behind this one begins, of what there is more.
+    """
 
     notification: Notification
     deliveries: Sequence[Delivery]
     memberships: Memberships
+    events: Sequence[Event]
+    statuses: dict[str, int]
+    events_total: int
+    after: After
+    next: After
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -45,13 +70,13 @@ class Step(msgspec.Struct, frozen=True):
     what: str
 
 
-def report(session: Session, service_id: int, uid: UUID) -> NotificationReport | None:
+def report(session: Session, service_id: int, uid: UUID, after: After = BEGINNING) -> NotificationReport | None:
     """Report on a service's notification; ``None`` if the service has none of this id."""
-    found = find(session, service_id, uid)
-    return describe(session, found) if found else None
+    found = find(session, service_id, uid, after)
+    return describe(session, found, ReportLinks(self=f"/notifications/v1/{uid}")) if found else None
 
 
-def find(session: Session, service_id: int, uid: UUID) -> Found | None:
+def find(session: Session, service_id: int, uid: UUID, after: After = BEGINNING, most: int = PAGE) -> Found | None:
     """Read a service's notification; ``None`` if the service has none of this id."""
     notification = session.scalar(
         select(Notification).where(Notification.uid == uid, Notification.service_id == service_id)
@@ -59,12 +84,28 @@ def find(session: Session, service_id: int, uid: UUID) -> Found | None:
     if notification is None:
         return None
     memberships = batches.memberships(session, notification.id)
-    return Found(notification, _deliveries(session, notification.id, memberships), memberships)
+    gone_with = _gone_with(memberships)
+    own = or_(Delivery.notification_id == notification.id, Delivery.batch_id.in_(gone_with))
+    deliveries, next_delivery = _deliveries(session, own, after.delivery, most)
+    happened = or_(Event.notification_id == notification.id, Event.batch_id.in_(gone_with))
+    events, next_event = _events(session, happened, after.event, most)
+    counted = select(Delivery.status, func.count()).where(own).group_by(Delivery.status).order_by(Delivery.status)
+    return Found(
+        notification=notification,
+        deliveries=deliveries,
+        memberships=memberships,
+        events=events,
+        statuses=dict(session.execute(counted).tuples().all()),
+        events_total=session.scalar(select(func.count()).where(happened)) or 0,
+        after=after,
+        next=After(next_delivery, next_event),
+    )
 
 
-def describe(session: Session, found: Found) -> NotificationReport:
-    """Report on a notification, whole."""
+def describe(session: Session, found: Found, links: ReportLinks) -> NotificationReport:
+    """Report on a notification, with a page of its deliveries and events."""
     notification = found.notification
+    told = steps(session, found, shown)
     return NotificationReport(
         notification_id=str(notification.uid),
         status=notification.status,
@@ -72,16 +113,42 @@ def describe(session: Session, found: Found) -> NotificationReport:
         aggregator_id=notification.aggregator_id,
         created_at=notification.created_at,
         updated_at=notification.updated_at,
-        channels=_channels(session, notification, found.deliveries, found.memberships),
-        events=[EventReport(step.at, step.what) for step in steps(session, found, shown)],
+        deliveries_total=sum(found.statuses.values()),
+        deliveries_by_status=found.statuses,
+        events_total=found.events_total,
+        channels=_channels(session, found),
+        events=[EventReport(step.at, step.what) for step in told],
+        links=links,
         problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
     )
 
 
-def _deliveries(session: Session, notification_id: int, memberships: Memberships) -> Sequence[Delivery]:
-    """Return the notification's own deliveries and those of the batches that it went with."""
-    own = or_(Delivery.notification_id == notification_id, Delivery.batch_id.in_(_gone_with(memberships)))
-    return session.scalars(select(Delivery).where(own).order_by(Delivery.id)).all()
+def _deliveries(
+    session: Session, own: ColumnElement[bool], after: int | None, most: int
+) -> tuple[Sequence[Delivery], int | None]:
+    """Return a page of deliveries, and the row behind which the next one begins."""
+    wanted = select(Delivery).where(own).order_by(Delivery.id).limit(most + 1)
+    found = session.scalars(wanted if after is None else wanted.where(Delivery.id > after)).all()
+    page, names = found[:1], 0
+    for count, delivery in enumerate(found[:most], start=1):
+        names += len(delivery.recipients)
+        if names > _NAMES and count > 1:
+            break
+        page = found[:count]
+    return page, page[-1].id if len(found) > len(page) else None
+
+
+def _events(
+    session: Session, happened: ColumnElement[bool], after: tuple[datetime, int] | None, most: int
+) -> tuple[Sequence[Event], tuple[datetime, int] | None]:
+    """Return a page of events, oldest first, and the one behind which the next page begins."""
+    wanted = select(Event).where(happened).order_by(Event.at, Event.id).limit(most + 1)
+    if after is not None:
+        place: tuple[BindParameter[Any], ...] = bindparam(None, after[0], type_=Moment), bindparam(None, after[1])
+        wanted = wanted.where(tuple_(Event.at, Event.id) > tuple_(*place))
+    found = session.scalars(wanted).all()
+    last = found[most - 1] if len(found) > most else None
+    return found[:most], (last.at, last.id) if last else None
 
 
 def _gone_with(memberships: Memberships) -> list[int]:
@@ -95,30 +162,36 @@ class _Place(msgspec.Struct, frozen=True):
     membership: Membership | None
 
 
-def _place(index: int, recipient: str, deliveries: Sequence[Delivery], memberships: Memberships) -> _Place:
-    membership = memberships.get((index, recipient))
-    if membership is None:
-        mine = [one for one in deliveries if one.channel_index == index and recipient in one.recipients]
-    elif membership.report.removed_at is None:
-        mine = [one for one in deliveries if one.batch_id == membership.batch_row]
-    else:
-        mine = []
-    return _Place(mine, membership)
+class _Places:
+    """What there is for each recipient of a channel, put in order once."""
+
+    def __init__(self, found: Found) -> None:
+        self._memberships = found.memberships
+        self._own: dict[tuple[int, str], list[Delivery]] = {}
+        self._of_batch: dict[int, list[Delivery]] = {}
+        for one in found.deliveries:
+            if one.batch_id is not None:
+                self._of_batch.setdefault(one.batch_id, []).append(one)
+            elif one.channel_index is not None:
+                for recipient in one.recipients:
+                    self._own.setdefault((one.channel_index, recipient), []).append(one)
+
+    def of(self, index: int, recipient: str) -> _Place:
+        membership = self._memberships.get((index, recipient))
+        if membership is None:
+            return _Place(self._own.get((index, recipient), []), None)
+        is_in = membership.report.removed_at is None
+        return _Place(self._of_batch.get(membership.batch_row, []) if is_in else [], membership)
 
 
-def _channels(
-    session: Session, notification: Notification, deliveries: Sequence[Delivery], memberships: Memberships
-) -> list[ChannelReport]:
+def _channels(session: Session, found: Found) -> list[ChannelReport]:
     """Report the channels as they were asked for; a refused notification has them only if it had their shape."""
-    asked = _asked(notification)
+    asked = _asked(found.notification)
     channels = asked.get("channels") if isinstance(asked, dict) else None
-    numbers = _version_numbers(session, {delivery.template_version_id for delivery in deliveries})
-
-    def place(index: int, recipient: str) -> _Place:
-        return _place(index, recipient, deliveries, memberships)
-
+    numbers = _version_numbers(session, {delivery.template_version_id for delivery in found.deliveries})
+    places = _Places(found)
     return [
-        _channel(channel, partial(place, index), numbers)
+        _channel(channel, partial(places.of, index), numbers)
         for index, channel in enumerate(channels if isinstance(channels, list) else [])
         if isinstance(channel, dict)
     ]
@@ -195,24 +268,25 @@ _WHAT = {
 
 
 def steps(session: Session, found: Found, shown: Callable[[Delivery], str]) -> list[Step]:
-    """Tell what happened in order: how it came in, then every attempt and change, also of its batches.
+    """Tell what happened in order: how it came in, then every attempt and change, also of its batches; a page of it.
 
     ``shown`` writes the address of a delivery for the reader.
     """
     notification, problem = found.notification, found.notification.problem
-    told = [Step(notification.created_at, "refused", f"Refused: {problem['detail']}")] if problem else []
-    told = told or [Step(notification.created_at, "begun", "Accepted")]
-    for one in found.memberships.values():
-        joined = batches.told(one, notification.accepted_at or notification.created_at)
-        told += [Step(event.at, "buffered", event.what) for event in joined]
+    told: list[Step] = []
+    if found.after.event is None:
+        refused = [Step(notification.created_at, "refused", f"Refused: {problem['detail']}")] if problem else []
+        told = refused or [Step(notification.created_at, "begun", "Accepted")]
+        for one in found.memberships.values():
+            joined = batches.told(one, notification.accepted_at or notification.created_at)
+            told += [Step(event.at, "buffered", event.what) for event in joined]
     addresses = {delivery.id: shown(delivery) for delivery in found.deliveries}
-    told += [_step(event, addresses.get(event.delivery_id or 0, "")) for event in _events(session, found)]
+    others = {event.delivery_id for event in found.events if event.delivery_id} - addresses.keys()
+    if others:
+        more = session.scalars(select(Delivery).where(Delivery.id.in_(others)))
+        addresses |= {delivery.id: shown(delivery) for delivery in more}
+    told += [_step(event, addresses.get(event.delivery_id or 0, "")) for event in found.events]
     return sorted(told, key=lambda step: step.at)
-
-
-def _events(session: Session, found: Found) -> Sequence[Event]:
-    own = or_(Event.notification_id == found.notification.id, Event.batch_id.in_(_gone_with(found.memberships)))
-    return session.scalars(select(Event).where(own).order_by(Event.at, Event.id)).all()
 
 
 def _step(event: Event, address: str) -> Step:

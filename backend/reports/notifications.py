@@ -1,7 +1,7 @@
 """Lists of notifications: filtered, newest first, in pages that do not shift while new ones come in."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -32,13 +32,33 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 def page(
     session: Session, service_id: int, wanted: Filter, *, limit: int, before: int | None
 ) -> tuple[list[NotificationRow], int | None]:
-    """Return a service's notifications behind the row ``before``, newest first, and where the next page begins."""
-    statement = select(Notification).where(Notification.service_id == service_id, *conditions(wanted))
+    """Return a service's notifications behind the row ``before``, newest first, and where the next page begins.
+
+    Of those for which each has to be looked at, so many are looked at for one page; the page may then be short.
+    """
+    own = [Notification.service_id == service_id, *by_index(wanted)]
     if before is not None:
-        statement = statement.where(_after_row(session, before))
-    rows = session.scalars(statement.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return [_row(row) for row in rows[:limit]], rows[limit - 1].id if more else None
+        own.append(_after_row(session, before))
+    looking = list(by_looking(wanted))
+    query = select(Notification).where(*own)
+    if looking:
+        window = select(Notification.id).where(*own).order_by(*NEWEST_FIRST).limit(WINDOW).subquery()
+        query = select(Notification).join(window, window.c.id == Notification.id).where(*looking)
+    rows = session.scalars(query.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
+    if len(rows) > limit:
+        return [_row(row) for row in rows[:limit]], rows[limit - 1].id
+    return [_row(row) for row in rows], _end_of_window(session, own) if looking else None
+
+
+# So many notifications are looked at for one page.
+WINDOW = 5_000
+
+
+def _end_of_window(session: Session, own: Sequence[ColumnElement[bool]]) -> int | None:
+    """Return the row of the last notification that was looked at, if there are more behind it."""
+    edge = select(Notification.id).where(*own).order_by(*NEWEST_FIRST)
+    found = session.scalars(edge.offset(WINDOW - 1).limit(2)).all()
+    return found[0] if len(found) == 2 else None
 
 
 NEWEST_FIRST = (Notification.created_at.desc(), Notification.id.desc())
@@ -55,12 +75,6 @@ def _after_row(session: Session, identity: int) -> ColumnElement[bool]:
     """Tell what comes after a row; after one that is no longer kept, what was numbered before it."""
     created_at = session.scalar(select(Notification.created_at).where(Notification.id == identity))
     return Notification.id < identity if created_at is None else behind(created_at, identity)
-
-
-def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    """Give what each member of a filter asks of a notification."""
-    yield from by_index(wanted)
-    yield from by_looking(wanted)
 
 
 def by_index(wanted: Filter) -> Iterator[ColumnElement[bool]]:

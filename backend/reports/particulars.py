@@ -5,22 +5,24 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.models.accounts import ApiClient
+from backend.db.models.batches import BatchMember
 from backend.db.models.installation import NEVER
 from backend.db.models.jobs import Job
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.receipts import ProviderReceipt
 from backend.delivery.doubt import Doubt
 from backend.reports import notification
 from backend.reports.listing import FINAL, Part, parts_of
-from backend.reports.model import NotificationReport
+from backend.reports.model import NotificationReport, ReportLinks
 from backend.reports.notification import Step
 
 _WAITING = frozenset(WAITING)
+_SHOWN = 100
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,8 @@ class Particulars(msgspec.Struct, frozen=True, kw_only=True):
 
     ``content`` is the request as canonical JSON, null where it was not kept. ``client`` is the API client's name and
     id, ``job`` the job that it is of; without either it comes from the portal. ``failed`` and ``waiting`` count its
-    own deliveries that can be sent again or cancelled.
+    own deliveries that can be sent again or cancelled, ``total`` all of them; a page has some, and ``after`` is where
+    the next one begins. ``begins_later`` tells that it is not the first.
     """
 
     report: NotificationReport
@@ -83,6 +86,9 @@ class Particulars(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[Answer]
     failed: int
     waiting: int
+    total: int
+    after: int | None
+    begins_later: bool
 
     @property
     def final(self) -> bool:
@@ -90,16 +96,16 @@ class Particulars(msgspec.Struct, frozen=True, kw_only=True):
         return self.report.status in FINAL
 
 
-def of(session: Session, service_id: int, uid: UUID) -> Particulars | None:
-    """Return a service's notification; ``None`` if the service has none of this id."""
-    found = notification.find(session, service_id, uid)
+def of(session: Session, service_id: int, uid: UUID, after: int | None = None) -> Particulars | None:
+    """Return a service's notification with the deliveries behind the row ``after``; ``None`` if it has none such."""
+    found = notification.find(session, service_id, uid, notification.After(after), _SHOWN)
     if found is None:
         return None
     row = found.notification
-    own = [one for one in found.deliveries if one.notification_id == row.id and one.claimed_by is None]
+    free = _free(session, row.id)
     batch_uids = {place.batch_row: UUID(place.report.batch_id) for place in found.memberships.values()}
     return Particulars(
-        report=notification.describe(session, found),
+        report=notification.describe(session, found, ReportLinks(self=f"/notifications/v1/{row.uid}")),
         parts=parts_of(row.content),
         content=row.content,
         client=_client(session, row.api_client_id),
@@ -107,9 +113,27 @@ def of(session: Session, service_id: int, uid: UUID) -> Particulars | None:
         deliveries=[delivery_row(one, batch_uids.get(one.batch_id or 0)) for one in found.deliveries],
         steps=notification.steps(session, found, _shown),
         answers=answers(session, found.deliveries),
-        failed=sum(one.status == DeliveryStatus.FAILED for one in own),
-        waiting=sum(one.status in _WAITING for one in own),
+        failed=free.get(DeliveryStatus.FAILED.value, 0),
+        waiting=sum(count for status, count in free.items() if status in _WAITING),
+        total=sum(found.statuses.values()),
+        after=found.next.delivery,
+        begins_later=after is not None,
     )
+
+
+def _free(session: Session, notification_id: int) -> dict[str, int]:
+    """Count a notification's own deliveries that no worker has claimed, by status."""
+    own = (Delivery.notification_id == notification_id, Delivery.claimed_by.is_(None))
+    counted = select(Delivery.status, func.count()).where(*own).group_by(Delivery.status)
+    return dict(session.execute(counted).tuples().all())
+
+
+def has_delivery(session: Session, service_id: int, uid: UUID, delivery_uid: UUID) -> bool:
+    """Tell whether a delivery is of a service's notification, or of a batch that it went with."""
+    row = session.scalar(select(Notification.id).where(Notification.uid == uid, Notification.service_id == service_id))
+    batch_ids = select(BatchMember.batch_id).where(BatchMember.notification_id == row, BatchMember.removed_at.is_(None))
+    own = or_(Delivery.notification_id == row, Delivery.batch_id.in_(batch_ids))
+    return row is not None and session.scalar(select(Delivery.id).where(Delivery.uid == delivery_uid, own)) is not None
 
 
 def delivery_row(delivery: Delivery, batch_uid: UUID | None = None) -> DeliveryRow:

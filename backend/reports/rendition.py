@@ -14,6 +14,7 @@ from backend.db.models.notifications import Delivery, Notification, OutboxMessag
 from backend.db.models.registry import Template, TemplateVersion
 from backend.delivery import claims
 from backend.delivery.compose import render_job
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
@@ -88,8 +89,9 @@ def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Renditi
     if asked is None:
         return msgspec.structs.replace(plain, fault="What the message was made of is no longer kept.")
     version = lookup.versions(session, [delivery.template_version_id])[delivery.template_version_id]
+    job = render_job(version, asked.fields, batch=delivery.batch_id is not None)
     try:
-        made = PREVIEWS.render(render_job(version, asked.fields, batch=delivery.batch_id is not None))
+        made = PREVIEWS.render(job, Share(delivery.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, fault=f"The template does not render: {problem.detail}")
     html = made.html if asked.content_type == "html" else None

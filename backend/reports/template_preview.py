@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from backend.batching import keys
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.templates import TemplateContent
 from backend.rendering.faults import SUBJECT
@@ -41,19 +42,19 @@ def source_of(content: TemplateContent) -> Source:
     return Source(msgspec.convert(content.format, Format), content.source, content.subject)
 
 
-def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
+def preview(content: TemplateContent, fields: Any, share: Share, *, batch: bool) -> Preview:
     """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
-    made, found = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch))
+    made, found = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch), share)
     warnings = [*found, *keys.warnings(content.batch)]
     if isinstance(made, Problem):
         return Preview(None, fault_of(made), warnings)
     return Preview(made, None, warnings)
 
 
-def refusal(content: TemplateContent) -> PreviewFault | None:
+def refusal(content: TemplateContent, share: Share) -> PreviewFault | None:
     """Return why a text cannot be published, if it cannot, whatever fields come."""
     try:
-        PREVIEWS.check(source_of(content))
+        PREVIEWS.check(source_of(content), None, share)
     except Problem as problem:
         return fault_of(problem)
     return None

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from backend.channels.base import Channel
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TemplateContent
@@ -55,15 +56,20 @@ class Trials(msgspec.Struct, frozen=True):
         return [trial for trial in self.tried if trial.breaks and not trial.broken_before]
 
 
-def try_payloads(content: TemplateContent, published: TemplateContent | None, payloads: Sequence[Payload]) -> Trials:
+def try_payloads(
+    content: TemplateContent, published: TemplateContent | None, payloads: Sequence[Payload], share: Share
+) -> Trials:
     """Render a text with each payload; where it fails, see whether the published text does too."""
     end = time.monotonic() + SECONDS
     tried: list[Trial] = []
     for payload in payloads:
         if time.monotonic() > end:
             break
-        breaks = _fault(content, payload)
-        before = breaks is not None and published is not None and _fault(published, payload) is not None
+        try:
+            breaks = _fault(content, payload, share)
+            before = breaks is not None and published is not None and _fault(published, payload, share) is not None
+        except Problem:
+            break  # there is no time for it just now
         tried.append(
             Trial(
                 uid=payload.uid,
@@ -78,13 +84,15 @@ def try_payloads(content: TemplateContent, published: TemplateContent | None, pa
     return Trials(tried, len(payloads) - len(tried))
 
 
-def _fault(content: TemplateContent, payload: Payload) -> str | None:
+def _fault(content: TemplateContent, payload: Payload, share: Share) -> str | None:
     html = payload.content_type == "html"
     batch = payload.members is not None
     job = RenderJob("", source_of(content), payload.fields, batch, want_html=html, want_text=not html)
     try:
-        rendered = PREVIEWS.render(job)
+        rendered = PREVIEWS.render(job, share)
     except Problem as problem:
+        if problem.code != "template_arguments":
+            raise
         return _without_values(problem.detail, payload.fields)
     if payload.channel in _SUBJECT_NEEDED and not (payload.subject or rendered.subject):
         return f"{payload.channel} needs a subject: this message brought none, and the template gives none."

@@ -9,23 +9,26 @@ from backend.channels.base import CHATS, Channel
 from backend.delivery.compose import render_job
 from backend.intake.judge import NEED_SUBJECT
 from backend.lib import settings
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import acceptance
 from backend.rendering.inspection import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
-from backend.rendering.pool import PREVIEWS
+from backend.rendering.pool import PREVIEWS, TRIALS
 from backend.spreadsheets.table import Record
 
 Groups = Mapping[str, Sequence[Address]]
 _TRIED_AT_ONCE = 200
 _COSTLY_AT_ONCE = 20
+_STEP_SECONDS = 1.0
 _LONGEST_ADDRESS = 2048
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """What a spreadsheet's rows are made into."""
 
+    service_id: int
     columns: list[str]
     recipient: int
     to_groups: bool
@@ -33,6 +36,11 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     template: FoundTemplate
     fields: FieldsRead
     subject: str | None
+
+    @property
+    def share(self) -> Share:
+        """Return on whose account rows are rendered."""
+        return Share(self.service_id)
 
     @property
     def content_type(self) -> str:
@@ -112,9 +120,11 @@ def _fields(sheet: Sheet, cells: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def at_once(sheet: Sheet) -> int:
-    """Return how many rows may be tried out in one step: few where each may take seconds."""
+    """Return how many rows may be tried out in one step: few where each may take seconds, and one at least."""
     job = render_job(sheet.template, {})
-    return _TRIED_AT_ONCE if acceptance.is_harmless(job) else _COSTLY_AT_ONCE
+    if acceptance.is_harmless(job):
+        return _TRIED_AT_ONCE
+    return max(1, TRIALS.affordable(sheet.share, _COSTLY_AT_ONCE, _STEP_SECONDS))
 
 
 def try_out(sheet: Sheet, rows: Sequence[Row]) -> Iterator[RowFault]:
@@ -123,7 +133,7 @@ def try_out(sheet: Sheet, rows: Sequence[Row]) -> Iterator[RowFault]:
     Raises:
         Problem: ``unavailable``, if there is no process to render them in at this moment.
     """
-    rendered = acceptance.render_many([_job(sheet, row) for row in rows])
+    rendered = acceptance.render_many([_job(sheet, row) for row in rows], sheet.share)
     for row, result in zip(rows, rendered, strict=True):
         fault = _fault(sheet, result)
         if fault is not None:
@@ -149,6 +159,6 @@ def render(sheet: Sheet, row: Row) -> Rendered:
     Raises:
         Problem: ``template_arguments``.
     """
-    made = PREVIEWS.render(_job(sheet, row, whole=True))
+    made = PREVIEWS.render(_job(sheet, row, whole=True), sheet.share)
     html = made.html if sheet.content_type == "html" or sheet.channel in CHATS else None
     return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html)

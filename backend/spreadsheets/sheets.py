@@ -27,6 +27,7 @@ def load(session: Session, row: Spreadsheet) -> Sheet:
     """Return what a spreadsheet's rows are made into."""
     template = lookup.versions(session, [row.template_version_id])[row.template_version_id]
     return Sheet(
+        service_id=session.get_one(Job, row.job_id).service_id,
         columns=row.columns,
         recipient=row.recipient_column,
         to_groups=row.to_groups,

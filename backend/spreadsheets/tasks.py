@@ -13,6 +13,7 @@ from backend.delivery import heartbeat
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock, queue
 from backend.lib.pace import Pace
+from backend.lib.problems import Problem
 from backend.spreadsheets import claims, housekeeping, work
 from backend.spreadsheets.claims import Hands, LostError
 
@@ -24,6 +25,7 @@ _URGENCY = 4
 _TURN_SECONDS = 1.0
 _AT_ONCE = 20
 _LATER = timedelta(seconds=30)
+_SOON = timedelta(seconds=2)
 _MISSING = "The uploaded file is not in the database. Upload it again, or put back what was taken out of the database."
 _FAILED = "Carillon failed to go on with this job. The fault has been logged, and it is tried again."
 _housekeeping = Pace()
@@ -65,6 +67,8 @@ def _go_on(job_id: int, worker: str) -> bool:
         more = True  # a person has asked for something else
     except FileNotFoundError:
         _postpone(job_id, worker, _MISSING)
+    except Problem as problem:
+        _postpone(job_id, worker, problem.detail, _SOON)  # its rows could not be tried out just now
     except SQLAlchemyError:
         logger.exception("Job %d could not go on; it is tried again", job_id)
         raise
@@ -87,9 +91,9 @@ def _steps(job_id: int, worker: str) -> bool:
             return more
 
 
-def _postpone(job_id: int, worker: str, note: str) -> None:
+def _postpone(job_id: int, worker: str, note: str, wait: timedelta = _LATER) -> None:
     with db.current().write() as session:
-        claims.postpone(session, job_id, worker, clock.now() + _LATER, note)
+        claims.postpone(session, job_id, worker, clock.now() + wait, note)
 
 
 def nudge(job_id: int) -> None:

@@ -141,7 +141,7 @@ def test_both_ways_write_the_same_answers(
     def fail(_submissions: object, _nudge: object) -> None:
         raise Problem("unavailable", "Away.", headers={"Retry-After": "5"})
 
-    monkeypatch.setattr("backend.api.notifications.accept_many", fail)
+    monkeypatch.setattr("backend.intake.admission.accept_group", fail)
     direct, whole = told(site.post(path, bodies[0])), told(site.post(f"{path}/", bodies[0]))
     assert direct == whole
     assert (direct[0], direct[1]["retry-after"]) == (503, "5")

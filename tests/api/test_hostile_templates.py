@@ -33,10 +33,10 @@ _HOSTILE = REFUSED | CONTAINED | HEAVY
 def quick() -> Iterator[None]:
     """Let previews have less time, so that this module does not take long."""
     made = Pool(
-        "backend.rendering.preview_child", Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8)
+        "backend.rendering.preview_child", Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, room=8)
     )
     before = pool.PREVIEWS
-    for name in ("_bounds", "_children", "_room"):
+    for name in ("_bounds", "_children", "_threads"):
         setattr(before, name, getattr(made, name))
     yield
     made.close()

@@ -68,7 +68,7 @@ class Room:
     def waiting(self, aggregator_id: str = "run-1") -> list[BatchDetails]:
         """Read the batches of an aggregator that were not sent yet."""
         with self.lab.database.read() as session:
-            return batches.details(session, self.lab.service_id, aggregator_id)
+            return batches.details(session, self.lab.service_id, aggregator_id)[0]
 
 
 def samples(received: Received) -> list[str]:

@@ -139,7 +139,7 @@ def test_what_cannot_render_fails_whole_and_goes_when_mended(mail_room: Room, se
     assert "Line 1" in place.error
     assert [one.attempts for one in report.channels[0].recipients[0].deliveries] == [1, 1]
     assert server.messages == []
-    assert preview.previews(mail_room.lab.service_id, "run-1")[0].error is not None
+    assert preview.previews(mail_room.lab.service_id, "run-1")[0][0].error is not None
     mail_room.work()
     assert server.messages == []
 

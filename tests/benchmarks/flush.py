@@ -110,7 +110,7 @@ def _timed(spent: dict[str, float]) -> Iterator[None]:
     parts = (
         (claims, "claim", "claiming"),
         (send, "_batch_fields", "loading"),
-        (compose, "_render_batch", "rendering"),
+        (compose.Composer, "_rendered", "rendering"),
         (send, "hand_over", "sending"),
         (states, "refresh_batches", "statuses"),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from backend.lib.fair import Share
 from backend.rendering import engine
 from backend.rendering.masking import Mask
 from backend.rendering.mjml_compiler import to_html
@@ -18,6 +19,7 @@ from tests.benchmarks.table import Row
 _REPORT = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
 # As many as a worker takes up at once.
 _TOGETHER = 50
+_SHARE = Share(1)
 
 
 def rows() -> list[Row]:
@@ -30,9 +32,9 @@ def rows() -> list[Row]:
     compiled = _seconds_each(lambda: engine.render(msgspec.structs.replace(job, key=f"new {next(numbers)}")), 60)
     report = _REPORT.read_text()
     html = _seconds_each(lambda: _to_html(f"{report}<!-- {next(numbers)} -->\n"), 100)
-    DELIVERIES.render(job)
-    together = _seconds_each(lambda: DELIVERIES.render_many([job] * _TOGETHER), 10) / _TOGETHER
-    alone = _seconds_each(lambda: DELIVERIES.render(job), 100)
+    DELIVERIES.render(job, _SHARE)
+    together = _seconds_each(lambda: DELIVERIES.render_many([job] * _TOGETHER, _SHARE), 10) / _TOGETHER
+    alone = _seconds_each(lambda: DELIVERIES.render(job, _SHARE), 100)
     note = f"in a child, {_TOGETHER} in a call: {(together - rendered) * 1000:+.2f} ms; one in a call"
     return [
         Row(name="render_in_process", rate=1 / rendered, seconds=rendered, note="one sample, HTML and text"),

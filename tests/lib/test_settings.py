@@ -41,6 +41,7 @@ BAD = [
     ("RATE_LIMIT", "600/fortnight"),
     ("DAILY_LIMIT", "many"),
     ("DAILY_LIMIT", "-5"),
+    ("MAX_MESSAGES", "0"),
     ("BATCH_QUIET_SECONDS", "soon"),
     ("BATCH_MAX_WAIT_SECONDS", "-1"),
     ("BATCH_MAX_ITEMS", "0"),

@@ -56,8 +56,8 @@ def test_recipients_and_what_uses_them(any_database: Database) -> None:
         used = recipient_usage.templates(session, lab, "X_LAB")
         waiting = recipient_usage.waiting(session, lab, "X_LAB")
         assert recipient_usage.templates(session, lab, "X_LA") == []
-        found = [one.identifier for one in recipients.search(session, lab, "NIGHT@", 10)]
-        assert [one.identifier for one in recipients.search(session, lab, "", 10, "X_LAB")] == ["X_TWO"]
+        found = [one.identifier for one in recipients.listed(session, lab, 10, None, "NIGHT@")[0]]
+        assert [one.identifier for one in recipients.listed(session, lab, 10, "X_LAB")[0]] == ["X_TWO"]
         exported = "".join(csv_recipients.write(session, lab))
         plan = csv_recipients.plan(session, lab, exported)
     assert {one.identifier: one.messages for one in used} == {"X_SAMPLE": 2, "X_LIST": 1}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from backend.channels.base import Channel
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
@@ -114,7 +115,7 @@ def test_a_phone_number_is_an_address_too(bureau: Bureau) -> None:
 
 
 def test_rows_of_a_hostile_template_cost_a_child_and_are_named(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    bounds = Bounds(children=1, running=0.2, seconds=3.0, patience=9.0, waiting=1)
+    bounds = Bounds(children=1, running=0.2, seconds=3.0, patience=9.0, waiting=1, room=1)
     trials = Pool("backend.rendering.preview_child", bounds)
     monkeypatch.setattr(acceptance, "TRIALS", trials)
     heavy = next(iter(HEAVY.values()))
@@ -135,7 +136,7 @@ def test_rows_of_a_hostile_template_cost_a_child_and_are_named(bureau: Bureau, m
 def test_costly_rows_are_tried_a_few_at_a_time(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def render_many(jobs: Sequence[RenderJob]) -> list[Rendered | Problem]:
+    def render_many(jobs: Sequence[RenderJob], _share: Share) -> list[Rendered | Problem]:
         asked.append(len(jobs))
         return [Rendered("S", "<p></p>", "")] * len(jobs)
 

@@ -80,7 +80,7 @@ def show(
         record = templates.get(reading, place.service_id, identifier)
         version = templates.version(reading, place.service_id, identifier, number)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(version.content, found, sample)
+    preview = _preview(place, version.content, found, sample)
     return page(
         "templates/version.html",
         place.viewer,
@@ -104,7 +104,7 @@ def frame(
     with session.current().read() as reading:
         content, _ = _text(reading, place, identifier, which)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(content, found, sample)
+    preview = _preview(place, content, found, sample)
     if preview.rendered is None or preview.rendered.html is None:
         raise NotFoundException
     return Response(preview.rendered.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
@@ -180,14 +180,14 @@ def _number(which: str) -> int:
 
 def _side(reading: Any, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:
     content, by = _text(reading, place, identifier, which)
-    return Side(which, _label(which), content, by, _preview(content, found, ""))
+    return Side(which, _label(which), content, by, _preview(place, content, found, ""))
 
 
 def _label(which: str) -> str:
     return "Draft" if which == DRAFT else f"Version {which}"
 
 
-def _preview(content: TemplateContent, found: list[Sample], name: str) -> Preview:
+def _preview(place: Place, content: TemplateContent, found: list[Sample], name: str) -> Preview:
     """Render a text with the sample of this name, or the first, or the version's own fields."""
     fields: Any = content.sample_fields if content.sample_fields is not None else {}
     chosen = next((one for one in found if one.name == name), found[0] if found else None)
@@ -196,7 +196,7 @@ def _preview(content: TemplateContent, found: list[Sample], name: str) -> Previe
             fields = samples.read(chosen.text)
         except SampleFault:
             fields = {}
-    return template_preview.preview(content, fields, batch=isinstance(fields, list))
+    return template_preview.preview(content, fields, place.share, batch=isinstance(fields, list))
 
 
 def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str, str]]:

@@ -58,8 +58,9 @@ def _look(place: Place, identifier: str) -> Look:
         fields = samples.first_fields(reading, present.template_id)
         payloads = template_usage.last_payloads(reading, place.service_id, identifier)
     batch = isinstance(fields, list)
-    preview = template_preview.preview(present.content, {} if fields is None else fields, batch=batch)
-    return Look(present, published, preview, template_trial.try_payloads(present.content, published, payloads))
+    preview = template_preview.preview(present.content, {} if fields is None else fields, place.share, batch=batch)
+    trials = template_trial.try_payloads(present.content, published, payloads, place.share)
+    return Look(present, published, preview, trials)
 
 
 @get("/templates/{identifier:str}/publish", guards=[access.editors], sync_to_thread=True)
@@ -76,7 +77,8 @@ def publish(
 ) -> Response[Any]:
     """Publish the draft; what would break the last real messages is published only when that was said."""
     found = _look(place, identifier)
-    if not found.present.content.source.strip() or template_preview.refusal(found.present.content) is not None:
+    content = found.present.content
+    if not content.source.strip() or template_preview.refusal(content, place.share) is not None:
         return _page(place, found, status_code=422)
     if found.trials.broken and not data.anyway:
         return _page(place, found, status_code=422)
@@ -96,7 +98,7 @@ def publish(
 
 def _page(place: Place, found: Look, *, status_code: int = 200, changed: bool = False) -> Response[Any]:
     rows = comparison.compare(found.published.source, found.present.content.source) if found.published else []
-    refusal = template_preview.refusal(found.present.content)
+    refusal = template_preview.refusal(found.present.content, place.share)
     if not found.present.content.source.strip():
         refusal = previewing.EMPTY
     return page(
