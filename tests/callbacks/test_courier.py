@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from backend.callbacks import claims, courier, emit, housekeeping, posting, tasks
 from backend.callbacks.claims import Claim
 from backend.callbacks.courier import Courier
+from backend.db.leases import Lease
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.operations import Worker
 from backend.lib import clock
@@ -61,18 +62,19 @@ def test_what_a_dead_worker_held_goes_back_and_what_a_living_one_holds_does_not(
     mend(waiting)
     assert waiting.receiver.posted == []
     with waiting.database.write() as session:
-        session.delete(session.scalars(select(Worker)).one())
+        session.execute(delete(Worker).where(Worker.name == "worker-two"))
     mend(waiting)
     assert len(waiting.receiver.posted) == 1
 
 
 def test_a_result_that_comes_after_the_claim_was_lost_changes_nothing(waiting: Line) -> None:
+    Lease("worker-one").extend()
     with waiting.database.write() as session:
         (claim,) = claims.claim(session, "worker-one", limit=5, busy={})
     with waiting.database.write() as session:
         claims.release(session, [claim.id], "worker-one", [])
     with waiting.database.write() as session:
-        posting.record(session, claim, posting.Answer(status=500, error="The address answered 500."), "worker-one")
+        posting.record(session, claim, posting.Answer(status=500, error="The address answered 500."))
     assert (waiting.messages()[0].attempts, waiting.endpoint().failures) == (0, 0)
 
 
@@ -82,8 +84,6 @@ def test_two_couriers_never_take_the_same_message(each_line: Line) -> None:
         each_line.accept(f"S-{number}")
     each_line.send()
     other = Courier("worker-two")
-    with each_line.database.write() as session:
-        session.add(Worker(name="worker-two", started_at=clock.now(), seen_at=clock.now()))
     for _ in range(30):
         each_line.courier.post_some()
         other.post_some()

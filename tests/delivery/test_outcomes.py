@@ -256,7 +256,7 @@ def test_everything_else_waits_for_a_person(
     assert desk.status(sent) == "DISPATCHED"
     desk.clock.forward(hours=3)
     with desk.lab.database.write() as session:
-        assert repair.stranded(session, [], "worker-one", ()) == []
+        assert repair.stranded(session, "worker-one", ()) == []
         (entry,) = ledger.balance(session)
         assert (entry.waiting, entry.imbalance) == (1, 0)
         (listed,) = provider_reports.in_doubt(session, desk.lab.service_id)
