@@ -1,14 +1,12 @@
 """Claiming messages that are due, a few of each address, so that one that hangs holds up no other."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, CursorResult, String, and_, exists, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, String, and_, exists, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from backend.db import leases
-from backend.db.leases import LostError
 from backend.db.models.accounts import ApiClient
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
 from backend.lib import clock
@@ -45,15 +43,13 @@ def claim(session: Session, token: str, *, limit: int, busy: Mapping[int, int]) 
         if room > 0:
             taken += _claim_of(session, token, endpoint_id, sealed_url, room)
     if taken:
-        named = session.execute(
+        leases.check(session, token)
+        session.execute(
             update(CallbackMessage)
-            .where(CallbackMessage.id.in_([one.id for one in taken]), leases.is_there("token"))
+            .where(CallbackMessage.id.in_([one.id for one in taken]))
             .values(claimed_by=token)
-            .execution_options(synchronize_session=False),
-            {"token": token},
+            .execution_options(synchronize_session=False)
         )
-        if cast("CursorResult[Any]", named).rowcount != len(taken):
-            raise LostError
     return taken
 
 

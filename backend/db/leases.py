@@ -211,7 +211,17 @@ def is_orphaned(claimed_by: InstrumentedAttribute[str | None]) -> ColumnElement[
     return and_(claimed_by.is_not(None), claimed_by.not_in(select(Worker.name)))
 
 
+def check(session: Session, token: str) -> None:
+    """See that a lease is there: nothing is claimed without one.
+
+    Raises:
+        LostError: if it is not.
+    """
+    if session.scalar(select(Worker.name).where(Worker.name == token)) is None:
+        raise LostError
+
+
 def is_there(parameter: str) -> ColumnElement[bool]:
-    """Tell whether the lease is there whose token is bound to ``parameter``: nothing is claimed without one."""
+    """Tell whether the lease is there whose token is bound to ``parameter``, as ``check`` does within a statement."""
     return exists().where(Worker.name == bindparam(parameter, type_=String()))
 

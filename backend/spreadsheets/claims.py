@@ -23,18 +23,23 @@ class Hands:
         self._held: set[int] = set()
 
     def take(self, session: Session, token: str, job_id: int) -> bool:
-        """Claim a spreadsheet under a token, if a worker has something to do for it now and no other one does it."""
+        """Claim a spreadsheet under a token, if a worker has something to do for it now and no other one does it.
+
+        Raises:
+            LostError: if there is no lease of this token.
+        """
         with self._lock:
             if job_id in self._held:
                 return False
             statement = (
                 update(Spreadsheet)
-                .where(Spreadsheet.job_id == job_id, *_due(), _is_free(token), leases.is_there("token"))
+                .where(Spreadsheet.job_id == job_id, *_due(), _is_free(token))
                 .values(claimed_by=token)
                 .returning(Spreadsheet.id)
                 .execution_options(synchronize_session=False)
             )
-            taken = session.execute(statement, {"token": token}).first() is not None
+            leases.check(session, token)
+            taken = session.execute(statement).first() is not None
             if taken:
                 self._held.add(job_id)
             return taken

@@ -44,10 +44,12 @@ def use(lease: Lease) -> None:
 def turn(job_id: int) -> None:
     """Work on a job's spreadsheet for a while, if there is something to do and nobody does it."""
     hands = _Present.hands
-    token = hands.lease.ready()
-    with db.current().write() as session:
-        taken = hands.take(session, token, job_id)
-    if not taken:
+    try:
+        token = _take(hands, job_id)
+    except LostError:  # there is no lease of this token: once more under one that is there
+        hands.lease.doubt()
+        token = _take(hands, job_id)
+    if token is None:
         return
     try:
         more = _go_on(job_id, token)
@@ -55,6 +57,12 @@ def turn(job_id: int) -> None:
         hands.let_go(job_id)
     if more:
         nudge(job_id)
+
+
+def _take(hands: Hands, job_id: int) -> str | None:
+    token = hands.lease.ready()
+    with db.current().write() as session:
+        return token if hands.take(session, token, job_id) else None
 
 
 def _go_on(job_id: int, token: str) -> bool:

@@ -284,6 +284,7 @@ def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, m
         patched.setattr("backend.delivery.send.record.finish", die)
         with pytest.raises(OSError, match="killed"):
             desk.hand.send_some()
+    desk.hand.lease.end()
     tasks.recover(Hand("worker-two"))
     row = desk.row(sent)
     assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)
