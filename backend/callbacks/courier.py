@@ -11,6 +11,7 @@ from backend.callbacks import claims, posting
 from backend.callbacks.claims import Claim
 from backend.db import session as db
 from backend.db.leases import Lease, LostError
+from backend.lib.holding import Holding
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Courier:
     def __init__(self, lease: Lease | str, stopping: Callable[[], bool] | None = None, threads: int = _THREADS) -> None:
         self.lease = Lease(lease) if isinstance(lease, str) else lease
         self.stopping = stopping or (lambda: False)
-        self.holding: set[int] = set()
+        self.holding = Holding()
         self._under_way = 0
         self._busy: Counter[int] = Counter()
         self._threads = threads
@@ -42,7 +43,7 @@ class Courier:
                 with db.current().write() as session:
                     taken = claims.claim(session, token, limit=room, busy=self._busy)
                     with self._idle:  # before others can see them as dropped
-                        self.holding.update(one.id for one in taken)
+                        self.holding.take(taken)
                         self._busy.update(one.endpoint_id for one in taken)
             except LostError:
                 self.lease.doubt()  # the next tick claims under another one
@@ -86,7 +87,7 @@ class Courier:
 
     def _let_go(self, taken: Sequence[Claim]) -> None:
         with self._idle:
-            self.holding.difference_update(one.id for one in taken)
+            self.holding.drop(taken)
             self._busy.subtract(one.endpoint_id for one in taken)
 
     def _next(self) -> None:

@@ -224,4 +224,3 @@ def check(session: Session, token: str) -> None:
 def is_there(parameter: str) -> ColumnElement[bool]:
     """Tell whether the lease is there whose token is bound to ``parameter``, as ``check`` does within a statement."""
     return exists().where(Worker.name == bindparam(parameter, type_=String()))
-

@@ -6,7 +6,7 @@ written down that it was about to be, has an unknown outcome, as after an answer
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,6 @@ from backend.lib import clock
 
 logger = logging.getLogger(__name__)
 
-# What a process has in hand: the deliveries' rows, each with the token of its claim.
-Holding = Collection[tuple[str, int]]
 _STOPPED = "the worker that gave it the message stopped before it could write down the answer"
 
 
@@ -50,7 +48,7 @@ class Stranded(msgspec.Struct, frozen=True):
 _COLUMNS = tuple(getattr(Delivery, name) for name in Stranded.__struct_fields__)
 
 
-def stranded(session: Session, mine: str, holding: Holding) -> list[Stranded]:
+def stranded(session: Session, mine: str, holding: Container[tuple[str, int]]) -> list[Stranded]:
     """List what bears a token without a lease, and what bears ``mine``, unless this process is ``holding`` it."""
     left = or_(Delivery.claimed_by == mine, leases.is_orphaned(Delivery.claimed_by))
     rows = _rows(session, select(*_COLUMNS).where(Delivery.claimed_by.is_not(None), left))
@@ -61,7 +59,7 @@ def _rows(session: Session, query: Select[Any]) -> list[Stranded]:
     return [Stranded(*row) for row in session.execute(query)]
 
 
-def recover(session: Session, found: Sequence[Stranded], holding: Holding) -> list[Result]:
+def recover(session: Session, found: Sequence[Stranded], holding: Container[tuple[str, int]]) -> list[Result]:
     """Put back what was not sent as far as anyone knows; finish what was marked and not followed up.
 
     What somebody has taken up since it was found is left to them. Returns the attempts whose outcome is unknown.

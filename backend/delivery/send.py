@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.turns import Turns
 from backend.delivery.unwritten import Unwritten
 from backend.lib import metrics, traces
+from backend.lib.holding import Holding
 from backend.lib.outages import OUTAGES
 from backend.registry import lookup, suppressions
 
@@ -48,14 +49,14 @@ class _Outcomes(msgspec.Struct):
 class Hand:
     """One worker process's part in sending: its lease, and whether it has been asked to stop.
 
-    ``holding`` are the deliveries that its threads have at this moment, each with the token of its claim; what bears
-    its token otherwise was dropped. ``observer`` has an eye on the leases of the others.
+    ``holding`` are the deliveries that its threads have at this moment; what bears its token otherwise was dropped.
+    ``observer`` has an eye on the leases of the others.
     """
 
     def __init__(self, lease: Lease | str, stopping: Callable[[], bool] | None = None) -> None:
         self.lease = Lease(lease) if isinstance(lease, str) else lease
         self.stopping = stopping or (lambda: False)
-        self.holding: set[tuple[str, int]] = set()
+        self.holding = Holding()
         self.observer = Observer()
         self.tally = Tally()
         self._turns = Turns()
@@ -103,7 +104,7 @@ class Hand:
                 if chosen is not None:
                     chosen, taken = self._claim(session, token, channel, chosen, limit, high_only=high_only)
                     step.size = len(taken)
-                    self.holding.update(_held(taken))  # before others can see them as dropped
+                    self.holding.take(taken)  # before others can see them as dropped
             if traces.enabled():
                 traces.mark_all((one.trace for one in taken), "claim", step.seconds)
             if more is not None and len(taken) == limit:
@@ -111,7 +112,7 @@ class Hand:
             if chosen is not None and taken:
                 self._send(channel, taken, chosen, gate)
         finally:
-            self.holding.difference_update(_held(claim for claim in taken if claim.id not in self._unwritten))
+            self.holding.drop(claim for claim in taken if claim.id not in self._unwritten)
         return len(taken)
 
     def _claim(  # noqa: PLR0913 - as those of a claim
@@ -129,7 +130,7 @@ class Hand:
 
     def write_down(self) -> None:
         """Mark what left the house while the database took nothing."""
-        self.holding.difference_update(_held(self._unwritten.write_down(self.lease.token)))
+        self.holding.drop(self._unwritten.write_down(self.lease.token))
 
     def groups(self) -> list[Group]:
         """List what the threads have in their hands now."""
@@ -142,7 +143,7 @@ class Hand:
             return
         with db.current().write() as session:
             claims.release(session, taken)
-        self.holding.difference_update(_held(taken))
+        self.holding.drop(taken)
 
     def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice, gate: Gate) -> None:
         with db.current().look() as session:
@@ -225,10 +226,6 @@ class Hand:
         finally:
             with self._lock:
                 self._groups.discard(group)
-
-
-def _held(taken: Iterable[Claim]) -> Iterator[tuple[str, int]]:
-    return ((claim.token, claim.id) for claim in taken)
 
 
 def _unless_suppressed(

@@ -58,7 +58,7 @@ def test_what_left_while_the_disk_took_nothing_does_not_leave_again(
     assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: 5}
     assert {desk.status(one) for one in ids} == {"SENT"}
     assert [sum("Sent to" in told for told in desk.told(one)) for one in ids] == [1] * 5
-    assert desk.hand.holding == set()
+    assert not desk.hand.holding
 
 
 def test_what_can_never_be_written_down_does_not_stand_in_the_way(
