@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import delete, event, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -144,3 +145,40 @@ def test_what_the_database_did_not_give_out_is_not_held(waiting: Line, monkeypat
             waiting.courier.post_some()
     assert not waiting.courier.holding
     assert waiting.post() == 1
+
+
+def test_a_worker_that_was_taken_for_dead_posts_nothing_of_what_it_had(
+    waiting: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = Lease.confirm
+
+    def stopped(lease: Lease, token: str) -> None:
+        """Stop for 45 seconds, while another worker strikes the lease out."""
+        waiting.clock.forward(seconds=45)
+        with waiting.database.write() as session:
+            session.execute(delete(Worker))
+        genuine(lease, token)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "confirm", stopped)
+        waiting.post()
+    assert waiting.receiver.posted == []
+    mend(waiting)
+    assert len(waiting.receiver.posted) == 1
+    assert waiting.courier.lease.token == "worker-one+2"
+    assert waiting.messages()[0].status == "DELIVERED"
+
+
+def test_a_message_that_is_claimed_again_at_once_stays_in_hand(waiting: Line) -> None:
+    held = waiting.courier.holding
+    token = waiting.courier.lease.ready()
+    with waiting.database.write() as session:
+        (first,) = claims.claim(session, token, limit=5, busy={})
+    again = structs.replace(first)
+    held.take([first])
+    held.take([again])
+    held.drop([first])
+    held.drop([first])
+    assert (first.token, first.id) in held
+    held.drop([again])
+    assert not held
