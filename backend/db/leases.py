@@ -149,8 +149,11 @@ def _counted(session: Session, token: str) -> bool:
 
 
 def _register(session: Session, token: str) -> None:
+    """Begin a lease; it may be there if the answer to an earlier try was lost."""
     now = clock.now()
-    session.execute(insert(session, Worker).values(name=token, started_at=now, seen_at=now, beats=0))
+    statement = insert(session, Worker).values(name=token, started_at=now, seen_at=now, beats=0)
+    again = {"beats": Worker.beats + 1, "seen_at": now}
+    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=again))
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -42,3 +42,6 @@ class Heartbeat:
                 self.lease.extend()
             except OUTAGES:
                 logger.warning("The heartbeat could not be written; it is tried again", exc_info=True)
+            except Exception:
+                # Whatever it was, a process without a heartbeat is soon taken for dead.
+                logger.exception("The heartbeat failed; it is tried again")

@@ -29,7 +29,7 @@ class Holding:
         self._lock = threading.Lock()
         self._claims: dict[tuple[str, int], list[Claimed]] = defaultdict(list)
 
-    def __contains__(self, claim: tuple[str, int]) -> bool:
+    def __contains__(self, claim: object) -> bool:
         with self._lock:
             return claim in self._claims
 

@@ -151,6 +151,16 @@ def test_a_lease_that_was_lost_is_never_used_again(watch: Watch, moving_clock: M
     assert watch.tokens() == {"elsewhere+3"}
 
 
+def test_a_new_lease_whose_registration_was_not_confirmed_is_taken_all_the_same(watch: Watch) -> None:
+    lease = Lease("elsewhere")
+    lease.extend()
+    with watch.database.write() as session:
+        session.execute(delete(Worker))
+        session.add(Worker(name="elsewhere+2", started_at=clock.now(), seen_at=clock.now()))
+    lease.extend()
+    assert (lease.token, watch.tokens()) == ("elsewhere+2", {"elsewhere+2"})
+
+
 def test_what_was_confirmed_a_moment_ago_asks_no_database(
     watch: Watch, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
