@@ -71,10 +71,9 @@ class Sending(Hand):
 class Simulated:
     """A provider that is slow, refuses for now, or loses its answer, as it is drawn; it knows no repetition."""
 
-    def __init__(self, channel: Channel, account: Account) -> None:
+    def __init__(self, channel: Channel, account: Account, world: World) -> None:
         self.name, self.channel = f"one-{channel.value.lower()}", channel
-        self.account = account
-        self.world: World | None = None
+        self.account, self.world = account, world
 
     def open(self) -> Connection:
         return self
@@ -86,7 +85,7 @@ class Simulated:
         """Nothing is open."""
 
     def send(self, message: Message) -> Receipt:
-        world = self._world()
+        world = self.world
         world.switch(self._slow(world))
         if world.chance.random() < 0.02:
             raise ProviderError(Outcome.RETRY, "451 later")
@@ -103,12 +102,9 @@ class Simulated:
     def _receipt(self, message: Message) -> str | None:
         return message.delivery_id[:8]
 
-    def _world(self) -> World:
-        assert self.world is not None
-        return self.world
-
     @staticmethod
     def _slow(world: World) -> float:
+        """Draw the seconds that the network takes; now and then it is many."""
         return world.chance.random() * (12.0 if world.chance.random() < 0.05 else 0.6)
 
 
@@ -120,7 +116,7 @@ class Tickets(Simulated):
     """Tickets, which can be looked for."""
 
     def find(self, message: Message) -> Receipt | None:
-        world = self._world()
+        world = self.world
         world.switch(self._slow(world))
         if self.account.taken[message.delivery_id]:
             return Receipt("found", "found")

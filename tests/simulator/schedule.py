@@ -3,9 +3,10 @@
 import logging
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from sqlalchemy import func, select, text, update
@@ -173,9 +174,7 @@ def _set_up(world: World, account: Account, database: SharedDatabase, workers: l
     """Put the world in the place of the clocks, the machine, the database, the providers and the rendering."""
     made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
     for channel, kind in _PROVIDERS.items():
-        provider = kind(channel, account)
-        provider.world = world
-        made[channel] = [provider]
+        made[channel] = [kind(channel, account, world)]
     genuine = handover._begin
 
     def begin(claims: Sequence[Claim], provider: Provider, passage: Passage) -> None:
@@ -183,36 +182,33 @@ def _set_up(world: World, account: Account, database: SharedDatabase, workers: l
         with hand.on_its_way(claims):
             genuine(claims, provider, passage)
 
-    set_in(handover, _begin=begin)
-    before = (routes.routes, routes.goes_out, compose.compose, processes.fate, db.current)
-    set_in(routes, routes=lambda: made, goes_out=lambda channel, _address: bool(made[channel]))
-    set_in(compose, compose=_composed)
-    set_in(processes, fate=world.fate)
-    set_in(db, current=lambda: database)
+    with (
+        patch.object(routes, "routes", lambda: made),
+        patch.object(routes, "goes_out", lambda channel, _address: bool(made[channel])),
+        patch.object(compose, "compose", _composed),
+        patch.object(handover, "_begin", begin),
+        patch.object(processes, "fate", world.fate),
+        patch.object(db, "current", lambda: database),
+        patch.object(database, "world", world),
+        _own_time(world),
+    ):
+        health.recent.forget()
+        yield
+        health.recent.forget()
+
+
+@contextmanager
+def _own_time(world: World) -> Iterator[None]:
+    """Let clocks show the world's time, and logs be silent about what is to go wrong."""
     clock.use(world.wall)
     clock.use_counter(world.counter)
-    health.recent.forget()
     logging.disable(logging.CRITICAL)
-    database.world = world
     try:
         yield
     finally:
-        database.world = None
         logging.disable(logging.NOTSET)
         clock.use(None)
         clock.use_counter(None)
-        set_in(routes, routes=before[0], goes_out=before[1])
-        set_in(compose, compose=before[2])
-        set_in(handover, _begin=genuine)
-        set_in(processes, fate=before[3])
-        set_in(db, current=before[4])
-        with suppress(AttributeError):
-            health.recent.forget()
-
-
-def set_in(module: Any, **values: Any) -> None:
-    """Put something else in the place of what a module has."""
-    vars(module).update(values)
 
 
 def _composed(taken: Sequence[Claim], *_rest: Any) -> Iterator[Message]:

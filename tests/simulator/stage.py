@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from backend.db import migrate
 from backend.db import session as db
 from backend.lib import queue, settings
 from tests.factories import laboratory
-from tests.simulator.schedule import Stage, set_in
+from tests.simulator.schedule import Stage
 from tests.simulator.world import SharedDatabase
 
 _SECRET_KEY = "a key of the simulator that is long enough"
@@ -23,15 +24,13 @@ def prepared(folder: Path) -> Iterator[Stage]:
     os.environ |= values
     settings.current.cache_clear()
     database = SharedDatabase(f"sqlite:///{folder / 'carillon.db'}", durable=False)
-    genuine = db.current
-    set_in(db, current=lambda: database)
     try:
-        migrate.upgrade(database)
-        queue.reset()
-        yield Stage(laboratory(database), database)
+        with patch.object(db, "current", lambda: database):
+            migrate.upgrade(database)
+            queue.reset()
+            yield Stage(laboratory(database), database)
     finally:
         database.close()
-        set_in(db, current=genuine)
         for name, value in before.items():
             os.environ.pop(name, None)
             os.environ |= {} if value is None else {name: value}
