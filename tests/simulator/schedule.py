@@ -61,6 +61,7 @@ class Stage:
     def play(self, number: int) -> Found:
         """Play the schedule of a number from the beginning to where nothing is left to be done."""
         chance = random.Random(number)
+        random.seed(number)  # of which the pauses between attempts are drawn
         world, account = World(chance), Account()
         workers: list[Worker] = []
         self._reset()
