@@ -13,12 +13,13 @@ from backend.callbacks import housekeeping as callback_housekeeping
 from backend.callbacks import tasks as callback_tasks
 from backend.callbacks.courier import Courier
 from backend.db import session as db
+from backend.db.leases import Lease
 from backend.delivery import heartbeat, receipt_tasks
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.intake import callback_notices
-from backend.lib import logs, metrics, queue, settings, traces
+from backend.lib import logs, metrics, processes, queue, settings, traces
 from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
@@ -67,8 +68,8 @@ def run(workers: int) -> None:
     db.relax()
     restored = recognition.Watch()
     restored.start(db.current())
-    hand_name = heartbeat.worker_name()
-    pulse = heartbeat.Heartbeat(hand_name)
+    lease = Lease(processes.name())
+    pulse = heartbeat.Heartbeat(lease)
     pulse.start()
     consumer = _Consumer(
         queue.bind(),
@@ -78,10 +79,10 @@ def run(workers: int) -> None:
         graceful_signal="TERM",
         shutdown_timeout=_PATIENCE_SECONDS,
     )
-    lanes = Lanes(Hand(hand_name, stopping=consumer.stop_flag.is_set, steady=pulse.steady), workers)
+    lanes = Lanes(Hand(lease, stopping=consumer.stop_flag.is_set), workers)
     delivery_tasks.use(lanes)
-    spreadsheet_tasks.use(hand_name)
-    callback_tasks.use(Courier(hand_name, stopping=consumer.stop_flag.is_set))
+    spreadsheet_tasks.use(lease)
+    callback_tasks.use(Courier(lease, stopping=consumer.stop_flag.is_set))
     gc.freeze()  # what was imported stays: to look through it for garbage again and again took 7 % of sending
     try:
         delivery_tasks.mend()
@@ -97,6 +98,6 @@ def leave(pulse: heartbeat.Heartbeat) -> None:
     """Take leave of the database, with what hangs in threads put back now, not when another worker finds it."""
     try:
         pulse.stop()
-        delivery_tasks.recover(Hand(heartbeat.worker_name()))
+        delivery_tasks.recover(Hand(processes.name()))
     except SQLAlchemyError:
         logger.warning("The database cannot be told that this worker stops; its claims go back when it is missed")

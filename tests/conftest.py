@@ -26,15 +26,21 @@ _MADE_ONCE = (settings.current, session.current, routes.routes)
 
 
 class MovableClock:
-    """Stands still until a test moves it."""
+    """Stands still until a test moves it; ``seconds`` is what counts on when the wall clock is set."""
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+        self.seconds = 0.0
 
     def __call__(self) -> datetime:
         return self.moment
 
     def forward(self, **span: float) -> None:
+        self.moment += timedelta(**span)
+        self.seconds += timedelta(**span).total_seconds()
+
+    def set(self, **span: float) -> None:
+        """Set the wall clock alone, forwards or back."""
         self.moment += timedelta(**span)
 
 
@@ -43,7 +49,9 @@ def moving_clock() -> Iterator[MovableClock]:
     """Give a clock that starts at 2026-03-02 09:00 UTC and moves only by ``forward(seconds=…)``."""
     moving = MovableClock()
     clock.use(moving)
+    clock.use_counter(lambda: moving.seconds)
     yield moving
+    clock.use_counter(None)
     clock.use(None)
 
 

@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import ColumnElement, String, and_, exists, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
+from backend.db import leases
 from backend.db.models.accounts import ApiClient
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
-from backend.db.models.operations import Worker
 from backend.lib import clock
 
 # At most so many posts to one address at a time, in one process.
@@ -16,8 +16,12 @@ OF_ONE_ADDRESS = 3
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A message in this worker's hands; ``attempts`` counts the tries before this one, ``sealed_url`` is its way."""
+    """A message in this worker's hands, claimed under ``token``.
 
+    ``attempts`` counts the tries before this one, ``sealed_url`` is its way.
+    """
+
+    token: str
     id: int
     uid: str
     endpoint_id: int
@@ -26,25 +30,30 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
-def claim(session: Session, worker: str, *, limit: int, busy: Mapping[int, int]) -> list[Claim]:
-    """Take up to ``limit`` due messages; ``busy`` counts those of each address that this process is posting."""
+def claim(session: Session, token: str, *, limit: int, busy: Mapping[int, int]) -> list[Claim]:
+    """Take up to ``limit`` due messages; ``busy`` counts those of each address that this process is posting.
+
+    Raises:
+        LostError: if there is no lease of this token; nothing was claimed.
+    """
     taken: list[Claim] = []
     places = select(CallbackEndpoint.id, type_coerce(CallbackEndpoint.url, String)).where(_ready())
     for endpoint_id, sealed_url in session.execute(places).all():
         room = min(OF_ONE_ADDRESS - busy.get(endpoint_id, 0), limit - len(taken))
         if room > 0:
-            taken += _claim_of(session, endpoint_id, sealed_url, room)
+            taken += _claim_of(session, token, endpoint_id, sealed_url, room)
     if taken:
+        leases.check(session, token)
         session.execute(
             update(CallbackMessage)
             .where(CallbackMessage.id.in_([one.id for one in taken]))
-            .values(claimed_by=worker)
+            .values(claimed_by=token)
             .execution_options(synchronize_session=False)
         )
     return taken
 
 
-def _claim_of(session: Session, endpoint_id: int, sealed_url: str, room: int) -> list[Claim]:
+def _claim_of(session: Session, token: str, endpoint_id: int, sealed_url: str, room: int) -> list[Claim]:
     columns = (CallbackMessage.id, CallbackMessage.uid, CallbackMessage.payload, CallbackMessage.attempts)
     rows = session.execute(
         select(*columns)
@@ -55,6 +64,7 @@ def _claim_of(session: Session, endpoint_id: int, sealed_url: str, room: int) ->
     )
     return [
         Claim(
+            token=token,
             id=row.id,
             uid=row.uid,
             endpoint_id=endpoint_id,
@@ -90,7 +100,7 @@ def anything_due(session: Session) -> bool:
 
 
 def stranded(session: Session, mine: str, holding: Collection[int]) -> list[int]:
-    """List the messages that dead workers held, and that the worker ``mine`` bears but is not ``holding``."""
+    """List the messages whose claims have no lease, and those under ``mine``, but for those that are in hand here."""
     return list(session.scalars(select(CallbackMessage.id).where(_left(mine, holding))))
 
 
@@ -108,9 +118,7 @@ def release(session: Session, found: Collection[int], mine: str, holding: Collec
 
 
 def _left(mine: str, holding: Collection[int]) -> ColumnElement[bool]:
-    living = select(Worker.name).where(Worker.name != mine)
     return and_(
-        CallbackMessage.claimed_by.is_not(None),
-        CallbackMessage.claimed_by.not_in(living),
+        or_(CallbackMessage.claimed_by == mine, leases.is_orphaned(CallbackMessage.claimed_by)),
         CallbackMessage.id.not_in(list(holding)),
     )

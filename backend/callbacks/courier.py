@@ -10,6 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.callbacks import claims, posting
 from backend.callbacks.claims import Claim
 from backend.db import session as db
+from backend.db.leases import Lease, LostError
+from backend.lib.holding import Holding
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +21,10 @@ _THREADS = 8
 class Courier:
     """Posts what is due, up to ``threads`` messages at a time; ``holding`` are those that it has in its hands."""
 
-    def __init__(self, worker: str, stopping: Callable[[], bool] | None = None, threads: int = _THREADS) -> None:
-        self.worker = worker
+    def __init__(self, lease: Lease | str, stopping: Callable[[], bool] | None = None, threads: int = _THREADS) -> None:
+        self.lease = Lease(lease) if isinstance(lease, str) else lease
         self.stopping = stopping or (lambda: False)
-        self.holding: set[int] = set()
+        self.holding = Holding()
         self._under_way = 0
         self._busy: Counter[int] = Counter()
         self._threads = threads
@@ -36,12 +38,16 @@ class Courier:
             if room <= 0 or self.stopping():
                 return 0
             taken: list[Claim] = []
+            token = self.lease.ready()
             try:
                 with db.current().write() as session:
-                    taken = claims.claim(session, self.worker, limit=room, busy=self._busy)
+                    taken = claims.claim(session, token, limit=room, busy=self._busy)
                     with self._idle:  # before others can see them as dropped
-                        self.holding.update(one.id for one in taken)
+                        self.holding.take(taken)
                         self._busy.update(one.endpoint_id for one in taken)
+            except LostError:
+                self.lease.doubt()  # the next tick claims under another one
+                return 0
             except Exception:
                 self._let_go(taken)
                 raise
@@ -67,9 +73,12 @@ class Courier:
 
     def _post(self, claim: Claim) -> None:
         try:
+            self.lease.confirm(claim.token)
             answer = posting.post(claim)
             with db.current().write() as session:
-                posting.record(session, claim, answer, self.worker)
+                posting.record(session, claim, answer)
+        except LostError:
+            logger.warning("The claim of a callback was lost; it is left to whoever has it")
         except Exception:
             # The claim is found as dropped and goes back.
             logger.exception("A callback could not be posted or recorded")
@@ -78,7 +87,7 @@ class Courier:
 
     def _let_go(self, taken: Sequence[Claim]) -> None:
         with self._idle:
-            self.holding.difference_update(one.id for one in taken)
+            self.holding.drop(taken)
             self._busy.subtract(one.endpoint_id for one in taken)
 
     def _next(self) -> None:

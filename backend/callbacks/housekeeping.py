@@ -21,13 +21,13 @@ def mend() -> None:
     courier = tasks.courier()
     if courier is None or not emit.wanted():
         return
-    worker, holding, database = courier.worker, set(courier.holding), db.current()
+    token, holding, database = courier.lease.token, courier.holding.ids(), db.current()
     with database.read() as session:
         fresh = emit.anyone_new(session)
-        found = claims.stranded(session, worker, holding)
+        found = claims.stranded(session, token, holding)
     if fresh or found:
         with database.write() as session:
-            claims.release(session, found, worker, courier.holding)
+            claims.release(session, found, token, courier.holding.ids())
             if fresh:
                 emit.catch_up(session)
     with database.read() as session:

@@ -92,7 +92,7 @@ def _fault(status: int) -> str | None:
     return f"The address answered {status}."
 
 
-def record(session: Session, claim: Claim, answer: Answer, worker: str) -> None:
+def record(session: Session, claim: Claim, answer: Answer) -> None:
     """Write down what came of an attempt, on the message and on its address; nothing if the claim was lost."""
     now = clock.now()
     again = None if answer.taken else schedule.next_attempt(claim.attempts + 1, now, answer.wish)
@@ -110,7 +110,7 @@ def record(session: Session, claim: Claim, answer: Answer, worker: str) -> None:
     row = session.scalar(
         select(CallbackEndpoint).where(CallbackEndpoint.id == claim.endpoint_id).with_for_update(key_share=True)
     )
-    mine = (CallbackMessage.id == claim.id, CallbackMessage.claimed_by == worker)
+    mine = (CallbackMessage.id == claim.id, CallbackMessage.claimed_by == claim.token)
     written = session.execute(
         update(CallbackMessage)
         .where(*mine)

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from backend.channels.base import Channel
 from backend.db import migrate, probe
 from backend.db import session as db
+from backend.db.leases import LENGTH
 from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
-from backend.delivery.heartbeat import DEAD_AFTER
 from backend.lib import clock, outages, queue, settings
 from backend.reports import depths, ledger, providers
 from backend.reports.depths import Depths
@@ -104,7 +104,7 @@ def _workers() -> str:
         silent = (
             f"; {found.silent_workers} fell silent, and their messages are taken up" if found.silent_workers else ""
         )
-        return f"{found.workers} running, heard of in the last {DEAD_AFTER.seconds} seconds{silent}"
+        return f"{found.workers} running, heard of in the last {LENGTH.seconds} seconds{silent}"
     if found.silent_workers:
         heard = f"the last was heard of {found.heartbeat_seconds:.0f} seconds ago"
         raise Fault(f"none is running, {heard} and did not stop as asked: start `carillon worker`")

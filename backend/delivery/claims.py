@@ -1,7 +1,7 @@
 """Claiming due deliveries: a conditional UPDATE, so that no two workers hold the same one."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -11,7 +11,8 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
-from backend.db import driver
+from backend.db import driver, leases
+from backend.db.leases import LostError
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Priority
 from backend.db.statements import listed
@@ -22,11 +23,13 @@ from backend.delivery.turns import Turns
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery in a worker's hands, with what its message is made from.
 
+    ``token`` is that of the lease under which it was claimed.
     ``attempts`` counts the tries before this one; ``accepted_at`` is when it was queued, or last queued anew. It
     belongs to a notification, or to a batch: then ``fields`` is null, since the members' fields are read by
     ``batch_fields`` when their turn comes.
     """
 
+    token: str
     id: int
     uid: UUID
     notification_id: int | None
@@ -59,8 +62,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 _deliveries = cast("Table", Delivery.__table__)
 _TAKE = (
     update(_deliveries)
-    .where(listed(_deliveries.c.id, "ids"))
-    .values(status=DeliveryStatus.SENDING.value, claimed_by=bindparam("worker"))
+    .where(listed(_deliveries.c.id, "ids"), leases.is_there("token"))
+    .values(status=DeliveryStatus.SENDING.value, claimed_by=bindparam("token"), begun_at=None)
 )
 # As the driver gives them: SQLAlchemy's rows took a tenth of a delivery's time.
 _TAKEN = driver.Select(
@@ -77,11 +80,14 @@ _BATCH_ID = 3
 
 
 def claim(  # noqa: PLR0913 - each says something else of the same claim
-    session: Session, worker: str, channel: Channel, *, limit: int, turns: Turns, high_only: bool = False
+    session: Session, token: str, channel: Channel, *, limit: int, turns: Turns, high_only: bool = False
 ) -> list[Claim]:
     """Take up to ``limit`` due deliveries of a channel: HIGH first, services by turns, then by when they are due.
 
     On PostgreSQL rows that another worker is claiming are passed over; SQLite has one writer at a time.
+
+    Raises:
+        LostError: if there is no lease of this token; nothing was claimed.
     """
     connection = session.connection()
     taken: list[int] = []
@@ -91,10 +97,16 @@ def claim(  # noqa: PLR0913 - each says something else of the same claim
             break
     if not taken:
         return []
-    connection.execute(_TAKE, {"ids": taken, "worker": worker})
-    rows = list(_TAKEN.rows(session, taken))
+    if connection.execute(_TAKE, {"ids": taken, "token": token}).rowcount != len(taken):
+        raise LostError
+    return read(session, token, taken)
+
+
+def read(session: Session, token: str, delivery_ids: Collection[int]) -> list[Claim]:
+    """Read what was claimed under a token."""
+    rows = list(_TAKEN.rows(session, delivery_ids))
     batches = _batches(session, {row[_BATCH_ID] for row in rows} - {None})
-    return [_claim(row, batches) for row in rows]
+    return [_claim(token, row, batches) for row in rows]
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -138,7 +150,7 @@ def batch_fields(session: Session, batch_id: int) -> list[Any]:
     return [_read(content or "").channels[index].fields for content, index in session.execute(members)]
 
 
-def _claim(row: Sequence[Any], batches: Mapping[int, _Part]) -> Claim:
+def _claim(token: str, row: Sequence[Any], batches: Mapping[int, _Part]) -> Claim:
     (
         identity, uid, notification_id, batch_id, service_id,
         priority, kind, address, attempts, template_version_id,
@@ -148,6 +160,7 @@ def _claim(row: Sequence[Any], batches: Mapping[int, _Part]) -> Claim:
     ) = row  # fmt: skip
     part = _read(content).channels[channel_index] if batch_id is None else batches[batch_id]
     return Claim(
+        token=token,
         id=identity,
         uid=driver.uuid(uid),
         notification_id=notification_id,
@@ -172,15 +185,15 @@ def _claim(row: Sequence[Any], batches: Mapping[int, _Part]) -> Claim:
     )
 
 
-def release(session: Session, claims: Sequence[Claim], worker: str) -> None:
-    """Put claims back that were not begun, as they were."""
-    by_status: dict[DeliveryStatus, list[int]] = defaultdict(list)
+def release(session: Session, claims: Sequence[Claim]) -> None:
+    """Put claims back that were not begun, as they were; those that were lost are not touched."""
+    alike: dict[tuple[DeliveryStatus, str], list[int]] = defaultdict(list)
     for one in claims:
-        by_status[as_it_was(one)].append(one.id)
-    for status, identities in by_status.items():
+        alike[as_it_was(one), one.token].append(one.id)
+    for (status, token), identities in alike.items():
         session.execute(
             update(Delivery)
-            .where(Delivery.id.in_(identities), Delivery.claimed_by == worker)
+            .where(Delivery.id.in_(identities), Delivery.claimed_by == token)
             .values(status=status.value, claimed_by=None)
             .execution_options(synchronize_session=False)
         )

@@ -1,5 +1,7 @@
 """Handing one message over: to the first provider that takes it, and what each answer means for those to come.
 
+Nothing is given away before it is certain that the claim is ours still.
+
 A fault of the message never goes on to the next provider; a fault of the provider does. What is held back, by pace,
 throttling or a wrong set-up, waits without using up its attempts.
 """
@@ -12,9 +14,10 @@ from datetime import timedelta
 
 import msgspec
 
-from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError, Receipt
+from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError, Receipt, Repeatable
 from backend.db import session as db
-from backend.delivery import doubt, providers, retries, routes, watch
+from backend.db.leases import Lease, LostError
+from backend.delivery import doubt, providers, record, retries, routes, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
 from backend.delivery.doubt import Doubt
@@ -45,6 +48,7 @@ class Passage(msgspec.Struct):
     place: Place
     tally: Tally
     tails: Tails
+    lease: Lease
     passed: dict[int, Result] = {}
 
     @property
@@ -54,7 +58,11 @@ class Passage(msgspec.Struct):
 
 
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
-    """Give a message to the first of the chosen providers that takes it, or say until when it waits."""
+    """Give a message to the first of the chosen providers that takes it, or say until when it waits.
+
+    Raises:
+        LostError: if the claim is another's by now; then nothing more was given away.
+    """
     if claim.doubt == Doubt.ASK:
         found = _ask(claim, message, passage.connections)
         if found is not None:
@@ -105,11 +113,15 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
 
     Yields what came of them, each time before a long wait, to be marked. Those for which it means nothing, being
     the provider's fault, and those that were not begun are not among them.
+
+    Raises:
+        LostError: if the claims are another's by now; then nothing was given away.
     """
     provider = _first(passage.choice)
     connection = None if provider is None else passage.connections.bursting(provider)
     if provider is None or connection is None:
         return
+    _begin([claim for claim, _ in pairs], provider, passage)
     began = time.perf_counter()
     passage.group.begin(pairs[0][0], provider)
     known: list[Result] = []
@@ -135,13 +147,23 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
     yield known
 
 
+def _begin(claims: Sequence[Claim], provider: Provider, passage: Passage) -> None:
+    """See that claims are ours still, and, where a message must not be given away twice, write down that it is now."""
+    passage.lease.confirm(claims[0].token)
+    if isinstance(provider, Repeatable):
+        return
+    with db.current().single_statements() as run:
+        if not record.begin(run, claims, provider.name):
+            raise LostError
+
+
 def _told(
     claim: Claim, provider: Provider, answer: Receipt | ProviderError, connection: object
 ) -> tuple[Result, ProviderError | None]:
     """Read what a provider made of a message."""
     if isinstance(answer, ProviderError):
         in_doubt = _unknown(claim, provider, connection) if answer.outcome is Outcome.AMBIGUOUS else None
-        return _refusal(claim, provider, answer, in_doubt), answer
+        return record.failure(claim, provider.name, answer, in_doubt), answer
     result = Result(
         claim=claim,
         outcome=Outcome.ACCEPTED,
@@ -175,6 +197,7 @@ def _attempt(
     claim: Claim, message: Message, provider: Provider, passage: Passage
 ) -> tuple[Result, ProviderError | None]:
     group, connection = passage.group, passage.connections.to(provider)
+    _begin([claim], provider, passage)
     began = time.perf_counter()
     answer: Receipt | ProviderError
     group.begin(claim, provider)
@@ -197,19 +220,6 @@ def _unknown(claim: Claim, provider: Provider, connection: object) -> Doubt | No
     return doubt.policy(provider, connection, claim.attempts + 1)
 
 
-def _refusal(claim: Claim, provider: Provider, error: ProviderError, in_doubt: Doubt | None) -> Result:
-    detail = doubt.sentence(provider.name, error.detail) if in_doubt is Doubt.PERSON else error.detail
-    return Result(
-        claim=claim,
-        outcome=error.outcome,
-        provider=provider.name,
-        detail=detail,
-        retry_after=error.retry_after,
-        doubt=in_doubt,
-        bad_address=error.bad_address,
-    )
-
-
 def _ask(claim: Claim, message: Message, connections: Connections) -> Result | None:
     """Ask the provider of the last attempt what became of it; ``None`` when it did not take the message."""
     asked = [one for one in routes.routes()[claim.channel] if one.name == claim.provider]
@@ -222,7 +232,7 @@ def _ask(claim: Claim, message: Message, connections: Connections) -> Result | N
         receipt = connection.find(message)
     except ProviderError as fault:
         unknown = ProviderError(Outcome.AMBIGUOUS, f"asked for it: {fault.detail}", retry_after=fault.retry_after)
-        return _refusal(claim, asked[0], unknown, _unknown(claim, asked[0], connection))
+        return record.failure(claim, asked[0].name, unknown, _unknown(claim, asked[0], connection))
     if receipt is None:
         return None
     return Result(

@@ -12,16 +12,14 @@ from datetime import timedelta
 from functools import partial
 from itertools import product
 
-from backend.channels.base import Bursting, Channel, Outcome, Repeatable
+from backend.channels.base import Bursting, Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import doubt, providers, record, routes, turns
+from backend.delivery import providers, routes, turns
 from backend.delivery.crew import Crew
-from backend.delivery.doubt import Doubt
 from backend.delivery.gate import Gate
 from backend.delivery.group import Attempt, Group
 from backend.delivery.providers import Block, Held
-from backend.delivery.record import Result
 from backend.delivery.send import Hand
 from backend.lib import clock
 from backend.lib.outages import OUTAGES
@@ -83,15 +81,13 @@ class Lanes:
                 self._relieve(group, attempt)
 
     def stop(self, seconds: float) -> None:
-        """End all threads within so many seconds; what still waits for an answer then is left in doubt."""
+        """End all threads within so many seconds; what still waits for an answer then is left to those who repair."""
         end = time.monotonic() + seconds
         self._stopping.set()
         waiting = [thread for crew in self._crews.values() for thread in crew.stop()]
         for thread in [*waiting, self._watch]:
             thread.join(max(0.0, end - time.monotonic()))
         try:
-            for group in self.hand.groups():
-                self._leave(group)
             self.hand.write_down()
         except OUTAGES:
             logger.warning("What was sent last could not be written down; it may go again", exc_info=True)
@@ -120,21 +116,3 @@ class Lanes:
         for lane, crew in self._crews.items():
             if crew.relieve(group.thread, _MOST_STUCK):
                 self._gates[lane].give_away(group.thread)
-
-    def _leave(self, group: Group) -> None:
-        """Leave a message whose answer will not be heard to those who can find out, unless it may simply go again."""
-        attempt = group.attempt
-        if attempt is None or isinstance(attempt.provider, Repeatable):
-            return
-        name = attempt.provider.name
-        result = Result(
-            claim=attempt.claim,
-            outcome=Outcome.AMBIGUOUS,
-            provider=name,
-            detail=doubt.sentence(name, "the worker was stopped before its answer came"),
-            doubt=Doubt.PERSON,
-        )
-        with db.current().single_statements() as run:
-            marked = [result] if record.mark(run, result, self.hand.worker) else []
-        with db.current().write() as session:
-            record.finish(session, marked, [], [], self.hand.worker)

@@ -3,7 +3,11 @@
 An attempt that has left the house is marked on its delivery at once, before the next one leaves, by one short
 statement: so a killed worker leaves at most one message in each of its hands whose fate is unknown. What follows
 from it (the event, the status of the notification or batch, the end of the claim) is written for the whole group
-together. A worker that dies between the two steps leaves its name on the delivery, by which repair finds the rest.
+together. A worker that dies between the two steps leaves its token on the delivery, by which repair finds the rest.
+
+Every statement names the token under which the delivery was claimed: who has lost the claim writes nothing about it,
+but for a success, since the message is out. Where a message must not be given away twice, that it is about to be is
+written down before; a worker that dies then leaves an attempt whose outcome is unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +18,11 @@ import msgspec
 from sqlalchemy import ClauseElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.channels.base import Message, Outcome
+from backend.channels.base import Message, Outcome, ProviderError
 from backend.db.driver import Insert
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
 from backend.db.statements import listed
-from backend.delivery import retries, states
+from backend.delivery import doubt, retries, states
 from backend.delivery.claims import Claim, as_it_was
 from backend.delivery.doubt import Doubt
 from backend.lib import clock, settings
@@ -56,6 +60,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     earlier: tuple["Result", ...] = ()
 
 
+def failure(claim: Claim, provider: str, error: ProviderError, in_doubt: Doubt | None) -> Result:
+    """Return the result of an attempt that was not accepted; ``in_doubt`` says who finds out about an ambiguous one."""
+    detail = doubt.sentence(provider, error.detail) if in_doubt is Doubt.PERSON else error.detail
+    return Result(
+        claim=claim,
+        outcome=error.outcome,
+        provider=provider,
+        detail=detail,
+        retry_after=error.retry_after,
+        doubt=in_doubt,
+        bad_address=error.bad_address,
+    )
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """A claim that goes back without having used up an attempt, since its way is held back.
 
@@ -74,12 +92,19 @@ _SET = update(_deliveries).values(
     {name: bindparam(f"new_{name}") for name in ("status", "attempts", "provider", "provider_message_id", "error")}
     | {name: bindparam(f"new_{name}") for name in ("due_at", "sent_at", "doubt", "segments")}
 )
-_HELD = _deliveries.c.claimed_by == bindparam("worker")
+_HELD = _deliveries.c.claimed_by == bindparam("token")
+# A success whose claim was lost is finished under the token that its worker has now.
+_HELD_NOW = or_(_HELD, _deliveries.c.claimed_by == bindparam("present"))
 # A success counts even when the claim was lost meanwhile, since the message is out.
 _UNFINISHED = or_(*(_deliveries.c.status == status.value for status in sorted(states.UNFINISHED)))
 _MARK = _SET.where(_deliveries.c.id == bindparam("delivery"), _HELD)
 _MARK_SENT = _SET.where(_deliveries.c.id == bindparam("delivery"), or_(_HELD, _UNFINISHED)).values(
-    claimed_by=bindparam("worker")
+    claimed_by=bindparam("present")
+)
+_BEGIN = (
+    update(_deliveries)
+    .where(listed(_deliveries.c.id, "ids"), _HELD, _deliveries.c.status == DeliveryStatus.SENDING.value)
+    .values(begun_at=bindparam("now"), provider=bindparam("new_provider"))
 )
 # So many successes can be marked by one statement.
 WIDEST = 8
@@ -98,7 +123,7 @@ _MARK_SOME = (
         doubt=None,
         due_at=bindparam("now"),
         sent_at=bindparam("now"),
-        claimed_by=bindparam("worker"),
+        claimed_by=bindparam("present"),
     )
 )
 _STILL_HELD = select(_deliveries.c.id).where(listed(_deliveries.c.id, "ids"), _HELD)
@@ -106,10 +131,11 @@ _LET_GO = (
     update(_deliveries)
     .where(
         listed(_deliveries.c.id, "ids"),
-        _HELD,
+        _HELD_NOW,
         or_(_deliveries.c.status != DeliveryStatus.SENDING.value, _deliveries.c.doubt.is_not(None)),
     )
     .values(claimed_by=None)
+    .returning(_deliveries.c.id)
 )
 _PUT_BACK = (
     update(_deliveries)
@@ -126,79 +152,101 @@ _INSERT_EVENTS = Insert(cast("Table", Event.__table__), _EVENT)
 _INSERT_KEPT = insert(cast("Table", OutboxMessage.__table__))
 
 
-def mark(run: Run, result: Result, worker: str) -> bool:
-    """Write an attempt's result on its delivery; tell whether it was this worker's to write."""
-    statement = _MARK_SENT if result.outcome is Outcome.ACCEPTED else _MARK
-    return run(statement, _values(result, worker)) == 1
+def begin(run: Run, claims: Sequence[Claim], provider: str) -> bool:
+    """Write down that messages are about to be given to a provider; tell whether all of them were still to be."""
+    values = {"ids": [one.id for one in claims], "token": claims[0].token, "now": clock.now(), "new_provider": provider}
+    return run(_BEGIN, values) == len(claims)
 
 
-def mark_all(run: Run, results: Sequence[Result], worker: str) -> list[Result]:
-    """Mark several results; return those that were this worker's to write.
+def mark(run: Run, result: Result, present: str) -> bool:
+    """Write an attempt's result on its delivery; tell whether it was this worker's to write.
+
+    ``present`` is the token that the worker has now, whatever that of the claim was.
+    """
+    if result.outcome is Outcome.ACCEPTED:
+        return run(_MARK_SENT, _values(result) | {"present": present}) == 1
+    return run(_MARK, _values(result)) == 1
+
+
+def mark_all(run: Run, results: Sequence[Result], present: str) -> list[Result]:
+    """Mark several results of claims under one token; return those that were this worker's to write.
 
     Plain successes by one provider, which most are, are written by one statement.
     """
     plain = [one for one in results if one.outcome is Outcome.ACCEPTED and one.provider_message_id is None]
     together = plain[:WIDEST] if len({one.provider for one in plain}) == 1 and len(plain) > 1 else []
-    if together and not _mark_some(run, together, worker):
+    if together and not _mark_some(run, together, present):
         together = []  # somebody else has finished one of them: which, the single statements tell
     done = {one.claim.id for one in together}
-    return [one for one in results if one.claim.id in done or mark(run, one, worker)]
+    return [one for one in results if one.claim.id in done or mark(run, one, present)]
 
 
-def _mark_some(run: Run, results: Sequence[Result], worker: str) -> bool:
+def _mark_some(run: Run, results: Sequence[Result], present: str) -> bool:
     values = {
         "ids": [one.claim.id for one in results],
         "new_provider": results[0].provider,
         "now": clock.now(),
-        "worker": worker,
+        "token": results[0].claim.token,
+        "present": present,
     }
     return run(_MARK_SOME, values) == len(results)
 
 
 def finish(
-    session: Session, marked: Sequence[Result], inside: Sequence[Result], waiting: Sequence[Waiting], worker: str
-) -> None:
+    session: Session, marked: Sequence[Result], inside: Sequence[Result], waiting: Sequence[Waiting], present: str
+) -> list[Result]:
     """Write what follows from results: from those ``marked`` before, and from those that never left the house.
 
-    What is ``waiting`` goes back as it was, to come due later.
+    All of them were claimed under one token. What is ``waiting`` goes back as it was, to come due later. Of what is
+    another's by now nothing follows. Returns those of which something did.
     """
     connection = session.connection()
     if waiting:
-        connection.execute(_PUT_BACK, [_put_back(one, worker) for one in waiting])
-    written = [*marked, *_mark_held(session, inside, worker)]
+        connection.execute(_PUT_BACK, [_put_back(one) for one in waiting])
+    written = _let_go(session, [*marked, *_mark_held(session, inside)], present)
     attempts = [attempt for one in waiting for attempt in one.earlier]
     attempts += [attempt for one in written for attempt in (*one.earlier, one)]
     if attempts:
         _INSERT_EVENTS.send(session, [_event(attempt) for attempt in attempts])
     if not written:
-        return
+        return []
     kept = [_kept(result, result.kept) for result in written if result.kept is not None]
     if kept:
         connection.execute(_INSERT_KEPT, kept)
     _refresh(session, written)
-    connection.execute(_LET_GO, {"ids": [result.claim.id for result in written], "worker": worker})
+    return written
 
 
-def _put_back(waiting: Waiting, worker: str) -> dict[str, Any]:
+def _let_go(session: Session, results: Sequence[Result], present: str) -> list[Result]:
+    """End the claims of marked results; return those whose claims had not ended, of which nobody else has written."""
+    if not results:
+        return []
+    values = {"ids": [one.claim.id for one in results], "token": results[0].claim.token, "present": present}
+    ended = set(session.connection().execute(_LET_GO, values).scalars())
+    return [one for one in results if one.claim.id in ended]
+
+
+def _put_back(waiting: Waiting) -> dict[str, Any]:
     return {
         "delivery": waiting.claim.id,
-        "worker": worker,
+        "token": waiting.claim.token,
         "new_status": as_it_was(waiting.claim).value,
         "new_due_at": waiting.until,
         "new_error": waiting.why[:_DETAIL_LENGTH] if waiting.why else None,
     }
 
 
-def _mark_held(session: Session, results: Sequence[Result], worker: str) -> list[Result]:
+def _mark_held(session: Session, results: Sequence[Result]) -> list[Result]:
     """Mark at once what this worker still holds of ``results``."""
     if not results:
         return []
     connection = session.connection()
     ids = [result.claim.id for result in results]
-    held = set(connection.execute(_STILL_HELD.with_for_update(), {"ids": ids, "worker": worker}).scalars())
+    wanted = {"ids": ids, "token": results[0].claim.token}
+    held = set(connection.execute(_STILL_HELD.with_for_update(), wanted).scalars())
     mine = [result for result in results if result.claim.id in held]
     if mine:
-        connection.execute(_MARK, [_values(result, worker) for result in mine])
+        connection.execute(_MARK, [_values(result) for result in mine])
     return mine
 
 
@@ -213,11 +261,11 @@ def _refresh(session: Session, written: Sequence[Result]) -> None:
     states.refresh_batches(session, faults)
 
 
-def _values(result: Result, worker: str) -> dict[str, Any]:
+def _values(result: Result) -> dict[str, Any]:
     claim, accepted = result.claim, result.outcome is Outcome.ACCEPTED
     values: dict[str, Any] = {
         "delivery": claim.id,
-        "worker": worker,
+        "token": claim.token,
         "new_attempts": claim.attempts + 1,
         "new_provider": result.provider,
         "new_provider_message_id": result.provider_message_id,

@@ -1,5 +1,6 @@
 """Sending: claim a few of one channel, render them together, hand each over, mark each before the next leaves."""
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from backend.channels import sms_segments
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
+from backend.db.leases import Lease, LostError, Observer
 from backend.delivery import choice, claims, handover, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
@@ -24,8 +26,11 @@ from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.turns import Turns
 from backend.delivery.unwritten import Unwritten
 from backend.lib import metrics, traces
+from backend.lib.holding import Holding
 from backend.lib.outages import OUTAGES
 from backend.registry import lookup, suppressions
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 200
 
@@ -43,19 +48,17 @@ class _Outcomes(msgspec.Struct):
 
 
 class Hand:
-    """One worker process's part in sending: its name on claims, and whether it has been asked to stop.
+    """One worker process's part in sending: its lease, and whether it has been asked to stop.
 
-    ``holding`` are the deliveries that its threads have at this moment; what bears its name otherwise was dropped.
-    ``steady`` tells whether it may take the silence of another worker for its death.
+    ``holding`` are the deliveries that its threads have at this moment; what bears its token otherwise was dropped.
+    ``observer`` has an eye on the leases of the others.
     """
 
-    def __init__(
-        self, worker: str, stopping: Callable[[], bool] | None = None, steady: Callable[[], bool] | None = None
-    ) -> None:
-        self.worker = worker
+    def __init__(self, lease: Lease | str, stopping: Callable[[], bool] | None = None) -> None:
+        self.lease = Lease(lease) if isinstance(lease, str) else lease
         self.stopping = stopping or (lambda: False)
-        self.steady = steady or (lambda: True)
-        self.holding: set[int] = set()
+        self.holding = Holding()
+        self.observer = Observer()
         self.tally = Tally()
         self._turns = Turns(most_at_once)
         self._tails = Tails()
@@ -85,14 +88,24 @@ class Hand:
         ``more`` is called before they are sent if there may be more than those. They are handed over when the
         ``gate`` lets them pass.
         """
+        try:
+            return self._send_from(channel, more, gate, limit, high_only=high_only)
+        except LostError:  # there is no lease of this token: once more under one that is there
+            self.lease.doubt()
+            return self._send_from(channel, more, gate, limit, high_only=high_only)
+
+    def _send_from(
+        self, channel: Channel, more: Callable[[], None] | None, gate: Gate, limit: int, *, high_only: bool
+    ) -> int:
         taken: list[Claim] = []
+        token = self.lease.ready()
         try:
             with metrics.timed("claim") as step, db.current().write() as session:
                 chosen = choice.choose(session, channel)
                 if chosen is not None:
-                    chosen, taken = self._claim(session, channel, chosen, limit, high_only=high_only)
+                    chosen, taken = self._claim(session, token, channel, chosen, limit, high_only=high_only)
                     step.size = len(taken)
-                    self.holding.update(claim.id for claim in taken)  # before others can see them as dropped
+                    self.holding.take(taken)  # before others can see them as dropped
             if traces.enabled():
                 traces.mark_all((one.trace for one in taken), "claim", step.seconds)
             if more is not None and len(taken) == limit:
@@ -100,25 +113,25 @@ class Hand:
             if chosen is not None and taken:
                 self._send(channel, taken, chosen, gate)
         finally:
-            self.holding.difference_update(claim.id for claim in taken if claim.id not in self._unwritten)
+            self.holding.drop(claim for claim in taken if claim.id not in self._unwritten)
         return len(taken)
 
-    def _claim(
-        self, session: Session, channel: Channel, chosen: Choice, limit: int, *, high_only: bool
+    def _claim(  # noqa: PLR0913 - as those of a claim
+        self, session: Session, token: str, channel: Channel, chosen: Choice, limit: int, *, high_only: bool
     ) -> tuple[Choice, list[Claim]]:
         """Claim what goes by the chosen providers: a single message where the first of them is on trial."""
         most = 1 if chosen.trial else limit
-        taken = claims.claim(session, self.worker, channel, limit=most, turns=self._turns, high_only=high_only)
+        taken = claims.claim(session, token, channel, limit=most, turns=self._turns, high_only=high_only)
         if taken and chosen.trial and not providers.take_trial(session, chosen.trial, chosen.state):
             chosen = chosen.without_trial()
             if not chosen.providers:
-                claims.release(session, taken, self.worker)
+                claims.release(session, taken)
                 taken = []
         return chosen, taken
 
     def write_down(self) -> None:
         """Mark what left the house while the database took nothing."""
-        self.holding.difference_update(self._unwritten.write_down(self.worker))
+        self.holding.drop(self._unwritten.write_down(self.lease.token))
 
     def groups(self) -> list[Group]:
         """List what the threads have in their hands now."""
@@ -130,8 +143,8 @@ class Hand:
         if not taken:
             return
         with db.current().write() as session:
-            claims.release(session, taken, self.worker)
-        self.holding.difference_update(claim.id for claim in taken)
+            claims.release(session, taken)
+        self.holding.drop(taken)
 
     def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice, gate: Gate) -> None:
         with db.current().look() as session:
@@ -151,9 +164,10 @@ class Hand:
         before = chosen.state.providers.get(chosen.trial or "")
         try:
             with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
-                self._deal(Passage(group, chosen, place, self.tally, self._tails), messages, outcomes)
+                passage = Passage(group, chosen, place, self.tally, self._tails, self.lease)
+                self._deal(passage, messages, outcomes)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
-                record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
+                record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.lease.token)
                 suppressing.learn(session, outcomes.marked)
                 if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
                     providers.end_trial(session, chosen.trial)
@@ -168,6 +182,14 @@ class Hand:
 
     def _deal(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
         """Hand over one after the other, or a few at once, until none is left or somebody else has taken the rest."""
+        try:
+            self._deal_out(passage, messages, outcomes)
+        except LostError:
+            logger.warning("%d claims were lost; they are left to whoever has them", len(passage.group.take_rest()) + 1)
+        if outcomes.outage is not None:
+            raise outcomes.outage
+
+    def _deal_out(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
         group = passage.group
         with db.current().single_statements() as run:
             while outcomes.outage is None and (some := group.next_some(handover.width(passage))):
@@ -184,8 +206,6 @@ class Hand:
                 for claim, message in pairs:
                     if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
-        if outcomes.outage is not None:
-            raise outcomes.outage
 
     def _one(self, run: record.Run, claim: Claim, message: Message, passage: Passage, outcomes: _Outcomes) -> None:
         result = hand_over(claim, message, passage)
@@ -197,7 +217,7 @@ class Hand:
     def _mark(self, run: record.Run, results: Sequence[Result], outcomes: _Outcomes) -> None:
         """Mark what has left the house; what the database does not take is not forgotten for that."""
         try:
-            outcomes.marked += record.mark_all(run, results, self.worker)
+            outcomes.marked += record.mark_all(run, results, self.lease.token)
         except OUTAGES as fault:
             outcomes.marked += results
             outcomes.outage = fault

@@ -5,12 +5,14 @@ import time
 from collections.abc import Collection, Mapping
 
 from backend.channels.base import Channel
+from backend.db import leases
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import health, heartbeat, providers, repair, retention, routes, spooled, turns
+from backend.delivery import health, providers, repair, retention, routes, spooled, turns, watch
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
-from backend.lib import queue
+from backend.lib import processes, queue
+from backend.lib.outages import OUTAGES
 from backend.lib.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ _housekeeping = Pace()
 class _Present:
     """The hand of this process, and the threads that send with it; set by the worker when it starts."""
 
-    hand = Hand(heartbeat.worker_name())
+    hand = Hand(processes.name())
     lanes: Lanes | None = None
 
 
@@ -73,15 +75,23 @@ def mend() -> None:
 
 def recover(hand: Hand) -> None:
     """Take up what dead workers and dropped claims have left; a look first, which locks nothing."""
-    hand.write_down()
     database = db.current()
-    with database.look() as session:
-        dead = heartbeat.dead(session, by_silence=hand.steady())
-        found = repair.stranded(session, dead, hand.worker, hand.holding)
-    if dead or found:
+    try:
+        hand.write_down()
+        with database.look() as session:
+            lapsed = hand.observer.lapsed(session)
+        if lapsed:
+            with database.write() as session:
+                leases.strike_out(session, lapsed)
+        with database.look() as session:
+            found = repair.stranded(session, hand.lease.token, hand.holding)
+    except OUTAGES:
+        hand.observer.forget()
+        raise
+    if found:
         with database.write() as session:
-            repair.recover(session, found, hand.worker, hand.holding)
-            heartbeat.forget(session, dead)
+            in_doubt = repair.recover(session, found, hand.holding)
+        watch.inside(in_doubt)
 
 
 def _tidy_files() -> int:

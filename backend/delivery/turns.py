@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, Table, bindparam, exists, select
+from sqlalchemy import CTE, ColumnElement, Connection, Select, Table, and_, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
@@ -25,7 +25,8 @@ _IN_LANE = (
     _deliveries.c.type == bindparam("channel"),
     _deliveries.c.priority == bindparam("priority"),
 )
-_IS_DUE = _deliveries.c.due_at <= bindparam("now")
+# One that is to be tried again still belongs to its worker until what follows from the last attempt is written.
+_IS_DUE = and_(_deliveries.c.due_at <= bindparam("now"), _deliveries.c.claimed_by.is_(None))
 
 
 def _next_service(after: ColumnElement[int]) -> Select[int]:

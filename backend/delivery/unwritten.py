@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from backend.db import session as db
 from backend.delivery import record, suppressing
+from backend.delivery.claims import Claim
 from backend.delivery.record import Result
 from backend.lib.outages import OUTAGES
 
@@ -32,8 +33,10 @@ class Unwritten:
         with self._lock:
             self._results |= {result.claim.id: result for result in results}
 
-    def write_down(self, worker: str) -> list[int]:
-        """Mark what is kept, with what follows from it; return its deliveries, which nobody holds any more.
+    def write_down(self, present: str) -> list[Claim]:
+        """Mark what is kept, with what follows from it; return its claims, which nobody holds any more.
+
+        ``present`` is the token that the worker has now.
 
         Raises:
             SQLAlchemyError: while the database takes nothing; then all of it stays kept.
@@ -43,19 +46,20 @@ class Unwritten:
         if not results:
             return []
         try:
-            _write(results, worker)
+            _write(results, present)
         except OUTAGES:
             raise
         except Exception:
             # Kept for ever it would stand in the way of all repair; that finishes what has been marked.
             logger.exception("%d results could not be written down", len(results))
         with self._lock:
-            return [result.claim.id for result in results if self._results.pop(result.claim.id, None)]
+            return [result.claim for result in results if self._results.pop(result.claim.id, None)]
 
 
-def _write(results: Sequence[Result], worker: str) -> None:
+def _write(results: Sequence[Result], present: str) -> None:
     with db.current().single_statements() as run:
-        marked = [result for result in results if record.mark(run, result, worker)]
+        marked = [result for result in results if record.mark(run, result, present)]
     with db.current().write() as session:
-        record.finish(session, marked, [], [], worker)
+        for token in sorted({result.claim.token for result in marked}):
+            record.finish(session, [one for one in marked if one.claim.token == token], [], [], present)
         suppressing.learn(session, marked)

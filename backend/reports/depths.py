@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy import and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
+from backend.db.leases import LENGTH
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Priority
 from backend.db.models.operations import Worker
 from backend.db.statements import one_of
 from backend.delivery.doubt import Doubt
-from backend.delivery.heartbeat import DEAD_AFTER
 from backend.lib import clock
 
 
@@ -52,7 +52,7 @@ def measure(session: Session) -> Depths:
     batches = _batches(session)
     in_doubt, since = _in_doubt(session)
     beats = session.scalars(select(Worker.seen_at)).all()
-    fresh = sum(seen_at >= now - DEAD_AFTER for seen_at in beats)
+    fresh = sum(seen_at >= now - LENGTH for seen_at in beats)
     return Depths(
         queued=_counted(waiting, DeliveryStatus.QUEUED),
         retrying=_counted(waiting, DeliveryStatus.RETRYING),
@@ -64,7 +64,7 @@ def measure(session: Session) -> Depths:
         full_batches=batches.get(BatchStatus.CLOSED, 0),
         workers=fresh,
         silent_workers=len(beats) - fresh,
-        heartbeat_seconds=max(((now - seen_at).total_seconds() for seen_at in beats), default=0.0),
+        heartbeat_seconds=max((0.0, *((now - seen_at).total_seconds() for seen_at in beats))),
     )
 
 

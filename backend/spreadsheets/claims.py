@@ -1,4 +1,4 @@
-"""One worker at a time works on a spreadsheet: a claim that ends with the worker's heartbeat."""
+"""One worker at a time works on a spreadsheet: a claim under the token of its lease, which each step names again."""
 
 import threading
 from collections.abc import Sequence
@@ -8,37 +8,37 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.db import statements
-from backend.db.models.operations import Worker
+from backend.db import leases, statements
+from backend.db.leases import Lease, LostError
 from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage
-from backend.delivery import heartbeat
 from backend.lib import clock
 
 
-class LostError(Exception):
-    """The spreadsheet is another worker's by now, or a person has decided otherwise about it."""
-
-
 class Hands:
-    """What the threads of one worker process hold: a claim in its name that no thread knows of can be taken again."""
+    """What the threads of one worker process hold: a claim of its own that no thread knows of can be taken again."""
 
-    def __init__(self, worker: str) -> None:
-        self.worker = worker
+    def __init__(self, lease: Lease | str) -> None:
+        self.lease = Lease(lease) if isinstance(lease, str) else lease
         self._lock = threading.Lock()
         self._held: set[int] = set()
 
-    def take(self, session: Session, job_id: int) -> bool:
-        """Claim a spreadsheet if a worker has something to do for it now and no other one does it."""
+    def take(self, session: Session, token: str, job_id: int) -> bool:
+        """Claim a spreadsheet under a token, if a worker has something to do for it now and no other one does it.
+
+        Raises:
+            LostError: if there is no lease of this token.
+        """
         with self._lock:
             if job_id in self._held:
                 return False
             statement = (
                 update(Spreadsheet)
-                .where(Spreadsheet.job_id == job_id, *_due(), _free(session, self.worker))
-                .values(claimed_by=self.worker)
+                .where(Spreadsheet.job_id == job_id, *_due(), _is_free(token))
+                .values(claimed_by=token)
                 .returning(Spreadsheet.id)
                 .execution_options(synchronize_session=False)
             )
+            leases.check(session, token)
             taken = session.execute(statement).first() is not None
             if taken:
                 self._held.add(job_id)
@@ -54,41 +54,40 @@ def _due() -> tuple[ColumnElement[bool], ...]:
     return statements.one_of(Spreadsheet.stage, MOVING), Spreadsheet.due_at <= clock.now()
 
 
-def _free(session: Session, worker: str) -> ColumnElement[bool]:
-    """Tell whose claims do not count: workers that are gone, and this one, which holds nothing that it knows of."""
-    living = select(Worker.name).where(Worker.name.not_in(heartbeat.dead(session)))
+def _is_free(mine: str) -> ColumnElement[bool]:
+    """Tell which claims do not count: those without a lease, and this process's own, of which no thread knows."""
     held_by = Spreadsheet.claimed_by
-    return or_(held_by.is_(None), held_by == worker, held_by.not_in(living))
+    return or_(held_by.is_(None), held_by == mine, leases.is_orphaned(held_by))
 
 
-def waiting(session: Session, worker: str, limit: int) -> Sequence[int]:
+def waiting(session: Session, mine: str, limit: int) -> Sequence[int]:
     """List the jobs for which a worker has something to do now and none does it."""
-    wanted = select(Spreadsheet.job_id).where(*_due(), _free(session, worker))
+    wanted = select(Spreadsheet.job_id).where(*_due(), _is_free(mine))
     return session.scalars(wanted.order_by(Spreadsheet.due_at).limit(limit)).all()
 
 
-def held(session: Session, job_id: int, worker: str, stage: Stage) -> Spreadsheet:
+def held(session: Session, job_id: int, token: str, stage: Stage) -> Spreadsheet:
     """Return the spreadsheet, locked until the transaction ends, to write down what was done.
 
     Raises:
         LostError: if it is no longer this worker's, or no longer at this stage.
     """
-    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == worker, Spreadsheet.stage == stage.value)
+    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == token, Spreadsheet.stage == stage.value)
     found = session.scalar(select(Spreadsheet).where(*own).with_for_update())
     if found is None:
         raise LostError
     return found
 
 
-def release(session: Session, job_id: int, worker: str) -> None:
+def release(session: Session, job_id: int, token: str) -> None:
     """Give a spreadsheet back."""
-    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == worker)
+    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == token)
     _set(session, own, claimed_by=None)
 
 
-def postpone(session: Session, job_id: int, worker: str, until: datetime, note: str) -> None:
+def postpone(session: Session, job_id: int, token: str, until: datetime, note: str) -> None:
     """Let a spreadsheet rest, and say why."""
-    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == worker)
+    own = (Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == token)
     _set(session, own, due_at=until, note=note)
 
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.db import session as db
+from backend.db.leases import Lease, LostError
 from backend.db.models.notifications import Priority
 from backend.db.models.spreadsheets import Stage
-from backend.delivery import heartbeat
 from backend.delivery import tasks as delivery_tasks
-from backend.lib import clock, queue
+from backend.lib import clock, processes, queue
 from backend.lib.pace import Pace
 from backend.lib.problems import Problem
 from backend.spreadsheets import claims, housekeeping, work
-from backend.spreadsheets.claims import Hands, LostError
+from backend.spreadsheets.claims import Hands
 
 logger = logging.getLogger(__name__)
 
@@ -32,57 +32,66 @@ _housekeeping = Pace()
 
 
 class _Present:
-    """What this process holds; the worker gives it the name by which its heartbeat is known."""
+    """What this process holds; the worker gives it the lease of its process."""
 
-    hands = Hands(heartbeat.worker_name())
+    hands = Hands(processes.name())
 
 
-def use(worker: str) -> None:
-    """Work in this name from now on."""
-    _Present.hands = Hands(worker)
+def use(lease: Lease) -> None:
+    """Work under this lease from now on."""
+    _Present.hands = Hands(lease)
 
 
 @queue.task
 def turn(job_id: int) -> None:
     """Work on a job's spreadsheet for a while, if there is something to do and nobody does it."""
     hands = _Present.hands
-    with db.current().write() as session:
-        taken = hands.take(session, job_id)
-    if not taken:
+    try:
+        token = _take(hands, job_id)
+    except LostError:  # there is no lease of this token: once more under one that is there
+        hands.lease.doubt()
+        token = _take(hands, job_id)
+    if token is None:
         return
     try:
-        more = _go_on(job_id, hands.worker)
+        more = _go_on(job_id, token)
     finally:
         hands.let_go(job_id)
     if more:
         nudge(job_id)
 
 
-def _go_on(job_id: int, worker: str) -> bool:
+def _take(hands: Hands, job_id: int) -> str | None:
+    token = hands.lease.ready()
+    with db.current().write() as session:
+        return token if hands.take(session, token, job_id) else None
+
+
+def _go_on(job_id: int, token: str) -> bool:
     """Do steps until the turn is over, and give the spreadsheet back; tell whether there is more to do at once."""
     more = False
     try:
-        more = _steps(job_id, worker)
+        more = _steps(job_id, token)
     except LostError:
-        more = True  # a person has asked for something else
+        more = True  # it is another worker's by now, or a person has asked for something else
     except FileNotFoundError:
-        _postpone(job_id, worker, _MISSING)
+        _postpone(job_id, token, _MISSING)
     except Problem as problem:
-        _postpone(job_id, worker, problem.detail, _SOON)  # its rows could not be tried out just now
+        _postpone(job_id, token, problem.detail, _SOON)  # its rows could not be tried out just now
     except SQLAlchemyError:
         logger.exception("Job %d could not go on; it is tried again", job_id)
         raise
     except Exception:
         logger.exception("Job %d could not go on; it is tried again", job_id)
-        _postpone(job_id, worker, _FAILED)
+        _postpone(job_id, token, _FAILED)
     with db.current().write() as session:
-        claims.release(session, job_id, worker)
+        claims.release(session, job_id, token)
     return more
 
 
-def _steps(job_id: int, worker: str) -> bool:
+def _steps(job_id: int, token: str) -> bool:
     end = time.monotonic() + _TURN_SECONDS
-    task = work.begin(job_id, worker)
+    task = work.begin(job_id, token)
     while True:
         more = work.step(task)
         if task.stage in (Stage.SENDING, Stage.AGAIN):
@@ -91,9 +100,9 @@ def _steps(job_id: int, worker: str) -> bool:
             return more
 
 
-def _postpone(job_id: int, worker: str, note: str, wait: timedelta = _LATER) -> None:
+def _postpone(job_id: int, token: str, note: str, wait: timedelta = _LATER) -> None:
     with db.current().write() as session:
-        claims.postpone(session, job_id, worker, clock.now() + wait, note)
+        claims.postpone(session, job_id, token, clock.now() + wait, note)
 
 
 def nudge(job_id: int) -> None:
@@ -105,7 +114,7 @@ def nudge(job_id: int) -> None:
 def sweep() -> None:
     """Wake workers for jobs whose time has come, or whose worker is gone; keep house once an hour."""
     with db.current().read() as session:
-        found = claims.waiting(session, _Present.hands.worker, _AT_ONCE)
+        found = claims.waiting(session, _Present.hands.lease.token, _AT_ONCE)
     for job_id in found:
         nudge(job_id)
     if _housekeeping.take():

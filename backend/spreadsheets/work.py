@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import session as db
 from backend.db.driver import Insert
+from backend.db.leases import LostError
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
 from backend.delivery import of_job
@@ -24,7 +25,6 @@ from backend.intake.ready_rows import ReadyRow
 from backend.lib import clock, ids
 from backend.registry import lookup
 from backend.spreadsheets import claims, files, rows, sheets, table
-from backend.spreadsheets.claims import LostError
 from backend.spreadsheets.rows import Row, RowFault, Sheet
 from backend.spreadsheets.table import Record
 
@@ -37,25 +37,28 @@ _INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "r
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A spreadsheet in a worker's hands, at one stage; ``records`` are the rows that are still to be looked at."""
+    """A spreadsheet in a worker's hands, claimed under ``token``, at one stage.
+
+    ``records`` are the rows that are still to be looked at.
+    """
 
     job_id: int
     service_id: int
-    worker: str
+    token: str
     stage: Stage
     row: Spreadsheet
     sheet: Sheet
     records: Iterator[Record]
 
 
-def begin(job_id: int, worker: str) -> Task:
+def begin(job_id: int, token: str) -> Task:
     """Look at what has to be done.
 
     Raises:
         LostError: if the spreadsheet is not this worker's.
     """
     with db.current().read() as session:
-        row = session.scalar(select(Spreadsheet).where(Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == worker))
+        row = session.scalar(select(Spreadsheet).where(Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == token))
         if row is None:
             raise LostError
         sheet = sheets.load(session, row)
@@ -63,7 +66,7 @@ def begin(job_id: int, worker: str) -> Task:
     return Task(
         job_id=job_id,
         service_id=service_id,
-        worker=worker,
+        token=token,
         stage=Stage(row.stage),
         row=row,
         sheet=sheet,
@@ -98,7 +101,7 @@ def _check(task: Task) -> bool:
     faults += rows.try_out(task.sheet, good)
     bad = {fault.row for fault in faults}
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, Stage.CHECKING)
+        row = claims.held(session, task.job_id, task.token, Stage.CHECKING)
         _write_faults(session, task, faults)
         row.good_rows += sum(one.number not in bad for one in good)
         row.faulty_rows += len(bad)
@@ -108,7 +111,7 @@ def _check(task: Task) -> bool:
 
 def _end_of_check(task: Task) -> None:
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, Stage.CHECKING)
+        row = claims.held(session, task.job_id, task.token, Stage.CHECKING)
         row.stage, row.changed_at = Stage.CHECKED.value, clock.now()
         if not row.good_rows and not row.faulty_rows:
             row.stage, row.note = Stage.UNREADABLE.value, "The file has no rows beneath the one that names its columns."
@@ -144,7 +147,7 @@ def _advance(row: Spreadsheet, last: Record) -> None:
 
 def _end(task: Task, stage: Stage, note: str | None = None) -> None:
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, task.stage)
+        row = claims.held(session, task.job_id, task.token, task.stage)
         row.stage, row.note, row.changed_at = stage.value, note, clock.now()
     files.drop(task.row.uid)
 
@@ -162,7 +165,7 @@ def _send(task: Task) -> bool:
         return False
     good, faults = _judged(task, records)
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, Stage.SENDING)
+        row = claims.held(session, task.job_id, task.token, Stage.SENDING)
         known = _known_faults(session, task.job_id, records)
         whole = sheets.batch(session, row, task.sheet)
         wanted = [one for one in good if one.number not in known]
@@ -205,14 +208,14 @@ def _midnight() -> datetime:
 
 def _rest(task: Task, until: datetime, note: str) -> bool:
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, task.stage)
+        row = claims.held(session, task.job_id, task.token, task.stage)
         row.due_at, row.note = until, note
     return False
 
 
 def _stop(task: Task) -> bool:
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, Stage.STOPPING)
+        row = claims.held(session, task.job_id, task.token, Stage.STOPPING)
         changed = of_job.cancel_some(session, task.job_id, row.note or "somebody", CHANGED_AT_ONCE)
         over = not changed and not of_job.unfinished(session, task.job_id)
         if over:
@@ -226,7 +229,7 @@ def _stop(task: Task) -> bool:
 
 def _again(task: Task) -> bool:
     with db.current().write() as session:
-        row = claims.held(session, task.job_id, task.worker, Stage.AGAIN)
+        row = claims.held(session, task.job_id, task.token, Stage.AGAIN)
         since = row.asked_at or clock.now()
         changed = of_job.send_again_some(session, task.job_id, since, row.note or "somebody", CHANGED_AT_ONCE)
         if not changed:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from backend.batching import manage, preview, tasks
 from backend.batching.keys import Key
 from backend.channels.base import Channel
+from backend.db.leases import Lease
 from backend.db.models.batches import Batch, BatchMember
 from backend.delivery import claims
 from backend.delivery.send import Hand
@@ -291,10 +292,11 @@ def test_a_lost_claim_sends_the_same_message_again(mail_room: Room, server: Smtp
     mail_room.accept("S-1", "S-2")
     mail_room.clock.forward(seconds=60)
     tasks.sweep.run()
+    token = Lease("worker-dead").ready()
     with mail_room.lab.database.write() as session:
-        (taken,) = claims.claim(session, "worker-dead", Channel.EMAIL, limit=5, turns=Turns())
+        (taken,) = claims.claim(session, token, Channel.EMAIL, limit=5, turns=Turns())
     with mail_room.lab.database.write() as session:
-        claims.release(session, [taken], "worker-dead")
+        claims.release(session, [taken])
     assert Hand("worker-two").send_some() == 1
     assert samples(server.wait_for(1)[0]) == ["S-1", "S-2"]
 

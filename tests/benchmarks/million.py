@@ -159,7 +159,7 @@ class Bench:
         yield "list, of one old day", 1, self._old_day
         yield "portal: list with counts", 1, self._listed
         yield "portal: home page", 1, self._home
-        yield "repair, look", 1, lambda: self._read(repair.stranded, set(), "worker-of-the-benchmark", set())
+        yield "repair, look", 1, lambda: self._read(repair.stranded, "worker-of-the-benchmark", set())
         yield "tick of the worker", 1, delivery_tasks.mend.run
         yield "depths", 1, lambda: self._read(depths.measure)
         yield "ledger of two days", 1, lambda: self._read(ledger.balance)

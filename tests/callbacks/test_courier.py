@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from msgspec import structs
+from sqlalchemy import delete, event, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from backend.callbacks import claims, courier, emit, housekeeping, posting, tasks
 from backend.callbacks.claims import Claim
 from backend.callbacks.courier import Courier
+from backend.db.leases import Lease
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.operations import Worker
 from backend.lib import clock
@@ -61,18 +63,19 @@ def test_what_a_dead_worker_held_goes_back_and_what_a_living_one_holds_does_not(
     mend(waiting)
     assert waiting.receiver.posted == []
     with waiting.database.write() as session:
-        session.delete(session.scalars(select(Worker)).one())
+        session.execute(delete(Worker).where(Worker.name == "worker-two"))
     mend(waiting)
     assert len(waiting.receiver.posted) == 1
 
 
 def test_a_result_that_comes_after_the_claim_was_lost_changes_nothing(waiting: Line) -> None:
+    Lease("worker-one").extend()
     with waiting.database.write() as session:
         (claim,) = claims.claim(session, "worker-one", limit=5, busy={})
     with waiting.database.write() as session:
         claims.release(session, [claim.id], "worker-one", [])
     with waiting.database.write() as session:
-        posting.record(session, claim, posting.Answer(status=500, error="The address answered 500."), "worker-one")
+        posting.record(session, claim, posting.Answer(status=500, error="The address answered 500."))
     assert (waiting.messages()[0].attempts, waiting.endpoint().failures) == (0, 0)
 
 
@@ -82,8 +85,6 @@ def test_two_couriers_never_take_the_same_message(each_line: Line) -> None:
         each_line.accept(f"S-{number}")
     each_line.send()
     other = Courier("worker-two")
-    with each_line.database.write() as session:
-        session.add(Worker(name="worker-two", started_at=clock.now(), seen_at=clock.now()))
     for _ in range(30):
         each_line.courier.post_some()
         other.post_some()
@@ -144,3 +145,40 @@ def test_what_the_database_did_not_give_out_is_not_held(waiting: Line, monkeypat
             waiting.courier.post_some()
     assert not waiting.courier.holding
     assert waiting.post() == 1
+
+
+def test_a_worker_that_was_taken_for_dead_posts_nothing_of_what_it_had(
+    waiting: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = Lease.confirm
+
+    def stopped(lease: Lease, token: str) -> None:
+        """Stop for 45 seconds, while another worker strikes the lease out."""
+        waiting.clock.forward(seconds=45)
+        with waiting.database.write() as session:
+            session.execute(delete(Worker))
+        genuine(lease, token)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "confirm", stopped)
+        waiting.post()
+    assert waiting.receiver.posted == []
+    mend(waiting)
+    assert len(waiting.receiver.posted) == 1
+    assert waiting.courier.lease.token == "worker-one+2"
+    assert waiting.messages()[0].status == "DELIVERED"
+
+
+def test_a_message_that_is_claimed_again_at_once_stays_in_hand(waiting: Line) -> None:
+    held = waiting.courier.holding
+    token = waiting.courier.lease.ready()
+    with waiting.database.write() as session:
+        (first,) = claims.claim(session, token, limit=5, busy={})
+    again = structs.replace(first)
+    held.take([first])
+    held.take([again])
+    held.drop([first])
+    held.drop([first])
+    assert (first.token, first.id) in held
+    held.drop([again])
+    assert not held

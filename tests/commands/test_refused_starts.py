@@ -9,8 +9,10 @@ import pytest
 import uvicorn
 
 from backend import cli, worker
+from backend.db.leases import Lease
 from backend.db.session import Database
-from backend.delivery import heartbeat, routes
+from backend.delivery import routes
+from backend.delivery.heartbeat import Heartbeat
 from backend.lib import settings
 from tests.full_disk import Disk
 
@@ -144,7 +146,7 @@ def test_a_worker_says_that_the_disk_takes_no_more(
 
     def run(_size: int) -> None:
         disk.fill()
-        heartbeat.Heartbeat("mine").start()
+        Heartbeat(Lease("mine")).start()
 
     monkeypatch.setattr(worker, "run", run)
     assert refusal("worker") == (1, "carillon: The database, queue or disk cannot be used: it is read-only.\n")

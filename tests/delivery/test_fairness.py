@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from backend.channels.base import Channel
+from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery, Priority
 from backend.db.session import Database
 from backend.delivery import claims, tasks, turns
@@ -35,8 +36,9 @@ def made(database: Database, *names: str) -> list[Laboratory]:
 
 
 def take(database: Database, turn: Turns, limit: int = 10) -> Counter[int]:
+    token = Lease("worker").ready()
     with database.write() as session:
-        taken = claims.claim(session, "worker", Channel.EMAIL, limit=limit, turns=turn)
+        taken = claims.claim(session, token, Channel.EMAIL, limit=limit, turns=turn)
     return Counter(claim.service_id for claim in taken)
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
+from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery
 from backend.db.session import Database
 from backend.delivery import gate, record, tasks
-from backend.delivery.heartbeat import Heartbeat
-from backend.delivery.send import Hand
 from backend.lib.outages import OUTAGES
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import ManyAtOnce, Scripted, down
@@ -58,7 +58,7 @@ def test_what_left_while_the_disk_took_nothing_does_not_leave_again(
     assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: 5}
     assert {desk.status(one) for one in ids} == {"SENT"}
     assert [sum("Sent to" in told for told in desk.told(one)) for one in ids] == [1] * 5
-    assert desk.hand.holding == set()
+    assert not desk.hand.holding
 
 
 def test_what_can_never_be_written_down_does_not_stand_in_the_way(
@@ -109,21 +109,24 @@ def test_nothing_leaves_that_could_not_be_claimed(desk: Desk, disk: Disk, state:
     assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: len(ids)}
 
 
-def test_after_an_outage_every_worker_has_time_to_be_heard_again(desk: Desk, disk: Disk) -> None:
-    mine, other = Heartbeat("mine"), Heartbeat("other")
-    for pulse in (mine, other):
-        pulse.beat()
+def test_after_an_outage_every_worker_has_time_to_be_heard_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Lease("other")
+    other.extend()
     held = desk.accept()
+    for _ in range(3):
+        tasks.recover(desk.hand)
+        desk.clock.forward(seconds=6)
     with desk.lab.database.write() as session:
         session.execute(update(Delivery).values(status="SENDING", claimed_by="other"))
-    disk.fill()
-    desk.clock.forward(minutes=1)
-    with pytest.raises(OUTAGES):
-        mine.beat()
-    disk.make_room()
-    hand = Hand("mine", steady=mine.steady)
-    for status, seconds in (("SENDING", 3), ("SENDING", 3), ("QUEUED", 0)):
-        mine.beat()
-        tasks.recover(hand)
+
+    def gone() -> None:
+        raise OperationalError("SELECT", None, Exception("the database is away"))
+
+    with monkeypatch.context() as away:
+        away.setattr(desk.hand, "write_down", gone)
+        with pytest.raises(OUTAGES):
+            tasks.recover(desk.hand)
+    for status in ("SENDING", "SENDING", "SENDING", "SENDING", "QUEUED"):
+        tasks.recover(desk.hand)
         assert desk.row(held).status == status
-        desk.clock.forward(seconds=seconds)
+        desk.clock.forward(seconds=5)

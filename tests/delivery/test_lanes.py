@@ -169,6 +169,7 @@ def test_what_waits_for_its_answer_when_the_worker_stops_is_left_in_doubt_or_goe
     assert gate.wait_for(lambda: gate.waiting == 2)
     running.stop(0.2)
     assert statuses(lab, Channel.SLACK) == ["SENDING"]
+    running.hand.lease.end()
     tasks.recover(Hand("worker-two"))
     with lab.database.read() as session:
         doubts = dict(session.execute(select(Delivery.type, Delivery.doubt)).all())

@@ -256,7 +256,7 @@ def test_everything_else_waits_for_a_person(
     assert desk.status(sent) == "DISPATCHED"
     desk.clock.forward(hours=3)
     with desk.lab.database.write() as session:
-        assert repair.stranded(session, [], "worker-one", ()) == []
+        assert repair.stranded(session, "worker-one", ()) == []
         (entry,) = ledger.balance(session)
         assert (entry.waiting, entry.imbalance) == (1, 0)
         (listed,) = provider_reports.in_doubt(session, desk.lab.service_id)
@@ -284,6 +284,7 @@ def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, m
         patched.setattr("backend.delivery.send.record.finish", die)
         with pytest.raises(OSError, match="killed"):
             desk.hand.send_some()
+    desk.hand.lease.end()
     tasks.recover(Hand("worker-two"))
     row = desk.row(sent)
     assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)

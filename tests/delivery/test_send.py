@@ -1,5 +1,6 @@
 """Sending over a real SMTP server: what arrives, what is tried again, what is given up, and what the status says."""
 
+import os
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery
 from backend.db.models.operations import Worker
-from backend.delivery import heartbeat, send, tasks
+from backend.delivery import send, tasks
 from backend.delivery.record import Result
 from backend.delivery.send import Hand
+from backend.lib import processes
 from tests.delivery.conftest import Post
 
 
@@ -219,16 +222,17 @@ def _left_by(post: Post, worker: str, **values: Any) -> str:
 
 
 def test_what_a_dead_worker_held_goes_back_and_out(post: Post) -> None:
-    with post.lab.database.write() as session:
-        heartbeat.beat(session, "elsewhere/1/77/abc")
-    sent = _left_by(post, "elsewhere/1/77/abc")
-    post.clock.forward(seconds=19)
+    Lease("elsewhere").extend()
+    sent = _left_by(post, "elsewhere")
     tasks.recover(post.hand)
-    assert post.send() == 0, "its heart still beats"
-    post.clock.forward(seconds=2)
+    for _ in range(19):
+        post.clock.forward(seconds=1)
+        tasks.recover(post.hand)
+        assert post.send() == 0, "its heart may still beat"
+    post.clock.forward(seconds=1)
     tasks.recover(post.hand)
     with post.lab.database.read() as session:
-        assert session.query(Worker).count() == 0
+        assert "elsewhere" not in session.scalars(select(Worker.name)).all()
     assert post.send() == 1
     report = post.report(sent)
     assert report.status == "SENT"
@@ -279,12 +283,16 @@ def test_what_a_thread_is_sending_is_left_to_it(post: Post, monkeypatch: pytest.
 
 
 def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
-    machine = heartbeat.worker_name().rpartition("/")[0].rpartition("/")[0]
-    gone = f"{machine}/4194304/abc"  # above the greatest process id that Linux gives
-    with post.lab.database.write() as session:
-        heartbeat.beat(session, gone)
-        heartbeat.beat(session, heartbeat.worker_name())
-        assert heartbeat.dead(session) == [gone]
+    # Above the greatest process id that Linux gives.
+    gone = processes.name().replace(f"/{os.getpid()}.", "/4194304.")
+    sent = _left_by(post, gone)
+    Lease(gone).extend()
+    Lease(processes.name()).extend()
+    tasks.recover(post.hand)
+    assert post.send() == 1
+    assert post.report(sent).status == "SENT"
+    with post.lab.database.read() as session:
+        assert gone not in session.scalars(select(Worker.name)).all()
 
 
 def test_claims_of_an_unknown_worker_go_back(post: Post) -> None:

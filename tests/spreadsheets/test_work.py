@@ -7,11 +7,13 @@ from itertools import islice
 import pytest
 from sqlalchemy import func, select, update
 
+from backend.db.leases import LostError
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
 from backend.db.models.operations import Worker
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.db.session import Database
-from backend.delivery import heartbeat
+from backend.delivery import tasks as delivery_tasks
+from backend.delivery.send import Hand
 from backend.lib import clock
 from backend.reports import ledger
 from backend.spreadsheets import claims, control, files, housekeeping, table, tasks, work
@@ -112,20 +114,25 @@ def test_only_what_failed_is_sent_again(bureau: Bureau) -> None:
 def test_one_worker_holds_a_spreadsheet_until_it_is_gone(bureau: Bureau, moving_clock: MovableClock) -> None:
     bureau.upload(csv_of(1))
     first, second = claims.Hands("machine/1/first"), claims.Hands("machine/2/second")
+    one, two = first.lease.ready(), second.lease.ready()
     with bureau.lab.database.write() as session:
-        heartbeat.beat(session, first.worker)
-        heartbeat.beat(session, second.worker)
-        assert first.take(session, bureau.job_id)
-        assert not first.take(session, bureau.job_id)
-        assert not second.take(session, bureau.job_id)
-        assert claims.waiting(session, second.worker, 10) == []
-    moving_clock.forward(seconds=21)
+        assert first.take(session, one, bureau.job_id)
+        assert not first.take(session, one, bureau.job_id)
+        assert not second.take(session, two, bureau.job_id)
+        assert claims.waiting(session, two, 10) == []
+    other = Hand(second.lease)
+    for _ in range(5):
+        second.lease.extend()
+        delivery_tasks.recover(other)
+        moving_clock.forward(seconds=5)
     with bureau.lab.database.write() as session:
-        heartbeat.beat(session, second.worker)
-        assert claims.waiting(session, second.worker, 10) == [bureau.job_id]
-        assert second.take(session, bureau.job_id)
-        with pytest.raises(claims.LostError):
-            claims.held(session, bureau.job_id, first.worker, work.Stage.CHECKING)
+        assert claims.waiting(session, two, 10) == [bureau.job_id]
+        assert second.take(session, two, bureau.job_id)
+        with pytest.raises(LostError):
+            claims.held(session, bureau.job_id, one, work.Stage.CHECKING)
+    first.lease.extend()
+    assert first.lease.token != one, "what comes back is another one"
+    with bureau.lab.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Worker)) == 2
 
 

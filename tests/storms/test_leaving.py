@@ -4,14 +4,16 @@ import pytest
 from sqlalchemy import text
 
 from backend import worker
+from backend.db.leases import Lease
 from backend.db.session import Database
 from backend.delivery import heartbeat
+from backend.lib import processes
 
 
 def test_a_worker_stops_even_when_the_database_cannot_be_told(
     any_engine: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pulse = heartbeat.Heartbeat(heartbeat.worker_name())
+    pulse = heartbeat.Heartbeat(Lease(processes.name()))
     pulse.start()
     with any_engine.write() as session:
         session.execute(text("ALTER TABLE workers RENAME TO away"))

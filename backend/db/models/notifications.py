@@ -92,8 +92,10 @@ class Delivery(IdentityBase):
 
     It belongs to a channel of one notification, or to a batch.
     ``recipients`` lists every recipient group of the channel that has this address: one address gets one message.
-    ``claimed_by`` names the worker that holds it, or that has marked it and not yet written what follows from that;
-    the claim ends when that worker's heartbeat does.
+    ``claimed_by`` is the token of the lease under which a worker holds it, or has marked it and not yet written what
+    follows from that; the claim ends with that lease.
+    ``begun_at`` is set while a message is given to ``provider`` that must not be given twice, and means nothing
+    without a claim.
     ``segments`` counts the parts that a text message was sent in.
     ``requeued_at`` is when a person last asked to send again what had failed: from then on it has all its tries anew.
     """
@@ -148,6 +150,7 @@ class Delivery(IdentityBase):
     segments: Mapped[int | None] = mapped_column(SmallInteger, default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     requeued_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    begun_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     sent_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     delivered_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 

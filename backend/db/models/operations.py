@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from advanced_alchemy.base import IdentityBase
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.types import Moment
@@ -11,13 +11,17 @@ from backend.lib import clock
 
 
 class Worker(IdentityBase):
-    """A worker process; it holds its claims for as long as its heartbeat is fresh."""
+    """The lease of a worker process: ``name`` is the token in its claims, which are its own while this row is there.
+
+    ``beats`` counts how often it was extended, ``seen_at`` is when, by the process's own clock: for people alone.
+    """
 
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(String(64), unique=True)
     started_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     seen_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    beats: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
 class RateWindow(IdentityBase):

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from backend.db.types import JsonB
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
