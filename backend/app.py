@@ -22,6 +22,7 @@ from backend.api import (
     notifications,
     oauth,
     openapi,
+    paths,
     recipients,
     suppressions,
     templates,
@@ -64,6 +65,7 @@ def create_app() -> Litestar:
             }
         ),
         template_config=template_config,
+        middleware=[paths.only_whole],
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, gc.freeze],

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outbound_allow: tuple[str, ...]
     alpha_sender_domains: tuple[str, ...]
     metrics_token: str
+    keep_alive_seconds: int
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -224,6 +225,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         outbound_allow=read.places("OUTBOUND_ALLOW"),
         alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
         metrics_token=read.token("METRICS_TOKEN"),
+        # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
+        keep_alive_seconds=read.number("KEEP_ALIVE_SECONDS", 75, 1, 86_400),
     )
 
 
