@@ -72,6 +72,7 @@ e2e/node_modules/.installed: | static/node_modules/.installed
 
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.interop.programs
 
 lock: $(BIN)/python ## Resolve the lock files anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
