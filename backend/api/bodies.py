@@ -11,6 +11,7 @@ from backend.lib.problems import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1024 * 1024
+TOO_LARGE = "The body is larger than 1 MiB (1,048,576 bytes)."
 
 
 async def raw_json(request: Request[Any, Any, Any]) -> bytes:

@@ -15,7 +15,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, headers, notifications
+from backend.api import bodies, bulk, errors, guards, headers, notifications, paths
 from backend.api.access_log import LoggedLitestar
 from backend.lib.problems import Problem
 
@@ -32,12 +32,17 @@ class DirectLitestar(LoggedLitestar):
         """Answer one request."""
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
         if client is None:
+            paths.keep_as_written(scope)
             await super().serve(scope, receive, send)
             return
         scope["auth"] = client
         scope.setdefault("state", {})
         try:
-            scope["state"][guards.QUOTA] = await rate_limits.hit(client.api_client_id)
+            granted, quota = await rate_limits.take(client.api_client_id, 1)
+            if not granted:
+                await super().serve(scope, receive, send)  # which asks again, and refuses
+                return
+            scope["state"][guards.QUOTA] = quota
             body = await _body(receive)
             if body is None:
                 return  # nobody waits for an answer any more

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.accounts.faults import unavailable
-from backend.api import parameters
+from backend.api import bodies, parameters
 from backend.lib import outages
 from backend.lib.http import catalogue_url
 from backend.lib.problems import MEDIA_TYPE, FieldError, Problem, ProblemDetails, details
@@ -30,9 +30,11 @@ _BY_STATUS = {
 }
 
 
-def respond(problem: Problem, notification_id: str | None = None) -> Response[bytes]:
+def respond(
+    problem: Problem, notification_id: str | None = None, notification_status: str = "FAILED"
+) -> Response[bytes]:
     """Answer with a problem; secrets and input values are never part of it."""
-    body = details(problem, catalogue_url(), notification_id)
+    body = details(problem, catalogue_url(), notification_id, notification_status)
     return Response(
         msgspec.json.encode(body), status_code=problem.entry.status, media_type=MEDIA_TYPE, headers=problem.headers
     )
@@ -60,7 +62,7 @@ def _detail(request: Request[Any, Any, Any], code: str, error: HTTPException, er
         case "method_not_allowed":
             return f"{request.url.path} does not answer {request.method}."
         case "too_large":
-            return "The body is larger than 1 MiB (1,048,576 bytes)."
+            return bodies.TOO_LARGE
         case _ if errors:
             return f"{errors[0].pointer}: {errors[0].detail}"
         case _:

@@ -9,22 +9,25 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
-from backend.api import access_log, bodies, errors, parameters
+from backend.api import access_log, bodies, errors, guards, parameters
 from backend.api.guards import bearer, principal
 from backend.db import session as db
 from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
-from backend.intake.accept import Accepted, Outcome, accept_many
+from backend.intake import idempotency
+from backend.intake.accept import accept_many
 from backend.intake.content import Submission
 from backend.intake.explain import Explanation
-from backend.intake.schema import NotificationIn
-from backend.lib import traces
+from backend.intake.outcomes import Accepted, Outcome
+from backend.intake.schema import MAX_AGGREGATOR, NotificationIn
+from backend.lib import ids, traces
 from backend.lib.gather import Gatherer
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
@@ -49,6 +52,7 @@ class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     links: Links
     duplicate: bool = False
+    warnings: list[FieldError] = []
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +65,7 @@ def intake() -> Gatherer[Submission, Outcome]:
 @post(
     PATH,
     guards=[bearer],
-    opt={"scope": SEND, "body": NotificationIn},
+    opt={"scope": SEND, "body": NotificationIn, guards.LATE: True},
     status_code=202,
     responses={
         200: ResponseSpec(
@@ -76,17 +80,38 @@ def intake() -> Gatherer[Submission, Outcome]:
 )
 async def send(request: _AnyRequest) -> Response[Dispatched]:
     """Accept a notification as a whole, or none of it; the same content again is not sent again."""
-    return await take(principal(request), await bodies.raw_json(request), request.scope)
+    refusal = guards.late_refusal(request)
+    try:
+        raw = await bodies.raw_json(request)
+    except Problem as problem:
+        refusal, raw = refusal or problem, await request.body()
+    except HTTPException as error:
+        if error.status_code != 413:
+            raise
+        # It is not read, so that nothing of it makes an id: this one is its own, and no repeat of it will have it.
+        refusal = Problem("too_large", bodies.TOO_LARGE)
+        return await take(principal(request), b"", request.scope, refusal=refusal, uid=ids.random_id())
+    return await take(principal(request), raw, request.scope, refusal=refusal)
 
 
-async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Any]:
+async def take(
+    client: Principal, raw: bytes, scope: Scope, *, refusal: Problem | None = None, uid: UUID | None = None
+) -> Response[Any]:
     """Hand one body over to intake, and answer."""
-    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
+    try:
+        key = idempotency.read_key(_values(scope, b"idempotency-key"))
+    except Problem as problem:
+        key, refusal = None, refusal or problem
+    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw, key, refusal, uid))
     access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         follow(client, outcome)
         return Response(dispatched(outcome), status_code=200 if outcome.duplicate else 202)
-    return errors.respond(outcome.problem, outcome.notification_id)
+    return errors.respond(outcome.problem, outcome.notification_id, outcome.status)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
 
 
 def follow(client: Principal, outcome: Accepted) -> None:
@@ -102,7 +127,7 @@ def follow(client: Principal, outcome: Accepted) -> None:
 
 def dispatched(outcome: Accepted) -> Dispatched:
     links = Links(self=f"{PATH}/{outcome.notification_id}")
-    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate)
+    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate, list(outcome.warnings))
 
 
 @post(
@@ -187,7 +212,9 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     priority: Annotated[Priority | None, Parameter(description="Only those of this priority.")] = None,
     template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
     recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
-    aggregator_id: Annotated[str | None, Parameter(max_length=128, description="Only those gathered by this.")] = None,
+    aggregator_id: Annotated[
+        str | None, Parameter(max_length=MAX_AGGREGATOR, description="Only those of this.")
+    ] = None,
     created_from: Annotated[Moment, Parameter(description="Only those accepted at this moment or later.")] = None,
     created_to: Annotated[Moment, Parameter(description="Only those accepted before this moment.")] = None,
     limit: parameters.Limit = 50,

@@ -1,12 +1,26 @@
 """Paths as they were written: the framework would take ``//path`` and ``/%2Fpath`` for ``/path``, which they are not.
 
-A proxy that guards ``/metrics``, say, does not know its other spellings.
+A proxy that guards ``/metrics``, say, does not know its other spellings. And it would part a path at ``%2F``, which
+stands for a slash within one part: so the parts that are any text stay as they were written.
 """
 
 from urllib.parse import unquote
 
 from litestar.exceptions import NotFoundException
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+# Below it stands an aggregator_id, which may be any text; its handlers read the escapes.
+_OF_TEXT = "/notifications/v1/aggregators/"
+
+
+def keep_as_written(scope: HTTPScope) -> None:
+    """Leave a path that holds any text with its escapes."""
+    if _has_text(scope["path"]):
+        scope["path"] = scope["raw_path"].decode("latin-1")
+
+
+def _has_text(path: str) -> bool:
+    return path.startswith(_OF_TEXT)
 
 
 def only_whole(app: ASGIApp) -> ASGIApp:
@@ -14,7 +28,7 @@ def only_whole(app: ASGIApp) -> ASGIApp:
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope["raw_path"]
-        if b"//" in raw or (b"%" in raw and "//" in unquote(raw.decode("latin-1"))):
+        if b"//" in raw or (b"%" in raw and "//" in unquote(raw.decode("latin-1")) and not _has_text(scope["path"])):
             raise NotFoundException
         await app(scope, receive, send)
 

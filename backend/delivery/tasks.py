@@ -100,5 +100,6 @@ def forget() -> None:
     with database.write() as session:
         providers.forget(session)
         health.forget(session)
+        retention.forget_repeats(session)
     if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
         _housekeeping.again()

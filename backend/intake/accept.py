@@ -6,43 +6,30 @@ uniqueness of the id decides which of two equal notifications is the first.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import msgspec
 from sqlalchemy.orm import Session
 
 from backend.batching import tasks as batching_tasks
 from backend.db import session as db
-from backend.db.models.notifications import Priority
+from backend.db.models.notifications import NotificationStatus, Priority
 from backend.delivery.tasks import New
-from backend.intake import content, lookup, store, switches
+from backend.intake import content, idempotency, lookup, schema, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import judge
 from backend.intake.lookup import Asked
+from backend.intake.outcomes import Accepted, Outcome, Refused
 from backend.lib import metrics
 from backend.lib.outages import OUTAGES
-from backend.lib.problems import Problem
+from backend.lib.problems import FieldError, Problem
 
 logger = logging.getLogger(__name__)
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """A stored notification; ``duplicate`` tells that it was there before."""
+# What is said of all that was taken, also of what is buffered for a batch: that, and the rest, is read back.
+_TAKEN = NotificationStatus.DISPATCHED.value
 
-    notification_id: str
-    status: str
-    duplicate: bool
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Why nothing will be sent; the id is there whenever a notification can be read back by it."""
-
-    problem: Problem
-    notification_id: str | None
-
-
-Outcome = Accepted | Refused
 Nudge = Callable[[New], None]
 
 
@@ -81,26 +68,25 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
     read = [_read(submission) for submission in submissions]
     contents: dict[UUID, Content] = {}
     for one in read:
-        if isinstance(one, Content):
-            contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
+        # In order of arrival, which batches keep; a repeat that is refused does not stand for one that may be taken.
+        if one.uid not in contents or (one.refusal is None and contents[one.uid].refusal is not None):
+            contents[one.uid] = one
     outcomes: dict[UUID, Outcome] = {}
     with db.current().look() as session:
         asked = lookup.ask(session, contents)
         known = asked.accepted()
-        off = _switched_off(one for uid, one in contents.items() if uid not in known)
-        fresh = [one for uid, one in contents.items() if uid not in known and uid not in off]
+        fresh = [one for uid, one in contents.items() if uid not in known]
         if fresh:
             outcomes |= _judge_and_store(session, fresh, asked, nudge)
     outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
-    outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
-    answers = _in_order(read, outcomes)
+    answers = idempotency.hold_to_content(_in_order(read, outcomes), read)
     _count_submissions(read, answers)
     return answers
 
 
 def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, nudge: Nudge) -> dict[UUID, Outcome]:
     services, registered = asked.services(), asked.registered()
-    judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
+    judged = [(one, _refusal(one) or judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
     with db.current().within(session):
         stored = store.store(session, judged, services)
     _wake(stored, nudge)
@@ -109,27 +95,28 @@ def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, n
     return {one.uid: _outcome(one, stored.results[one.uid]) for one in fresh}
 
 
-def _count_submissions(read: Sequence[Content | Refused], answers: Sequence[Outcome]) -> None:
+def _refusal(one: Content) -> Problem | None:
+    """Say why a submission is not even judged: it was refused as it came, or needs a channel that is switched off."""
+    if one.refusal is not None or one.notification is None:
+        return one.refusal
+    return switches.stopped(one.notification)
+
+
+def _count_submissions(read: Sequence[Content], answers: Sequence[Outcome]) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     for one, answer in zip(read, answers, strict=True):
-        priority = store.priority(one).name if isinstance(one, Content) else "UNKNOWN"
+        priority = store.priority(one).name if one.canonical else "UNKNOWN"
         outcome = "refused" if isinstance(answer, Refused) else "duplicate" if answer.duplicate else "accepted"
         counts[priority, outcome] += 1
     for (priority, outcome), count in counts.items():
         metrics.submissions(priority, outcome).inc(count)
 
 
-def _read(submission: Submission) -> Content | Refused:
+def _read(submission: Submission) -> Content:
     try:
         return content.read(submission)
     except Problem as problem:
-        return Refused(problem, None)
-
-
-def _switched_off(contents: Iterable[Content]) -> dict[UUID, Problem]:
-    """Find what needs a channel that is switched off: it is not judged, and leaves no trace that it failed."""
-    stopped = {one.uid: switches.stopped(one.notification) for one in contents if one.notification}
-    return {uid: problem for uid, problem in stopped.items() if problem is not None}
+        return content.unreadable(submission, problem)
 
 
 def _wake(stored: store.Stored, nudge: Nudge) -> None:
@@ -145,25 +132,30 @@ def _wake(stored: store.Stored, nudge: Nudge) -> None:
 
 def _outcome(one: Content, result: store.Result) -> Outcome:
     if isinstance(result, Problem):
-        # One that only the day's limit turned away was not judged to be wrong: it left no trace to be read back.
-        kept = result.code != "daily_limit_reached"
-        return Refused(result, str(one.uid) if kept else None)
+        return Refused(result, str(one.uid))
     if result == "new":
-        return Accepted(str(one.uid), store.first_status(one).value, duplicate=False)
+        return Accepted(str(one.uid), _TAKEN, duplicate=False)
     return Accepted(str(one.uid), result, duplicate=True)
 
 
-def _in_order(read: Sequence[Content | Refused], outcomes: dict[UUID, Outcome]) -> list[Outcome]:
+def _warnings(one: Content) -> tuple[FieldError, ...]:
+    return schema.warnings(one.notification) if one.notification else ()
+
+
+def _in_order(read: Sequence[Content], outcomes: dict[UUID, Outcome]) -> list[Outcome]:
     """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
     answers: list[Outcome] = []
     seen: set[object] = set()
     for one in read:
-        if isinstance(one, Refused):
-            answers.append(one)
-            continue
         outcome = outcomes[one.uid]
-        if one.uid in seen and isinstance(outcome, Accepted):
-            outcome = msgspec.structs.replace(outcome, duplicate=True)
-        seen.add(one.uid)
+        if isinstance(outcome, Accepted):
+            present = outcome.status if outcome.duplicate else store.first_status(one).value
+            if one.refusal is not None:
+                outcome = Refused(one.refusal, outcome.notification_id, present)
+            else:
+                again = outcome.duplicate or one.uid in seen
+                status = present if again else outcome.status
+                outcome = Accepted(outcome.notification_id, status, again, _warnings(one))
+                seen.add(one.uid)
         answers.append(outcome)
     return answers

@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max_items: int
     retry_base_seconds: float
     retention_days: int
+    repeats_days: int
     oidc_issuer: str
     oidc_client_id: str
     oidc_client_secret: str
@@ -216,6 +217,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
         retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
         retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
+        # How long repeats are known after that; nought is for ever.
+        repeats_days=read.number("REPEATS_DAYS", 0, 0, 36500),
         oidc_issuer=_oidc_issuer(read),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
