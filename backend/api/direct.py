@@ -32,7 +32,7 @@ class DirectLitestar(LoggedLitestar):
         """Answer one request."""
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
         if client is None:
-            paths.keep_as_written(scope)
+            paths.settle(scope)
             await super().serve(scope, receive, send)
             return
         scope["auth"] = client

@@ -4,6 +4,7 @@ A proxy that guards ``/metrics``, say, does not know its other spellings. And it
 stands for a slash within one part: so the parts that are any text stay as they were written.
 """
 
+import re
 from urllib.parse import unquote
 
 from litestar.exceptions import NotFoundException
@@ -11,12 +12,17 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 # Below it stands an aggregator_id, which may be any text; its handlers read the escapes.
 _OF_TEXT = "/notifications/v1/aggregators/"
+# The alpha's ids at the same address are whole numbers.
+_SHORT = re.compile(r"/notification/([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 
 
-def keep_as_written(scope: HTTPScope) -> None:
-    """Leave a path that holds any text with its escapes."""
-    if _has_text(scope["path"]):
+def settle(scope: HTTPScope) -> None:
+    """Leave a path that holds any text with its escapes, and take a short address for the long one."""
+    path = scope["path"]
+    if _has_text(path):
         scope["path"] = scope["raw_path"].decode("latin-1")
+    elif short := _SHORT.fullmatch(path):
+        scope["path"] = f"/notifications/v1/{short[1]}"
 
 
 def _has_text(path: str) -> bool:

@@ -89,4 +89,4 @@ def test_it_is_known_for_as_long_as_is_set(site: Site, moving_clock: MovableCloc
     with database.write() as session:
         retention.forget_repeats(session)
         assert session.query(PastNotification).count() == 0
-    assert site.send(notification()).status_code == 202
+    assert site.send(notification(), **site.authorization(site.laboratory)).status_code == 202
