@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from backend.lib import alpha_environment
+
 Environment = Literal["development", "production", "test"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -205,8 +207,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         data_dir=data_dir,
         database_url=database_url,
         queue_url=_queue_url(read, data_dir, database_url),
-        email_providers=read.many("EMAIL_PROVIDERS"),
-        sms_providers=read.many("SMS_PROVIDERS"),
+        email_providers=read.many("EMAIL_PROVIDERS") or alpha_environment.email_providers(environ),
+        sms_providers=read.many("SMS_PROVIDERS") or alpha_environment.sms_providers(environ),
         slack_providers=read.many("SLACK_PROVIDERS"),
         freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
         mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
