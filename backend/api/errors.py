@@ -64,7 +64,7 @@ def _detail(request: Request[Any, Any, Any], code: str, error: HTTPException, er
         case "too_large":
             return bodies.TOO_LARGE
         case _ if errors:
-            return f"{errors[0].pointer}: {errors[0].detail}"
+            return parameters.wrong(errors[0].pointer.removeprefix("/"), errors[0].detail)
         case _:
             return error.detail or "The request cannot be read."
 
@@ -75,9 +75,11 @@ def _parameter_errors(request: Request[Any, Any, Any], extra: object) -> list[Fi
         return []
     declared = request.route_handler.parsed_fn_signature.parameters
     rows = [(str(row.get("key", "")), str(row.get("message", ""))) for row in extra if isinstance(row, dict)]
-    return [
-        FieldError(f"/{key}", "invalid_value", parameters.sentence(message, declared.get(key))) for key, message in rows
-    ]
+    errors = []
+    for key, message in rows:
+        hint = f" {parameters.PLUS}" if " " in request.query_params.get(key, "") else ""
+        errors.append(FieldError(f"/{key}", "invalid_value", parameters.sentence(message, declared.get(key)) + hint))
+    return errors
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

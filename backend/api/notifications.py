@@ -213,10 +213,14 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
     recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
     aggregator_id: Annotated[
-        str | None, Parameter(max_length=MAX_AGGREGATOR, description="Only those of this.")
+        str | None, Parameter(max_length=MAX_AGGREGATOR, description=f"Only those of this. {parameters.PLUS}")
     ] = None,
-    created_from: Annotated[Moment, Parameter(description="Only those accepted at this moment or later.")] = None,
-    created_to: Annotated[Moment, Parameter(description="Only those accepted before this moment.")] = None,
+    created_from: Annotated[
+        Moment, Parameter(description=f"Only those accepted at this moment or later. {parameters.PLUS}")
+    ] = None,
+    created_to: Annotated[
+        Moment, Parameter(description=f"Only those accepted before this moment. {parameters.PLUS}")
+    ] = None,
     limit: parameters.Limit = 50,
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:
@@ -253,7 +257,9 @@ def _plain(text: str | None, name: str) -> str | None:
 
 
 def _faulty(name: str, detail: str) -> Problem:
-    return Problem("invalid_request", f"{name}: {detail}", errors=[FieldError(f"/{name}", "invalid_value", detail)])
+    return Problem(
+        "invalid_request", parameters.wrong(name, detail), errors=[FieldError(f"/{name}", "invalid_value", detail)]
+    )
 
 
 ROUTES = [send, explain, show, index]
