@@ -30,7 +30,7 @@ def _members(**given: Any) -> dict[str, Any]:
 
 
 def notification(report: PlainReport) -> dict[str, Any]:
-    """Write a notification; ``sender`` is what the client gave until a provider has sent it."""
+    """Write a notification; ``sender`` is what the client gave until a provider has sent or refused it."""
     return _members(
         id=report.id,
         to=report.to,
@@ -41,7 +41,7 @@ def notification(report: PlainReport) -> dict[str, Any]:
         createdAt=report.created_at,
         sentAt=report.sent_at,
         deliveredAt=report.delivered_at,
-        sender=_word(report.provider) if report.sent_at else report.sender,
+        sender=_word(report.provider) if report.sent_at or report.refused else report.sender,
     )
 
 

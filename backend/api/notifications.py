@@ -79,7 +79,11 @@ def intake() -> Gatherer[Submission, Outcome]:
     summary="Send a notification",
 )
 async def send(request: _AnyRequest) -> Response[Dispatched]:
-    """Accept a notification as a whole, or none of it; the same content again is not sent again."""
+    """Accept a notification as a whole, or none of it; the same content again is not sent again.
+
+    With an `Idempotency-Key` header the key says what is the same, in place of the content: the same key with other
+    content is refused with 422.
+    """
     refusal = guards.late_refusal(request)
     try:
         raw = await bodies.raw_json(request)
