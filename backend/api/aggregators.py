@@ -25,7 +25,7 @@ _READ: dict[str, Any] = {"scope": "notifications:read"}
 _ACT: dict[str, Any] = {"scope": "notifications:send"}
 _AnyRequest = Request[Any, Any, Any]
 AggregatorId = Annotated[
-    str, Parameter(description="What the notifications were gathered by.", max_length=3 * 4 * MAX_AGGREGATOR)
+    str, Parameter(description="What the notifications were gathered by.", schema_extra={"max_length": MAX_AGGREGATOR})
 ]
 
 

@@ -20,9 +20,14 @@ def settle(scope: HTTPScope) -> None:
     """Leave a path that holds any text with its escapes, and take a short address for the long one."""
     path = scope["path"]
     if _has_text(path):
-        scope["path"] = scope["raw_path"].decode("latin-1")
+        scope["path"] = _raw(scope).decode("latin-1")
     elif short := _SHORT.fullmatch(path):
         scope["path"] = f"/notifications/v1/{short[1]}"
+
+
+def _raw(scope: Scope) -> bytes:
+    # Some servers leave the query in.
+    return scope["raw_path"].partition(b"?")[0]
 
 
 def _has_text(path: str) -> bool:
@@ -33,7 +38,7 @@ def only_whole(app: ASGIApp) -> ASGIApp:
     """Answer that nothing is there where a part of the path is empty: a middleware of the application."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        raw = scope["raw_path"]
+        raw = _raw(scope)
         if b"//" in raw or (b"%" in raw and "//" in unquote(raw.decode("latin-1")) and not _has_text(scope["path"])):
             raise NotFoundException
         await app(scope, receive, send)

@@ -19,3 +19,9 @@ def test_an_empty_part_of_a_path_leads_nowhere(configure: Callable[..., settings
     with TestClient(application()) as client:
         assert client.get(HOST + path).status_code == 404
         assert client.get(HOST + "/healthz").status_code == 200
+
+
+def test_a_query_is_no_part_of_the_path(configure: Callable[..., settings.Settings]) -> None:
+    configure()
+    with TestClient(application()) as client:
+        assert client.get(HOST + "/portal/sign-in?next=//evil.example").status_code != 404
