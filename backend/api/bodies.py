@@ -20,6 +20,16 @@ async def raw_json(request: Request[Any, Any, Any]) -> bytes:
     Raises:
         Problem: ``unsupported_media_type`` for another declared type, or a body that is compressed.
     """
+    see_that_it_is_json(request)
+    return await request.body()
+
+
+def see_that_it_is_json(request: Request[Any, Any, Any]) -> None:
+    """Look at what a body is declared as.
+
+    Raises:
+        Problem: ``unsupported_media_type`` for another declared type, or a body that is compressed.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         given = f"not {media_type[:80]!r}" if media_type else "which is missing"
@@ -29,7 +39,6 @@ async def raw_json(request: Request[Any, Any, Any]) -> bytes:
         # RFC 9110, section 12.5.3: Accept-Encoding tells what would have been taken.
         detail = f"The body must be sent as it is, without Content-Encoding: {coding[:80]!r} is not read here."
         raise Problem("unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
-    return await request.body()
 
 
 async def read(request: Request[Any, Any, Any], model: type[Model]) -> Model:

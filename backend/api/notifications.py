@@ -84,18 +84,20 @@ async def send(request: _AnyRequest) -> Response[Dispatched]:
     With an `Idempotency-Key` header the key says what is the same, in place of the content: the same key with other
     content is refused with 422.
     """
-    refusal = guards.late_refusal(request)
+    refusal, uid = guards.late_refusal(request), None
     try:
-        raw = await bodies.raw_json(request)
+        bodies.see_that_it_is_json(request)
     except Problem as problem:
-        refusal, raw = refusal or problem, await request.body()
+        refusal = refusal or problem
+    try:
+        raw = await request.body()
     except HTTPException as error:
         if error.status_code != 413:
             raise
         # It is not read, so that nothing of it makes an id: this one is its own, and no repeat of it will have it.
-        refusal = Problem("too_large", bodies.TOO_LARGE)
-        return await take(principal(request), b"", request.scope, refusal=refusal, uid=ids.random_id())
-    return await take(principal(request), raw, request.scope, refusal=refusal)
+        raw, uid = b"", ids.random_id()
+        refusal = refusal or Problem("too_large", bodies.TOO_LARGE)
+    return await take(principal(request), raw, request.scope, refusal=refusal, uid=uid)
 
 
 async def take(
