@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench setup setup-dev browser check format lock audit licences clean
+.PHONY: help run demo test bench setup setup-dev browser check format lock audit licences clean fuzz-http
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: setup-dev browser ## Run every test: unit, integration, end to end
 
 bench: setup-dev ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks
+
+fuzz-http: setup-dev ## Send 2,000 streams of odd requests, each split at every octet
+	@$(BIN)/python -m tests.lib.request_streams
 
 check: setup-dev ## Check format, lint, types and import layers
 	@$(BIN)/ruff format --check .
@@ -69,6 +72,7 @@ e2e/node_modules/.installed: | static/node_modules/.installed
 
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.interop.programs
 
 lock: $(BIN)/python ## Resolve the lock files anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

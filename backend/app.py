@@ -26,6 +26,7 @@ from backend.api import (
     notifications,
     oauth,
     openapi,
+    paths,
     peer,
     recipients,
     suppressions,
@@ -83,6 +84,7 @@ def create_app() -> Litestar:
         ),
         template_config=template_config,
         guards=[inputs.check_address],
+        middleware=[paths.only_whole],
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, _employ, gc.freeze],

@@ -14,6 +14,7 @@ _PLACES = {
     "worker": "backend.commands.processes",
     "doctor": "backend.commands.inspect",
     "routes": "backend.commands.inspect",
+    "list_routes": "backend.commands.inspect",
     "seed": "backend.commands.seed",
     "welcome": "backend.commands.seed",
     "demo": "backend.commands.demo",

@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.response import Redirect
 
+from backend.alpha import tokens
 from backend.lib import settings
 
 # Each name with its method and its path; 123 stands for any number.
@@ -26,11 +27,11 @@ _LINKS = {
 }
 
 
-@get("/", include_in_schema=False, sync_to_thread=False)
+@get("/", guards=[tokens.client_or_browser], sync_to_thread=False)
 def root(request: Request[Any, Any, Any]) -> Response[Any]:
     """Send a browser to the portal; tell a program where things are."""
     vary = {"Vary": "Accept"}
-    if "text/html" in request.headers.get("accept", ""):
+    if tokens.is_browser(request):
         return Redirect("/portal", status_code=303, headers=vary)
     base = settings.current().base_url
     links = {name: {"url": base + path, "method": method} for name, (method, path) in _LINKS.items()}

@@ -10,7 +10,7 @@ from backend.lib.problems import Problem
 
 _ALPHA = Router(
     "/",
-    route_handlers=[*notifications.ROUTES, *jobs.ROUTES, *services.ROUTES, *users.ROUTES],
+    route_handlers=[*notifications.ROUTES, *jobs.ROUTES, *services.ROUTES, *users.ROUTES, links.root],
     exception_handlers={
         AlphaFault: faults.on_fault,
         Problem: faults.on_problem,
@@ -21,4 +21,4 @@ _ALPHA = Router(
     include_in_schema=False,
 )
 
-ROUTES: list[ControllerRouterHandler] = [_ALPHA, links.root]
+ROUTES: list[ControllerRouterHandler] = [_ALPHA]

@@ -30,7 +30,7 @@ def _members(**given: Any) -> dict[str, Any]:
 
 
 def notification(report: PlainReport) -> dict[str, Any]:
-    """Write a notification; ``sender`` is what the client gave until a provider has sent it."""
+    """Write a notification; ``sender`` is what the client gave until a provider has sent or refused it."""
     return _members(
         id=report.id,
         to=report.to,
@@ -41,17 +41,26 @@ def notification(report: PlainReport) -> dict[str, Any]:
         createdAt=report.created_at,
         sentAt=report.sent_at,
         deliveredAt=report.delivered_at,
-        sender=report.provider if report.sent_at else report.sender,
+        sender=_word(report.provider) if report.sent_at or report.refused else report.sender,
     )
 
 
 def _status(report: PlainReport) -> str:
-    """Say what became of it: ``undelivered`` was sent and not delivered, ``error`` was given up before it was sent."""
+    """Say what became of it.
+
+    ``failed`` was refused by a provider, at once or in a receipt that says so; ``undelivered`` was sent and did not
+    arrive, ``error`` was given up before it was sent.
+    """
     if report.status is not DeliveryStatus.FAILED:
         return _STATUSES[report.status]
-    if report.sent_at is not None:
-        return "undelivered"
-    return "failed" if report.refused else "error"
+    if report.refused:
+        return "failed"
+    return "undelivered" if report.sent_at is not None else "error"
+
+
+def _word(provider: str | None) -> str | None:
+    """Call a provider by its kind: ``twilio``, ``plivo``, ``sendgrid``, ``ses``."""
+    return provider.partition("://")[0] if provider else None
 
 
 def job(row: Job) -> dict[str, Any]:

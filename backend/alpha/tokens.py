@@ -46,6 +46,17 @@ async def admin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
     await _pass(connection, admin=True)
 
 
+async def client_or_browser(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard: let either type of token pass, and a person's browser, which has none."""
+    if not is_browser(connection):
+        await _pass(connection, admin=False)
+
+
+def is_browser(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Tell whether a page is asked for."""
+    return "text/html" in connection.headers.get("accept", "")
+
+
 def caller(request: Request[Any, Any, Any]) -> Caller:
     """Return whom the guard has let pass."""
     found = request.scope["auth"]

@@ -1,6 +1,7 @@
 """Batches that wait to be sent: seen, previewed, flushed, held back, released, and relieved of a member."""
 
 from typing import Annotated, Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,7 @@ from backend.api.guards import bearer, principal
 from backend.batching import manage, preview
 from backend.batching.preview import BatchPreview
 from backend.db import session as db
-from backend.intake.schema import AGGREGATOR
+from backend.intake.schema import MAX_AGGREGATOR, is_aggregator
 from backend.lib.problems import Problem
 from backend.reports import batches
 from backend.reports.batches import BatchDetails, BatchRow
@@ -23,7 +24,9 @@ _TAGS = ["Batches"]
 _READ: dict[str, Any] = {"scope": "notifications:read"}
 _ACT: dict[str, Any] = {"scope": "notifications:send"}
 _AnyRequest = Request[Any, Any, Any]
-AggregatorId = Annotated[str, Parameter(description="What the notifications were gathered by.", max_length=128)]
+AggregatorId = Annotated[
+    str, Parameter(description="What the notifications were gathered by.", schema_extra={"max_length": MAX_AGGREGATOR})
+]
 
 
 class BatchPage(msgspec.Struct, frozen=True):
@@ -96,9 +99,10 @@ def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters
 )
 def show(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None) -> AggregatorAnswer:
     """Show the unsent batches of an aggregator with the fields of every member."""
+    aggregator_id = _asked(aggregator_id)
     after = parameters.read_cursor(cursor, int, int) if cursor is not None else (0, 0)
     with db.current().read() as session:
-        found, last = batches.details(session, principal(request).service_id, _asked(aggregator_id), after)
+        found, last = batches.details(session, principal(request).service_id, aggregator_id, after)
     if not found and cursor is None:
         raise manage.nothing_waits()
     return AggregatorAnswer(aggregator_id, found, parameters.write_cursor(*last) if last else None)
@@ -132,8 +136,9 @@ def show_preview(request: _AnyRequest, aggregator_id: AggregatorId, cursor: para
 )
 def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Send every unsent batch of an aggregator now, also those held back and those that failed to render."""
+    aggregator_id = _asked(aggregator_id)
     service_id, by = _caller(request)
-    return _handled(aggregator_id, "flushed", manage.flush_now(service_id, _asked(aggregator_id), by=by))
+    return _handled(aggregator_id, "flushed", manage.flush_now(service_id, aggregator_id, by=by))
 
 
 @post(
@@ -148,8 +153,9 @@ def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 )
 def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Keep the batches of an aggregator from being sent until they are released or flushed; they go on gathering."""
+    aggregator_id = _asked(aggregator_id)
     service_id, by = _caller(request)
-    return _handled(aggregator_id, "held", manage.hold_back(service_id, _asked(aggregator_id), by=by))
+    return _handled(aggregator_id, "held", manage.hold_back(service_id, aggregator_id, by=by))
 
 
 @post(
@@ -164,8 +170,9 @@ def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
 )
 def release(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Let the batches of an aggregator go on; what has become due meanwhile is sent at once."""
+    aggregator_id = _asked(aggregator_id)
     service_id, by = _caller(request)
-    return _handled(aggregator_id, "released", manage.release(service_id, _asked(aggregator_id), by=by))
+    return _handled(aggregator_id, "released", manage.release(service_id, aggregator_id, by=by))
 
 
 @delete(
@@ -200,10 +207,14 @@ def _caller(request: _AnyRequest) -> tuple[int, Actor]:
 
 
 def _asked(aggregator_id: str) -> str:
-    """Return what can be an aggregator_id; nothing waits under anything else, nor could a database look for it."""
-    if not AGGREGATOR.fullmatch(aggregator_id):
+    """Return what can be an aggregator_id; nothing waits under anything else, nor could a database look for it.
+
+    It comes as the path has it, for a slash in it is ``%2F`` there.
+    """
+    found = unquote(aggregator_id)
+    if not is_aggregator(found):
         raise manage.nothing_waits()
-    return aggregator_id
+    return found
 
 
 def _handled(aggregator_id: str, done: str, batch_ids: list[int]) -> Handled:

@@ -11,10 +11,21 @@ from backend.lib.problems import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1024 * 1024
+TOO_LARGE = "The body is larger than 1 MiB (1,048,576 bytes)."
 
 
 async def raw_json(request: Request[Any, Any, Any]) -> bytes:
     """Read the body of a request that is declared as JSON.
+
+    Raises:
+        Problem: ``unsupported_media_type`` for another declared type, or a body that is compressed.
+    """
+    see_that_it_is_json(request)
+    return await request.body()
+
+
+def see_that_it_is_json(request: Request[Any, Any, Any]) -> None:
+    """Look at what a body is declared as.
 
     Raises:
         Problem: ``unsupported_media_type`` for another declared type, or a body that is compressed.
@@ -28,7 +39,6 @@ async def raw_json(request: Request[Any, Any, Any]) -> bytes:
         # RFC 9110, section 12.5.3: Accept-Encoding tells what would have been taken.
         detail = f"The body must be sent as it is, without Content-Encoding: {coding[:80]!r} is not read here."
         raise Problem("unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
-    return await request.body()
 
 
 async def read(request: Request[Any, Any, Any], model: type[Model]) -> Model:

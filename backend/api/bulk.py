@@ -13,12 +13,12 @@ from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, notifications
 from backend.api.notifications import Links
-from backend.intake.accept import Accepted, Outcome
 from backend.intake.content import Submission
+from backend.intake.outcomes import Accepted, Outcome
 from backend.intake.schema import MAX_BULK, BulkIn
 from backend.lib import shapes, strict_json
 from backend.lib.http import catalogue_url
-from backend.lib.problems import FieldError, Problem, details
+from backend.lib.problems import FieldError, details
 
 PATH = f"{notifications.PATH}/bulk"
 
@@ -40,6 +40,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str | None = None
     code: str | None = None
     errors: list[FieldError] | None = None
+    warnings: list[FieldError] | None = None
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -77,12 +78,16 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]
     """Hand the notifications of one body over to intake, and answer."""
     parts = _split(raw)
     within, quota = await _count(client, len(parts), scope)
-    submissions = [Submission(client.service_id, client.api_client_id, part) for part in parts[:within]]
+    over = rate_limits.refusal(quota)
+    submissions = [
+        Submission(client.service_id, client.api_client_id, part, refusal=None if number < within else over)
+        for number, part in enumerate(parts)
+    ]
     outcomes = await notifications.intake().submit_all(submissions)
     for outcome in outcomes:
         if isinstance(outcome, Accepted):
             notifications.follow(client, outcome)
-    return Response(Results(list(_results(outcomes, len(parts) - within, quota))), status_code=200)
+    return Response(Results(list(_results(outcomes))), status_code=200)
 
 
 def _split(raw: bytes) -> list[bytes]:
@@ -115,7 +120,7 @@ async def _count(client: Principal, wanted: int, scope: Scope) -> tuple[int, Quo
     return 1 + granted, quota
 
 
-def _results(outcomes: Sequence[Outcome], over: int, quota: Quota) -> Iterator[Result]:
+def _results(outcomes: Sequence[Outcome]) -> Iterator[Result]:
     for outcome in outcomes:
         if isinstance(outcome, Accepted):
             one = notifications.dispatched(outcome)
@@ -125,15 +130,11 @@ def _results(outcomes: Sequence[Outcome], over: int, quota: Quota) -> Iterator[R
                 notification_status=one.status,
                 links=one.links,
                 duplicate=one.duplicate,
+                warnings=one.warnings or None,
             )
         else:
-            yield _refused(outcome.problem, outcome.notification_id)
-    for _ in range(over):
-        yield _refused(rate_limits.refusal(quota))
-
-
-def _refused(problem: Problem, notification_id: str | None = None) -> Result:
-    return Result(**msgspec.structs.asdict(details(problem, catalogue_url(), notification_id)))
+            told = details(outcome.problem, catalogue_url(), outcome.notification_id, outcome.status)
+            yield Result(**msgspec.structs.asdict(told))
 
 
 ROUTES = [send]

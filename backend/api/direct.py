@@ -14,7 +14,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, gateways, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, headers, inputs, notifications
+from backend.api import bodies, bulk, errors, guards, headers, inputs, notifications, paths
 from backend.api.access_log import LoggedLitestar
 from backend.lib.problems import Problem
 
@@ -34,11 +34,16 @@ class DirectLitestar(LoggedLitestar):
             return
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
         if client is None:
+            paths.settle(scope)
             await super().serve(scope, receive, send)
             return
         scope["auth"] = client
         try:
-            scope["state"][guards.QUOTA] = await rate_limits.hit(client.api_client_id)
+            granted, quota = await rate_limits.take(client.api_client_id, 1)
+            if not granted:
+                await super().serve(scope, receive, send)  # which asks again, and refuses
+                return
+            scope["state"][guards.QUOTA] = quota
             body = await _body(receive)
             if body is None:
                 return  # nobody waits for an answer any more

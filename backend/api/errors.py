@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.accounts.faults import unavailable
-from backend.api import parameters
+from backend.api import bodies, parameters
 from backend.lib import outages
 from backend.lib.http import catalogue_url
 from backend.lib.problems import MEDIA_TYPE, FieldError, Problem, ProblemDetails, details
@@ -30,9 +30,11 @@ _BY_STATUS = {
 }
 
 
-def respond(problem: Problem, notification_id: str | None = None) -> Response[bytes]:
+def respond(
+    problem: Problem, notification_id: str | None = None, notification_status: str = "FAILED"
+) -> Response[bytes]:
     """Answer with a problem; secrets and input values are never part of it."""
-    body = details(problem, catalogue_url(), notification_id)
+    body = details(problem, catalogue_url(), notification_id, notification_status)
     return Response(
         msgspec.json.encode(body), status_code=problem.entry.status, media_type=MEDIA_TYPE, headers=problem.headers
     )
@@ -60,9 +62,9 @@ def _detail(request: Request[Any, Any, Any], code: str, error: HTTPException, er
         case "method_not_allowed":
             return f"{request.url.path} does not answer {request.method}."
         case "too_large":
-            return "The body is larger than 1 MiB (1,048,576 bytes)."
+            return bodies.TOO_LARGE
         case _ if errors:
-            return f"{errors[0].pointer}: {errors[0].detail}"
+            return parameters.wrong(errors[0].pointer.removeprefix("/"), errors[0].detail)
         case _:
             return error.detail or "The request cannot be read."
 
@@ -73,9 +75,11 @@ def _parameter_errors(request: Request[Any, Any, Any], extra: object) -> list[Fi
         return []
     declared = request.route_handler.parsed_fn_signature.parameters
     rows = [(str(row.get("key", "")), str(row.get("message", ""))) for row in extra if isinstance(row, dict)]
-    return [
-        FieldError(f"/{key}", "invalid_value", parameters.sentence(message, declared.get(key))) for key, message in rows
-    ]
+    errors = []
+    for key, message in rows:
+        hint = f" {parameters.PLUS}" if " " in request.query_params.get(key, "") else ""
+        errors.append(FieldError(f"/{key}", "invalid_value", parameters.sentence(message, declared.get(key)) + hint))
+    return errors
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

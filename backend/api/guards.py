@@ -12,8 +12,12 @@ from backend.accounts import access, gateways, rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
 from backend.api import parameters, peer
+from backend.lib.problems import Problem
 
 QUOTA = "rate_limit_quota"
+# In ``handler.opt``: its answer over the limit needs the body too, of which the notification's id is made.
+LATE = "refuses_with_identity"
+_REFUSAL = "late_refusal"
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -30,7 +34,12 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if found is None:
         found = await to_thread.run_sync(access.authenticate, header, scope, assertion)
     connection.scope["auth"] = found
-    connection.scope["state"][QUOTA] = await rate_limits.hit(found.api_client_id)
+    try:
+        connection.scope["state"][QUOTA] = await rate_limits.hit(found.api_client_id)
+    except Problem as problem:
+        if not handler.opt.get(LATE) or problem.code != "rate_limited":
+            raise
+        connection.scope["state"][_REFUSAL] = problem
     if connection.scope["query_string"]:
         parameters.check_names(connection, handler.opt.get("query", ()))
 
@@ -41,6 +50,12 @@ def principal(request: Request[Any, Any, Any]) -> Principal:
     if not isinstance(found, Principal):
         raise TypeError("This address is not guarded by backend.api.guards.bearer.")
     return found
+
+
+def late_refusal(request: Request[Any, Any, Any]) -> Problem | None:
+    """Return why the request is over its client's limit, if the guard has left the answer to the handler."""
+    found = request.scope["state"].get(_REFUSAL)
+    return found if isinstance(found, Problem) else None
 
 
 async def tell_rate_limit(message: Message, scope: Scope) -> None:

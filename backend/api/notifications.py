@@ -9,23 +9,25 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
-from backend.api import access_log, bodies, errors, parameters
+from backend.api import access_log, bodies, errors, guards, parameters
 from backend.api.guards import bearer, principal
 from backend.db import session as db
 from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
-from backend.intake.accept import Accepted
+from backend.intake import idempotency
 from backend.intake.admission import Admission
 from backend.intake.content import Submission
 from backend.intake.explain import Explanation
-from backend.intake.schema import NotificationIn
-from backend.lib import traces
+from backend.intake.outcomes import Accepted
+from backend.intake.schema import MAX_AGGREGATOR, NotificationIn
+from backend.lib import ids, traces
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
 from backend.reports.model import NotificationPage, NotificationReport, ReportLinks
@@ -50,6 +52,7 @@ class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     links: Links
     duplicate: bool = False
+    warnings: list[FieldError] = []
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +64,7 @@ def intake() -> Admission:
 @post(
     PATH,
     guards=[bearer],
-    opt={"scope": SEND, "body": NotificationIn},
+    opt={"scope": SEND, "body": NotificationIn, guards.LATE: True},
     status_code=202,
     responses={
         200: ResponseSpec(
@@ -75,18 +78,45 @@ def intake() -> Admission:
     summary="Send a notification",
 )
 async def send(request: _AnyRequest) -> Response[Dispatched]:
-    """Accept a notification as a whole, or none of it; the same content again is not sent again."""
-    return await take(principal(request), await bodies.raw_json(request), request.scope)
+    """Accept a notification as a whole, or none of it; the same content again is not sent again.
+
+    With an `Idempotency-Key` header the key says what is the same, in place of the content: the same key with other
+    content is refused with 422.
+    """
+    refusal, uid = guards.late_refusal(request), None
+    try:
+        bodies.see_that_it_is_json(request)
+    except Problem as problem:
+        refusal = refusal or problem
+    try:
+        raw = await request.body()
+    except HTTPException as error:
+        if error.status_code != 413:
+            raise
+        # It is not read, so that nothing of it makes an id: this one is its own, and no repeat of it will have it.
+        raw, uid = b"", ids.random_id()
+        refusal = refusal or Problem("too_large", bodies.TOO_LARGE)
+    return await take(principal(request), raw, request.scope, refusal=refusal, uid=uid)
 
 
-async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Any]:
+async def take(
+    client: Principal, raw: bytes, scope: Scope, *, refusal: Problem | None = None, uid: UUID | None = None
+) -> Response[Any]:
     """Hand one body over to intake, and answer."""
-    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw))
+    try:
+        key = idempotency.read_key(_values(scope, b"idempotency-key"))
+    except Problem as problem:
+        key, refusal = None, refusal or problem
+    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw, key, refusal, uid))
     access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         follow(client, outcome)
         return Response(dispatched(outcome), status_code=200 if outcome.duplicate else 202)
-    return errors.respond(outcome.problem, outcome.notification_id)
+    return errors.respond(outcome.problem, outcome.notification_id, outcome.status)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
 
 
 def follow(client: Principal, outcome: Accepted) -> None:
@@ -102,7 +132,7 @@ def follow(client: Principal, outcome: Accepted) -> None:
 
 def dispatched(outcome: Accepted) -> Dispatched:
     links = Links(self=f"{PATH}/{outcome.notification_id}")
-    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate)
+    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate, list(outcome.warnings))
 
 
 @post(
@@ -221,9 +251,15 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     priority: Annotated[Priority | None, Parameter(description="Only those of this priority.")] = None,
     template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
     recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
-    aggregator_id: Annotated[str | None, Parameter(max_length=128, description="Only those gathered by this.")] = None,
-    created_from: Annotated[Moment, Parameter(description="Only those accepted at this moment or later.")] = None,
-    created_to: Annotated[Moment, Parameter(description="Only those accepted before this moment.")] = None,
+    aggregator_id: Annotated[
+        str | None, Parameter(max_length=MAX_AGGREGATOR, description=f"Only those of this. {parameters.PLUS}")
+    ] = None,
+    created_from: Annotated[
+        Moment, Parameter(description=f"Only those accepted at this moment or later. {parameters.PLUS}")
+    ] = None,
+    created_to: Annotated[
+        Moment, Parameter(description=f"Only those accepted before this moment. {parameters.PLUS}")
+    ] = None,
     limit: parameters.Limit = 50,
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:
@@ -260,7 +296,9 @@ def _plain(text: str | None, name: str) -> str | None:
 
 
 def _faulty(name: str, detail: str) -> Problem:
-    return Problem("invalid_request", f"{name}: {detail}", errors=[FieldError(f"/{name}", "invalid_value", detail)])
+    return Problem(
+        "invalid_request", parameters.wrong(name, detail), errors=[FieldError(f"/{name}", "invalid_value", detail)]
+    )
 
 
 ROUTES = [send, explain, show, index]

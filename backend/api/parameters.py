@@ -15,6 +15,7 @@ from backend.lib import inputs, shapes
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import escape
 
+PLUS = "In an address, + is written %2B: by itself it stands for a space."
 A_MOMENT = "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many entries to answer at most.")]
 Cursor = Annotated[
@@ -45,6 +46,11 @@ def sentence(message: str, field: FieldDefinition | None) -> str:
         if found := pattern.search(message):
             return ours.format(*found.groups())
     return message
+
+
+def wrong(name: str, detail: str) -> str:
+    """Say in a sentence which parameter is wrong, and how."""
+    return f"The parameter {name[:80]!r} cannot be used: {detail}"
 
 
 def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collection[str]) -> None:

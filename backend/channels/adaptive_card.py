@@ -1,5 +1,6 @@
-"""A message as an Adaptive Card (version 1.4), as the Workflows webhooks of Microsoft Teams take it.
+"""A message as an Adaptive Card, as the Workflows webhooks of Microsoft Teams take it.
 
+Version 1.5 is the first whose text blocks can be headings.
 https://adaptivecards.io/explorer/AdaptiveCard.html; a text block knows bold, italics, lists and links of Markdown.
 """
 
@@ -27,7 +28,7 @@ class _Card(msgspec.Struct, rename={"schema": "$schema"}):
     body: list[Element]
     schema: str = _SCHEMA
     type: str = "AdaptiveCard"
-    version: str = "1.4"
+    version: str = "1.5"
     msteams: dict[str, str] = msgspec.field(default_factory=lambda: {"width": "Full"})
 
 

@@ -89,7 +89,7 @@ class SesProvider:
         self._account = _SesAccount(base, region, Credentials(key_id, secret), secret, timeout)
         self._configuration_set = options.get("configuration_set")
         self._topic = Topic(options["topic"], get) if "topic" in options else None
-        where = region if base.endswith(".amazonaws.com") else base.partition("://")[2]
+        where = region if base.endswith((".amazonaws.com", ".amazonaws.com.cn")) else base.partition("://")[2]
         self.name = provider_name("ses", where, key_id, region, self._configuration_set or "")
 
     def __repr__(self) -> str:
@@ -170,7 +170,7 @@ def _where(parts: ProviderAddress) -> tuple[str, str]:
         return region, base_address(parts)
     if "region" in parts.options or parts.port is not None:
         raise ValueError("the option region, or a port, is for a loopback host; give the region as the host")
-    return region, f"https://email.{region}.amazonaws.com"
+    return region, f"https://email.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def _mail(message: Message, configuration_set: str | None) -> dict[str, object]:

@@ -70,7 +70,9 @@ class Topic:
 
     def __init__(self, arn: str, get: Fetch | None = None) -> None:
         self._arn = arn
-        self._host = f"sns.{region_of(arn)}.amazonaws.com"
+        region = region_of(arn)
+        # China's regions are a partition of their own, with hosts of their own.
+        self._host = f"sns.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
         self._get = get or fetch
         self._known: OrderedDict[str, x509.Certificate] = OrderedDict()
         self._lock = Lock()

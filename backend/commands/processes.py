@@ -48,6 +48,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=configuration.keep_alive_seconds,
         timeout_graceful_shutdown=10,
     )
 

@@ -17,6 +17,10 @@ from backend.lib import keyring
 JsonB = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
+# SQLite holds to no length, and a longer word in its declaration would mean to copy the table.
+AGGREGATOR_ID = String(1024).with_variant(String(128), "sqlite")
+
+
 class _SqliteMoment(DATETIME):
     """SQLite's text form, the same as SQLAlchemy's own, written and read by C code: it is on the accepting path."""
 

@@ -8,8 +8,15 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
-from backend.db.models.notifications import Delivery, Event, Notification, NotificationStatus, OutboxMessage
-from backend.lib import clock, settings
+from backend.db.models.notifications import (
+    Delivery,
+    Event,
+    Notification,
+    NotificationStatus,
+    OutboxMessage,
+    PastNotification,
+)
+from backend.lib import clock, ids, settings
 
 CHUNK = 300
 _FINAL = [
@@ -56,17 +63,37 @@ def old_batches(session: Session) -> Sequence[int]:
 def forget_notifications(session: Session, identities: Sequence[int]) -> int:
     """Delete those of these notifications that are still to be deleted, with all that belongs to them.
 
-    That is their deliveries, events, outbox messages and places in batches; usage stays. Returns how many. The same
-    content sent again is a new notification afterwards.
+    That is their deliveries, events, outbox messages and places in batches; usage stays, and of what was accepted an
+    entry by which the same content is known when it comes again. Returns how many.
     """
     still = select(Notification.id).where(Notification.id.in_(identities), _forgettable())
     taken = session.scalars(still.order_by(Notification.id).with_for_update(skip_locked=True)).all()
     if taken:
+        _remember(session, taken)
         _delete_deliveries(session, select(Delivery.id).where(Delivery.notification_id.in_(taken)))
         session.execute(delete(Event).where(Event.notification_id.in_(taken)))
         session.execute(delete(BatchMember).where(BatchMember.notification_id.in_(taken)))
         session.execute(delete(Notification).where(Notification.id.in_(taken)))
     return len(taken)
+
+
+def _remember(session: Session, identities: Sequence[int]) -> None:
+    """Keep the entries of those that a client can send again: their ids are made from what it sends."""
+    columns = (Notification.uid, Notification.status, Notification.content)
+    accepted = select(*columns).where(Notification.id.in_(identities), Notification.accepted_at.is_not(None))
+    day = clock.now().date()
+    session.add_all(
+        PastNotification(uid=uid, day=day, status=status, content_digest=ids.content_digest((content or "").encode()))
+        for uid, status, content in session.execute(accepted)
+        if uid.version == ids.FROM_CONTENT
+    )
+
+
+def forget_repeats(session: Session) -> None:
+    """Delete the entries that are older than they are to be kept, if they are not kept for ever."""
+    if days := settings.current().repeats_days:
+        limit = clock.now().date() - timedelta(days=days)
+        session.execute(delete(PastNotification).where(PastNotification.day < limit))
 
 
 def forget_batches(session: Session, identities: Sequence[int]) -> int:

@@ -1,5 +1,6 @@
 """Which providers a channel has, whether a message goes out at all, and the open connections to them."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -28,7 +29,10 @@ def routes() -> dict[Channel, list[Provider]]:
         try:
             made[channel] = providers_for(channel, addresses)
         except ValueError as error:
-            raise SettingError(f"CARILLON_{channel.value}_PROVIDERS cannot be used: {error}") from error
+            setting = f"CARILLON_{channel.value}_PROVIDERS"
+            if setting not in os.environ:
+                setting += ", made of the GOV.UK Notify alpha's variables,"
+            raise SettingError(f"{setting} cannot be used: {error}") from error
     for channel, make in WITHOUT_SETTING.items():
         made[channel] = made[channel] or [make(settings.current().data_dir)]
     for provider in _keeping(made):

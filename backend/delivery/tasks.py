@@ -123,6 +123,7 @@ def forget() -> None:
         providers.forget(session)
         health.forget(session)
         letters = spooled.forget(session)
+        retention.forget_repeats(session)
     files = _tidy_files()
     if files or letters:
         _housekeeping.again()

@@ -7,48 +7,35 @@ takes its time nor stores more than a moment's work: what is left for that comes
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
-import msgspec
 from sqlalchemy.orm import Session
 
 from backend.batching import tasks as batching_tasks
 from backend.db import session as db
-from backend.db.models.notifications import Priority
+from backend.db.models.notifications import NotificationStatus, Priority
 from backend.delivery.tasks import New
-from backend.intake import lookup, store, switches
+from backend.intake import idempotency, lookup, schema, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Done, Entry, Later, Tried
 from backend.intake.judge import Registered, ServiceState, judge
 from backend.intake.lookup import Asked
+from backend.intake.outcomes import Accepted, Outcome, Refused
 from backend.intake.sizes import Portion
 from backend.intake.store import Verdict
 from backend.lib import metrics
 from backend.lib.outages import OUTAGES
-from backend.lib.problems import Problem
+from backend.lib.problems import FieldError, Problem
 from backend.rendering import acceptance
 from backend.rendering.acceptance import Allowance
 
 logger = logging.getLogger(__name__)
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """A stored notification; ``duplicate`` tells that it was there before."""
+# What is said of all that was taken, also of what is buffered for a batch: that, and the rest, is read back.
+_TAKEN = NotificationStatus.DISPATCHED.value
 
-    notification_id: str
-    status: str
-    duplicate: bool
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Why nothing will be sent; the id is there whenever a notification can be read back by it."""
-
-    problem: Problem
-    notification_id: str | None
-
-
-Outcome = Accepted | Refused
 Nudge = Callable[[New], None]
 
 
@@ -113,22 +100,35 @@ def _accept_group(entries: Sequence[Entry], nudge: Nudge) -> list[Outcome | Late
     for entry in entries:
         entry.rounds += 1
         one = entry.read()
-        if isinstance(one, Content) and (one.uid not in first or entry.done):
-            contents.setdefault(one.uid, one)  # in order of arrival, which batches keep
+        if one.uid not in first or _stands_for(entry, first[one.uid]):
+            contents[one.uid] = one  # in order of arrival, which batches keep
             first[one.uid] = entry
     outcomes: dict[UUID, Outcome | Later] = {}
     with db.current().look() as session:
         asked = lookup.ask(session, contents)
         known = asked.accepted()
-        off = _switched_off(one for uid, one in contents.items() if uid not in known)
-        fresh = [first[uid] for uid in contents if uid not in known and uid not in off]
+        fresh = [first[uid] for uid in contents if uid not in known]
         if fresh:
             outcomes |= _judge_and_store(session, fresh, asked, nudge)
     outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
-    outcomes |= {uid: Refused(problem, None) for uid, problem in off.items()}
-    answers = _in_order(entries, outcomes)
+    answers = _hold_to_content(entries, _in_order(entries, outcomes))
     _count_submissions(entries, answers)
     return answers
+
+
+def _stands_for(entry: Entry, other: Entry) -> bool:
+    """Tell which of two equal submissions is judged: not one that is refused unseen, and one that is rendered."""
+    refused, other_refused = entry.read().refusal is not None, other.read().refusal is not None
+    return other_refused and not refused if refused is not other_refused else bool(entry.done) and not other.done
+
+
+def _hold_to_content(entries: Sequence[Entry], answers: Sequence[Outcome | Later]) -> list[Outcome | Later]:
+    """Refuse what comes with the key of other content."""
+    settled = [
+        (entry.read(), answer) for entry, answer in zip(entries, answers, strict=True) if not isinstance(answer, Later)
+    ]
+    held = iter(idempotency.hold_to_content([answer for _, answer in settled], [one for one, _ in settled]))
+    return [answer if isinstance(answer, Later) else next(held) for answer in answers]
 
 
 def _judge_and_store(
@@ -156,7 +156,10 @@ def _judged(
     behind: set[int] = set()
     for entry in fresh:
         one = entry.read()
-        assert isinstance(one, Content)  # noqa: S101 - what cannot be read is not new
+        refusal = _refusal(one)
+        if refusal is not None:
+            judged.append((one, refusal))
+            continue
         registered, tried = named[one.service_id], Tried(entry.done, allowance)
         if store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
             outcomes[one.uid] = Later()  # batches keep the order of those that came together
@@ -183,17 +186,18 @@ def _count_submissions(entries: Sequence[Entry], answers: Sequence[Outcome | Lat
         if isinstance(answer, Later):
             continue
         one = entry.read()
-        priority = store.priority(one).name if isinstance(one, Content) else "UNKNOWN"
+        priority = store.priority(one).name if one.canonical else "UNKNOWN"
         outcome = "refused" if isinstance(answer, Refused) else "duplicate" if answer.duplicate else "accepted"
         counts[priority, outcome] += 1
     for (priority, outcome), count in counts.items():
         metrics.submissions(priority, outcome).inc(count)
 
 
-def _switched_off(contents: Iterable[Content]) -> dict[UUID, Problem]:
-    """Find what needs a channel that is switched off: it is not judged, and leaves no trace that it failed."""
-    stopped = {one.uid: switches.stopped(one.notification) for one in contents if one.notification}
-    return {uid: problem for uid, problem in stopped.items() if problem is not None}
+def _refusal(one: Content) -> Problem | None:
+    """Say why a submission is not even judged: it was refused as it came, or needs a channel that is switched off."""
+    if one.refusal is not None or one.notification is None:
+        return one.refusal
+    return switches.stopped(one.notification)
 
 
 def _wake(stored: store.Stored, nudge: Nudge) -> None:
@@ -209,26 +213,31 @@ def _wake(stored: store.Stored, nudge: Nudge) -> None:
 
 def _outcome(one: Content, result: store.Result) -> Outcome:
     if isinstance(result, Problem):
-        # One that only the day's limit turned away was not judged to be wrong: it left no trace to be read back.
-        kept = result.code != "daily_limit_reached"
-        return Refused(result, str(one.uid) if kept else None)
+        return Refused(result, str(one.uid))
     if result == "new":
-        return Accepted(str(one.uid), store.first_status(one).value, duplicate=False)
+        return Accepted(str(one.uid), _TAKEN, duplicate=False)
     return Accepted(str(one.uid), result, duplicate=True)
+
+
+def _warnings(one: Content) -> tuple[FieldError, ...]:
+    return schema.warnings(one.notification) if one.notification else ()
 
 
 def _in_order(entries: Sequence[Entry], outcomes: Mapping[UUID, Outcome | Later]) -> list[Outcome | Later]:
     """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
     answers: list[Outcome | Later] = []
-    seen: set[object] = set()
+    seen: set[UUID] = set()
     for entry in entries:
         one = entry.read()
-        if isinstance(one, Problem):
-            answers.append(Refused(one, None))
-            continue
         outcome = outcomes[one.uid]
-        if one.uid in seen and isinstance(outcome, Accepted):
-            outcome = msgspec.structs.replace(outcome, duplicate=True)
-        seen.add(one.uid)
+        if isinstance(outcome, Accepted):
+            present = outcome.status if outcome.duplicate else store.first_status(one).value
+            if one.refusal is not None:
+                outcome = Refused(one.refusal, outcome.notification_id, present)
+            else:
+                again = outcome.duplicate or one.uid in seen
+                status = present if again else outcome.status
+                outcome = Accepted(outcome.notification_id, status, again, _warnings(one))
+                seen.add(one.uid)
         answers.append(outcome)
     return answers

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from backend.intake.accept import Nudge, Outcome, accept_group
+from backend.intake.accept import Nudge, accept_group
 from backend.intake.content import Submission
 from backend.intake.entries import Done, Entry, Later
+from backend.intake.outcomes import Outcome
 from backend.lib.fair import Busy, FairThreads, Limits, Overspent, Share, Watch
 from backend.lib.gather import Gatherer
 from backend.lib.problems import Problem

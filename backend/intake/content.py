@@ -12,15 +12,26 @@ from backend.lib.problems import FieldError, Problem
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """One request body as it came, and who sent it."""
+    """One request body as it came, and who sent it.
+
+    ``key`` is the client's own idempotency key. ``refusal`` says why it is not taken whatever it says, and ``uid`` is
+    the identity of one that was not read, or is known.
+    """
 
     service_id: int
     api_client_id: int | None
     raw: bytes
+    key: str | None = None
+    refusal: Problem | None = None
+    uid: UUID | None = None
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A well-formed JSON object with its identity; ``fault`` says why it is no notification, if it is none."""
+    """What a submission says, with its identity; ``fault`` says why it is no notification, if it is none.
+
+    ``canonical`` is empty for what is no JSON object; ``keyed`` tells that the identity is not made of the content.
+    ``refusal`` says why it is not taken, whatever it says.
+    """
 
     service_id: int
     api_client_id: int | None
@@ -28,6 +39,8 @@ class Content(msgspec.Struct, frozen=True):
     canonical: bytes
     notification: NotificationIn | None
     fault: Problem | None
+    keyed: bool = False
+    refusal: Problem | None = None
 
 
 def read(submission: Submission) -> Content:
@@ -45,8 +58,31 @@ def read(submission: Submission) -> Content:
         canonical = ids.canonical(spelled_out(notification) if notification else data, plain=is_plain)
     except RecursionError as error:
         raise strict_json.too_deep() from error
-    uid = ids.notification_id(submission.service_id, canonical)
-    return Content(submission.service_id, submission.api_client_id, uid, canonical, notification, fault)
+    return Content(
+        submission.service_id,
+        submission.api_client_id,
+        _identity(submission, canonical),
+        canonical,
+        notification,
+        fault,
+        submission.key is not None,
+        submission.refusal,
+    )
+
+
+def unreadable(submission: Submission, fault: Problem) -> Content:
+    """Describe what ``read`` cannot read: it has an identity by which to be read back as refused, and no content."""
+    uid = submission.uid or ids.unreadable_notification_id(submission.service_id, submission.raw)
+    service_id, client = submission.service_id, submission.api_client_id
+    return Content(service_id, client, uid, b"", None, fault, refusal=submission.refusal)
+
+
+def _identity(submission: Submission, canonical: bytes) -> UUID:
+    if submission.uid is not None:
+        return submission.uid
+    if submission.key is not None:
+        return ids.keyed_notification_id(submission.service_id, submission.key)
+    return ids.notification_id(submission.service_id, canonical)
 
 
 def _judge_form(data: dict[str, Any], *, plain: bool) -> tuple[NotificationIn | None, Problem | None]:

@@ -29,23 +29,23 @@ class Entry(msgspec.Struct, kw_only=True):
 
     submission: Submission
     caller: object
-    content: Content | Problem | None = None
+    content: Content | None = None
     done: dict[int, Done] = {}
     rounds: int = 0
 
-    def read(self) -> Content | Problem:
-        """Return what the submission says, or why it says nothing."""
+    def read(self) -> Content:
+        """Return what the submission says; what cannot be read has an identity by which it is read back as refused."""
         if self.content is None:
             try:
                 self.content = content.read(self.submission)
             except Problem as problem:
-                self.content = problem
+                self.content = content.unreadable(self.submission, problem)
         return self.content
 
     @property
     def share(self) -> Share:
         """Return on whose account it is rendered."""
-        found = self.content.notification if isinstance(self.content, Content) else None
+        found = self.content.notification if self.content else None
         return Share(self.submission.service_id, urgent=found is not None and found.priority == "HIGH")
 
 

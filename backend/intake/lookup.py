@@ -20,6 +20,8 @@ PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.
 _ENDPOINTS = 4
 
 _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND accepted_at IS NOT NULL")
+# After the other, so that one that is deleted between the two is seen in the first.
+_PAST = Select("SELECT uid, status FROM past_notifications WHERE uid IN ({})")
 _SERVICES = Select("SELECT id, active, daily_limit FROM services WHERE id IN ({})")
 
 
@@ -52,8 +54,8 @@ def ask(session: Session, contents: Mapping[UUID, Content]) -> Asked:
 
 
 def _ask_accepted(session: Session, uids: Collection[UUID]) -> Callable[[], dict[UUID, str]]:
-    rows = _ACCEPTED.ask(session, uids)
-    return lambda: {uuid(uid): status for uid, status in rows()}
+    rows, past = _ACCEPTED.ask(session, uids), _PAST.ask(session, uids)
+    return lambda: {uuid(uid): status for uid, status in (*past(), *rows())}
 
 
 def _ask_services(session: Session, ids: Collection[int]) -> Callable[[], dict[int, ServiceState]]:

@@ -9,8 +9,9 @@ from backend.accounts.audit import Actor
 from backend.db import session as db
 from backend.db.models.notifications import Notification
 from backend.delivery import tasks
-from backend.intake.accept import Refused, accept_many
+from backend.intake.accept import accept_many
 from backend.intake.content import Submission
+from backend.intake.outcomes import Refused
 from backend.lib.problems import Problem
 
 
@@ -31,7 +32,7 @@ def resubmit(service_id: int, uid: UUID, by: Actor) -> Problem | None:
     if found is None:
         raise Problem("not_found", "This service has no refused notification of this id that can be judged again.")
     content, api_client_id = found
-    (outcome,) = accept_many([Submission(service_id, api_client_id, (content or "").encode())], tasks.nudge)
+    (outcome,) = accept_many([Submission(service_id, api_client_id, (content or "").encode(), uid=uid)], tasks.nudge)
     problem = outcome.problem if isinstance(outcome, Refused) else None
     with db.current().write() as session:
         detail = {"accepted": problem is None}

@@ -11,7 +11,7 @@ from backend.lib.shapes import Shape
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 MAX_BULK = 100
-AGGREGATOR = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+MAX_AGGREGATOR = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
@@ -74,10 +74,24 @@ class NotificationIn(Shape):
     aggregator_id: Annotated[
         str | None,
         Field(
-            pattern=r"^[A-Za-z0-9._:\-]{1,128}$",
-            description="Needed for BATCH and refused otherwise: what belongs together.",
+            min_length=1,
+            max_length=MAX_AGGREGATOR,
+            description="Needed for BATCH: what belongs together. Printable text; elsewhere it is kept and warned of.",
         ),
     ] = None
+
+
+def warnings(notification: NotificationIn) -> tuple[FieldError, ...]:
+    """Tell what is kept though it has no effect."""
+    if notification.priority == "BATCH" or notification.aggregator_id is None:
+        return ()
+    detail = f"It gathers notifications of the priority BATCH alone; this one is {notification.priority}."
+    return (FieldError("/aggregator_id", "aggregator_unused", detail),)
+
+
+def is_aggregator(text: str) -> bool:
+    """Tell whether a text can be an aggregator_id."""
+    return 1 <= len(text) <= MAX_AGGREGATOR and text.isprintable()
 
 
 class BulkIn(Shape):
@@ -92,8 +106,8 @@ def across(notification: NotificationIn) -> list[FieldError]:
     if notification.priority == "BATCH" and notification.aggregator_id is None:
         detail = "The member 'aggregator_id' is needed when the priority is BATCH."
         errors.append(FieldError("/aggregator_id", "missing_member", detail))
-    if notification.priority != "BATCH" and notification.aggregator_id is not None:
-        detail = "The member 'aggregator_id' is allowed only when the priority is BATCH."
+    if notification.aggregator_id is not None and not notification.aggregator_id.isprintable():
+        detail = "Must be printable text, without control characters and line breaks."
         errors.append(FieldError("/aggregator_id", "invalid_value", detail))
     for index, channel in enumerate(notification.channels):
         if channel.subject is not None and _CONTROL.search(channel.subject):

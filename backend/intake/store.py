@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table, delete, update
+from sqlalchemy import Table, update
 from sqlalchemy.orm import Session
 
 from backend.batching.hold import Joining, Moment, hold
@@ -167,7 +167,7 @@ def _insert(session: Session, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]
 def _notification_row(content: Content, verdict: Verdict, now: datetime) -> dict[str, Any]:
     accepted = isinstance(verdict, Plan)
     notification = content.notification
-    keep = accepted or len(content.canonical) <= _KEPT_WHEN_REFUSED
+    keep = accepted or 0 < len(content.canonical) <= _KEPT_WHEN_REFUSED
     return {
         "uid": content.uid,
         "service_id": content.service_id,
@@ -200,23 +200,17 @@ def _finish(
     known: Mapping[UUID, _Row],
     now: datetime,
 ) -> None:
-    """Bring earlier refused rows to their new verdict; take back rows that the day's limit turned away."""
-    revoked: list[UUID] = []
+    """Bring earlier refused rows to their new verdict, and those that the day's limit turned away to theirs."""
     for content, verdict in judged:
         row, result = known[content.uid], results[content.uid]
-        turned_away = isinstance(result, Problem) and result is not verdict
-        if row.inserted and turned_away:
-            revoked.append(content.uid)
-        if row.inserted or row.status_before is not None or turned_away:
+        last = result if isinstance(result, Problem) else verdict
+        if row.status_before is not None or (row.inserted and last is verdict):
             continue
         settle(session)
-        values = _notification_row(content, verdict, now)
-        if isinstance(verdict, Problem):
+        values = _notification_row(content, last, now)
+        if isinstance(last, Problem):
             del values["created_at"]
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
-    if revoked:
-        settle(session)
-        session.execute(delete(Notification).where(Notification.uid.in_(revoked)))
 
 
 def messages(content: Content, plan: Plan) -> Counter[str]:

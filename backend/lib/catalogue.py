@@ -189,6 +189,20 @@ _ROWS = (
     ),
     # Meaning of a notification
     Entry(
+        "idempotency_key_reused",
+        "Idempotency-Key reused",
+        422,
+        "The same Idempotency-Key came before with other content, which was accepted; this content was not.",
+        "Send other content with a key of its own; send a key again only to repeat its request.",
+    ),
+    Entry(
+        "aggregator_unused",
+        "Aggregator without effect",
+        422,
+        "A notification that is no BATCH has an aggregator_id: it is kept and shown, and gathers nothing.",
+        "Nothing has to be done: this is a warning, and the notification was taken.",
+    ),
+    Entry(
         "invalid_notification",
         "Notification refused",
         422,
@@ -329,7 +343,7 @@ _ROWS = (
         "channel_unavailable",
         "Channel unavailable",
         503,
-        "The operators have switched a channel of the notification off; nothing was stored.",
+        "The operators have switched a channel of the notification off; nothing was sent.",
         "Send it again later, or without that channel.",
     ),
     Entry(

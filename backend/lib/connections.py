@@ -2,7 +2,11 @@
 
 The server has a limit for idle connections alone; heads and bodies it would wait for as long as the client likes, and
 it would keep any number of header lines, of any length. What never becomes a request is answered here, as a problem
-like any other (RFC 9457), and the connection closed.
+like any other (RFC 9457), after the requests before it, and the connection closed.
+
+Of the other servers tried (granian, hypercorn, and this one with h11), all read the body behind an offer to upgrade
+rightly. But each lost every early answer on a connection that closes, and none says a problem or counts the time of a
+body; this server lets its parser and its transport be chosen, so that both are mended outside of it.
 """
 
 import asyncio
@@ -15,7 +19,9 @@ from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backend.lib.http import catalogue_url
+from backend.lib.lingering import LingeringTransport
 from backend.lib.problems import MEDIA_TYPE, Problem, details
+from backend.lib.request_parser import RequestParser
 
 _TIMEOUT = Problem("request_timeout", "The request did not come whole in the time that it may take.")
 _TOO_MUCH = Problem("head_too_large", "The request has more than 64 KiB before its body or between its pieces.")
@@ -40,29 +46,48 @@ class TimedProtocol(HttpToolsProtocol):
     _received = 0
     _of_body = 0
     _in_body = False
+    # Requests whose head is here and whose answer is not complete.
+    _unanswered = 0
+    _refusal: Problem | None = None
+    transport: Any
+    parser: Any
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.parser = RequestParser(self)
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(LingeringTransport(transport, self.loop))  # type: ignore[arg-type]
         self._begin()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes."""
+        if self.transport.lingering:
+            self.transport.throw_away(data)
+            return
         self._received += len(data)
+        if self._refusal is not None:
+            return
         super().data_received(data)
-        if self._deadline is not None and self._received > self.MOST_HEAD + self.FRAMING * self._of_body:
-            self._cut_off(_TOO_MUCH)
+        if self._deadline is None:
+            if self.timeout_keep_alive_task is None and not self._unanswered and not self.transport.is_closing():
+                self._begin()  # an empty line, say, has ended the wait for the next request
+        elif self._received > self.MOST_HEAD + self.FRAMING * self._of_body:
+            self._refuse(_TOO_MUCH)
 
     def on_message_begin(self) -> None:
         """Begin the next request on a connection that is kept."""
         super().on_message_begin()
+        self.transport.more_may_come = True
         if self._deadline is None:
             self._begin()
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""
-        self._in_body = True
         super().on_headers_complete()
+        self._in_body = True
+        self._unanswered += 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a line of the head; those that follow a body in chunks are of use to nobody (RFC 9110, section 6.5)."""
@@ -72,22 +97,38 @@ class TimedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Count what is of use."""
         self._of_body += len(body)
+        if self.cycle.response_complete and self._of_body > LingeringTransport.BYTES:
+            self.transport.end()  # it was answered long ago
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the wait: the request is here."""
         self._end()
+        self._in_body = self.transport.more_may_come = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or to the refusal of what stands in its place."""
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self._refusal is not None and not self._unanswered:
+            self._say_refusal()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the server's signature
         """Answer what is no request; the server calls this while it handles what its parser has raised."""
-        unknown = isinstance(sys.exception(), HttpParserInvalidMethodError)
-        self.transport.write(_answer(_NO_METHOD if unknown else _NO_REQUEST))
-        self.transport.close()
+        self._refuse(_NO_METHOD if isinstance(sys.exception(), HttpParserInvalidMethodError) else _NO_REQUEST)
+
+    def shutdown(self) -> None:
+        """Close when the present request is answered; whoever is only listened to has had enough time."""
+        if self.transport.lingering:
+            self.transport.end()
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait with the connection."""
         self._end()
+        self.transport.end()
         super().connection_lost(exc)
 
     def _begin(self) -> None:
@@ -108,15 +149,38 @@ class TimedProtocol(HttpToolsProtocol):
         if left > 0:
             self._deadline = self.loop.call_later(left, self._look)
         else:
-            self._cut_off(_TIMEOUT)
+            self._refuse(_TIMEOUT)
 
-    def _cut_off(self, why: Problem) -> None:
+    def _refuse(self, why: Problem) -> None:
+        """Read no more, and answer what has come in the place of a request when those before it are answered."""
         self._end()
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal is not None:
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_answer(why))
-        self.transport.close()
+        self._refusal = why
+        self.transport.more_may_come = True
+        if self._in_body:
+            self._forget_half_request()
+        if not self._unanswered:
+            self._say_refusal()
+
+    def _forget_half_request(self) -> None:
+        """Take back the request whose body is refused; one that was or is being answered gets no second answer."""
+        if self.cycle.response_complete:
+            self.transport.close()
+            return
+        self._unanswered -= 1
+        if self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()
+            return
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
+            self.transport.close()
+
+    def _say_refusal(self) -> None:
+        if self._refusal is not None and not self.transport.is_closing():
+            self.transport.write(_answer(self._refusal))
+            self.transport.close()
 
 
 def _answer(problem: Problem) -> bytes:

@@ -10,7 +10,11 @@ import rfc8785
 
 # Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
 _NOTIFICATION = b"carillon/notification/v1\n"
+_KEYED = b"carillon/idempotency-key/v1\n"
+_UNREADABLE = b"carillon/unreadable/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
+# The version of a notification's id that is made from what its client sends: custom (RFC 9562, section 5.8).
+FROM_CONTENT = 8
 # Where a UUID holds its version, and its variant.
 _MARKS = 0xF << 76 | 0x3 << 62
 _compact = msgspec.json.Encoder(order="sorted").encode
@@ -36,8 +40,27 @@ def canonical(content: Any, *, plain: bool = False) -> bytes:
 
 def notification_id(service_id: int, canonical_content: bytes) -> UUID:
     """Derive a notification's id from its service and canonical content: a UUID of version 8 (RFC 9562)."""
-    digest = hashlib.sha256(_NOTIFICATION + str(service_id).encode() + b"\n" + canonical_content).digest()
-    return _uuid(digest, 8)  # version 8: custom
+    return _notification(_NOTIFICATION, service_id, canonical_content)
+
+
+def keyed_notification_id(service_id: int, idempotency_key: str) -> UUID:
+    """Derive a notification's id from its service and the key that its client gave it."""
+    return _notification(_KEYED, service_id, idempotency_key.encode())
+
+
+def unreadable_notification_id(service_id: int, octets: bytes) -> UUID:
+    """Derive the id of what is no JSON object, and so has no content."""
+    return _notification(_UNREADABLE, service_id, octets)
+
+
+def content_digest(canonical_content: bytes) -> int:
+    """Name content in eight octets, as a signed number: to see that it is the same, not to be found by it."""
+    return int.from_bytes(hashlib.sha256(canonical_content).digest()[:8], signed=True)
+
+
+def _notification(domain: bytes, service_id: int, made_of: bytes) -> UUID:
+    digest = hashlib.sha256(domain + str(service_id).encode() + b"\n" + made_of).digest()
+    return _uuid(digest, FROM_CONTENT)
 
 
 def _uuid(digest: bytes, version: int) -> UUID:

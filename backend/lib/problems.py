@@ -47,7 +47,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """The ``application/problem+json`` object of RFC 9457 with Carillon's members.
 
     ``status`` is the HTTP number; ``errors`` may be empty; ``notification_status`` is ``FAILED`` where a
-    notification was refused.
+    notification was refused, and that of the one accepted before where only its repeat was.
     """
 
     type: str
@@ -60,7 +60,9 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     notification_status: str | None = None
 
 
-def details(problem: Problem, catalogue_url: str, notification_id: str | None = None) -> ProblemDetails:
+def details(
+    problem: Problem, catalogue_url: str, notification_id: str | None = None, notification_status: str = "FAILED"
+) -> ProblemDetails:
     """Describe a problem as RFC 9457 does; ``type`` leads to the entry in the served error catalogue."""
     entry = problem.entry
     return ProblemDetails(
@@ -71,5 +73,5 @@ def details(problem: Problem, catalogue_url: str, notification_id: str | None = 
         code=entry.code,
         errors=list(problem.errors),
         notification_id=notification_id,
-        notification_status="FAILED" if notification_id else None,
+        notification_status=notification_status if notification_id else None,
     )

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from backend.lib import issuer_settings
+from backend.lib import alpha_environment, issuer_settings
 from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
 
 Environment = Literal["development", "production", "test"]
@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max_items: int
     retry_base_seconds: float
     retention_days: int
+    repeats_days: int
     oidc_issuer: str
     oidc_client_id: str
     oidc_client_secret: str
@@ -74,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alpha_sender_domains: tuple[str, ...]
     metrics_token: str
     metrics_allow: tuple[IPv4Network | IPv6Network, ...]
+    keep_alive_seconds: int
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -227,8 +229,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         data_dir=data_dir,
         database_url=database_url,
         queue_url=_queue_url(read, data_dir, database_url),
-        email_providers=read.many("EMAIL_PROVIDERS"),
-        sms_providers=read.many("SMS_PROVIDERS"),
+        email_providers=read.many("EMAIL_PROVIDERS") or alpha_environment.email_providers(environ),
+        sms_providers=read.many("SMS_PROVIDERS") or alpha_environment.sms_providers(environ),
         slack_providers=read.many("SLACK_PROVIDERS"),
         freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
         mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
@@ -240,6 +242,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
         retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
         retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
+        # How long repeats are known after that; nought is for ever.
+        repeats_days=read.number("REPEATS_DAYS", 0, 0, 36500),
         oidc_issuer=_oidc_issuer(read),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
@@ -252,6 +256,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
         metrics_token=read.token("METRICS_TOKEN"),
         metrics_allow=read.networks("METRICS_ALLOW"),
+        # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
+        keep_alive_seconds=read.number("KEEP_ALIVE_SECONDS", 75, 1, 86_400),
     )
 
 

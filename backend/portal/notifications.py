@@ -14,6 +14,7 @@ from litestar.response import Redirect, Template
 from backend.channels.base import Channel
 from backend.db import session
 from backend.db.models.notifications import NotificationStatus, Priority
+from backend.intake.schema import MAX_AGGREGATOR
 from backend.lib import inputs
 from backend.portal import live
 from backend.portal.access import Place
@@ -24,7 +25,7 @@ from backend.reports.listing import Line, Listed
 from backend.reports.notifications import Filter
 
 _AnyRequest = Request[Any, Any, Any]
-_LENGTHS = {"template_id": 64, "recipient": 64, "aggregator_id": 128}
+_LENGTHS = {"template_id": 64, "recipient": 64, "aggregator_id": MAX_AGGREGATOR}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "status": tuple(status.value for status in NotificationStatus),
     "priority": tuple(priority.name for priority in Priority),

@@ -1,7 +1,8 @@
 """Messages of jobs as the alpha's clients read them: one text to one address, by the number of its row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Select, select
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification
+from backend.db.models.receipts import ProviderReceipt
 
 # A list that is not paged is cut off after this many, the newest first.
 MOST = 5000
@@ -17,7 +19,8 @@ MOST = 5000
 class PlainReport(msgspec.Struct, frozen=True, kw_only=True):
     """A message and what became of it.
 
-    ``status`` is its delivery's. ``refused`` tells of a failed one that a provider refused it for good. ``provider``
+    ``status`` is its delivery's. ``refused`` tells of a failed one that a provider refused it for good, or told later
+    that it had failed, by that word. ``provider``
     names who sent it, once it was sent; ``sender`` is what the client gave.
     """
 
@@ -78,14 +81,22 @@ def _wanted(service_id: int | None) -> Select[Notification, Delivery]:
 
 def _reports(session: Session, wanted: Select[Notification, Delivery]) -> list[PlainReport]:
     rows = [(notification, delivery) for notification, delivery in session.execute(wanted)]
-    failed = [delivery.id for _, delivery in rows if delivery.status == DeliveryStatus.FAILED]
-    refused = _refused(session, failed)
+    failed = {delivery.uid: delivery.id for _, delivery in rows if delivery.status == DeliveryStatus.FAILED}
+    refused = _refused(session, list(failed.values())) | {failed[uid] for uid in _told_failed(session, failed)}
     return [_report(notification, delivery, delivery.id in refused) for notification, delivery in rows]
 
 
 def _refused(session: Session, delivery_ids: Sequence[int]) -> set[int]:
     wanted = select(Event.delivery_id).where(Event.delivery_id.in_(delivery_ids), Event.kind == "permanent")
     return {identity for identity in session.scalars(wanted) if identity is not None} if delivery_ids else set()
+
+
+def _told_failed(session: Session, delivery_uids: Collection[UUID]) -> Sequence[UUID]:
+    """Find those of which a receipt said ``failed``, in distinction from ``undelivered``."""
+    if not delivery_uids:
+        return []
+    said = ProviderReceipt.delivery_uid.in_(delivery_uids), ProviderReceipt.detail.startswith("failed")
+    return [uid for uid in session.scalars(select(ProviderReceipt.delivery_uid).where(*said)) if uid is not None]
 
 
 def _report(notification: Notification, delivery: Delivery, refused: bool) -> PlainReport:

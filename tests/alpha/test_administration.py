@@ -281,7 +281,11 @@ def test_organisations(alpha: Alpha) -> None:
 
 
 def test_links(alpha: Alpha) -> None:
-    links = alpha.http.get("/").json()["links"]
+    refused = alpha.http.get("/")
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert refused.json() == {"error": "Unauthorized, bearer token must be provided"}
+    assert alpha.get("/", "nobody's").status_code == 403
+    links = alpha.get("/", alpha.client).json()["links"]
     assert len(links) == 14
     base = settings.current().base_url
     assert links["notification.create"] == {"url": f"{base}/sms/notification", "method": "POST"}

@@ -37,7 +37,7 @@ class NotifyClient:
 
     def is_up(self) -> bool:
         try:
-            return self._http.get("/").status_code == 200
+            return self._http.get("/", headers=self._headers).status_code == 200
         except httpx2.TransportError:
             return False
 

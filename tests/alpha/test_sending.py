@@ -8,6 +8,7 @@ import pytest
 
 from backend.channels.base import Channel
 from backend.db.models.notifications import Delivery
+from backend.db.models.receipts import ProviderReceipt
 from backend.lib import settings
 from tests.alpha.conftest import EMAIL, SMS, Alpha, work
 from tests.conftest import MovableClock
@@ -64,7 +65,7 @@ def test_an_email_goes_out_as_it_was_given(alpha: Alpha, server: SmtpServer) -> 
     assert message.parsed.get_content().replace("\r\n", "\n").strip("\n") == text
     shown = alpha.get(f"/notification/{created['id']}", alpha.client).json()["notification"]
     assert shown["status"] == "sent"
-    assert shown["sender"].startswith("smtp://")
+    assert shown["sender"] == "smtp"
     assert shown["sentAt"] >= shown["createdAt"]
     assert shown["message"] == text
 
@@ -87,6 +88,19 @@ def test_the_status_follows_the_delivery(alpha: Alpha) -> None:
     assert status(status="DELIVERED", delivered_at=moment) == "delivered"
     assert "deliveredAt" in alpha.get(f"/notification/{created['id']}").json()["notification"]
     assert status(status="FAILED") == "undelivered"
+
+
+@pytest.mark.parametrize("word", ["failed", "failed (30008)", "undelivered", "undelivered (30003)"])
+def test_a_receipt_is_told_by_its_own_word(alpha: Alpha, word: str) -> None:
+    created = alpha.sms().json()["notification"]
+    with alpha.database.write() as session:
+        delivery = session.get_one(Delivery, alpha.deliveries()[0].id)
+        delivery.status, delivery.sent_at = "FAILED", delivery.created_at
+        delivery.provider = "twilio://44a830@api.twilio.com"
+        given = {"provider_message_id": "SM1", "delivery_uid": delivery.uid, "kind": "failed", "detail": word}
+        session.add(ProviderReceipt(source="twilio", event_id="SM1:1", **given))
+    shown = alpha.get(f"/notification/{created['id']}").json()["notification"]
+    assert (shown["status"], shown["sender"]) == (word.partition(" ")[0], "twilio")
 
 
 def test_what_a_provider_refuses_for_good_has_failed(alpha: Alpha, server: SmtpServer) -> None:

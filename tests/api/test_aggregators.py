@@ -71,7 +71,7 @@ def door(any_database: Database, moving_clock: MovableClock) -> Iterator[Door]:
 
 def test_a_batch_notification_is_buffered_and_says_where(door: Door) -> None:
     answer = door.send("S-1")
-    assert answer["status"] == "BUFFERED"
+    assert answer["status"] == "DISPATCHED"
     again = door.send("S-1")
     assert (again["status"], again["duplicate"], again["notification_id"]) == (
         "BUFFERED",

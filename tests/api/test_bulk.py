@@ -44,7 +44,7 @@ def test_each_is_judged_alone_and_answered_in_its_order(each_site: Site) -> None
     assert (again["notification_id"], again["duplicate"]) == (before["notification_id"], True)
     assert results[3]["notification_id"] == new["notification_id"]
     assert each_site.http.get(address).json()["status"] == "DISPATCHED"
-    assert each_site.stored() == (5, 3)
+    assert each_site.stored() == (6, 3)
 
 
 FAULTY: dict[str, object] = {
@@ -105,9 +105,10 @@ def test_each_counts_against_the_rate_limit(limited_site: Site, moving_clock: ob
     results = answer.json()["results"]
     assert [one["status"] for one in results] == [202] * 5 + [429] * 2
     assert {one["code"] for one in results[5:]} == {"rate_limited"}
+    assert [one["notification_status"] for one in results[5:]] == ["FAILED"] * 2
     assert answer.headers["ratelimit"].startswith('"default";r=0;t=')
     is_problem(site.post(BULK, {"notifications": [notification("S-9")]}), 429, "rate_limited")
-    assert site.stored() == (5, 5)
+    assert site.stored() == (7, 5)
 
 
 @pytest.mark.parametrize("path", [BULK, f"{BULK}/"], ids=["short way", "framework's way"])

@@ -212,26 +212,31 @@ def test_each_answer_tells_what_is_left_and_the_one_too_many_is_429(
         left.append(answer.headers["ratelimit"])
     assert left == [f'"default";r={number};t=45' for number in (2, 1, 0)]
     refused = site.send(notification("S-9"))
-    is_problem(refused, 429, "rate_limited")
+    problem = is_problem(refused, 429, "rate_limited")
+    assert problem["notification_status"] == "FAILED"
+    again = is_problem(site.send(notification("S-0")), 429, "rate_limited")
+    assert again["notification_status"] == "DISPATCHED"  # the one that was accepted has not failed
     assert (refused.headers["retry-after"], refused.headers["ratelimit"]) == ("45", '"default";r=0;t=45')
     assert refused.headers["ratelimit-policy"] == '"default";q=3;w=60'
-    assert site.stored() == (3, 3)
+    assert site.stored() == (4, 3)
     moving_clock.forward(seconds=45)
+    report = site.show(problem["notification_id"]).json()
+    assert (report["status"], report["problem"]["code"]) == ("FAILED", "rate_limited")
     assert site.send(notification("S-9")).status_code == 202
 
 
 @pytest.mark.parametrize("limited_site", [{"DAILY_LIMIT": "1"}], indirect=True)
-def test_the_daily_limit_is_429_until_midnight_and_leaves_no_trace(
+def test_the_daily_limit_is_429_until_midnight_and_read_back_as_failed(
     limited_site: Site, moving_clock: MovableClock
 ) -> None:
     site = limited_site
     assert site.send(notification("S-1")).status_code == 202
     refused = site.send(notification("S-2"))
     problem = is_problem(refused, 429, "daily_limit_reached")
-    assert problem.keys().isdisjoint({"notification_id", "notification_status"})
+    assert site.show(problem["notification_id"]).json()["problem"]["code"] == "daily_limit_reached"
     assert refused.headers["retry-after"] == str(15 * 3600)
     assert refused.headers["ratelimit"].startswith('"default";r=')
-    assert site.stored() == (1, 1)
+    assert site.stored() == (2, 1)
 
 
 UNREACHABLE = {

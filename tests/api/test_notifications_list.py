@@ -8,7 +8,7 @@ import pytest
 from backend.delivery import tasks
 from backend.intake.accept import accept_many
 from tests import factories
-from tests.api.conftest import Site, is_problem
+from tests.api.conftest import NOTIFICATIONS, Site, is_problem
 from tests.conftest import MovableClock
 from tests.factories import notification
 
@@ -151,7 +151,7 @@ BAD = [
     ("template_id", "X_\x00"),
     ("recipient", "X" * 65),
     ("recipient", "X\nY"),
-    ("aggregator_id", "a" * 129),
+    ("aggregator_id", "a" * 1025),
     ("aggregator_id", "a\x00"),
     ("created_from", "yesterday"),
     ("created_from", "2026-03-02T09:00:00"),
@@ -209,3 +209,12 @@ def test_parameters_that_are_unknown_or_doubled_are_400_and_named(site: Site) ->
     answer = site.http.get(f"{PATH}?state=SENT&limit=1&limit=2&%00=1")
     errors = {error["pointer"]: error["code"] for error in is_problem(answer, 400, "invalid_request")["errors"]}
     assert errors == {"/state": "unknown_member", "/limit": "invalid_value", "/\\u0000": "unknown_member"}
+
+
+def test_a_plus_that_became_a_space_is_said_to_be_one(site: Site) -> None:
+    problem = is_problem(
+        site.http.get(f"{NOTIFICATIONS}?created_from=2026-11-21T09:30:00+01:00"), 400, "invalid_request"
+    )
+    assert "%2B" in problem["detail"]
+    assert "The parameter 'created_from' cannot be used:" in problem["detail"]
+    assert site.http.get(f"{NOTIFICATIONS}?created_from=2026-11-21T09:30:00%2B01:00").status_code == 200

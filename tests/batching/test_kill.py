@@ -91,7 +91,7 @@ def send_all(base: str, lab: Laboratory, sender: int) -> None:
                 content_type="text",
             )
             answer = http.post("/notifications/v1", json=body, headers=headers)
-            assert (answer.status_code, answer.json()["status"]) == (202, "BUFFERED"), answer.text
+            assert (answer.status_code, answer.json()["status"]) == (202, "DISPATCHED"), answer.text
 
 
 def check(arrived: list[EmailMessage]) -> None:

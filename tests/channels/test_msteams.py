@@ -45,7 +45,7 @@ def card(html: str | None, subject: str | None = None, text: str = "") -> list[d
     assert content == {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
-        "version": "1.4",
+        "version": "1.5",
         "msteams": {"width": "Full"},
     }
     return found

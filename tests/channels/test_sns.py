@@ -165,6 +165,17 @@ def test_the_end_of_a_subscription_is_not_undone(provider: SesProvider, amazon: 
     assert amazon.fetched == [CERTIFICATE]
 
 
+def test_chinas_regions_have_hosts_of_their_own(amazon: Sns) -> None:
+    topic = "arn:aws-cn:sns:cn-north-1:123456789012:events"
+    provider = SesProvider(f"ses://id:secret@cn-north-1?topic={topic}", get=amazon.get)
+    signed = amazon.notification(delivery(), TopicArn=topic)
+    (event,) = provider.receipts(posted(signed | {"SigningCertURL": "https://sns.cn-north-1.amazonaws.com.cn/a.pem"}))
+    assert event.kind is ReceiptKind.DELIVERED
+    for elsewhere in ("https://sns.cn-north-1.amazonaws.com/a.pem", "https://sns.eu-west-1.amazonaws.com.cn/a.pem"):
+        with pytest.raises(ForgedReceipt, match="certificate"):
+            provider.receipts(posted(signed | {"SigningCertURL": elsewhere}))
+
+
 @pytest.mark.parametrize(
     "url",
     [

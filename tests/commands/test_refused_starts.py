@@ -56,6 +56,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         "ENV=staging",
         "PORT=eighty",
         "PORT=70000",
+        "KEEP_ALIVE_SECONDS=0",
         "BASE_URL=carillon.example",
         "SECRET_KEY=short",
         "DATABASE_URL=mysql://db/carillon",

@@ -158,10 +158,12 @@ def test_a_group_of_two_services_is_judged_by_each_ones_own_registry(counter: Co
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"1", b'"x"', b"null", b"true"])
-def test_what_is_no_object_has_no_identity_and_leaves_no_trace(counter: Counter, raw: bytes) -> None:
+def test_what_is_no_object_has_the_identity_of_its_octets(counter: Counter, raw: bytes) -> None:
     outcome = counter.refused(raw)
-    assert (outcome.problem.code, outcome.notification_id) == ("invalid_request", None)
-    assert counter.rows()["notifications"] == 0
+    assert counter.refused(raw).notification_id == outcome.notification_id != counter.refused(b"{").notification_id
+    report = counter.report(outcome)
+    assert report.problem is not None
+    assert (report.status, report.problem.code) == ("FAILED", "invalid_request")
 
 
 def test_answers_come_in_the_order_of_the_group(counter: Counter) -> None:

@@ -28,7 +28,7 @@ def test_parallel_groups_reach_the_daily_limit_exactly(counter: Counter) -> None
     refused = [one for one in outcomes if isinstance(one, Refused)]
     assert (len(outcomes) - len(refused), len(refused)) == (25, 15)
     assert {one.problem.code for one in refused} == {"daily_limit_reached"}
-    assert counter.rows() == {"notifications": 25, "deliveries": 25, "usage": 1, "events": 0}
+    assert counter.rows() == {"notifications": 40, "deliveries": 25, "usage": 1, "events": 0}
     assert counter.usage() == {"EMAIL": 25}
 
 
@@ -39,17 +39,20 @@ def test_the_limit_counts_messages_and_refuses_a_notification_as_a_whole(counter
     assert counter.refused(notification("S-2", recipient=["X_TWO"])).problem.code == "daily_limit_reached"
     counter.accepted(notification("S-3"))
     assert counter.usage() == {"EMAIL": 3}
-    assert counter.rows()["notifications"] == 2
+    assert counter.rows()["deliveries"] == 3
 
 
-def test_what_the_limit_turned_away_left_no_trace_and_may_come_after_midnight(
+def test_what_the_limit_turned_away_is_read_back_as_failed_and_may_come_after_midnight(
     counter: Counter, moving_clock: MovableClock
 ) -> None:
     limit(counter, 0)
     outcome = counter.refused(notification())
-    assert (outcome.problem.entry.status, outcome.notification_id) == (429, None)
+    assert outcome.problem.entry.status == 429
+    report = counter.report(outcome)
+    assert report.problem is not None
+    assert (report.status, report.problem.code) == ("FAILED", "daily_limit_reached")
     assert outcome.problem.headers == {"Retry-After": str(15 * 3600)}
-    assert counter.rows() == {"notifications": 0, "deliveries": 0, "usage": 0, "events": 0}
+    assert counter.rows() == {"notifications": 1, "deliveries": 0, "usage": 0, "events": 0}
     assert counter.nudges == []
     limit(counter, 1)
     counter.accepted(notification())
@@ -64,7 +67,7 @@ def test_a_duplicate_does_not_count_against_the_limit(counter: Counter) -> None:
     assert counter.accepted(notification()) == Accepted(first.notification_id, "DISPATCHED", duplicate=True)
 
 
-def test_the_limit_leaves_an_earlier_refusal_as_it_was(counter: Counter) -> None:
+def test_an_earlier_refusal_is_told_with_the_last_reason(counter: Counter) -> None:
     limit(counter, 0)
     body = notification(template_id="X_LATER")
     refused = counter.refused(body)
@@ -73,7 +76,7 @@ def test_the_limit_leaves_an_earlier_refusal_as_it_was(counter: Counter) -> None
     report = counter.report(refused)
     assert report.status == "FAILED"
     assert report.problem is not None
-    assert report.problem.code == "unknown_template"
+    assert report.problem.code == "daily_limit_reached"
 
 
 def test_a_poisonous_submission_harms_nobody_else_in_its_group(counter: Counter) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from backend.db.models.notifications import Notification
 from backend.db.session import Database
@@ -23,7 +23,8 @@ def test_email_that_is_switched_off_is_refused_and_taken_later(
     assert "EMAIL is switched off" in refused.problem.detail
     assert "Retry-After" in refused.problem.headers
     with database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Notification)) == 0
+        kept = session.scalars(select(Notification)).one()
+        assert (kept.status, kept.accepted_at, str(kept.uid)) == ("FAILED", None, refused.notification_id)
     configure(EMAIL_ENABLED="true")
     (taken,) = accept_many([lab.submission(notification())], lambda _priorities: None)
     assert isinstance(taken, Accepted)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,15 @@ import pytest
 import uvicorn
 
 from backend.lib.connections import TimedProtocol
+from backend.lib.lingering import LingeringTransport
 
 LINES = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
 HEAD = LINES + b"\r\n"
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+LATE = threading.Event()
 
 
 class Short(TimedProtocol):
@@ -24,7 +30,13 @@ class Short(TimedProtocol):
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the body."""
+    """Answer with the body, or before it, or not before the test lets it."""
+    if scope["path"] == "/early":
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"early"})
+        return
+    if scope["path"] == "/late":
+        await asyncio.to_thread(LATE.wait, 10)
     body, more = b"", True
     while more:
         message = await receive()
@@ -205,3 +217,98 @@ def test_a_body_in_small_chunks_is_none_of_that(place: tuple[str, int]) -> None:
     with socket.create_connection(place, timeout=10) as line:
         line.sendall(CHUNKED + b"1\r\na\r\n" * 50_000 + b"0\r\nx-after: 1\r\n\r\n")
         hear(line, 1, b"a" * 50_000)
+
+
+@pytest.mark.parametrize("offered", [b"h2c", b"TLS/1.2", b"websocket", b"anything"])
+@pytest.mark.parametrize("hidden", [b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"])
+def test_an_offer_to_upgrade_is_ignored_and_the_body_is_the_requests(
+    place: tuple[str, int], offered: bytes, hidden: bytes
+) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: a\r\n" + OFFER.replace(b"h2c", offered)
+    heard = say(place, head + b"content-length: %d\r\n\r\n" % len(hidden) + hidden, CLOSING)
+    assert heard.count(b"HTTP/1.1 200 OK") == 2
+    assert heard.split(b"\r\n\r\n", 1)[1].startswith(hidden)
+
+
+CLOSING = b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("offer", [b"", OFFER])
+@pytest.mark.parametrize("last", [b"", b"connection: close\r\n"])
+def test_an_early_answer_reaches_a_client_that_sends_all_before_it_reads(
+    place: tuple[str, int], last: bytes, offer: bytes
+) -> None:
+    for _ in range(10):
+        with socket.create_connection(place, timeout=10) as line:
+            line.sendall(b"POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n" + last + offer + b"\r\n")
+            for _piece in range(8):
+                line.sendall(b"a" * 1_000_000)
+            hear_early(line)
+            if not last:  # the connection goes on behind the body that nobody wanted
+                line.sendall(HEAD + b"abc")
+                hear(line, 1, b"abc")
+
+
+def hear_early(line: socket.socket) -> None:
+    heard = b""
+    while not heard.endswith(b"early"):
+        piece = line.recv(4096)
+        assert piece, heard
+        heard += piece
+    assert heard.startswith(b"HTTP/1.1 401 ")
+
+
+def test_what_a_refused_client_still_sends_does_not_cost_it_the_answer(place: tuple[str, int]) -> None:
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(b"NONSENSE\r\n\r\n")
+        for _ in range(8):
+            line.sendall(b"a" * 1_000_000)
+        assert line.recv(4096).startswith(b"HTTP/1.1 501 ")
+
+
+def test_a_client_that_goes_on_is_listened_to_for_a_while(place: tuple[str, int], monkeypatch: Any) -> None:
+    monkeypatch.setattr(LingeringTransport, "BYTES", 4_000_000)
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(b"NONSENSE\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            line.sendall(b"a" * 64_000_000)
+
+
+def now_and_then(line: socket.socket) -> None:
+    """Send, after silences that are longer than what the server waits."""
+    for _ in range(20):
+        select.select([], [], [], 0.3)
+        line.sendall(b"a")
+
+
+def test_a_client_that_says_no_more_is_not_waited_for(place: tuple[str, int], monkeypatch: Any) -> None:
+    monkeypatch.setattr(LingeringTransport, "SILENT_SECONDS", 0.2)
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(b"NONSENSE\r\n\r\n")
+        while line.recv(4096):  # its half of the connection is closed
+            pass
+        with pytest.raises(ConnectionError):  # it is there no more
+            now_and_then(line)
+
+
+def test_nonsense_behind_a_request_is_refused_after_its_answer(place: tuple[str, int]) -> None:
+    LATE.clear()
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(HEAD.replace(b"POST /", b"POST /late") + b"abc" + b"NONSENSE\r\n\r\n")
+        line.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            line.recv(4096)
+        LATE.set()
+        line.settimeout(10)
+        heard = b""
+        while piece := line.recv(4096):
+            heard += piece
+    assert heard.index(b"HTTP/1.1 200 ") < heard.index(b"HTTP/1.1 501 ")
+
+
+def test_an_empty_line_does_not_keep_a_connection_for_ever(place: tuple[str, int]) -> None:
+    with socket.create_connection(place, timeout=10) as line:
+        line.sendall(HEAD + b"abc")
+        hear(line, 1, b"abc")
+        line.sendall(b"\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 408")

@@ -115,7 +115,7 @@ _FAULTS = {
     "from=yesterday": "Write a day as 2026-03-02.",
     "to=0001-01-01": "Write a day as 2026-03-02.",
     f"recipient={'X' * 65}": "It has at most 64 printable characters.",
-    "aggregator_id=%01": "It has at most 128 printable characters.",
+    "aggregator_id=%01": "It has at most 1024 printable characters.",
 }
 
 

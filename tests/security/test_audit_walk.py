@@ -61,6 +61,7 @@ COMMANDS_OTHERWISE = {
     "migrate": "changes the tables, not what is in them",
     "doctor": "looks",
     "routes": "looks",
+    "list_routes": "looks",
     "welcome": "looks",
     "demo": "has an installation of its own that it throws away",
     "seed": "leaves an entry, which the tests of the first start look for: it is made from all starter templates",

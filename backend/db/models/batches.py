@@ -9,7 +9,7 @@ from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import Moment
+from backend.db.types import AGGREGATOR_ID, Moment
 from backend.lib import clock
 
 
@@ -54,7 +54,6 @@ class Batch(IdentityBase):
     __table_args__ = (
         Index("uq_batches_open_key", "key", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_batches_due", "status", "closes_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
-        Index("ix_batches_aggregator", "service_id", "aggregator_id", "status"),
         Index("ix_batches_service", "service_id", "status", "id"),
         Index("ix_batches_template", "template_version_id", "id"),
     )
@@ -62,7 +61,7 @@ class Batch(IdentityBase):
     uid: Mapped[UUID] = mapped_column(GUID(), unique=True)
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
     key: Mapped[str] = mapped_column(String(64), index=True)
-    aggregator_id: Mapped[str] = mapped_column(String(128))
+    aggregator_id: Mapped[str] = mapped_column(AGGREGATOR_ID)
     type: Mapped[str] = mapped_column(String(16))
     recipient: Mapped[str] = mapped_column(String(64))
     template: Mapped[str] = mapped_column(String(64))

@@ -5,12 +5,12 @@ from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
 
-from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.base import DefaultBase, IdentityBase
 from advanced_alchemy.types import GUID, BigIntIdentity
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import Address, JsonB, Moment
+from backend.db.types import AGGREGATOR_ID, Address, JsonB, Moment
 from backend.lib import clock
 
 
@@ -77,7 +77,7 @@ class Notification(IdentityBase):
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
     api_client_id: Mapped[int | None] = mapped_column(ForeignKey("api_clients.id"), default=None)
     priority: Mapped[int]
-    aggregator_id: Mapped[str | None] = mapped_column(String(128), default=None)
+    aggregator_id: Mapped[str | None] = mapped_column(AGGREGATOR_ID, default=None)
     status: Mapped[str] = mapped_column(String(12))
     content: Mapped[str | None] = mapped_column(Text, default=None)
     problem: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
@@ -85,6 +85,21 @@ class Notification(IdentityBase):
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     accepted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     job_id: Mapped[int | None] = mapped_column(BigIntIdentity, default=None)
+
+
+class PastNotification(DefaultBase):
+    """What is left of an accepted notification after its retention, so that its repeats are known for what they are.
+
+    ``day`` is when it was deleted, ``status`` its last, ``content_digest`` the beginning of its content's SHA-256.
+    """
+
+    __tablename__ = "past_notifications"
+    __table_args__ = (Index("ix_past_notifications_day", "day"), {"sqlite_with_rowid": False})
+
+    uid: Mapped[UUID] = mapped_column(GUID(), primary_key=True)
+    day: Mapped[date]
+    status: Mapped[str] = mapped_column(String(12))
+    content_digest: Mapped[int] = mapped_column(BigInteger)
 
 
 class Delivery(IdentityBase):

@@ -1,0 +1,29 @@
+"""What came of a submission."""
+
+import msgspec
+
+from backend.db.models.notifications import NotificationStatus
+from backend.lib.problems import FieldError, Problem
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A stored notification; ``duplicate`` tells that it was there before, ``warnings`` what of it is of no use."""
+
+    notification_id: str
+    status: str
+    duplicate: bool
+    warnings: tuple[FieldError, ...] = ()
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Why nothing will be sent; the id is there whenever a notification can be read back by it.
+
+    ``status`` is that notification's: not FAILED where it was accepted before and only this repeat is refused.
+    """
+
+    problem: Problem
+    notification_id: str | None
+    status: str = NotificationStatus.FAILED.value
+
+
+Outcome = Accepted | Refused

@@ -1,0 +1,1 @@
+"""Clients and proxies that nobody here wrote, against a real web process."""
