@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,27 +34,31 @@ class _Present:
     """What this process holds; the worker gives it the name by which its heartbeat is known."""
 
     hands = Hands(heartbeat.worker_name())
+    stopping: Callable[[], bool] = lambda: False
 
 
-def use(worker: str) -> None:
-    """Work in this name from now on."""
-    _Present.hands = Hands(worker)
+def use(worker: str, stopping: Callable[[], bool]) -> None:
+    """Work in this name from now on, until it is ``stopping``."""
+    _Present.hands, _Present.stopping = Hands(worker), stopping
 
 
 @queue.task
 def turn(job_id: int) -> None:
     """Work on a job's spreadsheet for a while, if there is something to do and nobody does it."""
+    if _turn(job_id):
+        nudge(job_id)
+
+
+def _turn(job_id: int) -> bool:
     hands = _Present.hands
     with db.current().write() as session:
         taken = hands.take(session, job_id)
     if not taken:
-        return
+        return False
     try:
-        more = _go_on(job_id, hands.worker)
+        return _go_on(job_id, hands.worker)
     finally:
         hands.let_go(job_id)
-    if more:
-        nudge(job_id)
 
 
 def _go_on(job_id: int, worker: str) -> bool:
@@ -99,10 +104,11 @@ def nudge(job_id: int) -> None:
 
 @queue.periodic
 def sweep() -> None:
-    """Wake workers for jobs whose time has come, or whose worker is gone; keep house once an hour."""
+    """Work on jobs whose time has come, or whose worker is gone, each for a turn; keep house once an hour."""
     with db.current().read() as session:
         found = claims.waiting(session, _Present.hands.worker, _AT_ONCE)
     for job_id in found:
-        nudge(job_id)
+        if not _Present.stopping():
+            _turn(job_id)
     if _housekeeping.take():
         housekeeping.tidy()
