@@ -24,7 +24,6 @@ class Breaker:
         self._ended = threading.Event()
         self._since: datetime | None = None
 
-    @property
     def is_open(self) -> bool:
         """Tell whether it is of no use to try."""
         return self._since is not None

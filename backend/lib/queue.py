@@ -34,10 +34,10 @@ class Task:
         when it is known to be away.
         """
         breaker = giving()
-        if breaker.is_open:
+        if breaker.is_open():
             return False
         with _one_at_a_time:  # those who wait here while one finds the queue away wait no longer than that one
-            if breaker.is_open:
+            if breaker.is_open():
                 return False
             try:
                 _bound()[self.name].schedule(args=args, delay=delay or 0, priority=priority)

@@ -21,7 +21,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from backend.lib import postgresql
+from backend.lib import outages, postgresql
 from backend.lib.changes import Changes
 
 # Any number; the same one in every process that makes the queue's tables.
@@ -62,7 +62,8 @@ def is_refused(error: Exception) -> bool:
     if isinstance(error, psycopg.OperationalError):
         return any(words in str(error) for words in _WRONG)
     code = getattr(error, "sqlite_errorname", "")
-    return isinstance(error, (AuthenticationError, PermissionError, NotADirectoryError)) or code == "SQLITE_CANTOPEN"
+    in_the_way = isinstance(error, OSError) and not outages.is_outage(error)
+    return isinstance(error, AuthenticationError) or in_the_way or code == "SQLITE_CANTOPEN"
 
 
 def remark(huey: Huey) -> str | None:
@@ -183,7 +184,7 @@ class PatientStorage(PriorityRedisStorage):  # type: ignore[misc] # Huey ships n
         return found[1][8:] if found else None
 
 
-def _pool(url: str, seconds: float) -> "ConnectionPool[Any]":
+def _pool(url: str, seconds: float) -> ConnectionPool:
     """Make the pool of connections, which are opened when they are used; one that Redis has closed is opened anew."""
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return ConnectionPool.from_url(url, socket_timeout=seconds, socket_connect_timeout=_PATIENCE_SECONDS, retry=retry)

@@ -72,7 +72,7 @@ class State(Collector):
 
 
 def _of_queue(pending: int | None) -> Iterator[Metric]:
-    up = pending is not None and not queue.giving().is_open
+    up = pending is not None and not queue.giving().is_open()
     yield GaugeMetricFamily("carillon_queue_up", "Whether the queue takes and gives wake-ups", value=int(up))
     if pending is not None:
         yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=pending)

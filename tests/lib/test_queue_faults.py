@@ -33,6 +33,15 @@ def give() -> tuple[bool, float]:
     return tasks.deliver(20), time.monotonic() - began
 
 
+def refusal() -> Exception | None:
+    """Write to the queue; return what it raises, which each storage has of its own."""
+    try:
+        queue.try_to_write()
+    except Exception as error:
+        return error
+    return None
+
+
 def see_it_out(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
     """Give before, while and after the queue is at fault."""
     caplog.set_level(logging.INFO, "backend")
@@ -44,9 +53,8 @@ def see_it_out(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
         again = [give() for _ in range(50)]
         assert not any(one for one, _ in again)
         assert sum(seconds for _, seconds in again) < 0.1, "nobody waits while it is known to be away"
-        with pytest.raises(Exception, match=""):
-            queue.try_to_write()
-    wait_until(lambda: not queue.giving().is_open, 10, lambda: "the breaker stays open")
+        assert refusal() is not None
+    wait_until(lambda: not queue.giving().is_open(), 10, lambda: "the breaker stays open")
     assert give()[0]
     said = [entry.getMessage() for entry in caplog.records if entry.name == "backend.lib.breaker"]
     assert len(said) == 2, said
@@ -82,9 +90,9 @@ def test_a_queue_that_is_away_keeps_no_process_from_starting(configure: Callable
     for url in ("redis://127.0.0.1:1/0", "postgresql://nobody@127.0.0.1:1/none"):
         configure(QUEUE_URL=url)
         queue.bind()
-        with pytest.raises(Exception, match="refused") as refused:
-            queue.try_to_write()
-        assert not queue_storage.is_refused(refused.value)
+        refused = refusal()
+        assert refused is not None
+        assert not queue_storage.is_refused(refused)
 
 
 @pytest.fixture
@@ -105,6 +113,6 @@ def test_an_address_that_will_never_do_is_told_from_one_that_is_away(
         f"sqlite:///{tmp_path}/file/queue.db",
     ):
         configure(QUEUE_URL=url)
-        with pytest.raises(Exception, match="") as refused:
-            queue.try_to_write()
-        assert queue_storage.is_refused(refused.value), (url, refused.value)
+        refused = refusal()
+        assert refused is not None
+        assert queue_storage.is_refused(refused), (url, refused)
