@@ -1,6 +1,7 @@
 """Sending: claim a few of one channel, render them together, hand each over, mark each before the next leaves."""
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from backend.delivery.handover import Passage, hand_over
 from backend.delivery.health import Tally
 from backend.delivery.queues import Tails
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
+from backend.delivery.speeds import LONGEST_SECONDS, Speeds
 from backend.delivery.turns import Turns
 from backend.delivery.unwritten import Unwritten
 from backend.lib import metrics, traces
@@ -40,6 +42,10 @@ class _Outcomes(msgspec.Struct):
     waiting: list[Waiting] = []
     outage: Exception | None = None
 
+    def count(self) -> int:
+        """Count the messages that are dealt with."""
+        return len(self.marked) + len(self.inside) + len(self.waiting)
+
 
 class Hand:
     """One worker process's part in sending: its name on claims, and whether it has been asked to stop.
@@ -56,6 +62,7 @@ class Hand:
         self.steady = steady or (lambda: True)
         self.holding: set[int] = set()
         self.tally = Tally()
+        self.speeds = Speeds()
         self._turns = Turns()
         self._tails = Tails()
         self._unwritten = Unwritten()
@@ -144,7 +151,9 @@ class Hand:
         before = chosen.state.providers.get(chosen.trial or "")
         try:
             with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
+                began = time.monotonic()
                 self._deal(Passage(group, chosen, place, self.tally, self._tails), messages, outcomes)
+                self.speeds.note(channel, outcomes.count(), time.monotonic() - began)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
                 record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.worker)
                 suppressing.learn(session, outcomes.marked)
@@ -162,6 +171,7 @@ class Hand:
     def _deal(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
         """Hand over one after the other, or a few at once, until none is left or somebody else has taken the rest."""
         group = passage.group
+        end = time.monotonic() + LONGEST_SECONDS
         with db.current().single_statements() as run:
             while outcomes.outage is None and (some := group.next_some(handover.width(passage))):
                 passage.place.make_way(some[0].priority)
@@ -177,6 +187,8 @@ class Hand:
                 for claim, message in pairs:
                     if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
+                if time.monotonic() > end:
+                    self.release(group.take_rest())  # it is slower than it was: others take some of them
         if outcomes.outage is not None:
             raise outcomes.outage
 
