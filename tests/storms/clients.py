@@ -25,9 +25,11 @@ class Clients:
     ``patient`` client asks again after a 503 too, which ``unavailable`` counts.
     """
 
-    def __init__(self, base: str, lab: Laboratory, count: int, threads: int = 4, *, patient: bool = False) -> None:
+    def __init__(
+        self, base: str, lab: Laboratory, count: int, threads: int = 4, *, patient: bool = False, prefix: str = "S"
+    ) -> None:
         self._base, self._lab = base, lab
-        self._pile = [notification(f"S-{number}") for number in range(count)]
+        self._pile = [notification(f"{prefix}-{number}") for number in range(count)]
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         self.accepted: set[str] = set()
