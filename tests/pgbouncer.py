@@ -63,7 +63,7 @@ class PgBouncer:
         return (self._folder / "log").read_text()
 
     def __enter__(self) -> Self:
-        command = (program("pgbouncer", "pgbouncer"), "-q", *self._user, str(self._folder / "configuration"))
+        command = (program("pgbouncer"), "-q", *self._user, str(self._folder / "configuration"))
         self._process = subprocess.Popen(command)
         wait_until(self._answers, 20, self.log)
         return self

@@ -221,7 +221,7 @@ def set_time(file: Path, offset: int) -> None:
 
 def faked(file: Path) -> dict[str, str]:
     """Return the environment of a process whose time of day is in a file; what it measures is left as it is."""
-    program("faketime", "faketime")
+    program("faketime")
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     return {
         "LD_PRELOAD": str(library),
