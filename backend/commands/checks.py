@@ -51,7 +51,7 @@ class Check(msgspec.Struct, frozen=True):
         try:
             return answer.result(seconds)
         except FutureTimeoutError:
-            raise Fault(f"does not answer within {seconds:.0f} seconds") from None
+            raise Fault(f"does not answer within {seconds:.0f} s") from None
 
 
 class Fault(Exception):

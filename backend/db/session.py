@@ -56,7 +56,7 @@ def _read(url: str) -> URL:
     """Read an address; of one with several hosts, which SQLAlchemy cannot, only which database it is for."""
     try:
         return make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return make_url("postgresql+psycopg://")
 
 
