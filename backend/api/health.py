@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # A database that does not answer within this is as good as none to whoever balances the load.
 _PATIENCE_SECONDS = 3
+# So long an answer is given again: anybody may ask, and as often as they like.
+_FRESH_SECONDS = 0.5
 _HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -47,20 +51,36 @@ async def readyz() -> Response[dict[str, str]]:
     return Response({"status": status, **body}, status_code=200 if ready else 503, headers=_HEADERS)
 
 
-async def _ask(question: Callable[[], str]) -> str | None:
+class _Look:
+    """Asks a question that costs a write; whoever asks again at once gets the same answer."""
+
+    def __init__(self, question: Callable[[], str]) -> None:
+        self._question = question
+        self._lock = threading.Lock()
+        self._answer, self._until = "", 0.0
+
+    def __call__(self) -> str:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._answer = self._question()
+                self._until = time.monotonic() + _FRESH_SECONDS
+            return self._answer
+
+
+async def _ask(look: _Look) -> str | None:
     """Ask in a thread and with little patience; None where no answer came in time."""
     # Probes that hang on a silent database have a few threads of their own and starve no request.
     with anyio.move_on_after(_PATIENCE_SECONDS):
-        return await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=_probes(question.__name__))
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=_probes(look))
     return None
 
 
 @lru_cache(maxsize=2)
-def _probes(_question: str) -> anyio.CapacityLimiter:
+def _probes(_look: _Look) -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(4)
 
 
-def _database() -> str:
+def _look_at_database() -> str:
     """Say whether the database is migrated and takes what is written; of a fault only words of ours are said."""
     try:
         present = migrate.present(session.current())
@@ -78,7 +98,7 @@ def _head() -> str:
     return migrate.head()
 
 
-def _queue() -> str:
+def _look_at_queue() -> str:
     try:
         queue.try_to_write()
     except Exception as error:  # which opens the breaker, and that writes the log
@@ -92,4 +112,5 @@ def _slower(reason: str) -> str:
     return f"takes no wake-ups{when}, {reason}: messages leave some seconds later than they could"
 
 
+_database, _queue = _Look(_look_at_database), _Look(_look_at_queue)
 ROUTES = [healthz, readyz]

@@ -7,6 +7,7 @@ import pytest
 from litestar.testing import TestClient
 
 from backend.api import health
+from backend.db import probe
 from backend.db.session import Database
 from backend.lib import queue, settings
 from tests.application import application
@@ -18,6 +19,14 @@ SLOWER = (
     "takes no wake-ups since 2026-03-02T09:00:00Z, it cannot be reached: "
     "messages leave some seconds later than they could"
 )
+
+
+@pytest.fixture(autouse=True)
+def ask_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_FRESH_SECONDS", 0.0)
+    # One that another test has left waiting keeps its answer to itself.
+    monkeypatch.setattr(health, "_database", health._Look(health._look_at_database))
+    monkeypatch.setattr(health, "_queue", health._Look(health._look_at_queue))
 
 
 def test_the_process_is_up_without_any_database(configure: Callable[..., settings.Settings]) -> None:
@@ -132,3 +141,12 @@ def test_a_silent_database_does_not_hide_what_the_queue_says(
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert (answer.json()["database"], answer.json()["queue"]) == ("does not answer", "ok")
+
+
+def test_who_asks_again_at_once_costs_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_FRESH_SECONDS", 60.0)
+    written: list[Database] = []
+    monkeypatch.setattr(probe, "touch", written.append)
+    with TestClient(application()) as client:
+        assert [client.get("/readyz").status_code for _ in range(20)] == [200] * 20
+    assert len(written) == 1

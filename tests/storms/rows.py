@@ -5,6 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+# Whether every run is to be made, or, for the suite, those in which most can go wrong.
+ALL = os.environ.get("STORMS") == "all"
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """How many notifications were accepted, came once at least, came again, never came, or wait for a person's word.

@@ -15,6 +15,7 @@ from tests.factories import laboratory
 from tests.pgbouncer import PgBouncer
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
+from tests.storms.rows import ALL
 from tests.storms.test_kill_storm import sent
 
 COUNT = 120
@@ -56,6 +57,7 @@ def left_behind(pooler: PgBouncer) -> set[tuple[str, int]]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("database", [DIRECT, POOLED] if ALL else [POOLED], indirect=True)
 def test_every_accepted_notification_arrives_once(
     database: Database, pooler: PgBouncer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -25,7 +25,7 @@ from backend.intake.accept import accept_many
 from tests.debian import program
 from tests.factories import Laboratory, laboratory, notification
 from tests.storms.installation import APART, Installation, Mailbox, wait_until
-from tests.storms.rows import Row, record
+from tests.storms.rows import ALL, Row, record
 from tests.storms.short_leases import SECONDS
 from tests.vendors.http_server import Reply
 from tests.vendors.twilio import TwilioServer
@@ -167,7 +167,6 @@ CLOCKS: dict[str, tuple[int, ...]] = {
     "an hour behind": (-HOUR,),
     "steps of an hour": (HOUR, -HOUR, 0),
 }
-ALL = os.environ.get("STORMS") == "all"
 
 
 def databases(one: str) -> pytest.MarkDecorator:
