@@ -28,7 +28,8 @@ class Speeds:
         with self._lock:
             newest = seconds / messages
             before = self._seconds.get(channel, newest)
-            self._seconds[channel] = before + _NEWEST * (newest - before)
+            # What is quick again after an outage is believed at once; what was slow once may have been chance.
+            self._seconds[channel] = min(newest, before + _NEWEST * (newest - before))
 
     def share(self, channel: Channel, least: int, most: int) -> int:
         """Return how many a thread should claim that has ``least`` under way at once."""
