@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench setup setup-dev browser check format lock audit licences clean fuzz-http
+.PHONY: help run demo test bench setup setup-dev browser servers check format lock audit licences clean fuzz-http
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ run: setup ## Start the web and worker processes on http://127.0.0.1:8000
 demo: setup ## Do the main job once with throwaway data: send, deliver, show
 	@$(BIN)/carillon demo
 
-test: setup-dev browser ## Run every test: unit, integration, end to end
+test: setup-dev browser servers ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest -n auto --dist worksteal
 
 bench: setup-dev ## Print the benchmark table
@@ -73,6 +73,9 @@ e2e/node_modules/.installed: | static/node_modules/.installed
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.interop.programs
+
+servers: setup-dev
+	@$(BIN)/python -m tests.debian
 
 lock: $(BIN)/python ## Resolve the lock files anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,10 +1,9 @@
-"""The worker process: Huey's consumer with every task of the house."""
+"""The worker process: a timer that finds what is due, and Huey's consumer with every task, which wakes it sooner."""
 
 import gc
 import logging
 from types import ModuleType
 
-from huey.consumer import Consumer, Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.accounts import tasks as accounts_tasks
@@ -20,6 +19,8 @@ from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.intake import callback_notices
 from backend.lib import logs, metrics, processes, queue, settings, traces
+from backend.lib.consumer import WakingConsumer
+from backend.lib.timer import Timer
 from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
@@ -43,18 +44,8 @@ TASKS: tuple[ModuleType, ...] = (
 
 # The threads of Huey's tasks, which wake those that send, flush batches and keep house.
 _NUDGED = 3
-# For the tasks, and then for the threads that send, which have stopped taking up anything at the same moment.
+# For the tasks, then for the timer, and then for the threads that send: all have stopped taking up anything by then.
 _PATIENCE_SECONDS = 4.0
-
-
-class _Ticker(Scheduler):  # type: ignore[misc] # Huey ships no types
-    """Enqueues the periodic tasks every second, not every minute: they find due retries and what no nudge reached."""
-
-    periodic_task_seconds = 1
-
-
-class _Consumer(Consumer):  # type: ignore[misc] # Huey ships no types
-    scheduler_class = _Ticker
 
 
 def run(workers: int) -> None:
@@ -71,23 +62,18 @@ def run(workers: int) -> None:
     lease = Lease(processes.name())
     pulse = heartbeat.Heartbeat(lease)
     pulse.start()
-    consumer = _Consumer(
-        queue.bind(),
-        workers=_NUDGED,
-        scheduler_interval=1,
-        worker_type="thread",
-        graceful_signal="TERM",
-        shutdown_timeout=_PATIENCE_SECONDS,
-    )
+    consumer = WakingConsumer(queue.bind(), threads=_NUDGED, patience=_PATIENCE_SECONDS)
+    timer = Timer(queue.periodic_tasks(), consumer.stop_flag)
     lanes = Lanes(Hand(lease, stopping=consumer.stop_flag.is_set), workers)
     delivery_tasks.use(lanes)
-    spreadsheet_tasks.use(lease)
+    spreadsheet_tasks.use(lease, consumer.stop_flag.is_set)
     callback_tasks.use(Courier(lease, stopping=consumer.stop_flag.is_set))
     gc.freeze()  # what was imported stays: to look through it for garbage again and again took 7 % of sending
     try:
-        delivery_tasks.mend()
+        timer.start()
         consumer.run()
     finally:
+        timer.join(_PATIENCE_SECONDS)
         lanes.stop(_PATIENCE_SECONDS)
         leave(pulse)
         restored.stop()

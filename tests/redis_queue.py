@@ -1,9 +1,10 @@
 """A real Redis for tests: one server for each process of a run, emptied for each test."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Self
 
 import pytest
@@ -47,6 +48,35 @@ class RedisServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    @contextmanager
+    def dead(self) -> Iterator[None]:
+        """Refuse every connection for as long as the block lasts; what it held is lost."""
+        self.kill()
+        yield
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Take connections and answer nothing for as long as the block lasts, as on a machine that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Refuse what would need memory, but answer everything else."""
+        self.client().config_set("maxmemory", "1")
+        yield
+        self.client().config_set("maxmemory", "0")
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Refuse every write, as one does that has become the replica of another."""
+        self.client().replicaof("127.0.0.1", "1")
+        yield
+        self.client().replicaof("NO", "ONE")
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,6 +1,9 @@
 """Health: whether the process is up, and whether it can do its work."""
 
+import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -9,15 +12,17 @@ import anyio.to_thread
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from backend.db import migrate, session
+from backend.db import migrate, probe, session
 from backend.db.migrate import Fit
-from backend.lib import clock, queue
+from backend.lib import clock, outages, queue
 from backend.restored import report
 
 logger = logging.getLogger(__name__)
 
 # A database that does not answer within this is as good as none to whoever balances the load.
 _PATIENCE_SECONDS = 3
+# So long an answer is given again: anybody may ask, and as often as they like.
+_FRESH_SECONDS = 0.5
 _HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -36,37 +41,66 @@ def healthz() -> Response[dict[str, str]]:
     },
 )
 async def readyz() -> Response[dict[str, str]]:
-    """Answer 200 if this release goes with the database and the queue answers, else 503 naming what is not."""
-    found = {"database": await _ask(_database), "queue": await _ask(_queue)}
-    ready = all(answer == "ok" for answer in found.values())
-    body = {"status": "ready" if ready else "not ready", **found}
+    """Write to the database and to the queue, and tell what each made of it.
+
+    Without its database a process can do nothing: 503, `not ready`. Without its queue it does all its work, only
+    a little later: 200, `degraded`, with since when. Whoever takes such a process away makes an outage of a delay.
+    """
+    database, queue_too = await asyncio.gather(_ask(_database), _ask(_queue))
+    body = {"database": database or "does not answer", "queue": queue_too or _slower("it does not answer")}
+    ready = body["database"] == "ok"
+    status = "not ready" if not ready else "ready" if body["queue"] == "ok" else "degraded"
     if ready and (held := await _ask(_held)):
         body["restored"] = held
-    return Response(body, status_code=200 if ready else 503, headers=_HEADERS)
+    return Response({"status": status, **body}, status_code=200 if ready else 503, headers=_HEADERS)
 
 
-async def _ask(question: Callable[[], str]) -> str:
-    """Ask in a thread and with little patience; of a failure the kind is logged, for addresses hold passwords."""
-    answer = "does not answer"
+class _Look:
+    """Asks a question that costs a write; whoever asks again at once gets the same answer."""
+
+    def __init__(self, question: Callable[[], str]) -> None:
+        self._question = question
+        self._lock = threading.Lock()
+        self._answer, self._until = "", 0.0
+
+    def __call__(self) -> str:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._answer = self._question()
+                self._until = time.monotonic() + _FRESH_SECONDS
+            return self._answer
+
+
+async def _ask(look: _Look) -> str | None:
+    """Ask in a thread and with little patience; None where no answer came in time."""
     # Probes that hang on a silent database have a few threads of their own and starve no request.
     with anyio.move_on_after(_PATIENCE_SECONDS):
-        try:
-            answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=_probes())
-        except Exception as error:
-            logger.warning("Not ready: %s raised %s", question.__name__.strip("_"), type(error).__name__)
-            answer = "unreachable"
-    return answer
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=_probes(look))
+    return None
 
 
-@lru_cache(maxsize=1)
-def _probes() -> anyio.CapacityLimiter:
+@lru_cache(maxsize=3)
+def _probes(_look: _Look) -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(4)
 
 
-def _database() -> str:
+def _look_at_database() -> str:
+    """Say whether this release goes with the database, and it takes what is written; of a fault our words are said."""
+    try:
+        if fault := _standing():
+            return fault
+        probe.touch(session.current())
+    except Exception as error:
+        logger.warning("Not ready, for the database", exc_info=error)
+        return f"cannot be written to: {outages.reason(error)}"
+    return "ok"
+
+
+def _standing() -> str:
+    """Say why the database is not one for this release; empty if it is."""
     standing = migrate.standing(session.current())
     if standing.usable:
-        return "ok"
+        return ""
     if standing.fit is Fit.BEYOND:
         return f"too new: it is at {standing.present}, which this release, of {standing.head}, does not know"
     return (
@@ -74,16 +108,30 @@ def _database() -> str:
     )
 
 
-def _held() -> str:
+def _look_whether_held() -> str:
     """Say that a restored database is held; empty where it is not. What is accepted goes out, so all is ready."""
-    with session.current().look() as looking:
-        since = report.since(looking)
+    try:
+        with session.current().look() as looking:
+            since = report.since(looking)
+    except Exception as error:
+        logger.warning("Whether the database is held cannot be asked", exc_info=error)
+        return ""
     return "" if since is None else f"held since {clock.iso(since)}: what waited before is to be decided about"
 
 
-def _queue() -> str:
-    queue.huey().storage.enqueued_items(1)
+def _look_at_queue() -> str:
+    try:
+        queue.try_to_write()
+    except Exception as error:  # which opens the breaker, and that writes the log
+        return _slower(outages.reason(error))
     return "ok"
 
 
+def _slower(reason: str) -> str:
+    since = queue.giving().since
+    when = f" since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
+    return f"takes no wake-ups{when}, {reason}: messages leave some seconds later than they could"
+
+
+_database, _queue, _held = _Look(_look_at_database), _Look(_look_at_queue), _Look(_look_whether_held)
 ROUTES = [healthz, readyz]

@@ -1,7 +1,10 @@
 """What ``carillon doctor`` looks at; each look is a sentence, and one that finds a fault raises it."""
 
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import msgspec
 from sqlalchemy import text
@@ -12,7 +15,7 @@ from backend.db import session as db
 from backend.db.leases import LENGTH
 from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
-from backend.lib import clock, outages, queue, settings
+from backend.lib import clock, outages, queue, queue_storage, settings
 from backend.reports import depths, ledger, providers
 from backend.reports.depths import Depths
 from backend.restored import report as restored
@@ -29,6 +32,28 @@ class Check(msgspec.Struct, frozen=True):
     name: str
     look: Callable[[], str]
     of_database: bool = False
+
+    def within(self, seconds: float) -> str:
+        """Look, but not for longer than so many seconds.
+
+        Raises:
+            Fault: nothing answers.
+            Exception: whatever the look raises.
+        """
+        answer: Future[str] = Future()
+
+        def look() -> None:
+            try:
+                answer.set_result(self.look())
+            except BaseException as error:  # whoever waits for the answer raises it
+                answer.set_exception(error)
+
+        # A daemon, so that one that hangs does not keep the command from ending.
+        threading.Thread(target=look, name=self.name, daemon=True).start()
+        try:
+            return answer.result(seconds)
+        except FutureTimeoutError:
+            raise Fault(f"does not answer within {seconds:.0f} s") from None
 
 
 class Fault(Exception):
@@ -71,8 +96,12 @@ def _storage() -> str:
 
 def _queue() -> str:
     huey = queue.bind()
+    queue_storage.try_to_write(huey)
     kind = settings.current().queue_url.partition(":")[0]
-    return f"{kind}, {huey.pending_count()} nudges waiting"
+    remark = queue_storage.remark(huey)
+    if remark is not None:
+        raise Fault(f"{kind}: {remark}")
+    return f"{kind}, it takes what is written, {huey.pending_count()} nudges waiting"
 
 
 def _providers() -> str:

@@ -11,7 +11,7 @@ import uvicorn
 from backend import worker as worker_process
 from backend.commands.database import make_ready
 from backend.delivery import routes
-from backend.lib import logs, metrics, metrics_access, outages, private_files, queue, settings
+from backend.lib import logs, metrics, metrics_access, outages, private_files, queue, queue_storage, settings
 from backend.lib.connections import TimedProtocol
 from backend.lib.outages import OUTAGES
 from backend.restored import recognition
@@ -92,13 +92,19 @@ def _see_whether_it_was_restored() -> None:
 
 
 def _see_that_the_queue_can_be_used() -> None:
+    """Refuse an address that will never do; a queue that is away at the moment costs seconds, and is no reason."""
     try:
-        queue.huey()
+        queue.try_to_write()
     except Exception as error:
         # Whatever the storage raises: each kind has errors of its own, and their texts may hold the address.
-        raise settings.SettingError(
-            f"CARILLON_QUEUE_URL names a queue that cannot be used ({type(error).__name__})."
-        ) from error
+        if queue_storage.is_refused(error):
+            raise settings.SettingError(
+                f"CARILLON_QUEUE_URL names a queue that cannot be used ({type(error).__name__})."
+            ) from error
+        return
+    remark = queue_storage.remark(queue.huey())
+    if remark is not None:
+        logger.warning("The queue works, but %s.", remark)
 
 
 def _see_that_port_is_free(host: str, port: int) -> None:

@@ -16,13 +16,13 @@ from typing import Any, cast
 
 import psycopg
 from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event
-from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from backend.db.driver import keep_line, pipeline, send
-from backend.lib import settings
+from backend.lib import postgresql, settings
 
 _BUSY_MILLISECONDS = 15_000
 _REST_SECONDS = 0.5
@@ -30,6 +30,10 @@ _REST_SECONDS = 0.5
 # lists have a text for each length and take up to 100 KB: the driver's own 128 of them came to 4 MB a connection.
 _KEPT_STATEMENTS = 32
 _HASTY = "backend.db.session.hasty"
+
+
+# SQLSTATE "read_only_sql_transaction" (PostgreSQL's documentation, appendix A).
+_READ_ONLY = "25006"
 
 
 class _Ready:
@@ -47,6 +51,14 @@ class _Ready:
     def _processed(self, name: str, value: Any) -> Any:
         process = self._processors.get(name)
         return value if process is None else process(value)
+
+
+def _read(url: str) -> URL:
+    """Read an address; of one with several hosts, which SQLAlchemy cannot, only which database it is for."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        return make_url("postgresql+psycopg://")
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
@@ -70,7 +82,8 @@ class Database:
     """
 
     def __init__(self, url: str, *, durable: bool = True) -> None:
-        self.url = make_url(url)
+        self._address = url.replace("postgresql+psycopg:", "postgresql:", 1)
+        self.url = _read(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite_engine(durable) if self.is_sqlite else self._postgresql_engine()
@@ -125,12 +138,23 @@ class Database:
         # these when it connects, which costs no statement and which poolers of connections know.
         os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO"}
         engine = create_engine(
-            self.url,
+            "postgresql+psycopg://",
             pool_size=10,
             max_overflow=10,
             pool_use_lifo=True,  # a connection is quicker the more it has prepared: the fewest are to be in use
             hide_parameters=True,
         )
+
+        @event.listens_for(engine, "do_connect")
+        def _connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> Any:
+            """Connect as PostgreSQL's own clients would: SQLAlchemy does not know all of an address."""
+            return postgresql.connect(psycopg.Connection, self._address, **options)
+
+        @event.listens_for(engine, "handle_error")
+        def _see_whether_it_is_the_right_one(context: Any) -> None:
+            """Leave a server that only reads since another has taken over; a new connection may find that one."""
+            if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+                context.is_disconnect = True
 
         @event.listens_for(engine, "checkin")
         def _note(_connection: Any, record: Any) -> None:

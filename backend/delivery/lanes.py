@@ -7,7 +7,7 @@ another thread takes its place. How many may wait like that is bounded, for such
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -20,7 +20,7 @@ from backend.delivery.crew import Crew
 from backend.delivery.gate import Gate
 from backend.delivery.group import Attempt, Group
 from backend.delivery.providers import Block, Held
-from backend.delivery.send import Hand
+from backend.delivery.send import CHUNK, Hand
 from backend.lib import clock
 from backend.lib.outages import OUTAGES
 
@@ -34,7 +34,13 @@ _WATCH_SECONDS = 1.0
 _SLOW = 2
 
 
-def _threads(channel: Channel, size: int) -> tuple[int, int]:
+def _burst(channel: Channel) -> int:
+    """Return how many messages one thread can have under way at once; 0 where each goes by itself."""
+    bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]
+    return max(bursts, default=0)
+
+
+def _threads(burst: int, size: int) -> tuple[int, int]:
     """Return how many threads it takes to have ``size`` messages under way, and how many more to keep them busy.
 
     One of them is left when slow templates have all that they may have.
@@ -42,8 +48,7 @@ def _threads(channel: Channel, size: int) -> tuple[int, int]:
     Where one thread has several messages under way it would have none while it claims, renders and records. Where
     each has one, the others go on meanwhile.
     """
-    bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]
-    return -(-size // max(bursts, default=1)), _SLOW if bursts else 0
+    return -(-size // max(burst, 1)), _SLOW if burst else 0
 
 
 class Lanes:
@@ -59,9 +64,10 @@ class Lanes:
         self._crews: dict[tuple[Channel, bool], Crew] = {}
         for channel, high_only in product(Channel, (False, True)):
             name = f"{'high' if high_only else 'send'}-{channel.value.lower()}"
-            width, more = (1, _SLOW) if high_only else _threads(channel, size)
+            burst = _burst(channel)
+            width, more = (1, _SLOW) if high_only else _threads(burst, size)
             gate = self._gates[channel, high_only] = Gate(width)
-            work = partial(hand.send_from, channel, gate=gate, high_only=high_only)
+            work = partial(self._send, channel, burst, gate, high_only)
             self._crews[channel, high_only] = Crew(name, width + more, work, gate.close)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._look_after, name="lanes", daemon=True)
@@ -91,6 +97,11 @@ class Lanes:
             self.hand.write_down()
         except OUTAGES:
             logger.warning("What was sent last could not be written down; it may go again", exc_info=True)
+
+    def _send(self, channel: Channel, burst: int, gate: Gate, high_only: bool, more: Callable[[], None]) -> int:
+        """Send as many as a thread should claim at a time."""
+        limit = self.hand.speeds.share(channel, max(burst, 1), CHUNK)
+        return self.hand.send_from(channel, more, gate=gate, high_only=high_only, limit=limit)
 
     def _due(self, *, high_only: bool) -> list[Channel]:
         with db.current().look() as session:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from backend.delivery.handover import Passage, hand_over
 from backend.delivery.health import Tally
 from backend.delivery.queues import Tails
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
+from backend.delivery.speeds import LONGEST_SECONDS, Speeds
 from backend.delivery.turns import Turns
 from backend.delivery.unwritten import Unwritten
 from backend.lib import metrics, traces
@@ -46,6 +48,10 @@ class _Outcomes(msgspec.Struct):
     waiting: list[Waiting] = []
     outage: Exception | None = None
 
+    def count(self) -> int:
+        """Count the messages that are dealt with."""
+        return len(self.marked) + len(self.inside) + len(self.waiting)
+
 
 class Hand:
     """One worker process's part in sending: its lease, and whether it has been asked to stop.
@@ -60,6 +66,7 @@ class Hand:
         self.holding = Holding()
         self.observer = Observer()
         self.tally = Tally()
+        self.speeds = Speeds()
         self._turns = Turns(most_at_once)
         self._tails = Tails()
         self._unwritten = Unwritten()
@@ -164,8 +171,10 @@ class Hand:
         before = chosen.state.providers.get(chosen.trial or "")
         try:
             with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
+                began = time.monotonic()
                 passage = Passage(group, chosen, place, self.tally, self._tails, self.lease)
                 self._deal(passage, messages, outcomes)
+                self.speeds.note(channel, outcomes.count(), time.monotonic() - began)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
                 record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, self.lease.token)
                 suppressing.learn(session, outcomes.marked)
@@ -191,6 +200,7 @@ class Hand:
 
     def _deal_out(self, passage: Passage, messages: Iterator[Message | Result], outcomes: _Outcomes) -> None:
         group = passage.group
+        end = time.monotonic() + LONGEST_SECONDS
         with db.current().single_statements() as run:
             while outcomes.outage is None and (some := group.next_some(handover.width(passage))):
                 passage.place.make_way(some[0].priority)
@@ -206,6 +216,8 @@ class Hand:
                 for claim, message in pairs:
                     if claim.id not in known and outcomes.outage is None:
                         self._one(run, claim, message, passage, outcomes)
+                if time.monotonic() > end:
+                    self.release(group.take_rest())  # it is slower than it was: others take some of them
 
     def _one(self, run: record.Run, claim: Claim, message: Message, passage: Passage, outcomes: _Outcomes) -> None:
         result = hand_over(claim, message, passage)

@@ -65,12 +65,15 @@ def nudge(new: New) -> None:
 
 @queue.periodic
 def mend() -> None:
-    """Take up what fell out of hands, and wake the workers if anything is due: retries, what no nudge reached."""
+    """Take up what fell out of hands, and send what is due: retries, and what no nudge reached. It needs no queue."""
     recover(_Present.hand)
-    with db.current().look() as session:
-        due = turns.waiting(session, set(Priority))
-    if due:
-        nudge({Priority.NORMAL.value: ()})
+    for high_only in (True, False):
+        with db.current().look() as session:
+            due = turns.waiting(session, {Priority.HIGH} if high_only else set(Priority))
+        if due and _Present.lanes is not None:
+            _Present.lanes.wake(due, high_only=high_only)
+        elif due:
+            _Present.hand.send_some(high_only=high_only)
 
 
 def recover(hand: Hand) -> None:

@@ -1,154 +1,128 @@
 """The Huey object, made on first use, and the tasks that rooms declare on it.
 
-A task is a nudge: the database says what is due, so a lost, doubled or late task loses and doubles nothing.
+A task is a nudge: the database says what is due, so a lost, doubled or late task loses and doubles nothing. While the
+queue is away nobody tries to give one, and workers find what is due by themselves, each second.
 """
 
-import logging
 import threading
 from collections.abc import Callable
-from functools import cached_property, lru_cache
-from pathlib import Path
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
-from huey import Huey, PostgresHuey, PriorityRedisHuey, SqliteHuey
+import msgspec
+from huey import Huey
 from huey.api import TaskWrapper
 from huey.constants import EmptyData
 from huey.serializer import SignedSerializer
-from huey.storage import PostgresStorage, SqliteStorage
 
-from backend.lib import secrecy, settings
-from backend.lib.changes import Changes
+from backend.lib import queue_storage, secrecy, settings
+from backend.lib.breaker import Breaker
 
-logger = logging.getLogger(__name__)
-
-# Any number; the same one in every process that makes the queue's tables.
-_ADVISORY_LOCK = 7_261_531
+_CONSEQUENCE = "workers find what is due in the database by themselves, within seconds"
 
 
 class Task:
     """A declared task: calling it enqueues it, ``run`` does its work here and now."""
 
-    def __init__(self, function: Callable[..., None], *, every_tick: bool) -> None:
+    def __init__(self, function: Callable[..., None]) -> None:
         self.run = function
         self.name = f"{function.__module__}.{function.__name__}"
-        self.every_tick = every_tick
 
     def __call__(self, *args: Any, priority: int = 0, delay: float | None = None) -> bool:
         """Enqueue with Huey's ``priority`` (greater first), after ``delay`` seconds; tell whether it was possible.
 
-        A queue that cannot be reached is no fault of the caller's: the repair task finds what no nudge reached.
+        A queue that cannot be reached is no fault of the caller's, who waits for it a second at most, and not at all
+        when it is known to be away.
         """
-        try:
-            _bound()[self.name].schedule(args=args, delay=delay or 0, priority=priority)
-        except Exception:
-            logger.exception("The queue did not take a nudge for %s; the repair task will find its work.", self.name)
+        breaker = giving()
+        if breaker.is_open():
             return False
+        with _one_at_a_time:  # those who wait here while one finds the queue away wait no longer than that one
+            if breaker.is_open():
+                return False
+            try:
+                _bound()[self.name].schedule(args=args, delay=delay or 0, priority=priority)
+            except Exception as error:
+                breaker.failed(error)
+                return False
         return True
 
 
+class Periodic(msgspec.Struct, frozen=True):
+    """What every worker does once a second, by a timer of its own."""
+
+    run: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        """Return the name for the log."""
+        return f"{self.run.__module__}.{self.run.__name__}"
+
+    @property
+    def package(self) -> str:
+        """Return the package that it is of."""
+        return self.run.__module__.rpartition(".")[0]
+
+
 _declared: list[Task] = []
+_periodic: list[Periodic] = []
+_one_at_a_time = threading.Lock()
 
 
 def task(function: Callable[..., None]) -> Task:
     """Declare a task; its arguments are ids and plain words only."""
-    _declared.append(Task(function, every_tick=False))
+    _declared.append(Task(function))
     return _declared[-1]
 
 
-def periodic(function: Callable[..., None]) -> Task:
-    """Declare a task that the worker's scheduler enqueues at each of its ticks."""
-    _declared.append(Task(function, every_tick=True))
-    return _declared[-1]
+def periodic(function: Callable[[], None]) -> Periodic:
+    """Declare what every worker does once a second; it needs no queue for that."""
+    _periodic.append(Periodic(function))
+    return _periodic[-1]
+
+
+def periodic_tasks() -> list[Periodic]:
+    """List what was declared to be done once a second."""
+    return list(_periodic)
 
 
 @lru_cache(maxsize=1)
 def huey() -> Huey:
-    """Return this process's Huey.
+    """Return this process's Huey, whose storage is not touched before it is used.
 
     Messages are signed: whoever can write to the queue's storage cannot make a worker unpickle what they like.
     """
     configuration = settings.current()
     serializer = SignedSerializer(secret=secrecy.digest(configuration.secret_key, "queue", "huey"))
-    return _storage(configuration.queue_url, serializer)
+    return queue_storage.make(configuration.queue_url, serializer)
 
 
-def _storage(url: str, serializer: SignedSerializer) -> Huey:
-    common: dict[str, Any] = {"name": "carillon", "results": False, "utc": True, "serializer": serializer}
-    match urlsplit(url).scheme:
-        case "sqlite":
-            path = Path(url.removeprefix("sqlite:///"))
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return SqliteHuey(storage_class=_WatchedStorage, filename=str(path), fsync=False, **common)
-        case "redis" | "rediss":
-            return PriorityRedisHuey(url=url, **common)
-        case _:
-            return _on_postgresql(url, common)
+@lru_cache(maxsize=1)
+def giving() -> Breaker:
+    """Return what knows whether the queue takes tasks from this process at the moment."""
+    engine = huey()
+    what = "The queue does not take wake-ups"
+    return Breaker(what, _CONSEQUENCE, lambda: queue_storage.try_to_write(engine))
 
 
-class _WatchedStorage(SqliteStorage):  # type: ignore[misc] # Huey ships no types
-    """Huey's storage on SQLite, whose workers hear of a task at once and look for none meanwhile."""
+def try_to_write() -> None:
+    """See whether the queue takes what is written to it.
 
-    blocking = True  # Huey then leaves waiting to the storage
-    read_timeout = 0.1  # seconds after which a look is taken all the same, and the worker asks whether it is to stop
-
-    def dequeue(self) -> bytes | None:
-        """Return the next task; wait a little for one if there is none."""
-        task: bytes | None = super().dequeue()
-        if task is None:
-            self._changes.wait(self.read_timeout)
-            task = super().dequeue()
-        return task
-
-    @cached_property
-    def _changes(self) -> Changes:
-        """Watch the log that SQLite writes first; it is there from the first look on, until all have closed it."""
-        return Changes(Path(f"{self.filename}-wal"))
-
-
-class _ListeningStorage(PostgresStorage):  # type: ignore[misc] # Huey ships no types
-    """Huey's storage on PostgreSQL, of whose workers one at a time listens: a task wakes one, not all."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._turn = threading.Lock()
-        self._listen_local = SimpleNamespace()  # where Huey keeps a connection for each thread
-
-    def dequeue(self) -> bytes | None:
-        """Return the next task; wait a little for one if there is none."""
-        task: bytes | None = self._dequeue()
-        if task is None and self._turn.acquire(timeout=self.read_timeout):
-            try:
-                task = super().dequeue()
-            finally:
-                self._turn.release()
-        return task
-
-
-def _on_postgresql(url: str, common: dict[str, Any]) -> Huey:
-    """Make the queue's tables if they are missing, one process at a time: PostgreSQL fails all others but one."""
-
-    def connect() -> psycopg.Connection:
-        connection = psycopg.connect(url, autocommit=True)
-        connection.execute("SET synchronous_commit = off")  # a nudge that a power cut takes back loses nothing
-        return connection
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])  # ends with the connection
-        return PostgresHuey(storage_class=_ListeningStorage, connection=connect, **common)
+    Raises:
+        Exception: as whoever wants to enqueue meets it now, within a few seconds.
+    """
+    try:
+        queue_storage.try_to_write(huey())
+    except Exception as error:
+        giving().failed(error)
+        raise
 
 
 @lru_cache(maxsize=1)
 def _bound() -> dict[str, TaskWrapper]:
     """Register every declared task on the Huey object, once."""
-    engine = huey()
-    wrappers: dict[str, TaskWrapper] = {}
-    for declared in _declared:
-        register = engine.periodic_task(lambda _moment: True) if declared.every_tick else engine.task()
-        wrappers[declared.name] = register(declared.run)
-    return wrappers
+    register = huey().task
+    return {declared.name: register()(declared.run) for declared in _declared}
 
 
 def bind() -> Huey:
@@ -173,5 +147,8 @@ def recall(name: str) -> bytes | None:
 
 def reset() -> None:
     """Forget the Huey object, so that the next use reads the settings anew."""
+    if giving.cache_info().currsize:
+        giving().end()
+    giving.cache_clear()
     _bound.cache_clear()
     huey.cache_clear()

@@ -13,13 +13,14 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from backend.lib import alpha_environment, issuer_settings
+from backend.lib import alpha_environment, issuer_settings, postgresql
 from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
 
 Environment = Literal["development", "production", "test"]
 TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{0,62}")
 
 
@@ -264,7 +265,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
 def _database_url(read: _Reader, data_dir: Path) -> str:
     raw = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'carillon.db'}")
     scheme = raw.partition(":")[0]
-    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and _split(raw) is not None:
+    if scheme in _POSTGRESQL and postgresql.is_readable(f"postgresql:{raw.partition(':')[2]}"):
         return "postgresql+psycopg:" + raw.partition(":")[2]
     if scheme == "sqlite" and raw.startswith("sqlite:///") and len(raw) > len("sqlite:///"):
         return raw
@@ -279,13 +280,15 @@ def _queue_url(read: _Reader, data_dir: Path, database_url: str) -> str:
     beside = f"sqlite:///{data_dir / 'queue.db'}" if database_url.startswith("sqlite") else database_url
     raw = read.text("QUEUE_URL", beside)
     scheme = raw.partition(":")[0]
-    known = {"sqlite", "postgresql", "postgres", "postgresql+psycopg", "redis", "rediss"}
-    if scheme not in known or _split(raw) is None:
+    address = f"postgresql:{raw.partition(':')[2]}"
+    if scheme in _POSTGRESQL and postgresql.is_readable(address):
+        return address
+    if scheme not in {"sqlite", "redis", "rediss"} or _split(raw) is None:
         raise SettingError(
             "CARILLON_QUEUE_URL must begin with postgresql://, redis:// or sqlite:/// "
             f"(an address beginning with {scheme[:20]!r} was given)."
         )
-    return raw.replace("postgresql+psycopg:", "postgresql:", 1)
+    return raw
 
 
 def _oidc_issuer(read: _Reader) -> str:

@@ -1,5 +1,6 @@
 """The state of the installation as Prometheus reads it: depths, workers and the ledger, from the database."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -16,6 +17,8 @@ from backend.reports.ledger import Entry
 from backend.reports.providers import ProviderReport
 from backend.restored import report
 from backend.restored.report import Held
+
+logger = logging.getLogger(__name__)
 
 _WHY = ("throttled", "config", "broken", "switched_off")
 # Several who scrape at once, or one who scrapes without pause, get the same figures.
@@ -45,7 +48,19 @@ def _read_held() -> Held:
 
 
 _held = Remembered(_read_held, seconds=_FRESH_SECONDS)
-_pending = Remembered(lambda: int(queue.huey().pending_count()), seconds=_FRESH_SECONDS)
+
+
+def _read_queue() -> int | None:
+    """Count what waits in the queue; None while it cannot be asked, whatever its storage raises then."""
+    try:
+        return int(queue.huey().pending_count())
+    except Exception:
+        logger.warning("The queue cannot be asked how much waits in it", exc_info=True)
+        return None
+
+
+_held = Remembered(_read_held, seconds=_FRESH_SECONDS)
+_pending = Remembered(_read_queue, seconds=_FRESH_SECONDS)
 
 
 def forget() -> None:
@@ -65,8 +80,15 @@ class State(Collector):
         yield from _of_depths(_depths.get())
         yield from _of_providers(_providers.get())
         yield from _of_held(_held.get())
-        yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=_pending.get())
+        yield from _of_queue(_pending.get())
         yield from _of_ledger(alarm.recent.get())
+
+
+def _of_queue(pending: int | None) -> Iterator[Metric]:
+    up = pending is not None and not queue.giving().is_open()
+    yield GaugeMetricFamily("carillon_queue_up", "Whether the queue takes and gives wake-ups", value=int(up))
+    if pending is not None:
+        yield GaugeMetricFamily("carillon_queue_pending", "Nudges that wait in Huey's queue", value=pending)
 
 
 def _of_depths(found: Depths) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from backend.db import session as db
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.installation import KEPT, NEVER, HeldKind, HeldRow, Installation
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Priority
 from backend.db.models.spreadsheets import Spreadsheet, Stage
 from backend.delivery import states
 from backend.delivery import tasks as delivery_tasks
@@ -96,7 +96,7 @@ def decide(decision: Decision, wanted: Wanted, by: Actor) -> Decided:
             session.execute(update(Installation).values(held_at=None, held_why=None))
             left = Held(None, None, [])
     if decision is Decision.RELEASE and done.total():
-        delivery_tasks.mend()
+        delivery_tasks.nudge({Priority.NORMAL.value: ()})
         callback_tasks.nudge()
     return Decided(done, left)
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,16 +36,22 @@ class _Present:
     """What this process holds; the worker gives it the lease of its process."""
 
     hands = Hands(processes.name())
+    stopping: Callable[[], bool] = lambda: False
 
 
-def use(lease: Lease) -> None:
-    """Work under this lease from now on."""
-    _Present.hands = Hands(lease)
+def use(lease: Lease, stopping: Callable[[], bool]) -> None:
+    """Work under this lease from now on, until it is ``stopping``."""
+    _Present.hands, _Present.stopping = Hands(lease), stopping
 
 
 @queue.task
 def turn(job_id: int) -> None:
     """Work on a job's spreadsheet for a while, if there is something to do and nobody does it."""
+    if _turn(job_id):
+        nudge(job_id)
+
+
+def _turn(job_id: int) -> bool:
     hands = _Present.hands
     try:
         token = _take(hands, job_id)
@@ -52,13 +59,11 @@ def turn(job_id: int) -> None:
         hands.lease.doubt()
         token = _take(hands, job_id)
     if token is None:
-        return
+        return False
     try:
-        more = _go_on(job_id, token)
+        return _go_on(job_id, token)
     finally:
         hands.let_go(job_id)
-    if more:
-        nudge(job_id)
 
 
 def _take(hands: Hands, job_id: int) -> str | None:
@@ -112,10 +117,11 @@ def nudge(job_id: int) -> None:
 
 @queue.periodic
 def sweep() -> None:
-    """Wake workers for jobs whose time has come, or whose worker is gone; keep house once an hour."""
+    """Work on jobs whose time has come, or whose worker is gone, each for a turn; keep house once an hour."""
     with db.current().read() as session:
         found = claims.waiting(session, _Present.hands.lease.token, _AT_ONCE)
     for job_id in found:
-        nudge(job_id)
+        if not _Present.stopping():
+            _turn(job_id)
     if _housekeeping.take():
         housekeeping.tidy()

@@ -7,7 +7,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from prometheus_client.parser import text_string_to_metric_families
 
-from backend.lib import metrics_access, settings
+from backend.lib import metrics_access, queue, settings
 from backend.reports import gauges
 from tests.api.conftest import Site, is_problem
 from tests.application import application
@@ -125,3 +125,21 @@ def test_without_its_database_the_process_still_tells_what_it_counted(site: Site
     assert answer.status_code == 200
     assert "carillon_database_up 0" in answer.text
     assert "carillon_submissions_total" in answer.text
+
+
+def test_without_its_queue_everything_else_is_told(
+    site: Site, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauges.forget()
+    assert "carillon_queue_up 1.0" in site.http.get("/metrics").text
+    monkeypatch.setenv("CARILLON_QUEUE_URL", "redis://127.0.0.1:1/0")
+    settings.current.cache_clear()
+    queue.reset()
+    gauges.forget()
+    answer = site.http.get("/metrics")
+    assert answer.status_code == 200
+    assert "carillon_queue_up 0.0" in answer.text
+    assert "carillon_queue_pending" not in answer.text
+    assert "carillon_workers" in answer.text
+    queue.reset()
+    gauges.forget()

@@ -1,5 +1,6 @@
 """What ``carillon doctor`` says of an installation that is not well, a sentence for each fault, and its exit status."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -109,6 +110,15 @@ def test_a_queue_that_is_gone(
     said = fault("queue")
     assert said.startswith("cannot be used: it cannot be reached (")
     assert "secret-word" not in said
+
+
+def test_a_part_that_does_not_answer_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+    monkeypatch.setattr(queue.huey().storage, "put_data", lambda _key, _value: asked.wait(10))
+    monkeypatch.setattr(inspect, "_PATIENCE_SECONDS", 1.0)
+    said = fault("queue")
+    asked.set()
+    assert said == "does not answer within 1 s"
 
 
 def test_workers_that_are_not_running(database: Database, moving_clock: MovableClock) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from backend.db import session as databases
 from backend.db.driver import Select
@@ -63,6 +63,19 @@ def test_many_writers_lose_nothing(each_database: Database) -> None:
 
     at_once([lambda number=number: write(number) for number in range(16)])
     assert len(names(each_database)) == 16
+
+
+def test_a_server_that_has_come_to_read_only_is_left_for_another(postgres_database: Database) -> None:
+    with postgres_database.engine.connect() as connection:
+        kept = connection.connection.driver_connection
+        connection.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.commit()
+    with pytest.raises(DBAPIError, match="read-only"), postgres_database.write() as session:
+        session.execute(insert(session, Organisation).values(name="Sanger"))
+    with postgres_database.write() as session:
+        assert session.connection().connection.driver_connection is not kept
+        session.add(Organisation(name="EBI"))
+    assert names(postgres_database) == {"EBI"}
 
 
 def test_two_processes_write_to_one_file_in_turn(database: Database) -> None:

@@ -7,7 +7,8 @@ from threading import Barrier
 from sqlalchemy import text
 
 from backend.db.session import Database
-from backend.lib import queue, settings
+from backend.lib import settings
+from backend.lib.queue_storage import ListeningStorage, WatchedStorage
 
 _TOGETHER = 8
 
@@ -23,14 +24,14 @@ def test_processes_that_start_at_once_agree_on_the_tables(postgres_database: Dat
 
         def make(_number: int, start: Barrier = start) -> int:
             start.wait()
-            return int(queue._on_postgresql(url, {"name": "carillon", "results": False}).pending_count())
+            return int(ListeningStorage("carillon", address=url, create_tables=False).queue_size())
 
         with ThreadPoolExecutor(_TOGETHER) as threads:
             assert list(threads.map(make, range(_TOGETHER))) == [0] * _TOGETHER
 
 
 def test_on_sqlite_who_waits_has_a_task_as_soon_as_another_process_has_enqueued_it(tmp_path: Path) -> None:
-    here, there = (queue._WatchedStorage(filename=str(tmp_path / "queue.db")) for _ in range(2))
+    here, there = (WatchedStorage(filename=str(tmp_path / "queue.db"), create_tables=False) for _ in range(2))
     here.read_timeout = 10.0
 
     def take() -> bytes:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.db.session import Database
 from backend.lib import settings
 from backend.lib.settings import RateLimit, SettingError
 
@@ -32,6 +33,9 @@ BAD = [
     ("DATABASE_URL", "sqlite:///"),
     ("DATABASE_URL", "postgresql://[host/name"),
     ("DATABASE_URL", "postgresql://host:port/name"),
+    ("DATABASE_URL", "postgresql://first,second:port/name"),
+    ("DATABASE_URL", "postgresql://host/name?no_such_option=1"),
+    ("QUEUE_URL", "postgresql://host:99999/name"),
     ("QUEUE_URL", "amqp://host"),
     ("QUEUE_URL", "redis://host:port"),
     ("MAIL_FROM", "Carillon"),
@@ -106,6 +110,16 @@ def test_the_queue_stands_beside_the_database_unless_it_is_named(tmp_path: Path,
     assert (found.database_url, found.is_sqlite) == ("postgresql+psycopg://u:p@host/name", False)
     assert found.queue_url == "postgresql://u:p@host/name"
     assert read(tmp_path, DATABASE_URL=address, QUEUE_URL="redis://host/1").queue_url == "redis://host/1"
+
+
+def test_a_database_may_have_several_hosts_as_its_own_clients_have_it(tmp_path: Path) -> None:
+    address = "postgresql://u:p@first:5432,second:5433/name?target_session_attrs=read-write"
+    found = read(tmp_path, DATABASE_URL=address)
+    assert found.queue_url == address
+    database = Database(found.database_url)
+    assert not database.is_sqlite
+    database.close()
+    assert read(tmp_path, DATABASE_URL="postgresql://first,second/name").queue_url == "postgresql://first,second/name"
 
 
 def test_production_needs_a_secret_key_of_its_own(tmp_path: Path) -> None:

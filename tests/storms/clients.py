@@ -1,9 +1,11 @@
 """Client systems that send until they are answered, whatever happens to the web process."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Any, Self
 
 import httpx2
@@ -23,12 +25,15 @@ class Clients:
     ``patient`` client asks again after a 503 too, which ``unavailable`` counts.
     """
 
-    def __init__(self, base: str, lab: Laboratory, count: int, threads: int = 4, *, patient: bool = False) -> None:
+    def __init__(
+        self, base: str, lab: Laboratory, count: int, threads: int = 4, *, patient: bool = False, prefix: str = "S"
+    ) -> None:
         self._base, self._lab = base, lab
-        self._pile = [notification(f"S-{number}") for number in range(count)]
+        self._pile = [notification(f"{prefix}-{number}") for number in range(count)]
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         self.accepted: set[str] = set()
+        self.moments: list[float] = []
         self.refused: list[str] = []
         self.duplicates = 0
         self.repeats = 0
@@ -48,6 +53,11 @@ class Clients:
     def busy(self) -> bool:
         """Tell whether anything is still being sent."""
         return any(thread.is_alive() for thread in self._threads)
+
+    def longest_wait(self) -> float:
+        """Return for how many seconds nothing was accepted, at the longest."""
+        moments = sorted(self.moments)
+        return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
 
     def reports(self, identities: list[str]) -> dict[str, dict[str, Any]]:
         """Ask for the status of each."""
@@ -72,6 +82,7 @@ class Clients:
             self.refused.append(f"{answer.status_code} {answer.text}")
             return
         body = answer.json()
+        self.moments.append(time.monotonic())
         self.accepted.add(body["notification_id"])
         self.duplicates += bool(body.get("duplicate"))
 

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email import message_from_bytes, policy
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 from typing import Self
 
 from tests.processes import Process
 
+APART = 4  # messages under way at once by each channel of a worker that was started apart
+_SHORT_LEASES = "from tests.storms import short_leases; short_leases.apply(); from backend.cli import main; main()"
 CARILLON = (sys.executable, "-c", "from backend.cli import main; main()")
 
 
@@ -58,11 +61,20 @@ class Installation:
         self._environment = os.environ | {f"CARILLON_{name}": value for name, value in fixed.items()}
         self._log = folder / "processes.log"
         self._running: list[Process] = []
+        self._apart: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str) -> Process:
         """Start ``serve`` or ``worker``."""
         process = Process(command, self._environment, out=self._log)
         self._running.append(process)
+        return process
+
+    def start_apart(self, *before: str, more: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[bytes]:
+        """Start a worker of short leases by way of another program, such as ``unshare``, with ``more`` environment."""
+        command = [*before, sys.executable, "-c", _SHORT_LEASES, "worker", "--workers", str(APART)]
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(command, env=self._environment | dict(more), stdout=log, stderr=log)
+        self._apart.append(process)
         return process
 
     def listen(self, *command: str) -> tuple[Process, list[str]]:
@@ -107,6 +119,10 @@ class Installation:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        for other in self._apart:
+            other.send_signal(signal.SIGCONT)
+            other.kill()
+            other.wait()
 
 
 def free_port() -> int:

@@ -13,6 +13,7 @@ from tests.processes import Process
 from tests.smtp_server import SmtpServer
 from tests.storms.conftest import Works
 from tests.storms.installation import Installation, wait_until
+from tests.storms.rows import Row, record
 
 pytestmark = pytest.mark.timeout(240)  # processes start slowly on a busy machine
 
@@ -42,7 +43,13 @@ def test_a_worker_waits_for_room_and_goes_on(works: Works) -> None:
     sent = works.copies().total()
     assert worker.poll() is None
     room(worker, _NO_LIMIT)
-    assert works.wait_for("SENT", 80) < 20
+    stood = works.wait_for("SENT", 80)
+    copies = works.copies()
+    twice, lost = copies.total() - len(copies), 80 - len(copies)
+    record(
+        Row(fault="disk full under the worker, 3 s", accepted=80, sent=len(copies), twice=twice, lost=lost, stood=stood)
+    )
+    assert stood < 20
     assert set(works.copies().values()) == {1}
     assert works.copies().total() == 80 > sent - 60
     told = [line for line in lines if "cannot be used" in line]

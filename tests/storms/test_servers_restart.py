@@ -16,6 +16,7 @@ from tests.factories import laboratory
 from tests.redis_queue import RedisServer
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
+from tests.storms.rows import Row, record
 from tests.storms.test_kill_storm import sent
 
 COUNT = 200
@@ -90,6 +91,16 @@ def test_every_accepted_notification_arrives(
     print(
         f"\n{len(clients.accepted)} accepted, {copies.total()} messages, {clients.duplicates} known already, "
         f"{clients.unavailable} answers of 503"
+    )
+    record(
+        Row(
+            fault="PostgreSQL crashed and restarted twice, Redis emptied twice",
+            accepted=len(clients.accepted),
+            sent=len(copies),
+            twice=copies.total() - len(copies),
+            lost=len(clients.accepted) - len(copies),
+            stood=clients.longest_wait(),
+        )
     )
     assert not clients.refused
     assert len(clients.accepted) == COUNT == len(copies)
