@@ -14,7 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import HTTPScope
 
 from backend.lib import inputs
-from backend.lib.problems import Problem
+from backend.lib.problems import FieldError, Problem
 
 # RFC 9112, section 3.2, and RFC 3986, section 3.2.2: a name or a numeric address, and a port of at most five digits.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?")
@@ -49,15 +49,17 @@ def check_address(connection: ASGIConnection[Any, Any, Any, Any], _handler: Base
     for value in connection.path_params.values():
         if isinstance(value, int) and not inputs.is_row(value):
             raise NotFoundException
-    if fault := next(_faults(connection), None):
-        raise Problem("invalid_request", f"The address cannot be used: {fault}")
+    if faults := list(_faults(connection)):
+        errors = [FieldError(f"/{name}", "invalid_value", fault) for name, fault in faults if name]
+        raise Problem("invalid_request", f"The address cannot be used: {faults[0][1]}", errors=errors)
 
 
-def _faults(connection: ASGIConnection[Any, Any, Any, Any]) -> Iterator[str]:
+def _faults(connection: ASGIConnection[Any, Any, Any, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each faulty parameter, empty for a part of the path, with what is wrong with its value."""
     for value in connection.path_params.values():
         if isinstance(value, str) and (fault := inputs.text_fault(value)):
-            yield fault
+            yield "", fault
     if b"%" in connection.scope["query_string"]:  # a text that cannot be kept is never written as it is
         for name, value in connection.query_params.multi_items():
-            if fault := inputs.text_fault(name) or inputs.text_fault(value):
-                yield fault
+            if fault := inputs.text_fault(value):
+                yield name, fault
