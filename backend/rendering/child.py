@@ -34,7 +34,7 @@ class _Conversations:
         if isinstance(content, Opening):
             self._opening = content
             return b""
-        with allowed(self._opening.seconds):
+        with allowed(self._opening.seconds, interrupting=True):
             outcome = _outcome(content)
         try:
             return wire.encoded(outcome)

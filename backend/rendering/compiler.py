@@ -104,7 +104,7 @@ def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
         tree = environment.parse(unified)
-        enforce(tree, environment.layouts)
+        enforce(tree, environment, environment.library)
         return tree
 
     return _guarded(attempt, pointer)
@@ -125,7 +125,7 @@ def _template(
 ) -> tuple[Template, bool, tuple[Need, ...] | None]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        harmless, needs = is_harmless(tree), needs_of(tree)  # before it is compiled, which puts the meter into it
+        harmless, needs = is_harmless(tree), needs_of(tree)  # before it is compiled, which changes it
         return environment.from_string(tree), harmless, needs
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)

@@ -13,6 +13,7 @@ from backend.lib.problems import Problem
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import clipped, inspect
 from backend.rendering.limits import Meter, metered
@@ -24,6 +25,7 @@ from backend.rendering.text_layout import lay_out
 from backend.rendering.text_template import flow_template
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
+_OWN = {CHOICE: None}  # tells Jinja which of the variables an imported partial has besides
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
 # Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
@@ -90,7 +92,7 @@ def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
 
 def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
-    variables = {**GLOBALS, **context(job.fields, batch=job.batch)}
+    variables = {**GLOBALS, **context(job.fields, batch=job.batch), CHOICE: Choice(job.fields)}
     if not (job.want_html or job.want_text):
         return _tried(template, variables)
     with metered() as meter:
@@ -169,7 +171,7 @@ def _run(
     """Run a template, watching the time and the size of what it writes."""
     try:
         # Template.new_context would copy the variables and globals, which took a third of a short message's time.
-        place = Context(template.environment, variables, template.name, template.blocks)
+        place = Context(template.environment, variables, template.name, template.blocks, _OWN)
         return "".join(meter.written(template.root_render_func(place)))
     except Exception as error:
         raise runtime_fault(error, pointer, source_line) from None

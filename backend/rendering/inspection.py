@@ -13,10 +13,11 @@ from backend.rendering.limits import CLIPPED_BYTES
 from backend.rendering.masking import unify_newlines
 from backend.rendering.model import Rendered, Source, TemplateWarning
 from backend.rendering.policy import walk
+from backend.rendering.sandbox import GLOBALS
 
 _IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _REMOTE_STYLE = re.compile(r"@import\b|<link\b[^>]*\bstylesheet\b", re.IGNORECASE)
-_OURS = frozenset({"fields", "range", "loop", "self", "super"})
+_OURS = frozenset({"fields", "loop", "self", "super", "caller", "kwargs", "varargs", *GLOBALS})
 
 
 def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> list[TemplateWarning]:
