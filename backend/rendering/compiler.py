@@ -1,6 +1,6 @@
 """From the author's source to a compiled template, kept for the next message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TypeVar
 
@@ -16,9 +16,9 @@ from backend.rendering.inlining import css_inliner
 from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.mjml_assembly import assemble, starters_partials
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
-from backend.rendering.mjml_partials import with_partials
-from backend.rendering.model import Source, TemplateWarning
+from backend.rendering.model import Place, Source, TemplateWarning
 from backend.rendering.needs import Need, needs_of
 from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
@@ -41,7 +41,7 @@ class Compiled(msgspec.Struct, frozen=True):
     harmless: bool
     needs: tuple[Need, ...] | None
     flow: str | None = None
-    source_line: Callable[[int], int] | None = None
+    source_line: Callable[[int], Place] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
     warnings: tuple[TemplateWarning, ...] = ()
@@ -54,11 +54,24 @@ def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of 
     Raises TemplateFault.
     """
     subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
+    environment = environment_of(source)
+    light = light and all(is_harmless(environment.parse(one.source)) for one in source.partials)
     if source.format == "mjml":
-        return _compiled_mjml(_written(source), subject, light=light)
-    body, harmless, needs = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
+        return _compiled_mjml(source, environment, subject, light=light)
+    body, harmless, needs = _template(environment, parse(source), SOURCE)
     flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
     return Compiled(body, subject, light and harmless, needs, flow)
+
+
+def environment_of(source: Source) -> Sandbox:
+    """Return the environment of a template, in which the partials have their names.
+
+    In MJML those that are written in HTML: the others were put in before.
+    """
+    wanted = "html" if source.format == "mjml" else source.format
+    library = {one.name: unify_newlines(one.source) for one in source.partials if one.format == wanted}
+    environment = ENVIRONMENTS[source.format]
+    return environment.with_library(library) if library else environment
 
 
 def _flow(html: str) -> str | None:
@@ -66,45 +79,56 @@ def _flow(html: str) -> str | None:
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
-def _compiled_mjml(source: str, subject: Template | None, *, light: bool) -> Compiled:
-    _guarded(lambda: _bound(MJML, source, SOURCE), SOURCE)
-    product = _guarded(lambda: compile_mjml(source), SOURCE)
-    body, harmless, needs = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
+def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | None, *, light: bool) -> Compiled:
+    assembled = _guarded(lambda: assemble(source), SOURCE)
+
+    def steps() -> tuple[CompiledMjml, tuple[Template, bool, tuple[Need, ...] | None]]:
+        _bound(MJML, assembled.text, SOURCE)
+        product = compile_mjml(assembled.text)
+        return product, _template(environment, product.html, SOURCE, product)
+
+    try:
+        product, (body, harmless, needs) = _guarded(steps, SOURCE)
+    except TemplateFault as fault:
+        raise assembled.fault(fault) from None
     return Compiled(
         body,
         subject,
         light and harmless,
         needs,
         product.flow,
-        product.lines.source_line,
+        lambda line: assembled.place(product.lines.source_line(line)),
         css_inliner(product.inline) if product.inline else None,
         product.inline_marks,
-        tuple(product.warnings),
+        tuple(assembled.warning(one) for one in product.warnings),
     )
 
 
 def parse(source: Source) -> nodes.Template:
     """Parse the body as the author wrote it, so that every fault of syntax has the author's line."""
-    return _parse(ENVIRONMENTS[source.format], _written(source), SOURCE)
+    known = _known(source)
+    return _parse(environment_of(source), source.source, SOURCE, known)
 
 
-def _written(source: Source) -> str:
-    text = unify_newlines(source.source)
-    return _guarded(lambda: with_partials(text), SOURCE) if source.format == "mjml" else text
+def _known(source: Source) -> Collection[str]:
+    """Return what a template may name; raises TemplateFault for a partial that is written in another format."""
+    wanted = {source.format, "html"} if source.format == "mjml" else {source.format}
+    known = {*ENVIRONMENTS[source.format].library, *(one.name for one in source.partials if one.format in wanted)}
+    return known | set(starters_partials()) if source.format == "mjml" else known
 
 
 def parse_subject(subject: str) -> tuple[Template, bool]:
     """Parse and compile a subject; also say whether it is harmless."""
-    template, harmless, _ = _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
+    template, harmless, _ = _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
     return template, harmless
 
 
-def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
+def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
     def attempt() -> nodes.Template:
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
         tree = environment.parse(unified)
-        enforce(tree, environment, environment.library)
+        enforce(tree, environment, known)
         return tree
 
     return _guarded(attempt, pointer)

@@ -17,7 +17,7 @@ from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import clipped, inspect
 from backend.rendering.limits import Meter, metered
-from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Place, Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
@@ -165,7 +165,7 @@ def _run(
     template: Template,
     variables: dict[str, object],
     meter: Meter,
-    source_line: Callable[[int], int] | None = None,
+    source_line: Callable[[int], Place] | None = None,
     pointer: str = SOURCE,
 ) -> str:
     """Run a template, watching the time and the size of what it writes."""

@@ -10,13 +10,14 @@ from itertools import chain
 from random import Random
 from typing import Any
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal
 from jinja2 import Environment, pass_context, pass_environment, pass_eval_context
 from jinja2 import filters as jinja
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
+
+from backend.rendering.locales import locale as language
 
 Filter = Callable[..., Any]
 
@@ -78,7 +79,7 @@ def _random(context: Context, seq: Sequence[Any]) -> Any:
 def _date(value: object, format: str = "%d %B %Y", locale: str = "en") -> str:  # noqa: A002 - the name authors write
     """Write a date: by directives (``%d %B %Y``), a style (``long``) or a CLDR pattern (``d MMMM y``)."""
     moment = datetime.fromisoformat(str(value))
-    spoken = _locale(locale)
+    spoken = language(locale)
     if len(format) > _LONGEST_FORMAT:
         raise ValueError(f"date takes a format of at most {_LONGEST_FORMAT} characters")
     if "%" not in format:
@@ -110,18 +111,10 @@ def _number(value: object, decimals: int | None = None, locale: str = "en") -> s
         raise ValueError("number takes numbers of a size that people read")
     if decimals is not None and not 0 <= decimals <= _MOST_DECIMALS:
         raise ValueError(f"number takes between 0 and {_MOST_DECIMALS} decimals")
-    spoken = _locale(locale)
-    if decimals is None:
-        return format_decimal(number, locale=spoken, decimal_quantization=False)
-    pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
-    return format_decimal(number, format=pattern, locale=spoken)
-
-
-def _locale(name: object) -> Locale:
-    try:
-        return Locale.parse(str(name).replace("-", "_"))
-    except (UnknownLocaleError, ValueError, OSError):
-        raise ValueError(f"there is no language '{str(name)[:40]}'; write it as in 'en', 'en_GB' or 'de_CH'") from None
+    spoken = language(locale)
+    pattern = spoken.decimal_formats[None]
+    places = None if decimals is None else (decimals, decimals)
+    return str(pattern.apply(number, spoken, decimal_quantization=decimals is not None, force_frac=places))
 
 
 FILTERS: dict[str, Filter] = {

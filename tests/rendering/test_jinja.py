@@ -68,7 +68,16 @@ def _brought() -> Path:
 def test_they_hold_but_for_those_left_out_by_name(tmp_path: Path) -> None:
     assert version("jinja2") == VERSION, "bring the tests of the version that is installed"
     tests, report = _brought(), tmp_path / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.rendering.jinja_environment"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.rendering.jinja_environment",
+    ]
     files = [str(tests / f"test_{name}.py") for name in (*MODULES, *MORE)]
     ran = subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", str(tests), "-W", "ignore", f"--junitxml={report}", *files],
