@@ -16,7 +16,7 @@ from backend.batching import tasks as batching_tasks
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery.tasks import New
-from backend.intake import content, lookup, store, switches
+from backend.intake import content, joined, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import judge
 from backend.intake.lookup import Asked
@@ -101,6 +101,7 @@ def _accept_group(submissions: Sequence[Submission], nudge: Nudge) -> list[Outco
 def _judge_and_store(session: Session, fresh: Sequence[Content], asked: Asked, nudge: Nudge) -> dict[UUID, Outcome]:
     services, registered = asked.services(), asked.registered()
     judged = [(one, judge(one, services[one.service_id], registered[one.service_id])) for one in fresh]
+    judged = joined.check(session, judged)
     with db.current().within(session):
         stored = store.store(session, judged, services)
     _wake(stored, nudge)

@@ -79,7 +79,10 @@ def judge(
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.channels):
         renderer = _renderer(channel, render, batch=notification.priority == "BATCH", whole=whole)
-        outcome = _plan_channel(index, channel, registered, renderer)
+        try:
+            outcome = _plan_channel(index, channel, registered, renderer)
+        except Problem as problem:  # nobody could be asked to render it just now
+            return problem
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
         else:
@@ -111,6 +114,8 @@ def _plan_channel(
     try:
         rendered = render(template)
     except Problem as problem:
+        if problem.code == "unavailable":
+            raise
         detail = f"The template {channel.template_id} does not render with these fields. {problem.detail}"
         return [*errors, FieldError(f"{pointer}/fields", "template_arguments", detail)]
     subject = channel.subject or rendered.subject

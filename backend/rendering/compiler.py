@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import css_inline
 import msgspec
@@ -16,6 +16,7 @@ from backend.rendering.inlining import css_inliner
 from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.memberwise import is_memberwise
 from backend.rendering.mjml_assembly import assemble, starters_partials
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
 from backend.rendering.model import Place, Source, TemplateWarning
@@ -32,13 +33,15 @@ class Compiled(msgspec.Struct, frozen=True):
     """A template ready to run; ``source_line`` turns a line of it into the author's line.
 
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
-    ``harmless`` says that no fields can make running the body or the subject costly. ``needs`` is what the body
-    looks up, if with that in the fields it renders for certain.
+    ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
+    a batch whenever they render each of its members. ``needs`` is what the body looks up, if with that in the fields
+    it renders for certain.
     """
 
     body: Template
     subject: Template | None
     harmless: bool
+    memberwise: bool
     needs: tuple[Need, ...] | None
     flow: str | None = None
     source_line: Callable[[int], Place] | None = None
@@ -47,20 +50,37 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[TemplateWarning, ...] = ()
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What is told of a template before it is compiled."""
+
+    harmless: bool = True
+    memberwise: bool = True
+    needs: tuple[Need, ...] | None = None
+
+    def beside(self, subject: "_Known") -> dict[str, Any]:
+        """Return what is known of a body together with its subject."""
+        return {
+            "harmless": self.harmless and subject.harmless,
+            "memberwise": self.memberwise and subject.memberwise,
+            "needs": self.needs,
+        }
+
+
 @lru_cache(maxsize=_CACHED_TEMPLATES)
 def compiled(key: str, source: Source) -> Compiled:  # noqa: ARG001 - a part of the cache key
     """Compile a template, or take it from the cache; the key alone is not trusted to tell two sources apart.
 
     Raises TemplateFault.
     """
-    subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
+    subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
     environment = environment_of(source)
-    light = light and all(is_harmless(environment.parse(one.source)) for one in source.partials)
+    if not all(is_harmless(environment.parse(one.source)) for one in source.partials):
+        told = msgspec.structs.replace(told, harmless=False)
     if source.format == "mjml":
-        return _compiled_mjml(source, environment, subject, light=light)
-    body, harmless, needs = _template(environment, parse(source), SOURCE)
+        return _compiled_mjml(source, environment, subject, told)
+    body, known = _template(environment, parse(source), SOURCE)
     flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
-    return Compiled(body, subject, light and harmless, needs, flow)
+    return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
 
 
 def environment_of(source: Source) -> Sandbox:
@@ -79,28 +99,27 @@ def _flow(html: str) -> str | None:
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
-def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | None, *, light: bool) -> Compiled:
+def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | None, told: _Known) -> Compiled:
     assembled = _guarded(lambda: assemble(source), SOURCE)
 
-    def steps() -> tuple[CompiledMjml, tuple[Template, bool, tuple[Need, ...] | None]]:
+    def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
         _bound(MJML, assembled.text, SOURCE)
         product = compile_mjml(assembled.text)
         return product, _template(environment, product.html, SOURCE, product)
 
     try:
-        product, (body, harmless, needs) = _guarded(steps, SOURCE)
+        product, (body, known) = _guarded(steps, SOURCE)
     except TemplateFault as fault:
         raise assembled.fault(fault) from None
     return Compiled(
-        body,
-        subject,
-        light and harmless,
-        needs,
-        product.flow,
-        lambda line: assembled.place(product.lines.source_line(line)),
-        css_inliner(product.inline) if product.inline else None,
-        product.inline_marks,
-        tuple(assembled.warning(one) for one in product.warnings),
+        body=body,
+        subject=subject,
+        flow=product.flow,
+        source_line=lambda line: assembled.place(product.lines.source_line(line)),
+        inliner=css_inliner(product.inline) if product.inline else None,
+        inline_marks=product.inline_marks,
+        warnings=tuple(assembled.warning(one) for one in product.warnings),
+        **known.beside(told),
     )
 
 
@@ -117,10 +136,8 @@ def _known(source: Source) -> Collection[str]:
     return known | set(starters_partials()) if source.format == "mjml" else known
 
 
-def parse_subject(subject: str) -> tuple[Template, bool]:
-    """Parse and compile a subject; also say whether it is harmless."""
-    template, harmless, _ = _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
-    return template, harmless
+def _subject(subject: str) -> tuple[Template, _Known]:
+    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
 
 
 def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
@@ -146,11 +163,11 @@ def _bound(environment: Sandbox, text: str, pointer: str) -> None:
 
 def _template(
     environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
-) -> tuple[Template, bool, tuple[Need, ...] | None]:
+) -> tuple[Template, _Known]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        harmless, needs = is_harmless(tree), needs_of(tree)  # before it is compiled, which changes it
-        return environment.from_string(tree), harmless, needs
+        known = _Known(is_harmless(tree), is_memberwise(tree), needs_of(tree))  # compiling changes the tree
+        return environment.from_string(tree), known
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
         if product is not None and fault.line is not None:

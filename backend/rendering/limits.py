@@ -23,7 +23,7 @@ SECONDS = 5.0
 # Gmail clips what is longer, and hides the end of the message behind a link.
 CLIPPED_BYTES = 102 * 1024
 _PIECES_AT_ONCE = 16
-_TOO_LONG = "the template takes too long"
+TOO_LONG = "the template takes too long"
 # Should something swallow the first interruption, there is another after so many seconds of work.
 _AGAIN_SECONDS = 0.5
 
@@ -40,7 +40,7 @@ class Meter:
     def tick(self) -> None:
         """Check the deadline, in seconds of work: a busy machine fails no honest template."""
         if time.thread_time() > self._deadline:
-            raise LimitExceeded(_TOO_LONG)
+            raise LimitExceeded(TOO_LONG)
 
     def iterate(self, values: Iterable[object]) -> Iterator[object]:
         """Yield the values, counting each as one turn of a loop."""
@@ -112,4 +112,4 @@ def _interrupt(*_: object) -> None:
     """Stop the template that runs; one that has just ended is left alone."""
     if _meter.get() is None:
         return
-    raise LimitExceeded(_TOO_LONG)
+    raise LimitExceeded(TOO_LONG)

@@ -16,7 +16,7 @@ from backend.lib.problems import Problem
 from backend.rendering import wire
 from backend.rendering.data import plain
 from backend.rendering.faults import TemplateFault
-from backend.rendering.limits import SECONDS
+from backend.rendering.limits import SECONDS, TOO_LONG
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.wire import Outcome, Task
 
@@ -142,7 +142,7 @@ def _rendered_or_problem(outcome: Outcome) -> Rendered | Problem:
 
 def _fault(failure: ChildFailed) -> TemplateFault:
     slow = failure.timed_out or failure.ended_by == signal.SIGXCPU
-    return TemplateFault("the template takes too long" if slow else "the template needs too much memory")
+    return TemplateFault(TOO_LONG if slow else "the template needs too much memory")
 
 
 def _busy(reason: str) -> Problem:
@@ -154,6 +154,8 @@ def _busy(reason: str) -> Problem:
 DELIVERIES = Pool(
     "backend.rendering.child", Bounds(children=2, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000)
 )
+# Who sends a notification waits for it, and so do all whose notifications are judged together with that.
+ADMISSIONS = Pool("backend.rendering.child", Bounds(children=2, running=1.0, seconds=4.0, patience=4.0, waiting=256))
 # A preview's caller waits for its answer, which has to come within eight seconds.
 PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8))
 # Rows of spreadsheets are tried out with the time of deliveries, but never instead of them.
