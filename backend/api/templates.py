@@ -21,10 +21,11 @@ from backend.db import session
 from backend.lib import shapes
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import Shape
-from backend.registry import owned, templates
+from backend.publishing import publish, sources
+from backend.registry import lookup, owned, templates
 from backend.registry.shapes import Fields, TemplateShape
 from backend.registry.templates import TemplateContent, TemplateRecord, TemplateSummary, VersionRecord
-from backend.rendering.model import Format, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
 TemplateId = Annotated[
@@ -33,6 +34,7 @@ TemplateId = Annotated[
         description="The template's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
     ),
 ]
+Kind = Literal["template", "partial", "layout"]
 _FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 # Sources may be 256 KiB each, so a page of versions is kept shorter than other pages.
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
@@ -46,11 +48,22 @@ class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     max_items: int | None = None
 
 
+class UserAnswer(msgspec.Struct, frozen=True):
+    """A template that is made with a partial or layout, and its published version."""
+
+    identifier: str
+    version: int
+
+
 class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A template with its published version, and what its author should look at; lines count from 1."""
+    """A template with its published version, and what its author should look at; lines count from 1.
+
+    ``uses`` are the partials and layouts that it is made with, ``used_by`` what is made with it.
+    """
 
     identifier: str
     name: str
+    kind: Kind
     format: Format
     version: int
     source: str
@@ -60,6 +73,8 @@ class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     warnings: list[TemplateWarning]
+    uses: list[str]
+    used_by: list[UserAnswer]
 
 
 class TemplatePage(msgspec.Struct, frozen=True):
@@ -74,6 +89,7 @@ class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     name: str
+    kind: Kind
     format: Format
     source: str
     subject: str | None
@@ -110,6 +126,30 @@ class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     segments: Segments | None = None
 
 
+class RenderedAnswer(msgspec.Struct, frozen=True):
+    """A message that was rendered; ``html`` is null where the format has none."""
+
+    subject: str | None
+    html: str | None
+    text: str
+
+
+class ChangeAnswer(msgspec.Struct, frozen=True):
+    """What becomes of a template's message of its sample fields; ``breaks`` says why none could be made any more."""
+
+    identifier: str
+    version: int
+    before: RenderedAnswer | None
+    after: RenderedAnswer | None
+    breaks: str | None
+
+
+class ChangesAnswer(msgspec.Struct, frozen=True):
+    """What publishing a text would change beside itself."""
+
+    changes: list[ChangeAnswer]
+
+
 def published(
     service_id: int, client_id: str, identifier: str, content: TemplateContent
 ) -> tuple[TemplateRecord, list[TemplateWarning], bool]:
@@ -119,36 +159,50 @@ def published(
         Problem: ``invalid_template`` with line and reason, or what ``templates.put`` raises.
     """
     owned.check_identifier(identifier)
-    warnings = _checked(msgspec.json.encode(content))
+    with session.current().read() as db:
+        planned = publish.plan(db, service_id, identifier, content)
+    warnings = publish.check(planned) if planned.users else list(_checked(planned.source, _encoded(content)))
     with session.current().write() as db:
         before = templates.present(db, service_id, identifier)
-        record, created = templates.put(db, service_id, identifier, content, client_id)
-        if before is None or before.version_id != record.version_id:
-            detail = {"version": record.version}
-            by = Actor("client", client_id)
-            audit.record(db, by, "template.published", identifier, service_id=service_id, detail=detail)
+        record, created, anew = publish.put(
+            db,
+            service_id,
+            planned,
+            client_id,
+            lambda: templates.put(db, service_id, identifier, content, client_id, pins=planned.pins),
+        )
+        by = Actor("client", client_id)
+        unchanged = before is not None and before.version_id == record.version_id
+        for one in () if unchanged else (record, *anew):
+            detail = {"version": one.version}
+            audit.record(db, by, "template.published", one.identifier, service_id=service_id, detail=detail)
     return record, [*warnings, *keys.warnings(content.batch)], created
 
 
 @lru_cache(maxsize=64)
-def _checked(encoded: bytes) -> tuple[TemplateWarning, ...]:
-    """Check a content, encoded so that it can be remembered: the same content is checked once."""
-    content = msgspec.json.decode(encoded, type=TemplateContent)
-    sample = content.sample_fields
-    return tuple(PREVIEWS.check(_source(content), sample, batch=isinstance(sample, list)))
+def _checked(source: Source, sample: bytes) -> tuple[TemplateWarning, ...]:
+    """Check a text with sample fields, encoded so that it can be remembered: the same text is checked once."""
+    fields = msgspec.json.decode(sample)
+    return tuple(PREVIEWS.check(source, fields, batch=isinstance(fields, list)))
 
 
-def _warnings(content: TemplateContent) -> list[TemplateWarning]:
-    """Return the warnings of a stored content; what would now be refused stays published and is warned of."""
+def _encoded(content: TemplateContent) -> bytes:
+    return msgspec.json.encode(content.sample_fields)
+
+
+def _warnings(record: TemplateRecord) -> list[TemplateWarning]:
+    """Return the warnings of a stored template; what would now be refused stays published and is warned of."""
+    content = record.content
     try:
-        checked = list(_checked(msgspec.json.encode(content)))
+        checked = list(_checked(_published_source(record), _encoded(content)))
     except Problem as problem:
         checked = [TemplateWarning(None, problem.code, problem.detail)]
     return [*checked, *keys.warnings(content.batch)]
 
 
-def _source(content: TemplateContent) -> Source:
-    return Source(msgspec.convert(content.format, Format), content.source, content.subject)
+def _published_source(record: TemplateRecord) -> Source:
+    with session.current().read() as db:
+        return sources.source_of_version(lookup.versions(db, [record.version_id])[record.version_id])
 
 
 def _content(body: TemplateShape) -> TemplateContent:
@@ -159,6 +213,7 @@ def _content(body: TemplateShape) -> TemplateContent:
         subject=body.subject,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
+        kind=body.kind,
     )
 
 
@@ -167,13 +222,17 @@ def _common(content: TemplateContent) -> dict[str, Any]:
     return msgspec.structs.asdict(content) | {"batch": batch}
 
 
-def _answer(record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
+def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
+    with session.current().read() as db:
+        users = templates.made_with(db, service_id, record.identifier)
     return TemplateAnswer(
         identifier=record.identifier,
         version=record.version,
         created_at=record.created_at,
         updated_at=record.updated_at,
         warnings=warnings,
+        uses=sorted(record.pins),
+        used_by=[UserAnswer(one.identifier, one.version) for one in users],
         **_common(record.content),
     )
 
@@ -189,7 +248,7 @@ def _version(record: VersionRecord) -> VersionAnswer:
 
 def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape) -> Response[TemplateAnswer]:
     record, warnings, created = published(service_id, client_id, identifier, _content(body))
-    return Response(_answer(record, warnings), status_code=201 if created else 200)
+    return Response(_answer(service_id, record, warnings), status_code=201 if created else 200)
 
 
 def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAnswer:
@@ -199,9 +258,27 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
         raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
     with session.current().read() as db:
         record = templates.get(db, service_id, identifier)
-    rendered = PREVIEWS.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
+    rendered = PREVIEWS.render(RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content), counted)
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record), counted)
+
+
+def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
+    content = _content(body)
+    with session.current().read() as db:
+        planned = publish.plan(db, service_id, identifier, content)
+    PREVIEWS.check(planned.source)
+    found = publish.changes(planned)
+    return ChangesAnswer(
+        [
+            ChangeAnswer(one.identifier, one.version, _rendered(one.before), _rendered(one.after), one.breaks)
+            for one in found
+        ]
+    )
+
+
+def _rendered(made: Rendered | None) -> RenderedAnswer | None:
+    return RenderedAnswer(made.subject, made.html, made.text) if made else None
 
 
 class Templates(Controller):
@@ -237,7 +314,7 @@ class Templates(Controller):
         """Return one template with its published version."""
         with session.current().read() as db:
             record = templates.get(db, principal(request).service_id, template_id)
-        return _answer(record, _warnings(record.content))
+        return _answer(principal(request).service_id, record, _warnings(record))
 
     @get(
         summary="List templates",
@@ -288,18 +365,37 @@ class Templates(Controller):
         body = await bodies.read(request, PreviewShape)
         return await to_thread.run_sync(_preview, caller.service_id, template_id, body)
 
+    @post(
+        "/{template_id:str}/changes",
+        status_code=200,
+        summary="See what publishing would change",
+        description=(
+            "The body is that of publishing; nothing is stored. Answers every template that is made with this partial "
+            "or layout, with the message of its sample fields before and after."
+        ),
+        opt={"scope": "registry:read", "body": TemplateShape},
+        responses=errors.documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    )
+    async def changes(self, request: Request[Any, Any, Any], template_id: TemplateId) -> ChangesAnswer:
+        """Return what publishing a text would change beside itself."""
+        caller = principal(request)
+        owned.check_identifier(template_id)
+        body = await bodies.read(request, TemplateShape)
+        return await to_thread.run_sync(_changes, caller.service_id, template_id, body)
+
     @delete(
         "/{template_id:str}",
         summary="Delete a template",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},
-        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
         sync_to_thread=True,
     )
     def remove(self, request: Request[Any, Any, Any], template_id: TemplateId) -> None:
         """Delete one template."""
         caller = principal(request)
         with session.current().write() as db:
+            publish.check_unused(db, caller.service_id, template_id)
             templates.delete(db, caller.service_id, template_id)
             by = Actor("client", caller.client_id)
             audit.record(db, by, "template.deleted", template_id, service_id=caller.service_id)

@@ -12,9 +12,10 @@ from backend.intake import lookup, ready
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
 from backend.lib.problems import Problem
+from backend.publishing.sources import resolve, source_of
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
-from backend.rendering.model import Format, RenderJob, Source
+from backend.rendering.model import RenderJob
 from backend.rendering.pool import PREVIEWS
 
 _MARK = "[Test] "
@@ -48,7 +49,8 @@ def store(session: Session, test: DraftMessage) -> None:
     if refused is not None:
         raise refused
     meter.store()
-    version_id = templates.for_a_test(session, test.template_id, test.content, test.address)
+    pins = resolve(session, test.service_id, test.identifier, test.content).pins
+    version_id = templates.for_a_test(session, test.template_id, test.content, test.address, pins)
     message = ReadyMessage(
         service_id=test.service_id,
         channel=Channel.EMAIL,
@@ -70,6 +72,7 @@ def nudge() -> None:
 
 def _subject(test: DraftMessage) -> str:
     content = test.content
-    source = Source(msgspec.convert(content.format, Format), content.source, content.subject)
-    rendered = PREVIEWS.render(RenderJob("", source, test.fields, isinstance(test.fields, list)))
+    rendered = PREVIEWS.render(
+        RenderJob("", source_of(content, test.service_id), test.fields, isinstance(test.fields, list))
+    )
     return (_MARK + (rendered.subject or content.name))[:_LONGEST_SUBJECT]

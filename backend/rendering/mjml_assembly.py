@@ -76,6 +76,11 @@ def assemble(source: Source) -> Assembled:
     return Assembled("".join(piece.text for piece in pieces), tuple(_places(pieces)))
 
 
+def included(text: str) -> Iterator[str]:
+    """Yield the names that a text includes by ``mj-include``."""
+    return (match[1] or match[2] or "" for match in _INCLUDE.finditer(text))
+
+
 @cache
 def starters_partials() -> dict[str, Partial]:
     """Return the partials of the starter library by their names."""

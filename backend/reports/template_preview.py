@@ -7,9 +7,10 @@ import msgspec
 
 from backend.batching import keys
 from backend.lib.problems import Problem
+from backend.publishing.sources import source_of
 from backend.registry.templates import TemplateContent
 from backend.rendering.faults import SUBJECT
-from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
 _LINE = re.compile(r"Line (\d+): ")
@@ -36,24 +37,23 @@ class Preview(msgspec.Struct, frozen=True):
         return len((self.rendered.html or "").encode("utf-8", "replace")) if self.rendered else 0
 
 
-def source_of(content: TemplateContent) -> Source:
-    """Return what the renderer takes of a template."""
-    return Source(msgspec.convert(content.format, Format), content.source, content.subject)
-
-
-def preview(content: TemplateContent, fields: Any, *, batch: bool) -> Preview:
+def preview(content: TemplateContent, fields: Any, *, batch: bool, service_id: int) -> Preview:
     """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
-    made, found = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch))
+    try:
+        source = source_of(content, service_id)
+    except Problem as problem:
+        return Preview(None, fault_of(problem), [])
+    made, found = PREVIEWS.preview(RenderJob("", source, fields, batch))
     warnings = [*found, *keys.warnings(content.batch)]
     if isinstance(made, Problem):
         return Preview(None, fault_of(made), warnings)
     return Preview(made, None, warnings)
 
 
-def refusal(content: TemplateContent) -> PreviewFault | None:
+def refusal(content: TemplateContent, service_id: int) -> PreviewFault | None:
     """Return why a text cannot be published, if it cannot, whatever fields come."""
     try:
-        PREVIEWS.check(source_of(content))
+        PREVIEWS.check(source_of(content, service_id))
     except Problem as problem:
         return fault_of(problem)
     return None

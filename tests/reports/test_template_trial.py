@@ -22,23 +22,25 @@ def payload(fields: Any, **more: Any) -> Payload:
 
 
 def test_a_preview_has_the_message_or_the_fault_with_its_line() -> None:
-    found = template_preview.preview(text("<p>{{ name }}</p><img src=x>", subject="S"), {"name": "Ada"}, batch=False)
+    found = template_preview.preview(
+        text("<p>{{ name }}</p><img src=x>", subject="S"), {"name": "Ada"}, batch=False, service_id=1
+    )
     assert found.rendered is not None
     assert (found.rendered.html, found.rendered.subject) == ("<p>Ada</p><img src=x>", "S")
     assert [(one.code, one.line) for one in found.warnings] == [("missing_alt", 1)]
-    missing = template_preview.preview(text("<p>\n{{ name }}</p>"), {}, batch=False)
+    missing = template_preview.preview(text("<p>\n{{ name }}</p>"), {}, batch=False, service_id=1)
     assert missing.fault == PreviewFault("Line 2: the field 'name' is missing.", 2, in_subject=False)
     assert [one.code for one in missing.warnings] == ["unknown_field"]
-    broken = template_preview.preview(text("<p>", subject="{{ name"), {}, batch=False)
+    broken = template_preview.preview(text("<p>", subject="{{ name"), {}, batch=False, service_id=1)
     assert broken.fault is not None
     assert (broken.fault.line, broken.fault.in_subject) == (None, True)
-    assert template_preview.refusal(text("{% if %}")) is not None
-    assert template_preview.refusal(text("{{ name }}")) is None
+    assert template_preview.refusal(text("{% if %}"), 1) is not None
+    assert template_preview.refusal(text("{{ name }}"), 1) is None
 
 
 def test_a_text_is_tried_on_each_payload_and_compared_with_the_published_one() -> None:
     payloads = [payload({"name": "Ada", "note": "x"}), payload({"name": "Eve"}), payload({})]
-    found = template_trial.try_payloads(text("{{ name }} {{ note }}"), text("{{ name }}"), payloads)
+    found = template_trial.try_payloads(text("{{ name }} {{ note }}"), text("{{ name }}"), payloads, 1)
     assert [trial.breaks for trial in found.tried] == [
         None,
         "Line 1: the field 'note' is missing.",
@@ -50,20 +52,20 @@ def test_a_text_is_tried_on_each_payload_and_compared_with_the_published_one() -
 
 def test_a_message_that_would_have_no_subject_breaks() -> None:
     payloads = [payload({}, subject=None), payload({}, subject=None, channel="SLACK")]
-    found = template_trial.try_payloads(text("x"), text("x", subject="S"), payloads)
+    found = template_trial.try_payloads(text("x"), text("x", subject="S"), payloads, 1)
     assert [trial.breaks is not None for trial in found.tried] == [True, False]
     assert "needs a subject" in (found.tried[0].breaks or "")
 
 
 def test_batches_are_tried_with_their_list() -> None:
     source = "{% for field in fields %}{{ field.name }}{% endfor %}"
-    found = template_trial.try_payloads(text(source), None, [payload([{"name": "Ada"}, {}], members=2)])
+    found = template_trial.try_payloads(text(source), None, [payload([{"name": "Ada"}, {}], members=2)], 1)
     assert found.tried[0].breaks == "Line 1: the field 'name' is missing."
 
 
 def test_values_are_shown_nowhere() -> None:
     fields = {"patient": "Ada Lovelace", "results": [{"value": 7, "ok": True}], "none": None, "empty": []}
-    trial = template_trial.try_payloads(text("{{ patient | date }}"), None, [payload(fields)]).tried[0]
+    trial = template_trial.try_payloads(text("{{ patient | date }}"), None, [payload(fields)], 1).tried[0]
     assert trial.breaks is not None
     assert "Lovelace" not in str(trial)
     assert [(one.path, one.kind) for one in trial.fields] == [
@@ -77,5 +79,5 @@ def test_values_are_shown_nowhere() -> None:
 
 def test_trying_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_trial, "SECONDS", -1.0)
-    found = template_trial.try_payloads(text("x"), None, [payload({}), payload({})])
+    found = template_trial.try_payloads(text("x"), None, [payload({}), payload({})], 1)
     assert (found.tried, found.left_out) == ([], 2)

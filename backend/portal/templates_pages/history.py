@@ -16,6 +16,7 @@ from backend.portal.access import Place
 from backend.portal.pages import go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.portal.templates_pages.renditions import renditions
+from backend.publishing import publish
 from backend.registry import comparison, drafts, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.samples import Sample, SampleFault
@@ -77,7 +78,7 @@ def show(
         record = templates.get(reading, place.service_id, identifier)
         version = templates.version(reading, place.service_id, identifier, number)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(version.content, found, sample)
+    preview = _preview(place, version.content, found, sample)
     return page(
         "templates/version.html",
         place.viewer,
@@ -101,7 +102,7 @@ def frame(
     with session.current().read() as reading:
         content, _ = _text(reading, place, identifier, which)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(content, found, sample)
+    preview = _preview(place, content, found, sample)
     if preview.rendered is None or preview.rendered.html is None:
         raise NotFoundException
     return Response(preview.rendered.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
@@ -148,10 +149,21 @@ def roll_back(
     data: Annotated[RollBackForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Publish an old version's content as a new version; a draft stays as it is."""
+    with session.current().read() as reading:
+        old = templates.version(reading, place.service_id, identifier, data.version)
+        planned = publish.plan(reading, place.service_id, identifier, old.content)
+    publish.check(planned)
     with session.current().write() as transaction:
-        old = templates.version(transaction, place.service_id, identifier, data.version)
-        record, _ = templates.put(transaction, place.service_id, identifier, old.content, place.viewer.email)
-        detail = {"version": record.version, "content_of": data.version}
+        record, _, anew = publish.put(
+            transaction,
+            place.service_id,
+            planned,
+            place.viewer.email,
+            lambda: templates.put(
+                transaction, place.service_id, identifier, old.content, place.viewer.email, pins=planned.pins
+            ),
+        )
+        detail = {"version": record.version, "content_of": data.version, "published_anew": len(anew)}
         audit.record(
             transaction, place.actor, "template.rolled_back", identifier, service_id=place.service_id, detail=detail
         )
@@ -176,14 +188,14 @@ def _number(which: str) -> int:
 
 def _side(reading: Any, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:
     content, by = _text(reading, place, identifier, which)
-    return Side(which, _label(which), content, by, _preview(content, found, ""))
+    return Side(which, _label(which), content, by, _preview(place, content, found, ""))
 
 
 def _label(which: str) -> str:
     return "Draft" if which == DRAFT else f"Version {which}"
 
 
-def _preview(content: TemplateContent, found: list[Sample], name: str) -> Preview:
+def _preview(place: Place, content: TemplateContent, found: list[Sample], name: str) -> Preview:
     """Render a text with the sample of this name, or the first, or the version's own fields."""
     fields: Any = content.sample_fields if content.sample_fields is not None else {}
     chosen = next((one for one in found if one.name == name), found[0] if found else None)
@@ -192,7 +204,7 @@ def _preview(content: TemplateContent, found: list[Sample], name: str) -> Previe
             fields = samples.read(chosen.text)
         except SampleFault:
             fields = {}
-    return template_preview.preview(content, fields, batch=isinstance(fields, list))
+    return template_preview.preview(content, fields, batch=isinstance(fields, list), service_id=place.service_id)
 
 
 def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str, str]]:

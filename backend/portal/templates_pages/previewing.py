@@ -52,7 +52,7 @@ def shown(place: Place, present: Working, form: EditorForm, text: TemplateConten
         if text is not None and not text.source.strip():
             marks = [_mark(EMPTY)]
         return Shown(marks=marks, views=None, frame=None, sample=sample, summary=summary(marks), others=others)
-    found = template_preview.preview(text, sample.fields, batch=form.batch)
+    found = template_preview.preview(text, sample.fields, batch=form.batch, service_id=place.service_id)
     marks = [_mark(found.fault)] if found.fault else []
     # What stops the template on a line need not be warned of once more.
     stopped = found.fault.line if found.fault else None
