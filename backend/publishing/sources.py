@@ -1,7 +1,6 @@
 """What the renderer takes of a template: its text with those of all partials and layouts that it names."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -25,12 +24,13 @@ class Resolved(msgspec.Struct, frozen=True):
     pins: Pins
 
 
-@lru_cache(maxsize=512)
 def source_of_version(version: FoundTemplate) -> Source:
     """Return what the renderer takes of a version, with the partials that it was published with."""
-    partials = [Partial(one.identifier, cast("Format", one.format), one.source) for one in version.partials]
     form = cast("Format", version.format)
-    return Source(form, version.source, version.subject, tuple(partials), version.kind != TEMPLATE)
+    parts: tuple[Partial, ...] = ()
+    if version.partials:
+        parts = tuple(Partial(one.identifier, cast("Format", one.format), one.source) for one in version.partials)
+    return Source(form, version.source, version.subject, parts, version.kind != TEMPLATE)
 
 
 def source_of(content: TemplateContent, service_id: int) -> Source:
