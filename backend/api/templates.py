@@ -1,6 +1,5 @@
 """``/registry/v1/templates``: the templates of the client's service, their versions and previews."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -13,10 +12,18 @@ from litestar.params import Parameter
 from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.api import bodies, errors, parameters
+from backend.api import template_answers as answers
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
+from backend.api.template_answers import (
+    ChangesAnswer,
+    PreviewAnswer,
+    TemplateAnswer,
+    TemplatePage,
+    VersionPage,
+)
 from backend.batching import keys
-from backend.channels.sms_segments import Segments, segments
+from backend.channels.sms_segments import segments
 from backend.db import session
 from backend.lib import shapes
 from backend.lib.problems import FieldError, Problem
@@ -24,8 +31,8 @@ from backend.lib.shapes import Shape
 from backend.publishing import publish, sources
 from backend.registry import lookup, owned, templates
 from backend.registry.shapes import Fields, TemplateShape
-from backend.registry.templates import TemplateContent, TemplateRecord, TemplateSummary, VersionRecord
-from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
+from backend.registry.templates import TemplateContent, TemplateRecord
+from backend.rendering.model import RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
 TemplateId = Annotated[
@@ -34,76 +41,9 @@ TemplateId = Annotated[
         description="The template's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
     ),
 ]
-Kind = Literal["template", "partial", "layout"]
 _FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 # Sources may be 256 KiB each, so a page of versions is kept shorter than other pages.
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
-
-
-class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When a batch of this template goes out; an absent member follows the installation's settings."""
-
-    quiet_seconds: float | None = None
-    max_wait_seconds: float | None = None
-    max_items: int | None = None
-
-
-class UserAnswer(msgspec.Struct, frozen=True):
-    """A template that is made with a partial or layout, and its published version."""
-
-    identifier: str
-    version: int
-
-
-class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A template with its published version, and what its author should look at; lines count from 1.
-
-    ``uses`` are the partials and layouts that it is made with, ``used_by`` what is made with it.
-    """
-
-    identifier: str
-    name: str
-    kind: Kind
-    format: Format
-    version: int
-    source: str
-    subject: str | None
-    sample_fields: dict[str, Any] | list[dict[str, Any]] | None
-    batch: BatchAnswer | None
-    created_at: datetime
-    updated_at: datetime
-    warnings: list[TemplateWarning]
-    uses: list[str]
-    used_by: list[UserAnswer]
-
-
-class TemplatePage(msgspec.Struct, frozen=True):
-    """Templates in order of identifier; ``next_cursor`` leads to the following page and is null on the last."""
-
-    templates: list[TemplateSummary]
-    next_cursor: str | None
-
-
-class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One published version; ``created_by`` is the client or user that published it."""
-
-    version: int
-    name: str
-    kind: Kind
-    format: Format
-    source: str
-    subject: str | None
-    sample_fields: dict[str, Any] | list[dict[str, Any]] | None
-    batch: BatchAnswer | None
-    created_at: datetime
-    created_by: str
-
-
-class VersionPage(msgspec.Struct, frozen=True):
-    """Versions, newest first; ``next_cursor`` leads to the following page and is null on the last."""
-
-    versions: list[VersionAnswer]
-    next_cursor: str | None
 
 
 class PreviewShape(Shape):
@@ -111,43 +51,6 @@ class PreviewShape(Shape):
 
     fields: Fields
     priority: Literal["NORMAL", "HIGH", "BATCH"] = "NORMAL"
-
-
-class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rendered template; ``html`` is null where the format has none.
-
-    ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
-    """
-
-    subject: str | None
-    html: str | None
-    text: str
-    warnings: list[TemplateWarning]
-    segments: Segments | None = None
-
-
-class RenderedAnswer(msgspec.Struct, frozen=True):
-    """A message that was rendered; ``html`` is null where the format has none."""
-
-    subject: str | None
-    html: str | None
-    text: str
-
-
-class ChangeAnswer(msgspec.Struct, frozen=True):
-    """What becomes of a template's message of its sample fields; ``breaks`` says why none could be made any more."""
-
-    identifier: str
-    version: int
-    before: RenderedAnswer | None
-    after: RenderedAnswer | None
-    breaks: str | None
-
-
-class ChangesAnswer(msgspec.Struct, frozen=True):
-    """What publishing a text would change beside itself."""
-
-    changes: list[ChangeAnswer]
 
 
 def published(
@@ -217,33 +120,10 @@ def _content(body: TemplateShape) -> TemplateContent:
     )
 
 
-def _common(content: TemplateContent) -> dict[str, Any]:
-    batch = BatchAnswer(**content.batch) if content.batch else None
-    return msgspec.structs.asdict(content) | {"batch": batch}
-
-
 def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
     with session.current().read() as db:
         users = templates.made_with(db, service_id, record.identifier)
-    return TemplateAnswer(
-        identifier=record.identifier,
-        version=record.version,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        warnings=warnings,
-        uses=sorted(record.pins),
-        used_by=[UserAnswer(one.identifier, one.version) for one in users],
-        **_common(record.content),
-    )
-
-
-def _version(record: VersionRecord) -> VersionAnswer:
-    return VersionAnswer(
-        version=record.version,
-        created_at=record.created_at,
-        created_by=record.created_by,
-        **_common(record.content),
-    )
+    return answers.answer(record, users, warnings)
 
 
 def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape) -> Response[TemplateAnswer]:
@@ -269,16 +149,7 @@ def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAn
         planned = publish.plan(db, service_id, identifier, content)
     PREVIEWS.check(planned.source)
     found = publish.changes(planned)
-    return ChangesAnswer(
-        [
-            ChangeAnswer(one.identifier, one.version, _rendered(one.before), _rendered(one.after), one.breaks)
-            for one in found
-        ]
-    )
-
-
-def _rendered(made: Rendered | None) -> RenderedAnswer | None:
-    return RenderedAnswer(made.subject, made.html, made.text) if made else None
+    return ChangesAnswer([answers.change(one) for one in found])
 
 
 class Templates(Controller):
@@ -349,7 +220,7 @@ class Templates(Controller):
         with session.current().read() as db:
             found = templates.versions(db, principal(request).service_id, template_id, limit + 1, before)
         more = parameters.write_cursor(found[limit - 1].version) if len(found) > limit else None
-        return VersionPage([_version(record) for record in found[:limit]], more)
+        return VersionPage([answers.version(record) for record in found[:limit]], more)
 
     @post(
         "/{template_id:str}/preview",

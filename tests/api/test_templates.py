@@ -178,6 +178,7 @@ def test_the_list_shows_templates_without_their_texts(client: Client) -> None:
     assert page["templates"][0].keys() == {
         "identifier",
         "name",
+        "kind",
         "format",
         "version",
         "subject",
