@@ -127,9 +127,7 @@ def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundT
     if missing:
         for *row, pins in session.connection().execute(_VERSIONS, {"version_ids": missing}).all():
             parts = versions(session, pins.values()) if pins else {}
-            version = FoundTemplate(*row, partials=tuple(parts[one] for _, one in sorted((pins or {}).items())))
+            version = FoundTemplate(*row, tuple(parts[one] for _, one in sorted((pins or {}).items())))
             found[version.version_id] = version
-            cache.put(
-                version.version_id, version, size=len(version.source) + sum(len(p.source) for p in version.partials)
-            )
+            cache.put(version.version_id, version, size=sum(len(one.source) for one in (version, *version.partials)))
     return found

@@ -120,8 +120,7 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
         return _record(row, _add(session, row.id, 1, content, created_by, pins=pins)), True
     revived = row.deleted_at is not None
     version = version_row(session, row.id, row.current_version)
-    same = version is not None and version.content_hash == content.digest() and (version.partials or {}) == (pins or {})
-    if revived or version is None or not same:
+    if revived or version is None or not _says(version, content, pins):
         row.current_version += 1
         row.updated_at = now
         row.deleted_at = None
@@ -175,7 +174,7 @@ def page(session: Session, service_id: int, limit: int, after: str | None = None
         .where(Template.id.in_([row.id for row in rows]), TemplateVersion.number == Template.current_version)
     )
     published = {template_id: shown for template_id, *shown in session.execute(statement)}
-    return [_summary(row, *published[row.id]) for row in rows]
+    return [_summary(row, published[row.id]) for row in rows]
 
 
 def versions(
@@ -232,13 +231,17 @@ def for_a_test(
     chosen = (TemplateVersion.template_id == template_id) & (TemplateVersion.number < 0)
     same = select(TemplateVersion).where(chosen, TemplateVersion.content_hash == content.digest())
     for one in session.scalars(same):
-        if (one.partials or {}) == (pins or {}):
+        if _says(one, content, pins):
             return one.id
     used = exists().where(Delivery.template_version_id == TemplateVersion.id)
     session.execute(delete_rows(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
     lowest = session.scalar(select(func.min(TemplateVersion.number)).where(TemplateVersion.template_id == template_id))
     number = min(lowest or 0, 0) - 1
     return _add(session, template_id, number, content, created_by, pins=pins).id
+
+
+def _says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
+    return version.content_hash == content.digest() and (version.partials or {}) == (pins or {})
 
 
 def _add(  # noqa: PLR0913 - as put
@@ -304,7 +307,8 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
     )
 
 
-def _summary(row: Template, name: str, kind: str, form: str, subject: str | None) -> TemplateSummary:
+def _summary(row: Template, shown: Any) -> TemplateSummary:
+    name, kind, form, subject = shown
     return TemplateSummary(
         identifier=row.identifier,
         name=name,

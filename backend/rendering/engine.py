@@ -92,9 +92,14 @@ def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
 
 def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
-    variables = {**GLOBALS, **context(job.fields, batch=job.batch), CHOICE: Choice(job.fields)}
-    if not (job.want_html or job.want_text):
-        return _tried(template, variables)
+    fields = context(job.fields, batch=job.batch)
+    tried = not (job.want_html or job.want_text)
+    certain = tried and template.needs is not None and are_met(template.needs, fields)
+    if certain and template.subject is None:
+        return Rendered(None, None, "")
+    variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields)}
+    if tried:
+        return _tried(template, variables, certain=certain)
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
         if (
@@ -118,11 +123,8 @@ def _render(job: RenderJob) -> Rendered:
     return Rendered(subject, html if job.want_html else None, text)
 
 
-def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
+def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -> Rendered:
     """See that a message can be made of which only the subject is wanted; what is certain is not run for that."""
-    certain = template.needs is not None and are_met(template.needs, variables)
-    if certain and template.subject is None:
-        return Rendered(None, None, "")
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
         if not certain:

@@ -26,6 +26,7 @@ Filter = Callable[..., Any]
 CHOICE = "#choice"
 
 _DIRECTIVES = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyYzZ%])*")
+_PLAIN_DATE = "%d %B %Y"
 _STYLES = frozenset({"short", "medium", "long", "full"})
 _LONGEST_FORMAT = 100
 _MOST_DECIMALS = 20
@@ -76,10 +77,12 @@ def _random(context: Context, seq: Sequence[Any]) -> Any:
     return choice.random.choice(seq)
 
 
-def _date(value: object, format: str = "%d %B %Y", locale: str = "en") -> str:  # noqa: A002 - the name authors write
+def _date(value: object, format: str = _PLAIN_DATE, locale: str = "en") -> str:  # noqa: A002 - the name authors write
     """Write a date: by directives (``%d %B %Y``), a style (``long``) or a CLDR pattern (``d MMMM y``)."""
     moment = datetime.fromisoformat(str(value))
-    spoken = language(locale)
+    if locale == "en" and format == _PLAIN_DATE:
+        return moment.strftime(format)
+    spoken = language(str(locale))
     if len(format) > _LONGEST_FORMAT:
         raise ValueError(f"date takes a format of at most {_LONGEST_FORMAT} characters")
     if "%" not in format:
@@ -88,6 +91,8 @@ def _date(value: object, format: str = "%d %B %Y", locale: str = "en") -> str:  
         return format_datetime(moment, format, locale=spoken)
     if not _DIRECTIVES.fullmatch(format):
         raise ValueError("date takes a format of plain directives such as %d %B %Y, %H:%M")
+    if spoken.language == "en":
+        return moment.strftime(format)
     return "".join(_directive(moment, piece, spoken) for piece in re.findall(r"%.|[^%]+", format))
 
 
@@ -96,7 +101,7 @@ _NAMES = {"%a": "EEE", "%A": "EEEE", "%b": "MMM", "%B": "MMMM", "%p": "a"}
 
 
 def _directive(moment: datetime, piece: str, locale: Locale) -> str:
-    if piece in _NAMES and locale.language != "en":
+    if piece in _NAMES:
         return format_datetime(moment, _NAMES[piece], locale=locale)
     return moment.strftime(piece) if piece.startswith("%") else piece
 
@@ -111,7 +116,7 @@ def _number(value: object, decimals: int | None = None, locale: str = "en") -> s
         raise ValueError("number takes numbers of a size that people read")
     if decimals is not None and not 0 <= decimals <= _MOST_DECIMALS:
         raise ValueError(f"number takes between 0 and {_MOST_DECIMALS} decimals")
-    spoken = language(locale)
+    spoken = language(str(locale))
     pattern = spoken.decimal_formats[None]
     places = None if decimals is None else (decimals, decimals)
     return str(pattern.apply(number, spoken, decimal_quantization=decimals is not None, force_frac=places))

@@ -1,5 +1,6 @@
 """How languages write numbers and dates, by Babel, for a process that can open no file any more."""
 
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -16,9 +17,10 @@ _LANGUAGES = [
 _FOLDER = Path(localedata.__file__).with_name("locale-data")
 
 
-def locale(name: object) -> Locale:
+@lru_cache(maxsize=256)
+def locale(name: str) -> Locale:
     """Return a language by its name, such as ``en``, ``en_GB`` or ``de-CH``; raises ValueError with a sentence."""
-    wanted = str(name).replace("-", "_")
+    wanted = name.replace("-", "_")
     for tried in (wanted, wanted.partition("_")[0]):
         try:
             found = Locale.parse(tried)
@@ -26,7 +28,7 @@ def locale(name: object) -> Locale:
         except (UnknownLocaleError, ValueError, OSError):
             continue
         return found
-    raise ValueError(f"there is no language '{str(name)[:40]}'; write it as in 'en', 'en_GB' or 'de_CH'")
+    raise ValueError(f"there is no language '{name[:40]}'; write it as in 'en', 'en_GB' or 'de_CH'")
 
 
 def read_ahead() -> None:

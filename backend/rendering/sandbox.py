@@ -71,7 +71,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def with_library(self, more: Mapping[str, str]) -> "Sandbox":
         """Return an environment in which templates may name ``more`` besides."""
         library = {**self.library, **more}
-        made: Sandbox = self.overlay(loader=DictLoader(library))  # type: ignore[assignment] # of the same class
+        made: Sandbox = self.overlay(loader=DictLoader(library))
         made.library = library
         return made
 
@@ -150,7 +150,7 @@ class _Prepared(NodeTransformer):
         return node
 
 
-def _ask(test: nodes.Expr) -> None:
+def _ask(test: nodes.Node) -> None:
     """Let the length of a missing member be 0 where it is asked for and not printed."""
     for node in (test, *test.find_all(nodes.Filter)):
         if isinstance(node, nodes.Filter) and node.name in _LENGTHS:

@@ -1,17 +1,18 @@
 """What a template gets for a member that is not there: false where it is asked for, a fault where it is printed."""
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import Undefined
 from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
 _KINDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "a truth value", "NoneType": "null"}
 
 
-class MissingField(StrictUndefined):
-    """Jinja's strict undefined that can be asked: it is false, equals nothing, and holds nothing.
+class MissingField(Undefined):
+    """Jinja's undefined, which can be asked, but neither printed nor looped over: it is false and holds nothing.
 
     What is looked up in it is the same missing member again, so that a fault names the first one. Its message is for
     people who know their fields, not Python.
@@ -26,9 +27,6 @@ class MissingField(StrictUndefined):
 
     def __getitem__(self, _: object) -> Any:
         return self
-
-    def __bool__(self) -> bool:
-        return False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MissingField)
@@ -48,6 +46,12 @@ class MissingField(StrictUndefined):
         return str(self._fail_with_undefined_error())
 
     __repr__ = __str__  # as a part of a list it would be printed too
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._fail_with_undefined_error())
+
+    def __len__(self) -> int:
+        return len(self._fail_with_undefined_error())
 
     @property
     def _is_nothing(self) -> bool:
