@@ -127,7 +127,9 @@ def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundT
     if missing:
         for *row, pins in session.connection().execute(_VERSIONS, {"version_ids": missing}).all():
             parts = versions(session, pins.values()) if pins else {}
-            version = FoundTemplate(*row, tuple(parts[one] for _, one in sorted((pins or {}).items())))
+            plain = FoundTemplate(*row)
+            partials = tuple(parts[one] for _, one in sorted((pins or {}).items()))
+            version = msgspec.structs.replace(plain, partials=partials) if partials else plain
             found[version.version_id] = version
             cache.put(version.version_id, version, size=sum(len(one.source) for one in (version, *version.partials)))
     return found

@@ -102,7 +102,8 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
 ) -> tuple[TemplateRecord, bool]:
     """Publish a version and tell whether the template is new; one that was deleted is new again.
 
-    The same content and ``pins`` as the published version's change nothing. A revived template goes on counting its versions.
+    The same content and ``pins`` as the published version's change nothing. A revived template goes on counting its
+    versions.
 
     Raises:
         Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.

@@ -1,4 +1,4 @@
-"""Batches of templates that use the whole language: sent for real, and joined only by what they can be rendered with."""
+"""Batches of templates that use the whole language: sent for real, and joined only by what renders with them."""
 
 from typing import Any
 
@@ -30,14 +30,16 @@ First <mj-raw>{{ [fields | length, 5] | min }}</mj-raw>
 </mj-body></mjml>"""  # noqa: E501
 # As a summary is often written: beyond nine the attributes are gathered, and the manifest is named.
 GATHERED = """<mjml><mj-body><mj-raw>{% if fields|length >= 10 %}</mj-raw>
-<mj-raw>{% set keys = fields | map(attribute='attributes') | sum(start=[]) | map(attribute='key') | unique | list %}</mj-raw>
+<mj-raw>{% set found = fields | map(attribute='attributes') | sum(start=[]) %}
+{% set keys = found | map(attribute='key') | unique | list %}</mj-raw>
 <mj-section><mj-column><mj-text>
 <mj-raw>{% if keys | length == 0 and fields["manifest-id"] %}</mj-raw>never<mj-raw>{{ fields["manifest-id"] }}</mj-raw>
 <mj-raw>{% elif keys | length > 5 %}</mj-raw>many
 <mj-raw>{% else %}</mj-raw>Samples of <mj-raw>{{ fields[0]["manifest-id"] }}: {{ keys | join(", ") }}</mj-raw>.
 <mj-raw>{% endif %}</mj-raw></mj-text></mj-column></mj-section>
 <mj-raw>{% else %}</mj-raw>
-<mj-raw>{% for field in fields %}</mj-raw><mj-section><mj-column><mj-text><mj-raw>{{ field["sample-id"] }}</mj-raw></mj-text>
+<mj-raw>{% for field in fields %}</mj-raw><mj-section><mj-column>
+<mj-text><mj-raw>{{ field["sample-id"] }}</mj-raw></mj-text>
 <mj-raw>{% for attribute in field.attributes %}</mj-raw><mj-text><mj-raw>{{ attribute.key }}</mj-raw></mj-text>
 <mj-raw>{% endfor %}</mj-raw></mj-column></mj-section><mj-raw>{% endfor %}</mj-raw>
 <mj-raw>{% endif %}</mj-raw></mj-body></mjml>"""
@@ -94,7 +96,7 @@ def test_twelve_without_attributes_join_if_their_batch_can_be_rendered(
     for refused in outcomes[accepted:]:
         assert isinstance(refused, Refused)
         assert refused.problem.code == "template_arguments"
-        assert "does not render the batch that this notification would join. Line 6: the field 'manifest-id'" in (
+        assert "does not render the batch that this notification would join. Line 7: the field 'manifest-id'" in (
             refused.problem.detail
         )
     mail_room.clock.forward(seconds=60)

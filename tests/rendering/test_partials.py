@@ -93,7 +93,7 @@ def test_a_layout_of_a_layout() -> None:
 
 
 def test_faults_have_the_line_of_where_they_are() -> None:
-    source = "{% extends 'X_LAYOUT' %}\n{% block content %}\n<mj-section><mj-column><mj-text>\n{{ nobody }}</mj-text></mj-column></mj-section>{% endblock %}"
+    source = "{% extends 'X_LAYOUT' %}\n{% block content %}\n" + _COLUMN.format("\n{{ nobody }}") + "{% endblock %}"
     with pytest.raises(Problem) as caught:
         render(RenderJob("", Source("mjml", source, None, (LAYOUT, FOOTER)), {"name": "Ada"}))
     assert caught.value.detail == "Line 4: the field 'nobody' is missing."
@@ -131,9 +131,9 @@ def test_a_text_alternative_comes_of_what_was_included() -> None:
 @pytest.mark.parametrize(
     ("source", "form", "sentence"),
     [
-        ("{% include 'X_FOTER' %}", "html", "Line 1: include: there is no partial or layout named 'X_FOTER'; did you mean 'X_FOOTER'?"),
+        ("{% include 'X_FOTER' %}", "html", "no partial or layout named 'X_FOTER'; did you mean 'X_FOOTER'?"),
         ("\n{% extends 'X_NONE' %}", "text", "Line 2: extends: there is no partial or layout named 'X_NONE'"),
-        ("<mjml><mj-body>\n<mj-include path='X_NONE' /></mj-body></mjml>", "mjml", "Line 2: mj-include takes the name of a partial"),
+        ("<mjml><mj-body>\n<mj-include path='X_NONE' /></mj-body></mjml>", "mjml", "Line 2: mj-include takes the name"),
         ("{% include 'X_LOOP' %}", "mjml", "'X_LOOP' contains itself"),
         ("{% include name %}", "html", "Line 1: include takes the name of a partial or layout in quotes"),
     ],
