@@ -11,7 +11,6 @@ from backend.rendering.model import Format, Partial, RenderJob, Source
 from backend.rendering.pool import Bounds, Pool
 from tests.rendering.hostile import CONTAINED, DATA, REFUSED
 
-
 _MACROS = (
     "{% macro m(a, b='-') %}{{ a }}{{ b }}{{ varargs|join }}{{ kwargs.c }}{{ caller() }}{% endmacro %}"
     "{% call m(1, 2, 3, c=4) %}!{% endcall %}{% macro n(x) %}<{{ x }}>{% endmacro %}{{ n() }}"
