@@ -146,6 +146,7 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
 def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
     content = _content(body)
     with session.current().read() as db:
+        templates.get(db, service_id, identifier)  # what is not there yet is used by nothing
         planned = publish.plan(db, service_id, identifier, content)
     PREVIEWS.check(planned.source)
     found = publish.changes(planned)
@@ -245,7 +246,7 @@ class Templates(Controller):
             "or layout, with the message of its sample fields before and after."
         ),
         opt={"scope": "registry:read", "body": TemplateShape},
-        responses=errors.documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        responses=errors.documented(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
     )
     async def changes(self, request: Request[Any, Any, Any], template_id: TemplateId) -> ChangesAnswer:
         """Return what publishing a text would change beside itself."""

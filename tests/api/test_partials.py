@@ -82,6 +82,11 @@ def test_a_new_version_is_shown_and_then_published_for_all(letter: Client) -> No
     assert letter.get(f"{PATH}/X_LETTER").json()["version"] == 2
 
 
+def test_what_is_not_there_changes_nothing(client: Client) -> None:
+    body = {"name": "Line", "kind": "partial", "format": "html", "source": "line"}
+    assert client.post(f"{PATH}/X_NONE/changes", json=body).status_code == 404
+
+
 def test_what_was_accepted_keeps_the_partials_of_its_version(letter: Client, database: Database) -> None:
     put(letter, "X_FOOTER", SECTION.format("New foot"))
     with database.read() as session:
