@@ -19,7 +19,8 @@ from backend.delivery.tasks import New
 from backend.intake import idempotency, lookup, schema, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Done, Entry, Later, Tried
-from backend.intake.judge import Registered, ServiceState, judge
+from backend.intake.joined import Joins
+from backend.intake.judge import Plan, Registered, ServiceState, judge
 from backend.intake.lookup import Asked
 from backend.intake.outcomes import Accepted, Outcome, Refused
 from backend.intake.sizes import Portion
@@ -59,7 +60,7 @@ def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome
 
 
 def _render_and_wait(entry: Entry, late: Later) -> None:
-    done = {index: Done(job.key, acceptance.render(job, entry.share)) for index, job in late.jobs.items()}
+    done = {place: Done(job, acceptance.render(job, entry.share)) for place, job in late.jobs.items()}
     entry.done = entry.done | done
 
 
@@ -151,6 +152,7 @@ def _judged(
 ) -> tuple[list[tuple[Content, Verdict]], dict[UUID, Outcome | Later]]:
     """Judge what is new; return what is to be stored now, and what becomes of the others."""
     allowance, portion = Allowance(), Portion(fresh)
+    joins = Joins(session, allowance)
     judged: list[tuple[Content, Verdict]] = []
     outcomes: dict[UUID, Outcome | Later] = {}
     behind: set[int] = set()
@@ -168,11 +170,14 @@ def _judged(
         else:
             if not registered.whole:
                 registered = lookup.registered_alone(session, one)
+            verdict: Plan | Problem | Later
             verdict = judge(one, services[one.service_id], registered, render=tried.render)
+            if isinstance(verdict, Plan):
+                verdict = Later(tried.left) if tried.left else joins.check(entry, verdict)
             if isinstance(verdict, Problem) and verdict.entry.status == 503:
                 outcomes[one.uid] = Refused(verdict, None)
-            elif tried.left:
-                outcomes[one.uid] = Later(tried.left)
+            elif isinstance(verdict, Later):
+                outcomes[one.uid] = verdict
             else:
                 judged.append((one, verdict))
                 continue
