@@ -170,19 +170,28 @@ def _judged(
         else:
             if not registered.whole:
                 registered = lookup.registered_alone(session, one)
-            verdict: Plan | Problem | Later
             verdict = judge(one, services[one.service_id], registered, render=tried.render)
-            if isinstance(verdict, Plan):
-                verdict = Later(tried.left) if tried.left else joins.check(entry, verdict)
-            if isinstance(verdict, Problem) and verdict.entry.status == 503:
-                outcomes[one.uid] = Refused(verdict, None)
-            elif isinstance(verdict, Later):
-                outcomes[one.uid] = verdict
-            else:
-                judged.append((one, verdict))
+            found = _as_far_as_tried(entry, verdict, tried, joins)
+            if isinstance(found, Plan | Problem):
+                judged.append((one, found))
                 continue
+            outcomes[one.uid] = found
         behind.add(id(entry.caller))
     return judged, outcomes
+
+
+def _as_far_as_tried(entry: Entry, verdict: Verdict, tried: Tried, joins: Joins) -> Verdict | Later | Refused:
+    """Return the verdict that stands, or that it comes later; refused is what could not be tried."""
+    found: Verdict | Later = verdict
+    if tried.left and not _is_unavailable(verdict):
+        found = Later(tried.left)
+    elif isinstance(verdict, Plan):
+        found = joins.check(entry, verdict)
+    return Refused(found, None) if isinstance(found, Problem) and _is_unavailable(found) else found
+
+
+def _is_unavailable(verdict: Verdict | Later) -> bool:
+    return isinstance(verdict, Problem) and verdict.entry.status == 503
 
 
 def _count_submissions(entries: Sequence[Entry], answers: Sequence[Outcome | Later]) -> None:

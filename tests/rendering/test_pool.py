@@ -115,8 +115,8 @@ def test_who_asks_for_more_than_waits_is_told_to_come_again_and_nobody_else_is()
     full.render(job(), SHARE)
     (child,) = full._children._idle
     os.kill(child.pid, signal.SIGSTOP)
-    running = full.begin(job(), SHARE, lambda: None)
-    waiting = full.begin(job(), SHARE, lambda: None)
+    running = full.begin(SHARE, job)
+    waiting = full.begin(SHARE, job)
     with pytest.raises(Problem) as caught:
         full.render(job(), SHARE)
     assert (caught.value.code, caught.value.entry.status) == ("render_share_exceeded", 429)
