@@ -91,7 +91,7 @@ def test_tables_that_are_in_use_are_waited_for_briefly_and_then_left(
     monkeypatch.setattr(migrate, "_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(migrate, "_TRIES", 2)
     with postgres_database.engine.connect() as reading:
-        reading.execute(text("SELECT * FROM held_rows")).all()
+        reading.execute(text("SELECT * FROM rejection_days")).all()
         done = CliRunner().invoke(command, ["--down"])
         assert done.exit_code == 1
         assert "in use by a transaction that does not end" in done.output
