@@ -10,7 +10,7 @@ from jinja2 import Environment
 from playwright.sync_api import Browser
 
 from backend.rendering.engine import render
-from backend.rendering.mjml_partials import with_partials
+from backend.rendering.mjml_assembly import assemble
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
 from e2e.mjml_pictures import Camera, difference
@@ -66,7 +66,7 @@ def _plain_jinja(job: RenderJob) -> str:
     # A member called "items" comes before Python's method, as it does for us.
     environment.getattr = environment.getitem  # type: ignore[method-assign, assignment]
     members = {} if job.batch else dict(job.fields)  # type: ignore[call-overload]
-    return environment.from_string(with_partials(job.source.source)).render({**members, "fields": job.fields})
+    return environment.from_string(assemble(job.source).text).render({**members, "fields": job.fields})
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """``/registry/v1/templates``: the templates of the client's service, their versions and previews."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -13,19 +12,28 @@ from litestar.params import Parameter
 from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.api import bodies, errors, parameters
+from backend.api import template_answers as answers
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
+from backend.api.template_answers import (
+    ChangesAnswer,
+    PreviewAnswer,
+    TemplateAnswer,
+    TemplatePage,
+    VersionPage,
+)
 from backend.batching import keys
-from backend.channels.sms_segments import Segments, segments
+from backend.channels.sms_segments import segments
 from backend.db import session
 from backend.lib import shapes
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import Shape
-from backend.registry import owned, templates
+from backend.publishing import publish, sources
+from backend.registry import lookup, owned, templates
 from backend.registry.shapes import Fields, TemplateShape
-from backend.registry.templates import TemplateContent, TemplateRecord, TemplateSummary, VersionRecord
-from backend.rendering.model import Format, RenderJob, Source, TemplateWarning
+from backend.registry.templates import TemplateContent, TemplateRecord
+from backend.rendering.model import RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
 TemplateId = Annotated[
@@ -39,76 +47,11 @@ _FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
 
 
-class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When a batch of this template goes out; an absent member follows the installation's settings."""
-
-    quiet_seconds: float | None = None
-    max_wait_seconds: float | None = None
-    max_items: int | None = None
-
-
-class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A template with its published version, and what its author should look at; lines count from 1."""
-
-    identifier: str
-    name: str
-    format: Format
-    version: int
-    source: str
-    subject: str | None
-    sample_fields: dict[str, Any] | list[dict[str, Any]] | None
-    batch: BatchAnswer | None
-    created_at: datetime
-    updated_at: datetime
-    warnings: list[TemplateWarning]
-
-
-class TemplatePage(msgspec.Struct, frozen=True):
-    """Templates in order of identifier; ``next_cursor`` leads to the following page and is null on the last."""
-
-    templates: list[TemplateSummary]
-    next_cursor: str | None
-
-
-class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One published version; ``created_by`` is the client or user that published it."""
-
-    version: int
-    name: str
-    format: Format
-    source: str
-    subject: str | None
-    sample_fields: dict[str, Any] | list[dict[str, Any]] | None
-    batch: BatchAnswer | None
-    created_at: datetime
-    created_by: str
-
-
-class VersionPage(msgspec.Struct, frozen=True):
-    """Versions, newest first; ``next_cursor`` leads to the following page and is null on the last."""
-
-    versions: list[VersionAnswer]
-    next_cursor: str | None
-
-
 class PreviewShape(Shape):
     """What to render a preview with: an object, or, for ``BATCH``, one object for each buffered notification."""
 
     fields: Fields
     priority: Literal["NORMAL", "HIGH", "BATCH"] = "NORMAL"
-
-
-class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rendered template; ``html`` is null where the format has none.
-
-    ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
-    """
-
-    subject: str | None
-    html: str | None
-    text: str
-    warnings: list[TemplateWarning]
-    segments: Segments | None = None
 
 
 def published(
@@ -120,36 +63,52 @@ def published(
         Problem: ``invalid_template`` with line and reason, or what ``templates.put`` raises.
     """
     owned.check_identifier(identifier)
-    warnings = _checked(service_id, msgspec.json.encode(content))
+    share = Share(service_id)
+    with session.current().read() as db:
+        planned = publish.plan(db, service_id, identifier, content)
+    checked = publish.check(planned, share) if planned.users else _checked(planned.source, _encoded(content), share)
+    warnings = list(checked)
     with session.current().write() as db:
         before = templates.present(db, service_id, identifier)
-        record, created = templates.put(db, service_id, identifier, content, client_id)
-        if before is None or before.version_id != record.version_id:
-            detail = {"version": record.version}
-            by = Actor("client", client_id)
-            audit.record(db, by, "template.published", identifier, service_id=service_id, detail=detail)
+        record, created, anew = publish.put(
+            db,
+            service_id,
+            planned,
+            client_id,
+            lambda: templates.put(db, service_id, identifier, content, client_id, pins=planned.pins),
+        )
+        by = Actor("client", client_id)
+        unchanged = before is not None and before.version_id == record.version_id
+        for one in () if unchanged else (record, *anew):
+            detail = {"version": one.version}
+            audit.record(db, by, "template.published", one.identifier, service_id=service_id, detail=detail)
     return record, [*warnings, *keys.warnings(content.batch)], created
 
 
 @lru_cache(maxsize=64)
-def _checked(service_id: int, encoded: bytes) -> tuple[TemplateWarning, ...]:
-    """Check a content, encoded so that it can be remembered: the same content is checked once."""
-    content = msgspec.json.decode(encoded, type=TemplateContent)
-    sample = content.sample_fields
-    return tuple(PREVIEWS.check(_source(content), sample, Share(service_id), batch=isinstance(sample, list)))
+def _checked(source: Source, sample: bytes, share: Share) -> tuple[TemplateWarning, ...]:
+    """Check a text with sample fields, encoded so that it can be remembered: the same text is checked once."""
+    fields = msgspec.json.decode(sample)
+    return tuple(PREVIEWS.check(source, fields, share, batch=isinstance(fields, list)))
 
 
-def _warnings(service_id: int, content: TemplateContent) -> list[TemplateWarning]:
-    """Return the warnings of a stored content; what would now be refused stays published and is warned of."""
+def _encoded(content: TemplateContent) -> bytes:
+    return msgspec.json.encode(content.sample_fields)
+
+
+def _warnings(service_id: int, record: TemplateRecord) -> list[TemplateWarning]:
+    """Return the warnings of a stored template; what would now be refused stays published and is warned of."""
+    content = record.content
     try:
-        checked = list(_checked(service_id, msgspec.json.encode(content)))
+        checked = list(_checked(_published_source(record), _encoded(content), Share(service_id)))
     except Problem as problem:
         checked = [TemplateWarning(None, problem.code, problem.detail)]
     return [*checked, *keys.warnings(content.batch)]
 
 
-def _source(content: TemplateContent) -> Source:
-    return Source(msgspec.convert(content.format, Format), content.source, content.subject)
+def _published_source(record: TemplateRecord) -> Source:
+    with session.current().read() as db:
+        return sources.source_of_version(lookup.versions(db, [record.version_id])[record.version_id])
 
 
 def _content(body: TemplateShape) -> TemplateContent:
@@ -160,37 +119,19 @@ def _content(body: TemplateShape) -> TemplateContent:
         subject=body.subject,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
+        kind=body.kind,
     )
 
 
-def _common(content: TemplateContent) -> dict[str, Any]:
-    batch = BatchAnswer(**content.batch) if content.batch else None
-    return msgspec.structs.asdict(content) | {"batch": batch}
-
-
-def _answer(record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
-    return TemplateAnswer(
-        identifier=record.identifier,
-        version=record.version,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        warnings=warnings,
-        **_common(record.content),
-    )
-
-
-def _version(record: VersionRecord) -> VersionAnswer:
-    return VersionAnswer(
-        version=record.version,
-        created_at=record.created_at,
-        created_by=record.created_by,
-        **_common(record.content),
-    )
+def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
+    with session.current().read() as db:
+        users = templates.made_with(db, service_id, record.identifier)
+    return answers.answer(record, users, warnings)
 
 
 def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape) -> Response[TemplateAnswer]:
     record, warnings, created = published(service_id, client_id, identifier, _content(body))
-    return Response(_answer(record, warnings), status_code=201 if created else 200)
+    return Response(_answer(service_id, record, warnings), status_code=201 if created else 200)
 
 
 def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAnswer:
@@ -200,11 +141,20 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
         raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
     with session.current().read() as db:
         record = templates.get(db, service_id, identifier)
-    job = RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch)
+    job = RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch)
     rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    warnings = _warnings(service_id, record.content)
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(service_id, record), counted)
+
+
+def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
+    content, share = _content(body), Share(service_id)
+    with session.current().read() as db:
+        templates.get(db, service_id, identifier)  # what is not there yet is used by nothing
+        planned = publish.plan(db, service_id, identifier, content)
+    PREVIEWS.check(planned.source, None, share)
+    found = publish.changes(planned, share)
+    return ChangesAnswer([answers.change(one) for one in found])
 
 
 class Templates(Controller):
@@ -240,7 +190,8 @@ class Templates(Controller):
         """Return one template with its published version."""
         with session.current().read() as db:
             record = templates.get(db, principal(request).service_id, template_id)
-        return _answer(record, _warnings(principal(request).service_id, record.content))
+        service_id = principal(request).service_id
+        return _answer(service_id, record, _warnings(service_id, record))
 
     @get(
         summary="List templates",
@@ -275,7 +226,7 @@ class Templates(Controller):
         with session.current().read() as db:
             found = templates.versions(db, principal(request).service_id, template_id, limit + 1, before)
         more = parameters.write_cursor(found[limit - 1].version) if len(found) > limit else None
-        return VersionPage([_version(record) for record in found[:limit]], more)
+        return VersionPage([answers.version(record) for record in found[:limit]], more)
 
     @post(
         "/{template_id:str}/preview",
@@ -291,18 +242,37 @@ class Templates(Controller):
         body = await bodies.read(request, PreviewShape)
         return await to_thread.run_sync(_preview, caller.service_id, template_id, body)
 
+    @post(
+        "/{template_id:str}/changes",
+        status_code=200,
+        summary="See what publishing would change",
+        description=(
+            "The body is that of publishing; nothing is stored. Answers every template that is made with this partial "
+            "or layout, with the message of its sample fields before and after."
+        ),
+        opt={"scope": "registry:read", "body": TemplateShape},
+        responses=errors.documented(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+    )
+    async def changes(self, request: Request[Any, Any, Any], template_id: TemplateId) -> ChangesAnswer:
+        """Return what publishing a text would change beside itself."""
+        caller = principal(request)
+        owned.check_identifier(template_id)
+        body = await bodies.read(request, TemplateShape)
+        return await to_thread.run_sync(_changes, caller.service_id, template_id, body)
+
     @delete(
         "/{template_id:str}",
         summary="Delete a template",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},
-        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
         sync_to_thread=True,
     )
     def remove(self, request: Request[Any, Any, Any], template_id: TemplateId) -> None:
         """Delete one template."""
         caller = principal(request)
         with session.current().write() as db:
+            publish.check_unused(db, caller.service_id, template_id)
             templates.delete(db, caller.service_id, template_id)
             by = Actor("client", caller.client_id)
             audit.record(db, by, "template.deleted", template_id, service_id=caller.service_id)

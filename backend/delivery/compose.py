@@ -9,7 +9,7 @@ from email.utils import parseaddr
 from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -20,8 +20,9 @@ from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
+from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
-from backend.rendering.model import Format, Rendered, RenderJob, Source
+from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import DELIVERIES
 
 Load = Callable[[int], list[Any]]
@@ -126,10 +127,9 @@ def render_job(
     version: FoundTemplate, fields: object, *, batch: bool = False, want_html: bool = True, want_text: bool = True
 ) -> RenderJob:
     """Describe the rendering of a template version; its row names it in the cache, since it never changes."""
-    source = Source(format=cast("Format", version.format), source=version.source, subject=version.subject)
     return RenderJob(
         key=f"tv:{version.version_id}",
-        source=source,
+        source=source_of_version(version),
         fields=fields,
         batch=batch,
         want_html=want_html,

@@ -19,7 +19,8 @@ from backend.delivery.tasks import New
 from backend.intake import idempotency, lookup, schema, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Done, Entry, Later, Tried
-from backend.intake.judge import Registered, ServiceState, judge
+from backend.intake.joined import Joins
+from backend.intake.judge import Plan, Registered, ServiceState, judge
 from backend.intake.lookup import Asked
 from backend.intake.outcomes import Accepted, Outcome, Refused
 from backend.intake.sizes import Portion
@@ -59,7 +60,7 @@ def accept_many(submissions: Sequence[Submission], nudge: Nudge) -> list[Outcome
 
 
 def _render_and_wait(entry: Entry, late: Later) -> None:
-    done = {index: Done(job.key, acceptance.render(job, entry.share)) for index, job in late.jobs.items()}
+    done = {place: Done(job, acceptance.render(job, entry.share)) for place, job in late.jobs.items()}
     entry.done = entry.done | done
 
 
@@ -151,6 +152,7 @@ def _judged(
 ) -> tuple[list[tuple[Content, Verdict]], dict[UUID, Outcome | Later]]:
     """Judge what is new; return what is to be stored now, and what becomes of the others."""
     allowance, portion = Allowance(), Portion(fresh)
+    joins = Joins(session, allowance)
     judged: list[tuple[Content, Verdict]] = []
     outcomes: dict[UUID, Outcome | Later] = {}
     behind: set[int] = set()
@@ -169,15 +171,27 @@ def _judged(
             if not registered.whole:
                 registered = lookup.registered_alone(session, one)
             verdict = judge(one, services[one.service_id], registered, render=tried.render)
-            if isinstance(verdict, Problem) and verdict.entry.status == 503:
-                outcomes[one.uid] = Refused(verdict, None)
-            elif tried.left:
-                outcomes[one.uid] = Later(tried.left)
-            else:
-                judged.append((one, verdict))
+            found = _as_far_as_tried(entry, verdict, tried, joins)
+            if isinstance(found, Plan | Problem):
+                judged.append((one, found))
                 continue
+            outcomes[one.uid] = found
         behind.add(id(entry.caller))
     return judged, outcomes
+
+
+def _as_far_as_tried(entry: Entry, verdict: Verdict, tried: Tried, joins: Joins) -> Verdict | Later | Refused:
+    """Return the verdict that stands, or that it comes later; refused is what could not be tried."""
+    found: Verdict | Later = verdict
+    if tried.left and not _is_unavailable(verdict):
+        found = Later(tried.left)
+    elif isinstance(verdict, Plan):
+        found = joins.check(entry, verdict)
+    return Refused(found, None) if isinstance(found, Problem) and _is_unavailable(found) else found
+
+
+def _is_unavailable(verdict: Verdict | Later) -> bool:
+    return isinstance(verdict, Problem) and verdict.entry.status == 503
 
 
 def _count_submissions(entries: Sequence[Entry], answers: Sequence[Outcome | Later]) -> None:

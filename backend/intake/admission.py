@@ -5,16 +5,18 @@ from collections.abc import Sequence
 
 from backend.intake.accept import Nudge, accept_group
 from backend.intake.content import Submission
-from backend.intake.entries import Done, Entry, Later
+from backend.intake.entries import Done, Entry, Job, Later
 from backend.intake.outcomes import Outcome
 from backend.lib.fair import Busy, FairThreads, Limits, Overspent, Share, Watch
 from backend.lib.gather import Gatherer
 from backend.lib.problems import Problem
 from backend.rendering import acceptance
-from backend.rendering.model import Rendered, RenderJob
+from backend.rendering.model import Rendered
 
 # To read a longer body takes long enough to be done outside of the group, which waits for it.
 _SHORT_BODY = 32 * 1024
+# A notification for many recipients may join a batch of each.
+_JOBS_AT_ONCE = 16
 
 
 class Admission:
@@ -62,13 +64,19 @@ class Admission:
 
 
 async def _render(entry: Entry, late: Later) -> None:
-    """Render what a notification waits for, each channel when its service has its turn."""
-    made = await asyncio.gather(*(_rendered(job, entry.share) for job in late.jobs.values()))
-    done = {index: Done(job.key, result) for (index, job), result in zip(late.jobs.items(), made, strict=True)}
+    """Render what a notification waits for, each job when its service has its turn, and few of them at once."""
+    some = asyncio.Semaphore(_JOBS_AT_ONCE)
+
+    async def rendered(job: Job) -> Rendered | Problem:
+        async with some:
+            return await _rendered(job, entry.share)
+
+    made = await asyncio.gather(*map(rendered, late.jobs.values()))
+    done = {place: Done(job, result) for (place, job), result in zip(late.jobs.items(), made, strict=True)}
     entry.done = entry.done | done
 
 
-async def _rendered(job: RenderJob, share: Share) -> Rendered | Problem:
+async def _rendered(job: Job, share: Share) -> Rendered | Problem:
     try:
         future = acceptance.begin(job, share)
     except Problem as problem:

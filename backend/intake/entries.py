@@ -4,33 +4,53 @@ A group waits for nobody: what cannot be judged in next to no time comes back wi
 and joins a later group with that done.
 """
 
+from uuid import UUID
+
 import msgspec
 
 from backend.intake import content
 from backend.intake.content import Content, Submission
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
-from backend.rendering.acceptance import Allowance
+from backend.rendering.acceptance import Allowance, Deferred
 from backend.rendering.model import Rendered, RenderJob
+
+# A channel of a notification, and, where it is not the channel itself that is rendered, the key of a batch.
+Place = tuple[int, str]
+
+
+class Joint(Deferred, frozen=True, kw_only=True):
+    """A batch with one member more, as it stood when that was to be rendered.
+
+    ``batch_id``, ``members`` and ``last_seq`` are the batch's own; ``before`` are those that were to join it first.
+    """
+
+    batch_id: int
+    members: int
+    last_seq: int
+    before: tuple[UUID, ...]
+
+
+Job = RenderJob | Joint
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What came of rendering one channel with the template version that ``key`` names."""
+    """What came of a job that a notification waited for."""
 
-    key: str
+    job: Job
     result: Rendered | Problem
 
 
 class Entry(msgspec.Struct, kw_only=True):
     """One submission; ``caller`` is the same for those that came in one request, whose order is kept.
 
-    ``rounds`` counts the groups that it was in. ``done`` is what was rendered for it, by the place of the channel.
+    ``rounds`` counts the groups that it was in. ``done`` is what was rendered for it, by its place.
     """
 
     submission: Submission
     caller: object
     content: Content | None = None
-    done: dict[int, Done] = {}
+    done: dict[Place, Done] = {}
     rounds: int = 0
 
     def read(self) -> Content:
@@ -50,9 +70,9 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """A notification that this group does not store: it comes again, once ``jobs`` are rendered, each for a channel."""
+    """A notification that this group does not store: it comes again, once ``jobs`` are rendered, each for its place."""
 
-    jobs: dict[int, RenderJob] = {}
+    jobs: dict[Place, Job] = {}
 
 
 _NOT_YET = Rendered(None, None, "")
@@ -61,18 +81,19 @@ _NOT_YET = Rendered(None, None, "")
 class Tried:
     """Renders the channels of one notification as far as that is done, or quick; remembers what is left."""
 
-    def __init__(self, done: dict[int, Done], allowance: Allowance) -> None:
-        self.left: dict[int, RenderJob] = {}
+    def __init__(self, done: dict[Place, Done], allowance: Allowance) -> None:
+        self.left: dict[Place, Job] = {}
         self._done = done
         self._allowance = allowance
 
     def render(self, index: int, job: RenderJob) -> Rendered:
         """Return the message, or raise its problem; one that is left is empty."""
-        done = self._done.get(index)
-        result = done.result if done and done.key == job.key else self._allowance.try_at_once(job)
+        place = (index, "")
+        done = self._done.get(place)
+        result = done.result if done and done.job.key == job.key else self._allowance.try_at_once(job)
         if isinstance(result, Problem):
             raise result
         if result is None:
-            self.left[index] = job
+            self.left[place] = job
             return _NOT_YET
         return result

@@ -12,12 +12,10 @@ from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
+from backend.rendering.faults import OF_TEMPLATE
 from backend.rendering.model import Rendered, RenderJob
 
 NEED_SUBJECT = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
-
-# Of the faults of a rendering these are the notification's own; others say that it was not rendered.
-OF_TEMPLATE = frozenset({"template_arguments", "invalid_template"})
 
 # Is given the place of the channel among those of its notification too.
 Render = Callable[[int, RenderJob], Rendered]
@@ -93,7 +91,7 @@ def judge(
         renderer = _renderer(index, channel, render, batch=notification.priority == "BATCH", whole=whole)
         try:
             outcome = _plan_channel(index, channel, registered, renderer)
-        except Problem as problem:
+        except Problem as problem:  # nobody could be asked to render it just now
             return problem
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)

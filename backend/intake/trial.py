@@ -13,9 +13,10 @@ from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
+from backend.publishing.sources import resolve, source_of
 from backend.registry import templates
 from backend.registry.templates import TemplateContent
-from backend.rendering.model import Format, RenderJob, Source
+from backend.rendering.model import RenderJob
 from backend.rendering.pool import PREVIEWS
 
 _MARK = "[Test] "
@@ -49,7 +50,8 @@ def store(session: Session, test: DraftMessage) -> None:
     if refused is not None:
         raise refused
     meter.store()
-    version_id = templates.for_a_test(session, test.template_id, test.content, test.address)
+    pins = resolve(session, test.service_id, test.identifier, test.content).pins
+    version_id = templates.for_a_test(session, test.template_id, test.content, test.address, pins)
     message = ReadyMessage(
         service_id=test.service_id,
         channel=Channel.EMAIL,
@@ -71,7 +73,6 @@ def nudge() -> None:
 
 def _subject(test: DraftMessage) -> str:
     content = test.content
-    source = Source(msgspec.convert(content.format, Format), content.source, content.subject)
-    job = RenderJob("", source, test.fields, isinstance(test.fields, list))
+    job = RenderJob("", source_of(content, test.service_id), test.fields, isinstance(test.fields, list))
     rendered = PREVIEWS.render(job, Share(test.service_id))
     return (_MARK + (rendered.subject or content.name))[:_LONGEST_SUBJECT]

@@ -11,7 +11,7 @@ from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import samples, templates
 from backend.registry.owned import check_identifier
-from backend.registry.templates import TemplateContent, TemplateRecord, Templates
+from backend.registry.templates import Pins, TemplateContent, TemplateRecord, Templates
 
 MAX_COPIES = 20
 
@@ -137,7 +137,13 @@ def discard(session: Session, key: Key, author: str) -> None:
         session.flush()
 
 
-def publish(session: Session, key: Key, revision: int, author: str) -> TemplateRecord:
+def content_to_publish(session: Session, key: Key) -> TemplateContent:
+    """Return what publishing the draft would publish: its text, with the first of the samples as its sample fields."""
+    present = working(session, key)
+    return msgspec.structs.replace(present.content, sample_fields=samples.first_fields(session, present.template_id))
+
+
+def publish(session: Session, key: Key, revision: int, author: str, pins: Pins | None = None) -> TemplateRecord:
     """Publish the draft that was read as ``revision``, with the first of the samples as its sample fields.
 
     Raises:
@@ -154,7 +160,7 @@ def publish(session: Session, key: Key, revision: int, author: str) -> TemplateR
     content = msgspec.structs.replace(_content(draft), sample_fields=samples.first_fields(session, row.id))
     session.delete(draft)
     session.flush()
-    record, _ = templates.put(session, key.service_id, key.identifier, content, author)
+    record, _ = templates.put(session, key.service_id, key.identifier, content, author, pins=pins)
     return record
 
 
@@ -266,7 +272,9 @@ def _columns(content: TemplateContent) -> dict[str, object]:
 
 
 def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
-    return TemplateContent(name=row.name, format=row.format, source=row.source, subject=row.subject, batch=row.batch)
+    return TemplateContent(
+        name=row.name, format=row.format, source=row.source, subject=row.subject, batch=row.batch, kind=row.kind
+    )
 
 
 def _same(one: TemplateContent, other: TemplateContent) -> bool:

@@ -24,7 +24,8 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     """One published version of a template.
 
     ``version_id`` is the version's row, ``number`` counts from 1 in its template. ``batch`` may hold
-    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``. ``partials`` are the partials and layouts that it is made
+    with, in the versions that they had when it was published.
     """
 
     identifier: str
@@ -34,6 +35,8 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     source: str
     subject: str | None
     batch: dict[str, Any] | None
+    kind: str
+    partials: tuple["FoundTemplate", ...] = ()
 
 
 _templates = cast("Table", Template.__table__)
@@ -49,6 +52,7 @@ _PUBLISHED = Select(
     "SELECT templates.identifier, template_versions.id FROM templates JOIN template_versions"
     " ON template_versions.template_id = templates.id AND template_versions.number = templates.current_version"
     " WHERE templates.identifier IN ({}) AND templates.service_id = ? AND templates.deleted_at IS NULL"
+    " AND template_versions.kind = 'template'"
 )
 # Built once: putting a statement together costs more than running it.
 _VERSIONS = (
@@ -60,6 +64,8 @@ _VERSIONS = (
         _versions.c.source,
         _versions.c.subject,
         _versions.c.batch,
+        _versions.c.kind,
+        _versions.c.partials,
     )
     .join(_versions, _versions.c.template_id == _templates.c.id)
     .where(_versions.c.id.in_(bindparam("version_ids", expanding=True)))
@@ -79,7 +85,10 @@ def recipients(session: Session, service_id: int, identifiers: Collection[str]) 
 
 
 def templates(session: Session, service_id: int, identifiers: Collection[str]) -> Templates:
-    """Return the published version of each of the service's templates; unknown and deleted ones are absent."""
+    """Return the published version of each of the service's templates; unknown and deleted ones are absent.
+
+    So are partials and layouts, with which nothing is sent.
+    """
     return ask_templates(session, service_id, identifiers)()
 
 
@@ -132,8 +141,11 @@ def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundT
     found = cache.take(version_ids)
     missing = [version_id for version_id in version_ids if version_id not in found]
     if missing:
-        for row in session.connection().execute(_VERSIONS, {"version_ids": missing}):
-            version = FoundTemplate(*row)
+        for *row, pins in session.connection().execute(_VERSIONS, {"version_ids": missing}).all():
+            parts = versions(session, pins.values()) if pins else {}
+            plain = FoundTemplate(*row)
+            partials = tuple(parts[one] for _, one in sorted((pins or {}).items()))
+            version = msgspec.structs.replace(plain, partials=partials) if partials else plain
             found[version.version_id] = version
-            cache.put(version.version_id, version, size=len(version.source))
+            cache.put(version.version_id, version, size=sum(len(one.source) for one in (version, *version.partials)))
     return found

@@ -85,6 +85,12 @@ class TemplateShape(Shape):
     """A template as its author sends it; ``subject`` is a template of one line."""
 
     name: Name
+    kind: Annotated[
+        Literal["template", "partial", "layout"],
+        Field(
+            description="What is included, imported or extended is a `partial` or `layout`; nothing is sent with it."
+        ),
+    ] = "template"
     format: Literal["mjml", "html", "text", "markdown"]
     source: Annotated[
         str, Field(min_length=1, json_schema_extra={"maxLength": MAX_SOURCE_BYTES}), AfterValidator(_source)

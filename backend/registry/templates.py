@@ -16,13 +16,17 @@ from backend.lib.problems import Problem
 from backend.registry.owned import OwnedRepository, check_identifier
 
 _LONGEST_AUTHOR = 160
+TEMPLATE = "template"
+# The rows of the versions that a template is made with, by the identifiers of those partials and layouts.
+Pins = dict[str, int]
 
 
 class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     """What a version says.
 
-    ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``. ``sample_fields`` is an object, or an array of
-    objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``; ``kind`` is ``template``, or ``partial`` or ``layout``
+    for what templates include, import or extend, and nothing is sent with. ``sample_fields`` is an object, or an
+    array of objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
     """
 
     name: str
@@ -31,19 +35,27 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     sample_fields: Any | None = None
     batch: dict[str, Any] | None = None
+    kind: str = TEMPLATE
 
     def digest(self) -> str:
         """Return the SHA-256 of the canonical content, by which a repetition is known, in hexadecimal."""
-        return hashlib.sha256(ids.canonical(msgspec.to_builtins(self))).hexdigest()
+        said = msgspec.to_builtins(self)
+        if self.kind == TEMPLATE:  # as it was before there were other kinds
+            del said["kind"]
+        return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
 class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A template with its published version: ``version`` counts from 1, ``version_id`` is the version's row."""
+    """A template with its published version.
+
+    ``version`` counts from 1, ``version_id`` is the version's row, ``pins`` are those of what it is made with.
+    """
 
     identifier: str
     version_id: int
     version: int
     content: TemplateContent
+    pins: Pins
     created_at: datetime
     updated_at: datetime
 
@@ -53,6 +65,7 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     identifier: str
     name: str
+    kind: str
     format: str
     version: int
     subject: str | None
@@ -69,18 +82,28 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
 
 
+_SHOWN = (TemplateVersion.name, TemplateVersion.kind, TemplateVersion.format, TemplateVersion.subject)
+
+
 class Templates(OwnedRepository[Template]):
     """The rows of templates."""
 
     model_type = Template
 
 
-def put(
-    session: Session, service_id: int, identifier: str, content: TemplateContent, created_by: str
+def put(  # noqa: PLR0913 - what it is made with is no part of what it says
+    session: Session,
+    service_id: int,
+    identifier: str,
+    content: TemplateContent,
+    created_by: str,
+    *,
+    pins: Pins | None = None,
 ) -> tuple[TemplateRecord, bool]:
     """Publish a version and tell whether the template is new; one that was deleted is new again.
 
-    The same content as the published version's changes nothing. A revived template goes on counting its versions.
+    The same content and ``pins`` as the published version's change nothing. A revived template goes on counting its
+    versions.
 
     Raises:
         Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.
@@ -95,14 +118,14 @@ def put(
     )
     row, inserted = Templates(session=session).claim(new)
     if inserted:
-        return _record(row, _publish(session, row, content, created_by)), True
+        return _record(row, _add(session, row.id, 1, content, created_by, pins=pins)), True
     revived = row.deleted_at is not None
     version = version_row(session, row.id, row.current_version)
-    if revived or version is None or version.content_hash != content.digest():
+    if revived or version is None or not _says(version, content, pins):
         row.current_version += 1
         row.updated_at = now
         row.deleted_at = None
-        version = _publish(session, row, content, created_by)
+        version = _add(session, row.id, row.current_version, content, created_by, pins=pins)
     return _record(row, version), revived
 
 
@@ -147,12 +170,12 @@ def page(session: Session, service_id: int, limit: int, after: str | None = None
     """Return the service's templates in order of identifier, ``limit`` of them beginning behind ``after``."""
     rows = Templates(session=session).page(service_id, limit, after)
     statement = (
-        select(TemplateVersion.template_id, TemplateVersion.name, TemplateVersion.format, TemplateVersion.subject)
+        select(TemplateVersion.template_id, *_SHOWN)
         .join(Template, Template.id == TemplateVersion.template_id)
         .where(Template.id.in_([row.id for row in rows]), TemplateVersion.number == Template.current_version)
     )
-    published = {template_id: (name, form, subject) for template_id, name, form, subject in session.execute(statement)}
-    return [_summary(row, *published[row.id]) for row in rows]
+    published = {template_id: shown for template_id, *shown in session.execute(statement)}
+    return [_summary(row, published[row.id]) for row in rows]
 
 
 def versions(
@@ -171,6 +194,22 @@ def versions(
     return [_version(version) for version in found]
 
 
+def made_with(session: Session, service_id: int, identifier: str) -> list[TemplateRecord]:
+    """Return those of the service's templates, partials and layouts whose published version is made with a partial."""
+    rows = session.execute(
+        select(Template, TemplateVersion)
+        .join(TemplateVersion, TemplateVersion.template_id == Template.id)
+        .where(
+            Template.service_id == service_id,
+            Template.deleted_at.is_(None),
+            TemplateVersion.number == Template.current_version,
+            TemplateVersion.partials.is_not(None),
+        )
+        .order_by(Template.identifier)
+    )
+    return [_record(row, version) for row, version in rows if identifier in (version.partials or {})]
+
+
 def delete(session: Session, service_id: int, identifier: str) -> None:
     """Delete a template; its identifier stays the service's, and putting it again revives it.
 
@@ -183,35 +222,39 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     row.deleted_at = row.updated_at = clock.now()
 
 
-def for_a_test(session: Session, template_id: int, content: TemplateContent, created_by: str) -> int:
+def for_a_test(
+    session: Session, template_id: int, content: TemplateContent, created_by: str, pins: Pins | None = None
+) -> int:
     """Keep a draft's text as a version that is not published, so that it can be sent as a test; return its row's id.
 
     Its number is below 0. Those of earlier tests go when no delivery needs them any more.
     """
     chosen = (TemplateVersion.template_id == template_id) & (TemplateVersion.number < 0)
-    found = session.scalar(
-        select(TemplateVersion.id).where(chosen, TemplateVersion.content_hash == content.digest()).limit(1)
-    )
-    if found is not None:
-        return found
+    same = select(TemplateVersion).where(chosen, TemplateVersion.content_hash == content.digest())
+    for one in session.scalars(same):
+        if _says(one, content, pins):
+            return one.id
     used = exists().where(Delivery.template_version_id == TemplateVersion.id)
     session.execute(delete_rows(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
     lowest = session.scalar(select(func.min(TemplateVersion.number)).where(TemplateVersion.template_id == template_id))
     number = min(lowest or 0, 0) - 1
-    return _add(session, template_id, number, content, created_by).id
+    return _add(session, template_id, number, content, created_by, pins=pins).id
 
 
-def _publish(session: Session, row: Template, content: TemplateContent, created_by: str) -> TemplateVersion:
-    return _add(session, row.id, row.current_version, content, created_by)
+def _says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
+    return version.content_hash == content.digest() and (version.partials or {}) == (pins or {})
 
 
-def _add(session: Session, template_id: int, number: int, content: TemplateContent, created_by: str) -> TemplateVersion:
+def _add(  # noqa: PLR0913 - as put
+    session: Session, template_id: int, number: int, content: TemplateContent, created_by: str, *, pins: Pins | None
+) -> TemplateVersion:
     version = TemplateVersion(
         template_id=template_id,
         number=number,
         content_hash=content.digest(),
         created_at=clock.now(),
         created_by=created_by[:_LONGEST_AUTHOR],
+        partials=pins or None,
         **msgspec.structs.asdict(content),
     )
     session.add(version)
@@ -240,6 +283,7 @@ def content_of(version: TemplateVersion) -> TemplateContent:
         subject=version.subject,
         sample_fields=version.sample_fields,
         batch=version.batch,
+        kind=version.kind,
     )
 
 
@@ -258,15 +302,18 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
         version_id=version.id,
         version=version.number,
         content=content_of(version),
+        pins=version.partials or {},
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
 
 
-def _summary(row: Template, name: str, form: str, subject: str | None) -> TemplateSummary:
+def _summary(row: Template, shown: Any) -> TemplateSummary:
+    name, kind, form, subject = shown
     return TemplateSummary(
         identifier=row.identifier,
         name=name,
+        kind=kind,
         format=form,
         version=row.current_version,
         subject=subject,

@@ -8,10 +8,10 @@ import msgspec
 
 from backend.lib import child
 from backend.lib.problems import Problem
-from backend.rendering import engine, wire
+from backend.rendering import engine, locales, wire
 from backend.rendering.faults import TemplateFault
 from backend.rendering.limits import allowed
-from backend.rendering.mjml_partials import partials
+from backend.rendering.mjml_assembly import starters_partials
 from backend.rendering.model import Format, RenderJob, Source
 from backend.rendering.wire import Opening, Outcome, Task
 
@@ -20,7 +20,10 @@ _MEMORY = 768 * 1024 * 1024
 _CPU_SECONDS = 15
 _HALVES = "the message holds halves of characters (surrogates), which are no text"
 _MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
-_LINE = "{{ name|tojson }} {{ '2026-03-02T14:05:00Z'|date('%d %B %Y %Z') }} {{ 'x'|wordwrap(3)|urlencode }}"
+_LINE = (
+    "{{ name|tojson }} {{ '2026-03-02T14:05:00Z'|date('%d %B %Y %Z') }} {{ 'x'|wordwrap(3)|urlencode }}"
+    "{{ '2026-03-02T14:05:00Z'|date('full') }}{{ 1|number }}{{ lipsum(1)|urlize|pprint }}{{ [1]|random }}"
+)
 
 
 class _Conversations:
@@ -34,7 +37,7 @@ class _Conversations:
         if isinstance(content, Opening):
             self._opening = content
             return b""
-        with allowed(self._opening.seconds):
+        with allowed(self._opening.seconds, interrupting=True):
             outcome = _outcome(content)
         try:
             return wire.encoded(outcome)
@@ -59,7 +62,8 @@ def _outcome(task: Task) -> Outcome:
 
 def warm_up() -> None:
     """Make everything load that is loaded when it is first needed: nothing can be opened later."""
-    partials()
+    starters_partials()
+    locales.read_ahead()
     formats: Sequence[Format] = ("html", "text", "markdown", "mjml")
     for name in formats:
         for line in (_LINE, "{{ missing }}", "{{ name"):

@@ -2,8 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import css_inline
 import msgspec
@@ -17,9 +17,10 @@ from backend.rendering.inlining import css_inliner
 from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.memberwise import is_memberwise
+from backend.rendering.mjml_assembly import assemble, starters_partials
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
-from backend.rendering.mjml_partials import with_partials
-from backend.rendering.model import Source, TemplateWarning
+from backend.rendering.model import Place, Source, TemplateWarning
 from backend.rendering.needs import Need, needs_of
 from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
@@ -33,16 +34,18 @@ class Compiled(msgspec.Struct, frozen=True):
     """A template ready to run; ``source_line`` turns a line of it into the author's line.
 
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
-    ``harmless`` says that no fields can make running the body or the subject costly. ``needs`` is what the body
-    looks up, if with that in the fields it renders for certain.
+    ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
+    a batch whenever they render each of its members. ``needs`` is what the body looks up, if with that in the fields
+    it renders for certain.
     """
 
     body: Template
     subject: Template | None
     harmless: bool
+    memberwise: bool
     needs: tuple[Need, ...] | None
     flow: str | None = None
-    source_line: Callable[[int], int] | None = None
+    source_line: Callable[[int], Place] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
     warnings: tuple[TemplateWarning, ...] = ()
@@ -73,6 +76,22 @@ class _Kept:
 _kept = _Kept(_CACHED_TEMPLATES)
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What is told of a template before it is compiled."""
+
+    harmless: bool = True
+    memberwise: bool = True
+    needs: tuple[Need, ...] | None = None
+
+    def beside(self, subject: "_Known") -> dict[str, Any]:
+        """Return what is known of a body together with its subject."""
+        return {
+            "harmless": self.harmless and subject.harmless,
+            "memberwise": self.memberwise and subject.memberwise,
+            "needs": self.needs,
+        }
+
+
 def compiled(key: str, source: Source) -> Compiled:
     """Compile a template, or take it from the cache; the key alone is not trusted to tell two sources apart.
 
@@ -91,12 +110,26 @@ def compiled_before(key: str, source: Source) -> Compiled | None:
 
 
 def _compiled(source: Source) -> Compiled:
-    subject, light = parse_subject(source.subject) if source.subject is not None else (None, True)
+    subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
+    environment = environment_of(source)
+    if not all(is_harmless(environment.parse(one.source)) for one in source.partials):
+        told = msgspec.structs.replace(told, harmless=False)
     if source.format == "mjml":
-        return _compiled_mjml(_written(source), subject, light=light)
-    body, harmless, needs = _template(ENVIRONMENTS[source.format], parse(source), SOURCE)
+        return _compiled_mjml(source, environment, subject, told)
+    body, known = _template(environment, parse(source), SOURCE)
     flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
-    return Compiled(body, subject, light and harmless, needs, flow)
+    return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+
+
+def environment_of(source: Source) -> Sandbox:
+    """Return the environment of a template, in which the partials have their names.
+
+    In MJML those that are written in HTML: the others were put in before.
+    """
+    wanted = "html" if source.format == "mjml" else source.format
+    library = {one.name: unify_newlines(one.source) for one in source.partials if one.format == wanted}
+    environment = ENVIRONMENTS[source.format]
+    return environment.with_library(library) if library else environment
 
 
 def _flow(html: str) -> str | None:
@@ -104,45 +137,53 @@ def _flow(html: str) -> str | None:
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
-def _compiled_mjml(source: str, subject: Template | None, *, light: bool) -> Compiled:
-    _guarded(lambda: _bound(MJML, source, SOURCE), SOURCE)
-    product = _guarded(lambda: compile_mjml(source), SOURCE)
-    body, harmless, needs = _template(ENVIRONMENTS["mjml"], product.html, SOURCE, product)
+def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | None, told: _Known) -> Compiled:
+    assembled = _guarded(lambda: assemble(source), SOURCE)
+
+    def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
+        _bound(MJML, assembled.text, SOURCE)
+        product = compile_mjml(assembled.text)
+        return product, _template(environment, product.html, SOURCE, product)
+
+    try:
+        product, (body, known) = _guarded(steps, SOURCE)
+    except TemplateFault as fault:
+        raise assembled.fault(fault) from None
     return Compiled(
-        body,
-        subject,
-        light and harmless,
-        needs,
-        product.flow,
-        product.lines.source_line,
-        css_inliner(product.inline) if product.inline else None,
-        product.inline_marks,
-        tuple(product.warnings),
+        body=body,
+        subject=subject,
+        flow=product.flow,
+        source_line=lambda line: assembled.place(product.lines.source_line(line)),
+        inliner=css_inliner(product.inline) if product.inline else None,
+        inline_marks=product.inline_marks,
+        warnings=tuple(assembled.warning(one) for one in product.warnings),
+        **known.beside(told),
     )
 
 
 def parse(source: Source) -> nodes.Template:
     """Parse the body as the author wrote it, so that every fault of syntax has the author's line."""
-    return _parse(ENVIRONMENTS[source.format], _written(source), SOURCE)
+    known = _known(source)
+    return _parse(environment_of(source), source.source, SOURCE, known)
 
 
-def _written(source: Source) -> str:
-    text = unify_newlines(source.source)
-    return _guarded(lambda: with_partials(text), SOURCE) if source.format == "mjml" else text
+def _known(source: Source) -> Collection[str]:
+    """Return what a template may name; raises TemplateFault for a partial that is written in another format."""
+    wanted = {source.format, "html"} if source.format == "mjml" else {source.format}
+    known = {*ENVIRONMENTS[source.format].library, *(one.name for one in source.partials if one.format in wanted)}
+    return known | set(starters_partials()) if source.format == "mjml" else known
 
 
-def parse_subject(subject: str) -> tuple[Template, bool]:
-    """Parse and compile a subject; also say whether it is harmless."""
-    template, harmless, _ = _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER), SUBJECT_POINTER)
-    return template, harmless
+def _subject(subject: str) -> tuple[Template, _Known]:
+    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
 
 
-def _parse(environment: Sandbox, text: str, pointer: str) -> nodes.Template:
+def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
     def attempt() -> nodes.Template:
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
         tree = environment.parse(unified)
-        enforce(tree, environment.layouts)
+        enforce(tree, environment, known)
         return tree
 
     return _guarded(attempt, pointer)
@@ -160,11 +201,11 @@ def _bound(environment: Sandbox, text: str, pointer: str) -> None:
 
 def _template(
     environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
-) -> tuple[Template, bool, tuple[Need, ...] | None]:
+) -> tuple[Template, _Known]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        harmless, needs = is_harmless(tree), needs_of(tree)  # before it is compiled, which puts the meter into it
-        return environment.from_string(tree), harmless, needs
+        known = _Known(is_harmless(tree), is_memberwise(tree), needs_of(tree))  # compiling changes the tree
+        return environment.from_string(tree), known
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
         if product is not None and fault.line is not None:

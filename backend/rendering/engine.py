@@ -13,10 +13,11 @@ from backend.lib.problems import Problem
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import clipped, inspect
 from backend.rendering.limits import Meter, metered
-from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Place, Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
@@ -24,6 +25,7 @@ from backend.rendering.text_layout import lay_out
 from backend.rendering.text_template import flow_template
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
+_OWN = {CHOICE: None}  # tells Jinja which of the variables an imported partial has besides
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
 # Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
@@ -90,9 +92,14 @@ def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
 
 def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
-    variables = {**GLOBALS, **context(job.fields, batch=job.batch)}
-    if not (job.want_html or job.want_text):
-        return _tried(template, variables)
+    fields = context(job.fields, batch=job.batch)
+    tried = not (job.want_html or job.want_text)
+    certain = tried and template.needs is not None and are_met(template.needs, fields)
+    if certain and template.subject is None:
+        return Rendered(None, None, "")
+    variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields)}
+    if tried:
+        return _tried(template, variables, certain=certain)
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
         if (
@@ -116,11 +123,8 @@ def _render(job: RenderJob) -> Rendered:
     return Rendered(subject, html if job.want_html else None, text)
 
 
-def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
+def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -> Rendered:
     """See that a message can be made of which only the subject is wanted; what is certain is not run for that."""
-    certain = template.needs is not None and are_met(template.needs, variables)
-    if certain and template.subject is None:
-        return Rendered(None, None, "")
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
         if not certain:
@@ -163,13 +167,13 @@ def _run(
     template: Template,
     variables: dict[str, object],
     meter: Meter,
-    source_line: Callable[[int], int] | None = None,
+    source_line: Callable[[int], Place] | None = None,
     pointer: str = SOURCE,
 ) -> str:
     """Run a template, watching the time and the size of what it writes."""
     try:
         # Template.new_context would copy the variables and globals, which took a third of a short message's time.
-        place = Context(template.environment, variables, template.name, template.blocks)
+        place = Context(template.environment, variables, template.name, template.blocks, _OWN)
         return "".join(meter.written(template.root_render_func(place)))
     except Exception as error:
         raise runtime_fault(error, pointer, source_line) from None

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from backend.rendering.model import Format
@@ -28,8 +30,9 @@ def _escape_block(match: re.Match[str]) -> str:
     return f"\\{mark}" if not mark.isdigit() else mark + "\\"
 
 
-def _finalize_markdown(value: Any) -> Any:
-    value = printable(value)
+@pass_eval_context
+def _finalize_markdown(context: EvalContext, value: Any) -> Any:
+    value = printable(context, value)
     return value if hasattr(value, "__html__") else Markup(escape_markdown(str(value)))  # noqa: S704 - text, escaped
 
 
@@ -39,12 +42,12 @@ def layouts(suffix: str) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
-_TIDY: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
-HTML = Sandbox(autoescape=True, layouts=layouts(".html"))
-MJML = Sandbox(autoescape=True)
-TEXT = Sandbox(layouts=layouts(".txt"), **_TIDY)
+_TIDY: dict[str, Any] = {"keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
+HTML = Sandbox(autoescape=True, keep_trailing_newline=True, library=layouts(".html"))
+MJML = Sandbox(autoescape=True, keep_trailing_newline=True)
+TEXT = Sandbox(library=layouts(".txt"), **_TIDY)
 # Marked-up values pass unescaped, as in HTML; finalize does the escaping that the format needs.
 MARKDOWN = Sandbox(autoescape=True, finalize=_finalize_markdown, **_TIDY)
-SUBJECT = Sandbox()
+SUBJECT = Sandbox(keep_trailing_newline=True)
 
 ENVIRONMENTS: dict[Format, Sandbox] = {"mjml": MJML, "html": HTML, "text": TEXT, "markdown": MARKDOWN}

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from jinja2 import TemplateSyntaxError
+from jinja2 import TemplateNotFound, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.model import Place
 
 SOURCE = "/source"
 SUBJECT = "/subject"
 _LONGEST_REASON = 300
+# The codes of what is wrong with a template, or with the fields for it; others say that it was not rendered.
+OF_TEMPLATE = frozenset({"template_arguments", "invalid_template"})
 
 
 class TemplateFault(Exception):
@@ -46,7 +49,7 @@ def syntax_fault(error: TemplateSyntaxError, pointer: str = SOURCE) -> TemplateF
 
 
 def runtime_fault(
-    error: BaseException, pointer: str = SOURCE, source_line: Callable[[int], int] | None = None
+    error: BaseException, pointer: str = SOURCE, source_line: Callable[[int], Place] | None = None
 ) -> TemplateFault:
     """Translate what was raised while a compiled template ran.
 
@@ -56,11 +59,12 @@ def runtime_fault(
         return error
     line, layout = _place(error.__traceback__)
     reason = _reason(error)
+    if layout is None and line is not None and source_line is not None:
+        place = source_line(line)
+        line, layout = place.line, place.name
     if layout is not None:
-        reason = f"{reason} (line {line} of the layout '{layout}')"
+        reason = f"{reason} (line {line} of '{layout}')"
         line = None
-    elif line is not None and source_line is not None:
-        line = source_line(line)
     return TemplateFault(reason, line, pointer)
 
 
@@ -86,6 +90,8 @@ def _reason(error: BaseException) -> str:
     for kind, sentence in _FIXED.items():
         if isinstance(error, kind):
             return sentence
+    if isinstance(error, TemplateNotFound):
+        return f"there is no partial or layout named '{str(error.name)[:80]}'"
     if isinstance(error, (UndefinedError, SecurityError, LimitExceeded)):
         return _clean(str(error))
     if isinstance(error, TemplateSyntaxError):

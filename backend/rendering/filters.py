@@ -1,132 +1,37 @@
-"""The filters and tests that templates may use: an allow-list, each entry bounded and under the meter."""
+"""The filters that templates have beside Jinja's own, and those of Jinja's that are bounded or mean more here."""
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import wraps
-from itertools import chain, islice
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from itertools import chain
+from random import Random
 from typing import Any
 
-from jinja2 import Environment, pass_environment, pass_eval_context
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from jinja2 import Environment, pass_context, pass_environment, pass_eval_context
 from jinja2 import filters as jinja
 from jinja2.nodes import EvalContext
-from jinja2.tests import TESTS as JINJA_TESTS
-from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from jinja2.runtime import Context
 
-from backend.rendering.faults import LimitExceeded
-from backend.rendering.limits import (
-    LIST_ITEMS,
-    SLOW_FILTER_CHARACTERS,
-    measure,
-    meter,
-)
+from backend.rendering.locales import locale as language
 
 Filter = Callable[..., Any]
 
-_ORDINARY = [
-    "abs",
-    "batch",
-    "capitalize",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "e",
-    "escape",
-    "filesizeformat",
-    "first",
-    "float",
-    "forceescape",
-    "groupby",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "string",
-    "striptags",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "truncate",
-    "unique",
-    "upper",
-    "urlencode",
-    "wordcount",
-    "wordwrap",
-]
-_TESTS = [
-    "boolean",
-    "defined",
-    "divisibleby",
-    "eq",
-    "equalto",
-    "even",
-    "false",
-    "float",
-    "ge",
-    "greaterthan",
-    "gt",
-    "in",
-    "integer",
-    "iterable",
-    "le",
-    "lessthan",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sameas",
-    "sequence",
-    "string",
-    "true",
-    "undefined",
-    "upper",
-    "==",
-    "!=",
-    ">",
-    ">=",
-    "<",
-    "<=",
-]
-_DATE_FORMAT = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyYzZ%])*")
+# Under this name, which no template can write, the variables of each message hold its Choice. That they hold something
+# of their own also makes Jinja forget after the message what a partial counts that it imports.
+CHOICE = "#choice"
 
-
-def _replace(value: object, old: object, new: object, count: int | None = None) -> str | Markup:
-    text, found = str(value), str(old)
-    meter().spend(len(text) + text.count(found) * len(str(new)) * 6)  # the longest escape has six characters
-    if hasattr(value, "__html__"):
-        marked = Markup(text)  # noqa: S704 - it came as markup
-        return marked.replace(found, str(Markup.escape(new)), -1 if count is None else count)
-    return text.replace(found, str(new), -1 if count is None else count)
-
-
-@pass_eval_context
-def _join(eval_ctx: EvalContext, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
-    if attribute is not None:
-        value = map(jinja.make_attrgetter(eval_ctx.environment, attribute), value)
-    parts = _list(value)
-    meter().spend(sum(len(part) for part in parts if isinstance(part, str)) + len(str(d)) * len(parts))
-    return jinja.sync_do_join(eval_ctx, parts, d)
+_DIRECTIVES = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyYzZ%])*")
+_PLAIN_DATE = "%d %B %Y"
+_STYLES = frozenset({"short", "medium", "long", "full"})
+_LONGEST_FORMAT = 100
+_MOST_DECIMALS = 20
+_MOST_DIGITS = 400
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @pass_environment
@@ -135,121 +40,93 @@ def _sum(environment: Environment, iterable: Iterable[Any], attribute: str | int
         iterable = map(jinja.make_attrgetter(environment, attribute), iterable)
     if isinstance(start, list):
         # Python adds lists in quadratic time.
-        return _list(chain(start, chain.from_iterable(iterable)))
+        return list(chain(start, chain.from_iterable(iterable)))
     return sum(iterable, start)
 
 
-def _list(value: Iterable[Any]) -> list[Any]:
-    items = list(islice(value, LIST_ITEMS + 1))
-    if len(items) > LIST_ITEMS:
-        raise LimitExceeded(f"a list of more than {LIST_ITEMS:,} items")
-    return items
+@pass_eval_context
+def _join(context: EvalContext, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
+    if attribute is not None:  # what has no such member leaves its place empty, as everywhere else
+        value = map(jinja.make_attrgetter(context.environment, attribute, default=""), value)
+    return jinja.sync_do_join(context, value, d)
 
 
 def _round(value: float, precision: int = 0, method: Any = "common") -> float:
-    if not -20 <= precision <= 20:
-        raise ValueError("round takes a precision between -20 and 20")
+    if not -_MOST_DECIMALS <= precision <= _MOST_DECIMALS:
+        raise ValueError(f"round takes a precision between -{_MOST_DECIMALS} and {_MOST_DECIMALS}")
     return jinja.do_round(value, precision, method)
 
 
-def _batch(value: Iterable[Any], linecount: int, fill_with: Any = None) -> list[Any]:
-    if not 1 <= linecount <= 1000:
-        raise ValueError("batch takes a count between 1 and 1000")
-    return list(jinja.do_batch(_list(value), linecount, fill_with))
+class Choice:
+    """Chooses at random, the same whenever the same notification is rendered."""
+
+    def __init__(self, fields: object) -> None:
+        self._fields = fields
+
+    @cached_property
+    def random(self) -> Random:
+        """Return the source of chance, made of the fields."""
+        return Random(json.dumps(self._fields, sort_keys=True, default=str))  # noqa: S311 - nobody must not guess it
 
 
-def _slice(value: Iterable[Any], slices: int, fill_with: Any = None) -> list[Any]:
-    if not 1 <= slices <= 1000:
-        raise ValueError("slice takes a count between 1 and 1000")
-    return list(jinja.sync_do_slice(_list(value), slices, fill_with))
+@pass_context
+def _random(context: Context, seq: Sequence[Any]) -> Any:
+    choice = context.get(CHOICE)
+    if not isinstance(choice, Choice) or not seq:
+        return jinja.do_random(context, seq)
+    return choice.random.choice(seq)
 
 
-def _striptags(value: Any) -> str:
-    _short(value)
-    return jinja.do_striptags(value)
-
-
-@pass_environment
-def _wordwrap(environment: Environment, s: str, width: int = 79, break_long_words: bool = True) -> str:
-    _short(s)
-    return jinja.do_wordwrap(environment, str(s), max(int(width), 1), break_long_words)
-
-
-def _short(value: object) -> None:
-    """Refuse a text that a filter of quadratic time would work on for seconds."""
-    if len(str(value)) > SLOW_FILTER_CHARACTERS:
-        raise LimitExceeded(f"this filter takes at most {SLOW_FILTER_CHARACTERS:,} characters")
-
-
-def _tojson(value: Any) -> Markup:
-    return htmlsafe_json_dumps(value)
-
-
-def _date(value: str, format: str = "%d %B %Y") -> str:  # noqa: A002 - the name that authors write
-    if len(format) > 100 or not _DATE_FORMAT.fullmatch(format):
+def _date(value: object, format: str = _PLAIN_DATE, locale: str = "en") -> str:  # noqa: A002 - the name authors write
+    """Write a date: by directives (``%d %B %Y``), a style (``long``) or a CLDR pattern (``d MMMM y``)."""
+    moment = datetime.fromisoformat(str(value))
+    if locale == "en" and format == _PLAIN_DATE:
+        return moment.strftime(format)
+    spoken = language(str(locale))
+    if len(format) > _LONGEST_FORMAT:
+        raise ValueError(f"date takes a format of at most {_LONGEST_FORMAT} characters")
+    if "%" not in format:
+        if format in _STYLES and _DAY.fullmatch(str(value)):
+            return format_date(moment, format, spoken)
+        return format_datetime(moment, format, locale=spoken)
+    if not _DIRECTIVES.fullmatch(format):
         raise ValueError("date takes a format of plain directives such as %d %B %Y, %H:%M")
-    return datetime.fromisoformat(str(value)).strftime(format)
+    if spoken.language == "en":
+        return moment.strftime(format)
+    return "".join(_directive(moment, piece, spoken) for piece in re.findall(r"%.|[^%]+", format))
 
 
-_OWN: dict[str, Filter] = {
-    "batch": _batch,
+# What the directives of names mean in CLDR's patterns; the others are digits in every language.
+_NAMES = {"%a": "EEE", "%A": "EEEE", "%b": "MMM", "%B": "MMMM", "%p": "a"}
+
+
+def _directive(moment: datetime, piece: str, locale: Locale) -> str:
+    if piece in _NAMES:
+        return format_datetime(moment, _NAMES[piece], locale=locale)
+    return moment.strftime(piece) if piece.startswith("%") else piece
+
+
+def _number(value: object, decimals: int | None = None, locale: str = "en") -> str:
+    """Write a number as people of a language read it, with ``decimals`` places or as many as it has."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("number takes a number, or a text that is one") from None
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError("number takes numbers of a size that people read")
+    if decimals is not None and not 0 <= decimals <= _MOST_DECIMALS:
+        raise ValueError(f"number takes between 0 and {_MOST_DECIMALS} decimals")
+    spoken = language(str(locale))
+    pattern = spoken.decimal_formats[None]
+    places = None if decimals is None else (decimals, decimals)
+    return str(pattern.apply(number, spoken, decimal_quantization=decimals is not None, force_frac=places))
+
+
+FILTERS: dict[str, Filter] = {
     "date": _date,
     "join": _join,
-    "list": _list,
-    "replace": _replace,
+    "number": _number,
+    "random": _random,
     "round": _round,
-    "slice": _slice,
-    "striptags": _striptags,
     "sum": _sum,
-    "tojson": _tojson,
-    "wordwrap": _wordwrap,
 }
-
-
-def _bounded(function: Filter) -> Filter:
-    """Put a filter under the meter, and bound the text or list that it returns."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        meter().tick()
-        result = function(*args, **kwargs)
-        if isinstance(result, str):
-            meter().spend(len(result))
-        elif isinstance(result, list) and len(result) > LIST_ITEMS:
-            raise LimitExceeded(f"a list of more than {LIST_ITEMS:,} items")
-        return result
-
-    return call
-
-
-# Names that no template can write: the environment puts these calls into the tree itself.
-LOOP = "#loop"
-CONCATENATION = "#concatenation"
-LITERAL = "#literal"
-
-
-def _loop(value: Iterable[object]) -> Iterable[object]:
-    return meter().iterate(iter(value))
-
-
-def _concatenation(parts: list[Any]) -> str:
-    texts = [part if isinstance(part, str) else str(part) for part in parts]
-    meter().spend(sum(map(len, texts)))
-    if any(hasattr(part, "__html__") for part in texts):
-        return Markup("").join(texts)
-    return "".join(texts)
-
-
-def _literal(value: object) -> object:
-    measure(value)
-    return value
-
-
-_CHOSEN: dict[str, Any] = {**{name: jinja.FILTERS[name] for name in _ORDINARY}, **_OWN}
-FILTERS: dict[str, Filter] = {
-    **{name: _bounded(_CHOSEN[name]) for name in _CHOSEN},
-    LOOP: _loop,
-    CONCATENATION: _concatenation,
-    LITERAL: _literal,
-}
-TESTS: dict[str, Any] = {name: JINJA_TESTS[name] for name in _TESTS}

@@ -13,10 +13,15 @@ from backend.rendering.limits import CLIPPED_BYTES
 from backend.rendering.masking import unify_newlines
 from backend.rendering.model import Rendered, Source, TemplateWarning
 from backend.rendering.policy import walk
+from backend.rendering.sandbox import GLOBALS
 
 _IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _REMOTE_STYLE = re.compile(r"@import\b|<link\b[^>]*\bstylesheet\b", re.IGNORECASE)
-_OURS = frozenset({"fields", "range", "loop", "self", "super"})
+_SAFE = (
+    "{} lets HTML through as it is: whoever fills this field can change the message, its links and its pictures. "
+    "Use it only for what you write yourself."
+)
+_OURS = frozenset({"fields", "loop", "self", "super", "caller", "kwargs", "varargs", *GLOBALS})
 
 
 def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> list[TemplateWarning]:
@@ -25,7 +30,7 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
     warnings = list(_unknown_fields(tree, sample_fields, batch=batch))
     if source.format in {"html", "mjml"}:
         written = unify_newlines(source.source)
-        warnings.extend((*_images(written), *_remote_styles(written), *unescaped(written)))
+        warnings.extend((*_images(written), *_remote_styles(written), *unescaped(written), *_trusted(tree)))
     return warnings
 
 
@@ -44,6 +49,14 @@ def _images(source: str) -> Iterator[TemplateWarning]:
             line = source.count("\n", 0, match.start()) + 1
             detail = "The image has no alt text, so readers who see no images learn nothing of it."
             yield TemplateWarning(line, "missing_alt", detail)
+
+
+def _trusted(tree: nodes.Template) -> Iterator[TemplateWarning]:
+    for node in walk(tree):
+        if isinstance(node, nodes.Filter) and node.name == "safe":
+            yield TemplateWarning(node.lineno, "unescaped_output", _SAFE.format("'safe'"))
+        elif isinstance(node, nodes.ScopedEvalContextModifier):
+            yield TemplateWarning(node.lineno, "unescaped_output", _SAFE.format("'autoescape'"))
 
 
 def _remote_styles(source: str) -> Iterator[TemplateWarning]:
@@ -97,6 +110,19 @@ def _excused(tree: nodes.Template) -> Iterator[int]:
             yield id(node.node)
 
 
+def _only_asked(tree: nodes.Template) -> Iterator[int]:
+    """Yield the nodes of which a condition asks whether they are true, which is false for what is missing."""
+    for node in walk(tree):
+        pending = [node.test] if isinstance(node, (nodes.If, nodes.CondExpr)) else []
+        while pending:
+            asked = pending.pop()
+            yield id(asked)
+            if isinstance(asked, (nodes.And, nodes.Or)):
+                pending += [asked.left, asked.right]
+            elif isinstance(asked, nodes.Not):
+                pending.append(asked.node)
+
+
 class FieldsRead(msgspec.Struct, frozen=True):
     """The fields that a template reads by name.
 
@@ -112,10 +138,11 @@ class FieldsRead(msgspec.Struct, frozen=True):
 def fields_read(source: Source) -> FieldsRead:
     """Tell which fields the body and the subject of a working template read, where they stand for one notification."""
     needed, excused, conditional = set[str](), set[str](), set[str]()
-    subject = [parse(Source("text", source.subject))] if source.subject else []
-    for tree in (parse(source), *subject):
+    others = [Source("text", source.subject)] if source.subject else []
+    others += [Source(one.format, one.source, None, source.partials) for one in source.partials]
+    for tree in map(parse, (source, *others)):
         free = find_undeclared_variables(tree) - _OURS - _assigned(tree)
-        pardoned = set(_excused(tree))
+        pardoned = {*_excused(tree), *_only_asked(tree)}
         for node in walk(tree):
             name = _read(node, free, batch=False)
             if name is not None:

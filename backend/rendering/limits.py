@@ -1,5 +1,10 @@
-"""How much one message may take, and the meter that every template runs under."""
+"""How much one message may take, and the meter that every template runs under.
 
+In a child process a timer stops a template whose time is up wherever it is, and the kernel bounds everything else.
+Elsewhere only templates run that no fields can make costly, and the loops of those look at the time.
+"""
+
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,10 +16,6 @@ from backend.rendering.faults import LimitExceeded
 SOURCE_BYTES = 256 * 1024
 JINJA_TOKENS = 5_000
 OUTPUT_CHARACTERS = 10_000_000
-STRING_CHARACTERS = 1_000_000
-LIST_ITEMS = 1_000_000
-LITERAL_CHARACTERS = 32_000_000
-SLOW_FILTER_CHARACTERS = 64_000
 ITERATIONS = 1_000_000
 DEPTH = 32
 INTEGER_BITS = 4_096
@@ -22,22 +23,24 @@ SECONDS = 5.0
 # Gmail clips what is longer, and hides the end of the message behind a link.
 CLIPPED_BYTES = 102 * 1024
 _PIECES_AT_ONCE = 16
+TOO_LONG = "the template takes too long"
+# Should something swallow the first interruption, there is another after so many seconds of work.
+_AGAIN_SECONDS = 0.5
 
 
 class Meter:
     """Counts what a running template uses; each step may raise LimitExceeded."""
 
-    __slots__ = ("_deadline", "_iterations", "_spent")
+    __slots__ = ("_deadline", "_iterations")
 
     def __init__(self, seconds: float) -> None:
         self._deadline = time.thread_time() + seconds
         self._iterations = 0
-        self._spent = 0
 
     def tick(self) -> None:
         """Check the deadline, in seconds of work: a busy machine fails no honest template."""
         if time.thread_time() > self._deadline:
-            raise LimitExceeded("the template takes too long")
+            raise LimitExceeded(TOO_LONG)
 
     def iterate(self, values: Iterable[object]) -> Iterator[object]:
         """Yield the values, counting each as one turn of a loop."""
@@ -61,38 +64,32 @@ class Meter:
             self.tick()
         return gathered
 
-    def spend(self, characters: int) -> None:
-        """Take characters of the memory that strings built by the template may fill."""
-        if characters > STRING_CHARACTERS:
-            raise LimitExceeded(f"a text of more than {STRING_CHARACTERS:,} characters")
-        self._spent += characters
-        if self._spent > LITERAL_CHARACTERS:
-            raise LimitExceeded("the template needs too much memory")
-
 
 _seconds: ContextVar[float] = ContextVar("seconds", default=SECONDS)
+_interrupting: ContextVar[bool] = ContextVar("interrupting", default=False)
 _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
-def meter() -> Meter:
-    """Return the meter of the render that is under way.
-
-    Outside one this raises, which also keeps Jinja from evaluating constant expressions while it compiles.
-    """
+def counted(values: Iterable[object]) -> Iterable[object]:
+    """Put a loop under the meter of the render that is under way, if there is one."""
     current = _meter.get()
-    if current is None:
-        raise LimitExceeded("no template is being rendered")
-    return current
+    return values if current is None else current.iterate(iter(values))
 
 
 @contextmanager
-def allowed(seconds: float) -> Iterator[None]:
-    """Let each template that is run inside take so many seconds of work, instead of ``SECONDS``."""
-    token = _seconds.set(seconds)
+def allowed(seconds: float, *, interrupting: bool = False) -> Iterator[None]:
+    """Let each template that is run inside take so many seconds of work, instead of ``SECONDS``.
+
+    ``interrupting`` also stops what never looks at the time; only the main thread of a process can ask for that.
+    """
+    tokens = _seconds.set(seconds), _interrupting.set(interrupting)
     try:
+        if interrupting:
+            signal.signal(signal.SIGPROF, _interrupt)
         yield
     finally:
-        _seconds.reset(token)
+        _seconds.reset(tokens[0])
+        _interrupting.reset(tokens[1])
 
 
 @contextmanager
@@ -100,25 +97,19 @@ def metered() -> Iterator[Meter]:
     """Run what is inside under a new meter."""
     current = Meter(_seconds.get())
     token = _meter.set(current)
+    interrupting = _interrupting.get()
     try:
+        if interrupting:
+            signal.setitimer(signal.ITIMER_PROF, _seconds.get(), _AGAIN_SECONDS)
         yield current
     finally:
+        if interrupting:
+            signal.setitimer(signal.ITIMER_PROF, 0)
         _meter.reset(token)
 
 
-def measure(value: object) -> None:
-    """Walk a container with multiplicity, so that no value built by nesting grows exponentially when used."""
-    nodes = characters = 0
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        nodes += 1
-        if isinstance(item, str):
-            characters += len(item)
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-            characters += sum(len(key) for key in item if isinstance(key, str))
-        elif isinstance(item, (list, tuple)):
-            pending.extend(item)
-        if nodes + len(pending) > LIST_ITEMS or characters > LITERAL_CHARACTERS:
-            raise LimitExceeded("a list or mapping of the template grows too large")
+def _interrupt(*_: object) -> None:
+    """Stop the template that runs; one that has just ended is left alone."""
+    if _meter.get() is None:
+        return
+    raise LimitExceeded(TOO_LONG)

@@ -1,4 +1,4 @@
-"""What enters and leaves the room: plain data only, so that it can cross into a bounded child process."""
+"""What enters and leaves the package: plain data only, so that it can cross into a bounded child process."""
 
 from typing import Literal
 
@@ -7,12 +7,33 @@ import msgspec
 Format = Literal["mjml", "html", "text", "markdown"]
 
 
+class Partial(msgspec.Struct, frozen=True):
+    """A partial or layout of the service, under the name by which templates include, import or extend it."""
+
+    name: str
+    format: Format
+    source: str
+
+
 class Source(msgspec.Struct, frozen=True):
-    """A template as its author wrote it; ``subject`` is a Jinja template of one line."""
+    """A template as its author wrote it; ``subject`` is a Jinja template of one line.
+
+    ``partials`` are those that it names, and those that they name in turn. A ``fragment`` is itself such a part, which
+    need not be a whole document.
+    """
 
     format: Format
     source: str
     subject: str | None = None
+    partials: tuple[Partial, ...] = ()
+    fragment: bool = False
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a line was written: a line of the template itself, or of the partial or layout that is named."""
+
+    line: int
+    name: str | None = None
 
 
 class RenderJob(msgspec.Struct, frozen=True):

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 import msgspec
 from jinja2 import nodes
 
+from backend.rendering.sandbox import GLOBALS
+
 # Far below every limit of a render, even if each character is escaped.
 _CHARACTERS = 100_000
 _LENGTH_OF_A_NUMBER = 32
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 # Of these names Jinja itself makes something.
-_RESERVED = frozenset({"caller", "kwargs", "loop", "self", "super", "varargs"})
+_RESERVED = frozenset({"caller", "kwargs", "loop", "self", "super", "varargs", *GLOBALS})
 _DEFAULT = frozenset({"d", "default"})
 _OF_TEXT = frozenset({"capitalize", "e", "escape", "lower", "string", "trim", "upper"})
 
@@ -69,7 +71,7 @@ def _of_statement(node: nodes.Node) -> Iterator[Need]:
                 if not isinstance(part, nodes.TemplateData):
                     yield from _of_value(part)
         case nodes.If():
-            yield from _of_value(node.test)
+            yield from _of_condition(node.test)
             for inner in (*node.body, *node.elif_, *node.else_):
                 yield from _of_statement(inner)
         case _:
@@ -94,10 +96,25 @@ def _of_value(node: nodes.Node | None) -> Iterator[Need]:
             yield from _of_value(node.expr)
             yield from _of_value(right.expr)
         case nodes.CondExpr():
-            for part in (node.test, node.expr1, node.expr2):
+            yield from _of_condition(node.test)
+            for part in (node.expr1, node.expr2):
                 yield from _of_value(part)
         case _:
             yield _need(node, optional=False)
+
+
+def _of_condition(node: nodes.Node) -> Iterator[Need]:
+    """List what is asked: what is missing is false, and keeps nothing from being rendered."""
+    match node:
+        case nodes.And() | nodes.Or():
+            yield from _of_condition(node.left)
+            yield from _of_condition(node.right)
+        case nodes.Not():
+            yield from _of_condition(node.node)
+        case nodes.Name() | nodes.Getattr() | nodes.Getitem():
+            yield _need(node, optional=True)
+        case _:
+            yield from _of_value(node)
 
 
 def _of_filtered(node: nodes.Filter) -> Iterator[Need]:

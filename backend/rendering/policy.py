@@ -1,22 +1,13 @@
 """What a template may say: a check of its syntax tree, with the line of what is refused."""
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 
-from jinja2 import nodes
-from jinja2.visitor import NodeTransformer
+from jinja2 import Environment, nodes
 
 from backend.rendering.faults import TemplateFault
-from backend.rendering.filters import CONCATENATION, FILTERS, LITERAL, LOOP, TESTS
 
-_REFUSED: dict[type[nodes.Node], str] = {
-    nodes.Macro: "macros are not available",
-    nodes.CallBlock: "call blocks are not available",
-    nodes.Include: "include is not available",
-    nodes.Import: "import is not available",
-    nodes.FromImport: "import is not available",
-    nodes.ScopedEvalContextModifier: "escaping cannot be switched off",
-    nodes.EvalContextModifier: "escaping cannot be switched off",
-}
+Reference = nodes.Extends | nodes.FromImport | nodes.Import | nodes.Include
 
 
 def walk(tree: nodes.Node) -> Iterator[nodes.Node]:
@@ -35,72 +26,67 @@ def walk(tree: nodes.Node) -> Iterator[nodes.Node]:
         pending.extend(reversed(children))
 
 
-def enforce(tree: nodes.Template, layouts: Collection[str]) -> None:
-    """Refuse what a template may not do; raises TemplateFault with the line."""
+def enforce(tree: nodes.Template, environment: Environment, known: Collection[str]) -> None:
+    """Refuse what cannot work whatever the fields are; ``known`` names what may be included, imported and extended.
+
+    Raises:
+        TemplateFault: with the line.
+    """
+    asks = any(isinstance(node, nodes.Test) and node.name in {"filter", "test"} for node in walk(tree))
     for node in walk(tree):
-        reason = _REFUSED.get(type(node)) or _refusal(node, layouts)
+        reason = _refusal(node, known) or (None if asks else _unknown(node, environment))
         if reason:
             raise TemplateFault(reason, node.lineno)
 
 
-def _refusal(node: nodes.Node, layouts: Collection[str]) -> str | None:
-    if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        return f"there is no filter named '{node.name}'"
-    if isinstance(node, nodes.Test) and node.name not in TESTS:
-        return f"there is no test named '{node.name}'"
-    if isinstance(node, nodes.For) and node.recursive:
-        return "recursive loops are not available"
+def references(node: nodes.Node) -> list[str] | None:
+    """Return the names that an include, import or extends may mean, in its order; None if only the fields tell."""
+    if not isinstance(node, Reference):
+        return []
+    template = node.template
+    names = template.items if isinstance(template, (nodes.List, nodes.Tuple)) else [template]
+    constant = [name.value for name in names if isinstance(name, nodes.Const) and isinstance(name.value, str)]
+    return constant if len(constant) == len(names) else None
+
+
+def _unknown(node: nodes.Node, environment: Environment) -> str | None:
+    if isinstance(node, nodes.Filter) and node.name not in environment.filters:
+        return f"there is no filter named '{node.name}'{_suggestion(node.name, environment.filters)}"
+    if isinstance(node, nodes.Test) and node.name not in environment.tests:
+        return f"there is no test named '{node.name}'{_suggestion(node.name, environment.tests)}"
+    return None
+
+
+def _refusal(node: nodes.Node, known: Collection[str]) -> str | None:
     if isinstance(node, nodes.Getattr) and node.attr.startswith("__"):
         return f"the name '{node.attr}' is not available"
-    if isinstance(node, nodes.Extends):
-        return _refused_layout(node, layouts)
+    if isinstance(node, (nodes.EvalContextModifier, nodes.ScopedEvalContextModifier)):
+        constant = all(isinstance(option.value, nodes.Const) for option in node.options)
+        return None if constant else "autoescape takes true or false"
+    if isinstance(node, Reference):
+        return _unknown_reference(node, known)
     return None
 
 
-def _refused_layout(node: nodes.Extends, layouts: Collection[str]) -> str | None:
-    if not layouts:
-        return "extends is not available here"
-    name = node.template.value if isinstance(node.template, nodes.Const) else None
-    if name not in layouts:
-        return f"extends takes the name of a layout in quotes: {', '.join(sorted(layouts))}"
-    return None
+def _unknown_reference(node: Reference, known: Collection[str]) -> str | None:
+    names, tag = references(node), _TAGS[type(node)]
+    if not names:
+        return f"{tag} takes the name of a partial or layout in quotes"
+    if getattr(node, "ignore_missing", False) or any(name in known for name in names):
+        return None
+    name = names[0]
+    available = _suggestion(name, known) or (f"; there are {', '.join(sorted(known))}" if known else "")
+    return f"{tag}: there is no partial or layout named '{name[:80]}'{available}"
 
 
-class _Instrument(NodeTransformer):
-    """Put loops, concatenations and literals through the meter; Jinja itself bounds none of them."""
-
-    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - the visitor's naming
-        self.generic_visit(node)
-        node.iter = _through(LOOP, node.iter)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802
-        self.generic_visit(node)
-        return _through(CONCATENATION, nodes.List(node.nodes, lineno=node.lineno))
-
-    def visit_List(self, node: nodes.List) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return node if _constant(node.items) else _through(LITERAL, node)
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return node if node.ctx != "load" or _constant(node.items) else _through(LITERAL, node)
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _through(LITERAL, node)
+_TAGS: dict[type[nodes.Node], str] = {
+    nodes.Extends: "extends",
+    nodes.FromImport: "import",
+    nodes.Import: "import",
+    nodes.Include: "include",
+}
 
 
-def _constant(items: list[nodes.Expr]) -> bool:
-    return all(isinstance(item, nodes.Const) for item in items)
-
-
-def _through(name: str, node: nodes.Node) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-def instrument(tree: nodes.Template) -> nodes.Template:
-    """Return the tree with its unbounded constructs put through the meter."""
-    instrumented = _Instrument().visit(tree)
-    assert isinstance(instrumented, nodes.Template)  # noqa: S101 - a visitor returns any node
-    return instrumented
+def _suggestion(name: str, names: Collection[str]) -> str:
+    close = get_close_matches(name[:100], [one for one in names if not one.startswith("#")], n=1, cutoff=0.7)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -21,7 +21,7 @@ from backend.lib.problems import Problem
 from backend.rendering import wire
 from backend.rendering.data import plain
 from backend.rendering.faults import TemplateFault
-from backend.rendering.limits import SECONDS
+from backend.rendering.limits import SECONDS, TOO_LONG
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.wire import Outcome, Task
 
@@ -72,15 +72,19 @@ class Pool:
         """Return for how many seconds a job may wait."""
         return self._bounds.patience
 
-    def begin(
-        self, job: RenderJob, share: Share, first: Callable[[], Rendered | Problem | None]
-    ) -> "Future[Rendered | Problem]":
-        """Render one message as ``render`` does, without waiting for it; ``first`` may spare the child the work."""
+    def begin(self, share: Share, first: Callable[[], RenderJob | Rendered | Problem]) -> "Future[Rendered | Problem]":
+        """Render one message without waiting for it; ``first`` spares the child the work, or says what it is.
+
+        Raises:
+            Problem: as ``render``.
+        """
 
         def work(watch: Watch) -> Rendered | Problem:
             made = first()
             watch.keep()
-            return made or _rendered_or_problem(self._worked([Task("render", job)], watch)[0])
+            if not isinstance(made, RenderJob):
+                return made
+            return _rendered_or_problem(self._worked([Task("render", made)], watch)[0])
 
         return self._taken(lambda: self._threads.submit(share, work))
 
@@ -213,7 +217,7 @@ def _rendered_or_problem(outcome: Outcome) -> Rendered | Problem:
 
 def _fault(failure: ChildFailed) -> TemplateFault:
     slow = failure.timed_out or failure.ended_by == signal.SIGXCPU
-    return TemplateFault("the template takes too long" if slow else "the template needs too much memory")
+    return TemplateFault(TOO_LONG if slow else "the template needs too much memory")
 
 
 def _no_process() -> Problem:
@@ -245,7 +249,8 @@ DELIVERIES = Pool(
 )
 # A client system waits for the answer to what it sends, so what has to be rendered first may not wait for long.
 ACCEPTANCE = Pool(
-    "backend.rendering.preview_child", Bounds(children=4, seconds=20.0, patience=3.0, waiting=400, room=4_000)
+    "backend.rendering.preview_child",
+    Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, room=4_000),
 )
 # A preview's caller waits for its answer, which has to come within eight seconds, and in one of few threads.
 PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=4, room=8))

@@ -3,7 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import Template, nodes
+from jinja2 import Template, nodes, pass_eval_context
+from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from backend.rendering.environments import HTML, layouts
@@ -14,7 +15,18 @@ from backend.rendering.text_certainty import NotDerivable
 from backend.rendering.text_flow import flow_of_template
 from backend.rendering.text_layout import BRACE, PREFORMATTED, clean, compact
 
-_UNCERTAIN = (nodes.AssignBlock, nodes.FilterBlock)
+_UNCERTAIN = (
+    nodes.AssignBlock,
+    nodes.CallBlock,
+    nodes.FilterBlock,
+    nodes.FromImport,
+    nodes.Import,
+    nodes.Include,
+    nodes.Macro,
+    nodes.ScopedEvalContextModifier,
+)
+# What these make of a value is HTML, or another thing when it is asked for again.
+_UNCERTAIN_FILTERS = frozenset({"random", "safe", "urlize", "xmlattr"})
 
 
 def derived(masked: str, mask: Mask) -> str | None:
@@ -51,7 +63,9 @@ def derived_source(masked: str, mask: Mask) -> str:
 def _is_uncertain(node: nodes.Node) -> bool:
     """Say whether a node prints what is flowing text already as if it were a value, or extends what is not there."""
     if isinstance(node, nodes.Extends):
-        return not isinstance(node.template, nodes.Const) or node.template.value not in FLOW.layouts
+        return not isinstance(node.template, nodes.Const) or node.template.value not in FLOW.library
+    if isinstance(node, nodes.Filter) and node.name in _UNCERTAIN_FILTERS:
+        return True
     return isinstance(node, _UNCERTAIN) or (isinstance(node, nodes.Name) and node.name in {"self", "super"})
 
 
@@ -73,10 +87,11 @@ def _without_trimming(token: str) -> str:
     return f"{start[:-3]} {start[-2:]}" if start[-3] in "-+" else start
 
 
-def _plain(value: Any) -> Markup:
+@pass_eval_context
+def _plain(context: EvalContext, value: Any) -> Markup:
     """Print a value as it is, but for control characters, which could pass for marks of the layout."""
     if type(value) is not str:
-        value = printable(value)
+        value = printable(context, value)
         value = value.unescape() if isinstance(value, Markup) else str(value)
     # Never shown as HTML; str.__new__ spares the look for __html__, which a str has not.
     return str.__new__(Markup, value if value.isprintable() else clean(value))
@@ -90,4 +105,4 @@ def _derived_layouts() -> dict[str, str]:
     return found
 
 
-FLOW = Sandbox(autoescape=True, finalize=_plain, layouts=_derived_layouts())
+FLOW = Sandbox(autoescape=True, keep_trailing_newline=True, finalize=_plain, library=_derived_layouts())

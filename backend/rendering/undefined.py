@@ -1,17 +1,67 @@
-"""What a template gets for a field that is not there: a fault that names it, as soon as it is used."""
+"""What a template gets for a member that is not there: false where it is asked for, a fault where it is printed."""
 
+from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import Undefined
+from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
 _KINDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "a truth value", "NoneType": "null"}
 
 
-class MissingField(StrictUndefined):
-    """Jinja's strict undefined with a message for people who know their fields, not Python."""
+class MissingField(Undefined):
+    """Jinja's undefined, which can be asked, but neither printed nor looped over: it is false and holds nothing.
+
+    What is looked up in it is the same missing member again, so that a fault names the first one. Its message is for
+    people who know their fields, not Python.
+    """
 
     __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, _: object) -> Any:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MissingField)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return id(MissingField)
+
+    def __contains__(self, _: object) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        if self._is_nothing:
+            return ""
+        return str(self._fail_with_undefined_error())
+
+    __repr__ = __str__  # as a part of a list it would be printed too
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._fail_with_undefined_error())
+
+    def __len__(self) -> int:
+        return len(self._fail_with_undefined_error())
+
+    @property
+    def _is_nothing(self) -> bool:
+        """Say whether no member is missing: the least item of none, or an argument that a macro was not given."""
+        hint = self._undefined_hint
+        return (
+            hint is not None
+            and self._undefined_exception is UndefinedError
+            and (self._undefined_name is None or hint.startswith("parameter "))
+        )
 
     @property
     def _undefined_message(self) -> str:

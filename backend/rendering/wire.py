@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from backend.lib.problems import FieldError, Problem
-from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Partial, Rendered, RenderJob, Source, TemplateWarning
 
 Deed = Literal["render", "check", "preview"]
 
@@ -88,7 +88,7 @@ def questions(tasks: Sequence[Task], seconds: float) -> list[bytes]:
             asked.append(marshal.dumps(told))
         except ValueError:
             raise Unsendable from None
-    opening = (seconds, [(source.format, source.source, source.subject) for source in sources])
+    opening = (seconds, [_plain(source) for source in sources])
     return [marshal.dumps(opening), *asked]
 
 
@@ -97,9 +97,18 @@ def read(question: bytes, sources: Sequence[Source]) -> Opening | Task:
     content: Any = marshal.loads(question)  # noqa: S302 - written by the process that started this one
     if len(content) == _OPENING_LENGTH:
         seconds, given = content
-        return Opening(seconds, [Source(*source) for source in given])
+        return Opening(seconds, [_source(*source) for source in given])
     deed, number, key, fields, batch, want_html, want_text = content
     return Task(deed, RenderJob(key, sources[number], fields, batch, want_html, want_text))
+
+
+def _plain(source: Source) -> tuple[object, ...]:
+    partials = [(one.name, one.format, one.source) for one in source.partials]
+    return source.format, source.source, source.subject, partials, source.fragment
+
+
+def _source(form: Any, text: str, subject: str | None, partials: Any, fragment: bool) -> Source:
+    return Source(form, text, subject, tuple(Partial(*one) for one in partials), fragment)
 
 
 def encoded(outcome: Outcome) -> bytes:

@@ -8,9 +8,10 @@ import msgspec
 from backend.batching import keys
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
+from backend.publishing.sources import source_of
 from backend.registry.templates import TemplateContent
 from backend.rendering.faults import SUBJECT
-from backend.rendering.model import Format, Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
 _LINE = re.compile(r"Line (\d+): ")
@@ -37,14 +38,13 @@ class Preview(msgspec.Struct, frozen=True):
         return len((self.rendered.html or "").encode("utf-8", "replace")) if self.rendered else 0
 
 
-def source_of(content: TemplateContent) -> Source:
-    """Return what the renderer takes of a template."""
-    return Source(msgspec.convert(content.format, Format), content.source, content.subject)
-
-
 def preview(content: TemplateContent, fields: Any, share: Share, *, batch: bool) -> Preview:
     """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
-    made, found = PREVIEWS.preview(RenderJob("", source_of(content), fields, batch), share)
+    try:
+        source = source_of(content, share.service_id)
+    except Problem as problem:
+        return Preview(None, fault_of(problem), [])
+    made, found = PREVIEWS.preview(RenderJob("", source, fields, batch), share)
     warnings = [*found, *keys.warnings(content.batch)]
     if isinstance(made, Problem):
         return Preview(None, fault_of(made), warnings)
@@ -54,7 +54,7 @@ def preview(content: TemplateContent, fields: Any, share: Share, *, batch: bool)
 def refusal(content: TemplateContent, share: Share) -> PreviewFault | None:
     """Return why a text cannot be published, if it cannot, whatever fields come."""
     try:
-        PREVIEWS.check(source_of(content), None, share)
+        PREVIEWS.check(source_of(content, share.service_id), None, share)
     except Problem as problem:
         return fault_of(problem)
     return None

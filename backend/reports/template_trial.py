@@ -11,11 +11,11 @@ import msgspec
 from backend.channels.base import Channel
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
+from backend.publishing.sources import source_of
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TemplateContent
-from backend.rendering.model import RenderJob
+from backend.rendering.model import RenderJob, Source
 from backend.rendering.pool import PREVIEWS
-from backend.reports.template_preview import source_of
 
 # Trying stops after this time, so that a slow template does not hold its author up.
 SECONDS = 4.0
@@ -59,15 +59,21 @@ class Trials(msgspec.Struct, frozen=True):
 def try_payloads(
     content: TemplateContent, published: TemplateContent | None, payloads: Sequence[Payload], share: Share
 ) -> Trials:
-    """Render a text with each payload; where it fails, see whether the published text does too."""
+    """Render a text with each payload; where it fails, see whether the published text does too.
+
+    Raises:
+        Problem: ``invalid_template`` for partials that contain each other.
+    """
+    source = source_of(content, share.service_id)
+    former = source_of(published, share.service_id) if published is not None else None
     end = time.monotonic() + SECONDS
     tried: list[Trial] = []
     for payload in payloads:
         if time.monotonic() > end:
             break
         try:
-            breaks = _fault(content, payload, share)
-            before = breaks is not None and published is not None and _fault(published, payload, share) is not None
+            breaks = _fault(source, payload, share)
+            before = breaks is not None and former is not None and _fault(former, payload, share) is not None
         except Problem:
             break  # there is no time for it just now
         tried.append(
@@ -84,10 +90,10 @@ def try_payloads(
     return Trials(tried, len(payloads) - len(tried))
 
 
-def _fault(content: TemplateContent, payload: Payload, share: Share) -> str | None:
+def _fault(source: Source, payload: Payload, share: Share) -> str | None:
     html = payload.content_type == "html"
     batch = payload.members is not None
-    job = RenderJob("", source_of(content), payload.fields, batch, want_html=html, want_text=not html)
+    job = RenderJob("", source, payload.fields, batch, want_html=html, want_text=not html)
     try:
         rendered = PREVIEWS.render(job, share)
     except Problem as problem:

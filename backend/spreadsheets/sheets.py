@@ -8,16 +8,16 @@ from backend.channels.base import Channel
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.intake.ready_rows import Batch
+from backend.publishing.sources import source_of_version
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.inspection import FieldsRead, fields_read
-from backend.rendering.model import Source
 from backend.spreadsheets.rows import Sheet
 
 
 def fields_of(template: FoundTemplate) -> FieldsRead:
     """Return the fields that a template version reads."""
-    return _fields_of(Source(template.format, template.source, template.subject))  # type: ignore[arg-type]
+    return _fields_of(source_of_version(template))
 
 
 _fields_of = lru_cache(maxsize=64)(fields_read)

@@ -48,7 +48,8 @@ def test_a_template_is_published_read_and_deleted(client: Client) -> None:
     assert created.status_code == 201
     body = created.json()
     assert body.pop("created_at") == body.pop("updated_at")
-    assert body == {**REPORT, "identifier": "RUN_REPORT", "version": 1, "warnings": []}
+    plain = {"kind": "template", "uses": [], "used_by": []}
+    assert body == {**REPORT, **plain, "identifier": "RUN_REPORT", "version": 1, "warnings": []}
     assert client.get(f"{PATH}/RUN_REPORT").json() == created.json()
     again = put(client)
     assert (again.status_code, again.json()) == (200, created.json())
@@ -166,7 +167,7 @@ def test_versions_are_listed_newest_first(client: Client) -> None:
         parameters["cursor"] = page["next_cursor"]
     assert seen == [(number, f"<p>{number - 1}</p>") for number in (5, 4, 3, 2, 1)]
     assert parameters["cursor"] is None
-    assert page["versions"][0].keys() == (REPORT | {"version": 0, "created_at": 0, "created_by": 0}).keys()
+    assert page["versions"][0].keys() == (REPORT | {"kind": 0, "version": 0, "created_at": 0, "created_by": 0}).keys()
 
 
 def test_the_list_shows_templates_without_their_texts(client: Client) -> None:
@@ -177,6 +178,7 @@ def test_the_list_shows_templates_without_their_texts(client: Client) -> None:
     assert page["templates"][0].keys() == {
         "identifier",
         "name",
+        "kind",
         "format",
         "version",
         "subject",

@@ -21,7 +21,16 @@ _PLAIN = "{% for item in items if item.name %}<p>{{ item.name|upper }}{{ ', '|de
     ("source", "harmless"),
     [
         (_PLAIN, True),
-        ("{{ fields.items()|length }}{% set a = name ~ '!' %}{{ a }}", True),
+        (
+            "{{ fields.items()|length }}{% set a = name %}{{ a }}{% for x in items[:5] %}{{ x|number(2) }}{% endfor %}",
+            True,
+        ),
+        ("{% set a = name ~ '!' %}{{ a }}", False),
+        ("{{ items|join(', ') }}", True),
+        ("{{ items|join(name) }}", False),
+        ("{{ name|round(items|length) }}", False),
+        ("{% set ns = namespace(a=1) %}", False),
+        ("{% macro m() %}{% endmacro %}", False),
         ("{{ items|sort|length }}", False),
         ("{{ name * 3 }}", False),
         ("{{ range(3)|length }}", False),

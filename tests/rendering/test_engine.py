@@ -150,7 +150,12 @@ def test_what_may_be_missing_may_be_missing() -> None:
         ("a\n{{ x|nothing }}", None, "Line 2: there is no filter named 'nothing'.", "/source"),
         ("a\n{{ x is nothing }}", None, "Line 2: there is no test named 'nothing'.", "/source"),
         ("a", "{{ x", "Subject: ", "/subject"),
-        ("a", "{% extends 'base.html' %}", "Subject: extends is not available here.", "/subject"),
+        (
+            "a",
+            "{% extends 'base.html' %}",
+            "Subject: extends: there is no partial or layout named 'base.html'.",
+            "/subject",
+        ),
     ],
 )
 def test_templates_that_cannot_work_are_refused(source: str, subject: str | None, detail: str, pointer: str) -> None:

@@ -308,8 +308,8 @@ def test_a_message_without_a_title_gets_its_subject() -> None:
         ("\n{% for x in y %}\n", 2, "endfor"),
         ("\n\n{{ a\n b c }}", 4, "expected token"),
         (_column("<mj-text>\n{{ a|nothing }}</mj-text>"), 2, "no filter named 'nothing'"),
-        ("\n{% include 'x' %}", 2, "include is not available"),
-        ("\n{% extends 'base.html' %}", 2, "extends"),
+        ("\n{% include 'x' %}", 2, "there is no partial or layout named 'x'"),
+        ("\n{% extends 'base.html' %}", 2, "no partial or layout named 'base.html'"),
     ],
 )
 def test_what_was_never_checked_is_refused_with_its_line_too(body: str, line: int, reason: str) -> None:

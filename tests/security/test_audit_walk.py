@@ -43,6 +43,7 @@ OTHERWISE = {
     "POST /email/notification": "as above",
     "POST /notifications/v1/explain": "stores nothing",
     "POST /registry/v1/templates/{template_id:str}/preview": "stores nothing",
+    "POST /registry/v1/templates/{template_id:str}/changes": "stores nothing",
     "POST /oauth/token": "a token is a signed paper, not kept; when its client last asked is",
     "POST /oauth/introspect": "stores nothing",
     "POST /receipts/bounce": "what becomes of a message is in its events; an address that is suppressed is audited",

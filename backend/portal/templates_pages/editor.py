@@ -257,6 +257,7 @@ def _editor(desk: Desk, text: TemplateContent | None) -> Template:
         desk=desk,
         copies=kept,
         formats=texts.FORMATS,
+        kinds=texts.KINDS,
         settings_open=bool(desk.faults.keys() & {"name", "format", *texts.BATCH_FIELDS}),
         **previewing.described(found),
     )

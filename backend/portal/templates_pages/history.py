@@ -17,6 +17,7 @@ from backend.portal.access import Place
 from backend.portal.pages import go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.portal.templates_pages.renditions import renditions
+from backend.publishing import publish
 from backend.registry import comparison, drafts, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.samples import Sample, SampleFault
@@ -151,10 +152,21 @@ def roll_back(
     data: Annotated[RollBackForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Publish an old version's content as a new version; a draft stays as it is."""
+    with session.current().read() as reading:
+        old = templates.version(reading, place.service_id, identifier, data.version)
+        planned = publish.plan(reading, place.service_id, identifier, old.content)
+    publish.check(planned, place.share)
     with session.current().write() as transaction:
-        old = templates.version(transaction, place.service_id, identifier, data.version)
-        record, _ = templates.put(transaction, place.service_id, identifier, old.content, place.viewer.email)
-        detail = {"version": record.version, "content_of": data.version}
+        record, _, anew = publish.put(
+            transaction,
+            place.service_id,
+            planned,
+            place.viewer.email,
+            lambda: templates.put(
+                transaction, place.service_id, identifier, old.content, place.viewer.email, pins=planned.pins
+            ),
+        )
+        detail = {"version": record.version, "content_of": data.version, "published_anew": len(anew)}
         audit.record(
             transaction, place.actor, "template.rolled_back", identifier, service_id=place.service_id, detail=detail
         )

@@ -18,7 +18,7 @@ from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import go, page
-from backend.portal.templates_pages.texts import FORMATS
+from backend.portal.templates_pages.texts import FORMATS, KINDS
 from backend.registry import drafts, samples, template_files, template_usage, templates
 from backend.registry.drafts import Key
 from backend.registry.owned import check_identifier
@@ -41,6 +41,7 @@ class Row(msgspec.Struct, frozen=True):
 
     identifier: str
     name: str
+    kind: str
     format: str
     version: int | None
     drafted_by: str | None
@@ -53,6 +54,7 @@ class NewTemplate(msgspec.Struct, kw_only=True):
 
     name: str = ""
     identifier: str = ""
+    kind: str = "template"
     start: str = "blank:mjml"
     file: UploadFile | None = None
 
@@ -77,6 +79,7 @@ def index(place: NamedDependency[Place], q: FromQuery[str] = "", form: FromQuery
         q=q[:200],
         form=form,
         formats=FORMATS,
+        kinds=KINDS,
     )
 
 
@@ -92,14 +95,16 @@ def _rows(place: Place) -> list[Row]:
             after = some[-1].identifier
     rows = {
         one.identifier: Row(
-            one.identifier, one.name, one.format, one.version, None, one.updated_at, used.get(one.identifier)
+            one.identifier, one.name, one.kind, one.format, one.version, None, one.updated_at, used.get(one.identifier)
         )
         for one in published
     }
     for identifier, draft in drafted.items():
         shown, text = rows.get(identifier), draft.content
         version, moment = (shown.version, shown.used_at) if shown else (None, None)
-        rows[identifier] = Row(identifier, text.name, text.format, version, draft.updated_by, draft.updated_at, moment)
+        rows[identifier] = Row(
+            identifier, text.name, text.kind, text.format, version, draft.updated_by, draft.updated_at, moment
+        )
     return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
 
 
@@ -115,13 +120,15 @@ def create(
 ) -> Response[Any]:
     """Begin a template with a first draft, and go to its editor."""
     faults = Faults()
+    if data.kind not in dict(KINDS):
+        faults.add("kind", "Choose what it is from the list.")
     begun = _begun(data, faults)
     data.identifier = data.identifier.strip() or template_files.identifier_from(data.name)
     with faults.on("identifier"):
         check_identifier(data.identifier)
     if faults or begun is None:
         return _form(place, data, faults)
-    text, sample = begun
+    text, sample = msgspec.structs.replace(begun[0], kind=data.kind), begun[1]
     with faults.on("identifier"), session.current().write() as transaction:
         made = drafts.create(transaction, Key(place.service_id, data.identifier), text, place.viewer.email)
         if sample is not None:
@@ -188,6 +195,7 @@ def _form(place: Place, data: NewTemplate, faults: Faults) -> Response[Any]:
         faults=faults,
         starters=starters(),
         formats=FORMATS,
+        kinds=KINDS,
     )
 
 

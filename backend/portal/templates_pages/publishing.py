@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
+from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.db import session
@@ -16,11 +17,13 @@ from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import go, page
 from backend.portal.templates_pages import previewing
+from backend.publishing import publish as publishing
+from backend.publishing.publish import Change, Plan
 from backend.registry import comparison, drafts, samples, template_usage, templates
 from backend.registry.drafts import DraftConflict, Key, Working
-from backend.registry.templates import TemplateContent
+from backend.registry.templates import TemplateContent, TemplateRecord
 from backend.reports import template_preview, template_trial
-from backend.reports.template_preview import Preview
+from backend.reports.template_preview import Preview, PreviewFault
 from backend.reports.template_trial import Trials
 
 
@@ -44,6 +47,13 @@ class Look(msgspec.Struct, frozen=True):
     published: TemplateContent | None
     preview: Preview
     trials: Trials
+    plan: Plan
+    changes: list[Change]
+
+    @property
+    def breaks(self) -> list[Change]:
+        """Return what is made with this partial or layout and would not render any more."""
+        return [one for one in self.changes if one.breaks]
 
 
 UrlEncoded = RequestEncodingType.URL_ENCODED
@@ -57,10 +67,13 @@ def _look(place: Place, identifier: str) -> Look:
             published = templates.get(reading, place.service_id, identifier).content
         fields = samples.first_fields(reading, present.template_id)
         payloads = template_usage.last_payloads(reading, place.service_id, identifier)
+        content = drafts.content_to_publish(reading, Key(place.service_id, identifier))
+        plan = publishing.plan(reading, place.service_id, identifier, content)
     batch = isinstance(fields, list)
-    preview = template_preview.preview(present.content, {} if fields is None else fields, place.share, batch=batch)
+    sample = {} if fields is None else fields
+    preview = template_preview.preview(present.content, sample, place.share, batch=batch)
     trials = template_trial.try_payloads(present.content, published, payloads, place.share)
-    return Look(present, published, preview, trials)
+    return Look(present, published, preview, trials, plan, publishing.changes(plan, place.share))
 
 
 @get("/templates/{identifier:str}/publish", guards=[access.editors], sync_to_thread=True)
@@ -77,28 +90,48 @@ def publish(
 ) -> Response[Any]:
     """Publish the draft; what would break the last real messages is published only when that was said."""
     found = _look(place, identifier)
-    content = found.present.content
-    if not content.source.strip() or template_preview.refusal(content, place.share) is not None:
+    if not found.present.content.source.strip() or _refusal(place, found) is not None:
         return _page(place, found, status_code=422)
-    if found.trials.broken and not data.anyway:
+    if found.breaks or (found.trials.broken and not data.anyway):
         return _page(place, found, status_code=422)
     try:
         with session.current().write() as transaction:
             key = Key(place.service_id, identifier)
-            record = drafts.publish(transaction, key, data.revision, place.viewer.email)
-            detail = {"version": record.version, "would_break": len(found.trials.broken)}
+            record, anew = _published(transaction, key, found.plan, data.revision, place.viewer.email)
+            detail = {"version": record.version, "would_break": len(found.trials.broken), "published_anew": len(anew)}
             audit.record(
                 transaction, place.actor, "template.published", identifier, service_id=place.service_id, detail=detail
             )
     except DraftConflict:
         return _page(place, _look(place, identifier), status_code=409, changed=True)
     address = place.address(f"templates/{identifier}")
-    return go(address, done=f"Version {record.version} is published: messages are made from it from now on.")
+    done = f"Version {record.version} is published: messages are made from it from now on."
+    if anew:
+        done = f"Version {record.version} is published, and with it {', '.join(one.identifier for one in anew)}."
+    return go(address, done=done)
+
+
+def _published(
+    transaction: Session, key: Key, plan: Plan, revision: int, author: str
+) -> tuple[TemplateRecord, list[TemplateRecord]]:
+    def store() -> tuple[TemplateRecord, bool]:
+        return drafts.publish(transaction, key, revision, author, plan.pins), False
+
+    record, _, anew = publishing.put(transaction, key.service_id, plan, author, store)
+    return record, anew
+
+
+def _refusal(place: Place, found: Look) -> PreviewFault | None:
+    refusal = template_preview.refusal(found.present.content, place.share)
+    if refusal is None and found.breaks:
+        names = ", ".join(one.identifier for one in found.breaks)
+        refusal = PreviewFault(f"It would break what is made with it: {names}. See below.", None, in_subject=False)
+    return refusal
 
 
 def _page(place: Place, found: Look, *, status_code: int = 200, changed: bool = False) -> Response[Any]:
     rows = comparison.compare(found.published.source, found.present.content.source) if found.published else []
-    refusal = template_preview.refusal(found.present.content, place.share)
+    refusal = _refusal(place, found)
     if not found.present.content.source.strip():
         refusal = previewing.EMPTY
     return page(
@@ -148,6 +181,7 @@ def delete(
     try:
         with session.current().write() as transaction:
             template_usage.check_unused(transaction, place.service_id, identifier)
+            publishing.check_unused(transaction, place.service_id, identifier)
             drafts.discard(transaction, Key(place.service_id, identifier), place.viewer.email)
             templates.delete(transaction, place.service_id, identifier)
             audit.record(transaction, place.actor, "template.deleted", identifier, service_id=place.service_id)
@@ -164,6 +198,7 @@ def _deletion(place: Place, identifier: str, faults: Faults) -> Response[Any]:
         record = templates.get(reading, place.service_id, identifier)
         waiting = template_usage.waiting(reading, place.service_id, identifier)
         used_at = template_usage.last_used(reading, place.service_id).get(identifier)
+        users = templates.made_with(reading, place.service_id, identifier)
     return page(
         "templates/delete.html",
         place.viewer,
@@ -173,6 +208,7 @@ def _deletion(place: Place, identifier: str, faults: Faults) -> Response[Any]:
         record=record,
         waiting=waiting,
         used_at=used_at,
+        users=users,
         faults=faults,
     )
 

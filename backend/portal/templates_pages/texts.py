@@ -13,6 +13,7 @@ from backend.registry.shapes import BatchShape, TemplateShape
 from backend.registry.templates import TemplateContent
 
 FORMATS = (("mjml", "MJML"), ("html", "HTML"), ("text", "Text"), ("markdown", "Markdown"))
+KINDS = (("template", "Template"), ("partial", "Partial"), ("layout", "Layout"))
 BATCH_FIELDS = ("quiet_seconds", "max_wait_seconds", "max_items")
 # PostgreSQL counts revisions in 32 bits.
 _LAST_REVISION = 2**31 - 1
@@ -25,6 +26,7 @@ class EditorForm(msgspec.Struct, kw_only=True):
     action: str = "save"
     revision: str = "0"
     name: str = ""
+    kind: str = "template"
     format: str = "mjml"
     subject: str = ""
     source: str = ""
@@ -67,6 +69,7 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
     """Read the text that a form sends; None where it cannot be kept, for the faults that are then said."""
     given: dict[str, Any] = {
         "name": form.name.strip(),
+        "kind": form.kind,
         "format": form.format,
         "source": unified(form.source).replace("\x00", ""),
         "subject": form.subject.replace("\x00", "").strip() or None,
@@ -84,7 +87,12 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
         return None
     batch = shape.batch.given() if shape.batch else None
     return TemplateContent(
-        name=shape.name, format=shape.format, source=given["source"], subject=shape.subject, batch=batch
+        name=shape.name,
+        kind=shape.kind,
+        format=shape.format,
+        source=given["source"],
+        subject=shape.subject,
+        batch=batch,
     )
 
 
@@ -131,6 +139,7 @@ def form_of(text: TemplateContent, revision: int, present: list[Sample]) -> Edit
     return EditorForm(
         revision=str(revision),
         name=text.name,
+        kind=text.kind,
         format=text.format,
         subject=text.subject or "",
         source=text.source,

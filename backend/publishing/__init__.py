@@ -1,0 +1,1 @@
+"""Publishing templates together with the partials and layouts that they name."""

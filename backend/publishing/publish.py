@@ -1,0 +1,177 @@
+"""Publishing: a template with what it names; a partial for all templates that are made with it, or not at all."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from backend.lib.fair import Share
+from backend.lib.problems import FieldError, Problem
+from backend.publishing import sources
+from backend.registry import lookup, templates
+from backend.registry.templates import TEMPLATE, Pins, TemplateContent, TemplateRecord
+from backend.rendering.faults import OF_TEMPLATE
+from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.pool import PREVIEWS
+
+_MOST_NAMED = 10
+
+
+class User(msgspec.Struct, frozen=True):
+    """A template that is made with what is to be published, as it is now and as it would be."""
+
+    record: TemplateRecord
+    before: Source
+    after: Source
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What publishing a text would publish: the text, and anew all templates that are made with it."""
+
+    identifier: str
+    content: TemplateContent
+    source: Source
+    pins: Pins
+    users: list[User]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What becomes of one template: its message of the sample fields before and after, or why there is none."""
+
+    identifier: str
+    version: int
+    before: Rendered | None
+    after: Rendered | None
+    breaks: str | None
+
+
+def plan(session: Session, service_id: int, identifier: str, content: TemplateContent) -> Plan:
+    """Look up what publishing a text would publish.
+
+    Raises:
+        Problem: ``invalid_template`` for partials that contain each other, ``in_use`` for a partial that is to become
+            a template while others are made with it.
+    """
+    resolved = sources.resolve(session, service_id, identifier, content)
+    records = templates.made_with(session, service_id, identifier)
+    if records and content.kind == TEMPLATE:
+        raise Problem("in_use", f"{_listed(records)} made with {identifier}, so it stays a partial or layout.")
+    versions = lookup.versions(session, [one.version_id for one in records])
+    instead = {identifier: content}
+    users = [
+        User(
+            one,
+            sources.source_of_version(versions[one.version_id]),
+            sources.resolve(session, service_id, one.identifier, one.content, instead=instead).source,
+        )
+        for one in records
+    ]
+    return Plan(identifier, content, resolved.source, resolved.pins, users)
+
+
+def check(planned: Plan, share: Share) -> list[TemplateWarning]:
+    """Check a plan; return what the author should look at.
+
+    Raises:
+        Problem: ``invalid_template`` for a text that cannot work, or that breaks a template which is made with it;
+            ``render_share_exceeded`` or ``unavailable`` if that cannot be seen just now.
+    """
+    sample = planned.content.sample_fields
+    warnings = PREVIEWS.check(planned.source, sample, share, batch=isinstance(sample, list))
+    broken = [one for one in changes(planned, share) if one.breaks]
+    if broken:
+        told = " ".join(f"{one.identifier}: {one.breaks}" for one in broken[:_MOST_NAMED])
+        many = f"{len(broken)} template{'s' if len(broken) > 1 else ''}"
+        detail = f"It was not published, for it would break {many} made with it. {told}"
+        errors = [FieldError("/source", "invalid_template", f"{one.identifier}: {one.breaks}") for one in broken]
+        raise Problem("invalid_template", detail, errors=errors)
+    return warnings
+
+
+def changes(planned: Plan, share: Share) -> list[Change]:
+    """Render every template that is made with the text, with its sample fields, before and after.
+
+    Raises:
+        Problem: ``render_share_exceeded`` or ``unavailable`` if one cannot be rendered just now.
+    """
+    return [_change(one, share) for one in planned.users]
+
+
+def put(
+    session: Session, service_id: int, planned: Plan, created_by: str, store: Callable[[], tuple[TemplateRecord, bool]]
+) -> tuple[TemplateRecord, bool, list[TemplateRecord]]:
+    """Publish a plan in the transaction of ``session``; ``store`` publishes the text itself.
+
+    Returns what ``store`` does, and the templates that were published anew.
+
+    Raises:
+        Problem: ``draft_changed`` if one of them, or what they are made with, was published meanwhile.
+    """
+    record, created = store()
+    users = templates.made_with(session, service_id, planned.identifier)
+    if [one.version_id for one in users] != [one.record.version_id for one in planned.users]:
+        raise Problem("draft_changed", "A template that is made with this one was published meanwhile; look again.")
+    anew = []
+    for one in _inner_first(users):
+        pins = sources.resolve(session, service_id, one.identifier, one.content).pins
+        again, _ = templates.put(session, service_id, one.identifier, one.content, created_by, pins=pins)
+        if again.version_id != one.version_id:
+            anew.append(again)
+    return record, created, anew
+
+
+def _inner_first(records: Sequence[TemplateRecord]) -> list[TemplateRecord]:
+    """Order templates so that each comes behind what it is made with."""
+    return sorted(records, key=lambda one: (len(one.pins), one.identifier))
+
+
+def _change(user: User, share: Share) -> Change:
+    record, sample = user.record, user.record.content.sample_fields
+    if sample is None:
+        return Change(record.identifier, record.version, None, None, _refusal(user, share))
+    before, after = _made(user.before, sample, share), _made(user.after, sample, share)
+    breaks = None
+    if isinstance(after, Problem):
+        breaks = None if isinstance(before, Problem) and _refusal(user, share) is None else after.detail
+    return Change(record.identifier, record.version, _or_none(before), _or_none(after), breaks)
+
+
+def _refusal(user: User, share: Share) -> str | None:
+    try:
+        PREVIEWS.check(user.after, None, share)
+    except Problem as problem:
+        if problem.code not in OF_TEMPLATE:
+            raise
+        return problem.detail
+    return None
+
+
+def _made(source: Source, sample: Any, share: Share) -> Rendered | Problem:
+    try:
+        return PREVIEWS.render(RenderJob("", source, sample, isinstance(sample, list)), share)
+    except Problem as problem:
+        if problem.code not in OF_TEMPLATE:
+            raise
+        return problem
+
+
+def _or_none(made: Rendered | Problem) -> Rendered | None:
+    return None if isinstance(made, Problem) else made
+
+
+def check_unused(session: Session, service_id: int, identifier: str) -> None:
+    """See that no template is made with a partial that is to be deleted.
+
+    Raises:
+        Problem: ``in_use``, which names those that are.
+    """
+    records = templates.made_with(session, service_id, identifier)
+    if records:
+        raise Problem("in_use", f"{_listed(records)} made with {identifier}. Publish them without it first.")
+
+
+def _listed(records: Sequence[TemplateRecord]) -> str:
+    names = [one.identifier for one in records]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more} {'is' if len(names) == 1 else 'are'}"

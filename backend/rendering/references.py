@@ -1,0 +1,22 @@
+"""Which partials and layouts a template names."""
+
+from jinja2 import TemplateSyntaxError
+
+from backend.rendering.environments import ENVIRONMENTS
+from backend.rendering.limits import SOURCE_BYTES
+from backend.rendering.masking import unify_newlines
+from backend.rendering.mjml_assembly import included
+from backend.rendering.model import Source
+from backend.rendering.policy import references, walk
+
+
+def named(source: Source) -> list[str]:
+    """Return the names that a template includes, imports or extends, each once; none for one that cannot be read."""
+    text = unify_newlines(source.source)
+    found = list(included(text)) if source.format == "mjml" else []
+    if len(text) <= SOURCE_BYTES and "{%" in text:
+        try:
+            found += [name for node in walk(ENVIRONMENTS[source.format].parse(text)) for name in references(node) or ()]
+        except (TemplateSyntaxError, RecursionError):
+            return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found))

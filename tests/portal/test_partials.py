@@ -1,0 +1,64 @@
+"""Partials in the portal: begun as such, published with what is made with them, kept while something is."""
+
+import pytest
+
+from backend.api.templates import published
+from backend.db.session import Database
+from backend.registry import drafts
+from backend.registry.drafts import Key
+from backend.registry.templates import TemplateContent
+from tests.factories import Laboratory, laboratory
+from tests.portal.conftest import Browser
+from tests.portal.people_and_messages import user
+from tests.portal.test_template_pages import address, current
+
+
+@pytest.fixture
+def lab(database: Database, browser: Browser) -> Laboratory:
+    """Give a service with a letter that is made with a line, and its editor signed in."""
+    made = laboratory(database)
+    user(database, member_of=made.service_id, role="editor")
+    browser.sign_in()
+    line = TemplateContent(name="Line", kind="partial", format="html", source="<p>Line</p>")
+    published(made.service_id, "tests", "X_LINE", line)
+    sample = {"name": "Ada"}
+    letter = TemplateContent(
+        name="Letter", format="html", source="{{ name }} {% include 'X_LINE' %}", sample_fields=sample
+    )
+    published(made.service_id, "tests", "X_LETTER", letter)
+    return made
+
+
+def draft(lab: Laboratory, source: str) -> None:
+    with lab.database.write() as session:
+        key = Key(lab.service_id, "X_LINE")
+        present = drafts.working(session, key)
+        text = TemplateContent(name="Line", kind="partial", format="html", source=source)
+        drafts.save(session, key, text, present.revision, "ada@lab.example")
+
+
+def test_what_changes_is_shown_and_published_together(browser: Browser, lab: Laboratory) -> None:
+    draft(lab, "<p>Other words</p>")
+    page = browser.get(address(lab, "/X_LINE/publish")).text
+    assert "X_LETTER" in page
+    assert page.index("<h4>Before</h4><pre>Ada\n\nLine") < page.index("<h4>After</h4><pre>Ada\n\nOther words")
+    browser.send(address(lab, "/X_LINE/publish"), revision="1")
+    assert (current(lab, "X_LINE").version, current(lab, "X_LETTER").version) == (2, 2)
+
+
+def test_what_breaks_another_is_published_for_none(browser: Browser, lab: Laboratory) -> None:
+    draft(lab, "<p>{{ nobody }}</p>")
+    answer = browser.send(address(lab, "/X_LINE/publish"), revision="1", anyway="yes")
+    assert answer.status_code == 422
+    assert "It would break what is made with it: X_LETTER." in answer.text
+    assert "Would break" in answer.text
+    assert (current(lab, "X_LINE").version, current(lab, "X_LETTER").version) == (1, 1)
+
+
+def test_what_is_used_is_not_deleted_and_the_list_says_what_is_a_partial(browser: Browser, lab: Laboratory) -> None:
+    assert "Partial" in browser.get(address(lab)).text
+    assert "It cannot be deleted now:" in browser.get(address(lab, "/X_LINE/delete")).text
+    answer = browser.send(address(lab, "/X_LINE/delete"), identifier="X_LINE")
+    assert answer.status_code == 422
+    assert "X_LETTER is made with X_LINE" in answer.text
+    assert current(lab, "X_LINE").version == 1
