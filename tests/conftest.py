@@ -106,7 +106,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 def database(configure: Callable[..., settings.Settings], migrated_file: Path) -> Iterator[Database]:
     """Give a migrated SQLite database of the test's own, which is also the process's current one."""
     configuration = configure()
-    configuration.data_dir.mkdir(parents=True, mode=0o700)
+    configuration.data_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
     shutil.copy(migrated_file, configuration.data_dir / "carillon.db")
     (configuration.data_dir / "carillon.db").chmod(0o600)
     present = session.current()

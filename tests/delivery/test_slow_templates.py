@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from backend.channels.base import Channel
+from backend.db.leases import Lease
 from backend.db.models.notifications import DeliveryStatus, Priority
 from backend.db.session import Database
 from backend.delivery import claims, compose, tasks
@@ -24,7 +25,7 @@ from tests.delivery.conftest import Post
 from tests.factories import laboratory, notification
 
 SLOW, QUICK, URGENT = Share(1), Share(2), Share(1, urgent=True)
-TEMPLATE = FoundTemplate("X", 1, 1, "text", "{{ name }}", None, None)
+TEMPLATE = FoundTemplate("X", 1, 1, "text", "{{ name }}", None, None, "template")
 
 
 @pytest.fixture
@@ -56,6 +57,7 @@ def claim(number: int, share: Share, batch: int | None = None) -> Claim:
         content_type="text",
         subject="S",
         fields={"name": str(number)},
+        token="worker",
     )
 
 
@@ -88,7 +90,8 @@ def test_batches_are_rendered_once_for_all_their_addresses_and_bounded_in_memory
         loaded.append(batch)
         return [{"name": "x"}]
 
-    template = FoundTemplate("X", 1, 1, "text", "{% for one in fields %}{{ one.name * 20 }}{% endfor %}", None, None)
+    source = "{% for one in fields %}{{ one.name * 20 }}{% endfor %}"
+    template = FoundTemplate("X", 1, 1, "text", source, None, None, "template")
     given = [claim(1, QUICK, 7), claim(2, QUICK, 7), claim(3, QUICK, 8), claim(4, QUICK, 8)]
     composed = Composer({1: template}, load).compose(given)
     assert [one.id for one, _ in composed.made] == [1, 2]
@@ -112,8 +115,9 @@ def test_a_service_that_is_worth_nothing_now_loses_its_turn_to_the_next(
         bodies = [notification(f"{n}", recipient=[f"{prefix}_LAB"], template_id=f"{prefix}_SAMPLE") for n in range(5)]
         accept_many([lab.submission(body) for body in bodies], tasks.nudge)
     turns = Turns(lambda service, _priority, most: 0 if service == slow.service_id else most)
+    token = Lease("worker").ready()
     with database.write() as session:
-        taken = claims.claim(session, "worker", Channel.EMAIL, limit=10, turns=turns)
+        taken = claims.claim(session, token, Channel.EMAIL, limit=10, turns=turns)
     assert [one.service_id for one in taken] == [other.service_id] * 5
 
 

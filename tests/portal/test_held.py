@@ -1,16 +1,19 @@
 """What everybody is told while a restored database is held, and the page where the operators decide."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from litestar.testing import TestClient
 from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
+from backend.api import health
 from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.session import Database
 from backend.intake.accept import accept_many
+from backend.lib import settings
 from backend.reports import gauges
 from backend.restored import decisions
 from tests.application import application
@@ -21,6 +24,8 @@ from tests.portal.people_and_messages import user
 
 PAGE = "/portal/admin/held"
 COMMAND = Actor("command", "carillon held hold")
+TOKEN = "a-token-for-those-who-scrape"
+SCRAPER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
@@ -108,7 +113,10 @@ def test_what_is_not_there_to_decide_about_is_not_found(browser: Browser, held: 
     assert browser.send(PAGE, **form).status_code == 404
 
 
-def test_whoever_watches_is_told(held: Database) -> None:
+def test_whoever_watches_is_told(
+    held: Database, configure: Callable[..., settings.Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(METRICS_TOKEN=TOKEN)
     status, found = doctor()
     assert status == 1
     assert found["held"][0] == "FAULT"
@@ -116,8 +124,11 @@ def test_whoever_watches_is_told(held: Database) -> None:
     assert "carillon held hold asked for it. `carillon held` shows them" in found["held"][1]
     with TestClient(application()) as client:
         answer = client.get("/readyz")
-        figures = client.get("/metrics").text
+        figures = client.get("/metrics", headers=SCRAPER).text
         decisions.decide(decisions.Decision.CANCEL, decisions.Wanted(), COMMAND)
+        monkeypatch.setattr(health, "_FRESH_SECONDS", 0.0)
+        for look in (health._database, health._queue, health._held):
+            monkeypatch.setattr(look, "_until", 0.0)
         after = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["restored"].startswith("held since ")
@@ -126,7 +137,10 @@ def test_whoever_watches_is_told(held: Database) -> None:
     assert 'carillon_held{kind="batch"} 0.0' in figures
 
 
-def test_the_figures_are_nought_where_nothing_is_held(database: Database) -> None:
+def test_the_figures_are_nought_where_nothing_is_held(
+    database: Database, configure: Callable[..., settings.Settings]
+) -> None:
+    configure(METRICS_TOKEN=TOKEN)
     gauges.forget()
     with TestClient(application()) as client:
-        assert 'carillon_held{kind="delivery"} 0.0' in client.get("/metrics").text
+        assert 'carillon_held{kind="delivery"} 0.0' in client.get("/metrics", headers=SCRAPER).text

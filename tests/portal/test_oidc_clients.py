@@ -83,7 +83,7 @@ def test_what_the_token_endpoint_says_is_shown_and_logged(
     assert "invalid_client (The client secret has expired)" in caplog.text
 
 
-@pytest.mark.parametrize("error", ["<b>x</b>", "a\u0000\nb", "x" * 10_000, ""])
+@pytest.mark.parametrize("error", ["<b>x</b>", "a\u0007\nb", "x" * 10_000, ""])
 def test_what_a_provider_says_can_break_neither_page_nor_log(
     error: str, browser: Browser, provider: OpenIdProvider, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -186,7 +186,7 @@ def _set_up(world: World, account: Account, database: SharedDatabase, workers: l
     with (
         patch.object(routes, "routes", lambda: made),
         patch.object(routes, "goes_out", lambda channel, _address: bool(made[channel])),
-        patch.object(compose, "compose", _composed),
+        patch.object(compose.Composer, "compose", _composed),
         patch.object(handover, "_begin", begin),
         patch.object(processes, "fate", world.fate),
         patch.object(db, "current", lambda: database),
@@ -212,9 +212,8 @@ def _own_time(world: World) -> Iterator[None]:
         clock.use_counter(None)
 
 
-def _composed(taken: Sequence[Claim], *_rest: Any) -> Iterator[Message]:
-    for claim in taken:
-        yield _message(str(claim.uid), claim.channel, claim.address)
+def _composed(_composer: compose.Composer, claims: Sequence[Claim]) -> compose.Composed:
+    return compose.Composed([(one, _message(str(one.uid), one.channel, one.address)) for one in claims])
 
 
 @lru_cache(maxsize=1000)
