@@ -56,17 +56,19 @@ async def readyz() -> Response[dict[str, str]]:
 
 
 class _Look:
-    """Asks a question that costs a write; whoever asks again at once gets the same answer."""
+    """Asks a question ``about`` something that costs a write; whoever asks again at once gets the same answer."""
 
-    def __init__(self, question: Callable[[], str]) -> None:
-        self._question = question
+    def __init__(self, question: Callable[[], str], about: Callable[[], object]) -> None:
+        self._question, self._about = question, about
         self._lock = threading.Lock()
+        self._asked: object = None
         self._answer, self._until = "", 0.0
 
     def __call__(self) -> str:
         with self._lock:
-            if time.monotonic() >= self._until:
-                self._answer = self._question()
+            asked = self._about()
+            if asked is not self._asked or time.monotonic() >= self._until:
+                self._answer, self._asked = self._question(), asked
                 self._until = time.monotonic() + _FRESH_SECONDS
             return self._answer
 
@@ -133,5 +135,7 @@ def _slower(reason: str) -> str:
     return f"takes no wake-ups{when}, {reason}: messages leave some seconds later than they could"
 
 
-_database, _queue, _held = _Look(_look_at_database), _Look(_look_at_queue), _Look(_look_whether_held)
+_database = _Look(_look_at_database, session.current)
+_queue = _Look(_look_at_queue, queue.giving)
+_held = _Look(_look_whether_held, session.current)
 ROUTES = [healthz, readyz]
