@@ -25,8 +25,8 @@ SLOWER = (
 def ask_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_FRESH_SECONDS", 0.0)
     # One that another test has left waiting keeps its answer to itself.
-    monkeypatch.setattr(health, "_database", health._Look(health._look_at_database))
-    monkeypatch.setattr(health, "_queue", health._Look(health._look_at_queue))
+    monkeypatch.setattr(health, "_database", health._Look(health._look_at_database, lambda: None))
+    monkeypatch.setattr(health, "_queue", health._Look(health._look_at_queue, lambda: None))
 
 
 def test_the_process_is_up_without_any_database(configure: Callable[..., settings.Settings]) -> None:
