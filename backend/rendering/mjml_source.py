@@ -1,4 +1,4 @@
-"""Corrects MJML before it is compiled: the differences between MRML and the reference compiler are met here."""
+"""Reads MJML with Jinja in it: refuses what cannot work, and tells of what the author may not mean."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from lxml import etree
 from backend.rendering.components import CHILDREN, DEFAULTS, ENDING, HOLDS_RAW, KNOWN, KNOWN_ELSEWHERE
 from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
+from backend.rendering.mjml.elements import BETWEEN
 from backend.rendering.mjml_attributes import told
 from backend.rendering.mjml_columns import uncertain_widths
 from backend.rendering.mjml_html_attributes import Setting, taken
@@ -19,7 +20,8 @@ _REST_OF_TAG = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*+>""")
 _CLOSING = {name: re.compile(rf"</{name}\s*>") for name in ENDING}
 _LONG_TAG = re.compile(r"<[A-Za-z][^<>\n]*\n[^<>]*>")
 _RAW_TAG = re.compile(r"</?mj-raw(?:\s[^>]*)?/?>")
-_COMMENT = re.compile(r"<!--(?!\[if|<!\[endif\]).*?-->", re.DOTALL)
+# What is for Outlook alone, or for all but Outlook, stays; the marks around the latter are comments of their own.
+_COMMENT = re.compile(r"(?P<kept><!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->)|<!--.*?-->", re.DOTALL)
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
 _FOREIGN_TAG = re.compile(r"<(/?mj(?:-[\w-]+|ml))")
 _SET = re.compile(r"\{%[-+]?\s*set\b[^=]*=")
@@ -35,15 +37,13 @@ class Corrected(msgspec.Struct):
     """MJML ready for the compiler.
 
     ``before`` and ``after`` hold what stands outside of ``mjml``, ``inline`` the style sheets to be written into
-    elements, ``between`` the numbers of the placeholders that stand between components, ``attributes`` what is to be
-    set on elements of the HTML.
+    elements, ``attributes`` what is to be set on elements of the HTML.
     """
 
     tree: etree._Element
     before: list[str] = []
     after: list[str] = []
     inline: list[str] = []
-    between: set[int] = set()
     attributes: list[Setting] = []
     warnings: list[TemplateWarning] = []
 
@@ -117,7 +117,7 @@ def _statements(comment: str, mask: Mask) -> list[str]:
 
 def _refuse_components(content: str, parent: str, first: int, mask: Mask) -> None:
     stripped = _RAW_TAG.sub("", content)
-    if match := _FOREIGN_TAG.search(_COMMENT.sub("", stripped)):
+    if match := _FOREIGN_TAG.search(_COMMENT.sub(lambda comment: comment["kept"] or "", stripped)):
         place = content.find(match[0])
         raise TemplateFault(f"<{match[1]}> cannot stand inside <{parent}>", mask.line(content, place, first))
 
@@ -126,7 +126,7 @@ def html_content(text: str, mask: Mask) -> str:
     """Clean HTML that a component holds: no mj-raw left in it, and no comment but conditional ones."""
     if "<" not in text:
         return text.strip()
-    text = _COMMENT.sub(lambda match: "".join(_statements(match[0], mask)), text)
+    text = _COMMENT.sub(lambda match: match["kept"] or "".join(_statements(match[0], mask)), text)
     return _RAW_TAG.sub("", text).strip()
 
 
@@ -188,7 +188,7 @@ class _Corrector:
             if element.tag not in ENDING:
                 self._wrap(element)
             self._corrected.warnings.extend(uncertain_widths(element, self._mask))
-        for raw in root.findall("mj-head/mj-raw"):
+        for raw in [*root.findall("mj-head/mj-raw"), *root.findall(f"mj-head/{BETWEEN}")]:
             self._hoist(raw)
         if (holder := root.find("mj-head/mj-html-attributes")) is not None:
             self._corrected.attributes = taken(root, self._mask, self._line(holder))
@@ -252,7 +252,6 @@ class _Corrector:
             if detail := told(str(element.tag), str(name)):
                 self._corrected.warnings.append(TemplateWarning(self._line(element), "unknown_attribute", detail))
         if element.tag in _PICTURES and element.get("alt") is None and not _in_defaults(element):
-            element.set("alt", "")
             detail = "The image has no alt text, so readers who see no images learn nothing of it."
             self._corrected.warnings.append(TemplateWarning(self._line(element), "missing_alt", detail))
 
@@ -269,14 +268,12 @@ class _Corrector:
             if found and element.tag not in HOLDS_RAW:
                 raise TemplateFault(f"Jinja cannot stand directly inside <{element.tag}>", line)
             if found:
-                raw = etree.Element("mj-raw")
+                raw = etree.Element(BETWEEN)
                 raw.text = "".join(found)
                 element.insert(element.index(child) if child is not None else len(element), raw)
         element.text = None
         for child in element:
             child.tail = None
-            if child.tag == "mj-raw":
-                self._corrected.between.update(self._mask.indices(child.text or ""))
 
 
 def _drop_doubled(element: etree._Element) -> None:
