@@ -1,7 +1,7 @@
 """Accordions: titles that open and close what stands below them."""
 
 from backend.rendering.mjml.context import Context
-from backend.rendering.mjml.elements import BETWEEN, Element, attributes, declarations
+from backend.rendering.mjml.elements import Element, attributes, declarations
 
 _HANDED_DOWN = (
     "border", "icon-align", "icon-width", "icon-height", "icon-position", "icon-wrapped-url", "icon-wrapped-alt",
@@ -30,13 +30,13 @@ def accordion(element: Element, context: Context) -> str:
 
 
 def _element(element: Element, family: str | None) -> str:
-    if element.tag == BETWEEN:
+    if element.is_raw:
         return element.content
     family = element.get("font-family") or family
     given = element.some(_HANDED_DOWN)
     parts = element.children(given)
     there = {part.tag for part in parts}
-    html = "".join(_title(part, family) if part.tag == "mj-accordion-title" else _text(part, family) for part in parts)
+    html = "".join(part.content if part.is_raw else _PARTS[part.tag](part, family) for part in parts)
     if "mj-accordion-title" not in there:
         html = _title(element.bare("mj-accordion-title", given), family) + html
     if "mj-accordion-text" not in there:
@@ -61,6 +61,9 @@ def _text(element: Element, family: str | None) -> str:
     style = element.style(_TEXT, {"font-family": element.own.get("font-family", family)})
     cell = f"<td{attributes(class_=element.get('css-class'))}{style}>{element.content}</td>"
     return _part("mj-accordion-content", element, cell)
+
+
+_PARTS = {"mj-accordion-title": _title, "mj-accordion-text": _text}
 
 
 def _part(name: str, element: Element, cells: str) -> str:

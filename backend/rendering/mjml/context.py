@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from backend.rendering.mjml.elements import Attributes, Element, attributes, declarations
+from backend.rendering.mjml.elements import Element, attributes, declarations
 from backend.rendering.mjml.page import Page
 
 
@@ -44,8 +44,3 @@ def rows(parent: Element, context: Context, writers: dict[str, Writer], *, backg
 def raw(element: Element, _context: Context) -> str:
     """Write ``mj-raw``, and Jinja that stands between components."""
     return element.content
-
-
-def handed_down(element: Element, names: str) -> Attributes:
-    """Return the attributes that a component hands down to what stands inside it."""
-    return element.some(names.split())

@@ -183,7 +183,9 @@ def spelled(node: etree._Element) -> dict[str, str]:
     for name, value in cast("Iterable[tuple[str, str]]", node.attrib.items()):
         if name in COLOURS and len(value) == _SHORT_COLOUR and value[0] == "#":
             value = "#" + "".join(digit * 2 for digit in value[1:])  # noqa: PLW2901 - one value, spelled out
-        values[name] = value.replace('"', "&quot;") if '"' in value else value
+        if '"' in value or "<" in value:
+            value = value.replace('"', "&quot;").replace("<", "&lt;")  # noqa: PLW2901 - as above
+        values[name] = value
     return values
 
 

@@ -65,10 +65,15 @@ def social(element: Element, _context: Context) -> str:
     links = element.children(given)
     align = attributes(align=element.get("align"))
     if element.get("mode") != "horizontal":
-        rows = "".join(_social_element(link) for link in links)
+        rows = "".join(link.content if link.is_raw else _social_element(link) for link in links)
         return f'<table{PRESENTATION} style="margin:0px;"><tbody>{rows}</tbody></table>'
     table = f'<table{align}{PRESENTATION} style="float:none;display:inline-table;"><tbody>'
-    cells = [f"{outlook('<td>')}{table}{_social_element(link)}</tbody></table>{outlook('</td>')}" for link in links]
+    cells = [
+        link.content
+        if link.is_raw
+        else f"{outlook('<td>')}{table}{_social_element(link)}</tbody></table>{outlook('</td>')}"
+        for link in links
+    ]
     return f"{outlook(f'<table{align}{PRESENTATION}><tr>')}{''.join(cells)}{outlook('</tr></table>')}"
 
 
@@ -118,7 +123,8 @@ def navbar(element: Element, context: Context) -> str:
     """Write ``mj-navbar``; with ``hamburger`` its links hide behind a sign on narrow screens."""
     context.page.sheet("mj-navbar", _sheet)
     table = f"<table{PRESENTATION}{attributes(align=element.get('align'))}><tr>"
-    links = "".join(_navbar_link(link, element.get("base-url") or "") for link in element.children())
+    base = element.get("base-url") or ""
+    links = "".join(link.content if link.is_raw else _navbar_link(link, base) for link in element.children())
     folded = _hamburger(element, context) if element.get("hamburger") == "hamburger" else ""
     return f'{folded}<div class="mj-inline-links">{outlook(table)}{links}{outlook("</tr></table>")}</div>'
 
