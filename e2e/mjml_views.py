@@ -45,7 +45,7 @@ def _attributes(text: str) -> str:
     for match in _ATTRIBUTE.finditer(text.rstrip("/")):
         name, value = match[1].lower(), (match[2] or "").strip("\"'")
         value = _declarations(value) if name == "style" else " ".join(unescape(value).split())
-        if value or name not in {"class", "style"}:
+        if (value or name not in {"class", "style"}) and name != "lang":  # ours is never unknown
             found[name] = " ".join(sorted(value.split())) if name == "class" else value
     return "".join(f' {name}="{value}"' for name, value in sorted(found.items()))
 

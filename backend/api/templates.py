@@ -24,6 +24,7 @@ from backend.lib.shapes import Shape
 from backend.registry import owned, templates
 from backend.registry.shapes import Fields, TemplateShape
 from backend.registry.templates import TemplateContent, TemplateRecord, TemplateSummary, VersionRecord
+from backend.rendering.clipping import clipped
 from backend.rendering.model import Format, RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
@@ -201,7 +202,9 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
         record = templates.get(db, service_id, identifier)
     rendered = PREVIEWS.render(RenderJob(f"tv:{record.version_id}", _source(record.content), fields, batch))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(record.content), counted)
+    # The size is that of this message, not of the one with the sample fields.
+    warnings = [one for one in _warnings(record.content) if one.code != "clipped"] + clipped(rendered)
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 
 class Templates(Controller):

@@ -15,6 +15,7 @@ from backend.delivery.compose import render_job
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
+from backend.rendering.titles import html_with
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +78,10 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
         rendered = PREVIEWS.render(render_job(version, claims.batch_fields(session, batch.id), batch=True))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
+    subject = batch.subject or rendered.subject
     return msgspec.structs.replace(
         plain,
-        subject=batch.subject or rendered.subject,
-        html=rendered.html if batch.content_type == "html" else None,
+        subject=subject,
+        html=html_with(rendered, subject) if batch.content_type == "html" else None,
         text=rendered.text,
     )

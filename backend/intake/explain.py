@@ -16,7 +16,10 @@ from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.clipping import clipped
+from backend.rendering.model import TemplateWarning
 from backend.rendering.pool import PREVIEWS
+from backend.rendering.titles import html_with
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -27,7 +30,9 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
 
 
 class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts."""
+    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts,
+    ``warnings`` what of the message its readers may not see.
+    """
 
     type: str
     template_id: str
@@ -38,6 +43,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     recipients: list[ExplainedRecipient]
     provider: str
     segments: Segments | None = None
+    warnings: list[TemplateWarning] = []
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -105,7 +111,7 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         template_id=channel.template_id,
         template_version=planned.template.number,
         subject=planned.subject,
-        html=planned.rendered.html if channel.content_type == "html" else None,
+        html=html_with(planned.rendered, planned.subject) if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=[
             ExplainedRecipient(
@@ -115,4 +121,5 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         ],
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
+        warnings=clipped(planned.rendered) if channel.content_type == "html" else [],
     )

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from jinja2 import Template
 from jinja2.runtime import Context
 from markdown_it import MarkdownIt
-from markupsafe import escape
 
 from backend.lib.problems import Problem
+from backend.rendering.clipping import clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
 from backend.rendering.inlining import css_inliner
-from backend.rendering.inspection import clipped, inspect
+from backend.rendering.inspection import inspect
 from backend.rendering.limits import Meter, metered
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
@@ -22,6 +22,7 @@ from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
 from backend.rendering.text_layout import lay_out
 from backend.rendering.text_template import flow_template
+from backend.rendering.titles import titled
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
@@ -111,7 +112,7 @@ def _render(job: RenderJob) -> Rendered:
         html = _MARKDOWN.render(body)
         text = text_alternative(html) if job.want_text else ""
         return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
-    html = _titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
+    html = titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
 
@@ -184,11 +185,6 @@ def _inlined(html: str, template: Compiled) -> str:
         css, _, after = rest.partition(end)
         html, inliner = before + after, css_inliner(css)
     return inliner.inline(html) if inliner is not None else html
-
-
-def _titled(html: str, subject: str | None) -> str:
-    """Give a message without a title its subject for one: browsers and screen readers announce it."""
-    return html.replace("<title></title>", f"<title>{escape(subject)}</title>", 1) if subject else html
 
 
 def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:

@@ -8,8 +8,6 @@ from backend.rendering.model import RenderJob, Source, TemplateWarning
 PAGE = (
     "<mjml><mj-head>{head}</mj-head><mj-body><mj-section><mj-column>{content}</mj-column></mj-section></mj-body></mjml>"
 )
-    "<mjml><mj-head>{head}</mj-head><mj-body><mj-section><mj-column>{content}</mj-column></mj-section></mj-body></mjml>"
-)
 
 
 def page(content: str, head: str = "") -> str:
@@ -118,7 +116,8 @@ def test_blocks_that_cross_elements_are_told_with_both_ends(source: str, first: 
 
 def test_blocks_within_one_element_are_not_told() -> None:
     content = (
-        "{% if a %}{% set x %}{{ 1 }}{% endset %}{% set z = 1 %}<mj-text padding='{% if a %}1px{% else %}2px{% endif %}'>"
+        "{% if a %}{% set x %}{{ 1 }}{% endset %}{% set z = 1 %}"
+        "<mj-text padding='{% if a %}1px{% else %}2px{% endif %}'>"
         "{% for b in a %}<mj-raw>{% if b %}</mj-raw>{{ b }}<mj-raw>{% endif %}</mj-raw>{% endfor %}</mj-text>"
         "<mj-raw>{% endif %}</mj-raw>"
     )

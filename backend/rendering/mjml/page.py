@@ -9,6 +9,8 @@ from backend.rendering.mjml.elements import Defaults
 from backend.rendering.mjml.numbers import written
 
 _BREAKPOINT = "480px"
+# Of what Carillon writes by itself; the reference says "und", which tells a screen reader nothing.
+_LANGUAGE = "en"
 _HEAD = """<!--[if !mso]><!--><meta http-equiv="X-UA-Compatible" content="IE=edge"><!--<![endif]-->
 <meta http-equiv="Content-Type" content="text/html; charset=UTF-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -43,7 +45,7 @@ class Page:
     def __init__(self, root: etree._Element) -> None:
         self.defaults = Defaults(root)
         self.head = [] if (head := root.find("mj-head")) is None else list(head)
-        self.lang = root.get("lang") or "und"
+        self.lang = root.get("lang") or _LANGUAGE
         self.dir = root.get("dir") or "auto"
         self.owa = root.get("owa")
         self.title = self._last("mj-title")
