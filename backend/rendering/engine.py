@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from jinja2 import Template
 from jinja2.runtime import Context
-from markdown_it import MarkdownIt
 
 from backend.lib.problems import Problem
 from backend.rendering.clipping import clipped
@@ -16,6 +15,7 @@ from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fau
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import inspect
 from backend.rendering.limits import Meter, metered
+from backend.rendering.markdown import to_html, values_kept
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
 from backend.rendering.sandbox import GLOBALS
@@ -27,8 +27,6 @@ from backend.rendering.titles import titled
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
-# Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 def render(job: RenderJob) -> Rendered:
@@ -94,7 +92,7 @@ def _render(job: RenderJob) -> Rendered:
     variables = {**GLOBALS, **context(job.fields, batch=job.batch)}
     if not (job.want_html or job.want_text):
         return _tried(template, variables)
-    with metered() as meter:
+    with metered() as meter, values_kept(job.source.source) as values:
         subject = _subject(template.subject, variables, meter)
         if (
             job.want_text
@@ -109,9 +107,9 @@ def _render(job: RenderJob) -> Rendered:
     if job.source.format == "text":
         return Rendered(subject, None, body.strip("\n"))
     if job.source.format == "markdown":
-        html = _MARKDOWN.render(body)
+        html = to_html(body, values)
         text = text_alternative(html) if job.want_text else ""
-        return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
+        return Rendered(subject, html if job.want_html else None, text, values.markdown(body).strip("\n"))
     html = titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
