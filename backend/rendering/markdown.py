@@ -104,7 +104,7 @@ def _fill(token: Token, values: Values) -> None:
         if isinstance(value, str) and _MARK in value:
             token.attrs[name] = values.put(value)
             if name in {"href", "src"}:
-                address = _MARKDOWN.normalizeLink(token.attrs.pop(name))
+                address = _MARKDOWN.normalizeLink(str(token.attrs.pop(name)))
                 if _MARKDOWN.validateLink(address):
                     token.attrs[name] = address
     if token.children is None:
