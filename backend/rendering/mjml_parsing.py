@@ -7,6 +7,7 @@ from lxml import etree
 from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
 from backend.rendering.mjml_folding import RAW_TAG
+from backend.rendering.mjml_mistakes import mistake
 from backend.rendering.model import TemplateWarning
 
 _PROLOGUE = re.compile(r"<\?xml[^>]*\?>|<!doctype\s[^>\[]*>", re.IGNORECASE)
@@ -14,10 +15,6 @@ _NAMESPACE = re.compile(r"""\sxmlns(?::[\w.-]+)?\s*=\s*(?:"[^"]*"|'[^']*')""")
 _TAG = re.compile(r"""<([A-Za-z][\w.-]*)((?:[^<>"']|"[^"]*"|'[^']*')*+)>""")
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=]+))?""")
 _QUOTES = "\"'"
-_REASONS = {
-    "ERR_TAG_NAME_MISMATCH": lambda text: re.sub(r" line \d+ and ", " is closed by ", text),
-    "ERR_TAG_NOT_FINISHED": lambda text: re.sub(r" line \d+$", "", text),
-}
 
 
 def split(skeleton: str) -> tuple[str, str, str]:
@@ -53,8 +50,7 @@ def parse(skeleton: str, first: int) -> tuple[etree._Element, list[TemplateWarni
     for entry in faults:
         line = first + max(entry.line, 1) - 1
         if entry.type_name != "ERR_ATTRIBUTE_REDEFINED":
-            reason = _REASONS.get(entry.type_name, str)(entry.message.strip())
-            raise TemplateFault(f"{reason[:1].lower()}{reason[1:]}", line)
+            raise mistake(skeleton, first) or TemplateFault("the tags here cannot be read as MJML", line)
         name = entry.message.split()[1]
         detail = f"The attribute '{name}' stands twice in one tag; the first one counts."
         warnings.append(TemplateWarning(line, "doubled_attribute", detail))
@@ -67,8 +63,8 @@ def _read(skeleton: str, first: int) -> tuple[etree._Element, list[etree._LogEnt
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         return etree.fromstring(skeleton, parser), list(parser.error_log)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise TemplateFault(f"this is no MJML: {error}", first) from None
+    except (etree.XMLSyntaxError, ValueError):
+        raise mistake(skeleton, first) or TemplateFault("the tags here cannot be read as MJML", first) from None
 
 
 def _spelled_out(tag: re.Match[str]) -> str:

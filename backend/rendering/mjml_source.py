@@ -10,11 +10,12 @@ from backend.rendering.components import CHILDREN, DEFAULTS, ENDING, HOLDS_RAW, 
 from backend.rendering.faults import TemplateFault
 from backend.rendering.masking import Mask
 from backend.rendering.mjml.elements import BETWEEN
-from backend.rendering.mjml_attributes import told
+from backend.rendering.mjml_attributes import doubtful, told
 from backend.rendering.mjml_blocks import crossing_blocks
 from backend.rendering.mjml_columns import uncertain_widths
 from backend.rendering.mjml_folding import fold
 from backend.rendering.mjml_html_attributes import Setting, taken
+from backend.rendering.mjml_mistakes import belongs, nearest
 from backend.rendering.mjml_parsing import parse, placeholders, split
 from backend.rendering.model import TemplateWarning
 
@@ -121,20 +122,24 @@ class _Corrector:
         if tag in KNOWN_ELSEWHERE:
             raise TemplateFault(KNOWN_ELSEWHERE[tag], line)
         if tag not in KNOWN:
-            what = "MJML has no component" if tag.startswith("mj-") else "HTML stands inside mj-text or mj-raw, not as"
-            raise TemplateFault(f"{what} <{tag}>", line)
+            if tag.lower().startswith("mj"):
+                raise TemplateFault(f"MJML has no component <{tag}>{nearest(tag)}", line)
+            raise TemplateFault(f"HTML stands inside <mj-text> or <mj-raw>: <{tag}> is directly in <{within}>", line)
         if tag not in CHILDREN.get(within, ()) and not (tag == "mj-raw" and within in HOLDS_RAW):
-            raise TemplateFault(f"<{tag}> cannot stand inside <{within}>", line)
+            raise TemplateFault(f"<{tag}> cannot stand inside <{within}>{belongs(tag)}", line)
 
     def _attributes(self, element: etree._Element) -> None:
         if len(element.attrib) > len(set(element.attrib)):
             _drop_doubled(element)
-        for name in element.attrib:
+        for name, value in element.attrib.items():
             if self._mask.mark in str(name):
-                reason = f"Jinja may stand inside the values of <{element.tag}>'s attributes, not between them"
+                found = " ".join(self._mask[index].text for index in self._mask.indices(str(name)))
+                reason = f"{found} stands inside the tag <{element.tag}>: write Jinja inside the value of an attribute"
                 raise TemplateFault(reason, self._line(element))
             if detail := told(str(element.tag), str(name)):
                 self._corrected.warnings.append(TemplateWarning(self._line(element), "unknown_attribute", detail))
+            elif self._mask.mark not in value and (detail := doubtful(str(element.tag), str(name), str(value))):
+                self._corrected.warnings.append(TemplateWarning(self._line(element), "invalid_value", detail))
         if element.tag in _PICTURES and element.get("alt") is None and not _in_defaults(element):
             detail = "The image has no alt text, so readers who see no images learn nothing of it."
             self._corrected.warnings.append(TemplateWarning(self._line(element), "missing_alt", detail))
