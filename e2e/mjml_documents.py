@@ -159,10 +159,10 @@ def documents(count: int, seed: int, first: int = 0) -> Iterator[Document]:
     """Write so many documents, the kinds in turn."""
     for number in range(first, first + count):
         kind = KINDS[number % len(KINDS)]
-        yield Document(number, kind, _Writer(random.Random(f"{seed}:{number}"), kind).document())
+        yield Document(number, kind, Writer(random.Random(f"{seed}:{number}"), kind).document())
 
 
-class _Writer:
+class Writer:
     """Writes one document; ``kind`` stands in it often and with many attributes."""
 
     def __init__(self, chance: random.Random, kind: str) -> None:

@@ -17,6 +17,7 @@ from backend.rendering.faults import TemplateFault
 from backend.rendering.mjml_compiler import compile_mjml
 from backend.rendering.model import Source
 from e2e.mjml_documents import KINDS, Document, documents
+from e2e.mjml_ordinary import ordinary
 from e2e.mjml_pictures import Camera, difference
 from e2e.mjml_reference import compile_all
 from e2e.mjml_views import canonical, outlook
@@ -91,14 +92,16 @@ def main() -> int:
     asked.add_argument("--count", type=int, default=400)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--first", type=int, default=0, help="the number of the first document")
+    asked.add_argument("--ordinary", action="store_true", help="documents as people write them, which MRML compiles")
     options = asked.parse_args()
+    write = ordinary if options.ordinary else documents
     results: list[Compared] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         camera = Camera(browser)
         for first in range(options.first, options.first + options.count, _AT_ONCE):
             last = min(first + _AT_ONCE, options.first + options.count)
-            for one in compared(list(documents(last - first, options.seed, first)), camera):
+            for one in compared(list(write(last - first, options.seed, first)), camera):
                 results.append(one)
                 if one.differs:
                     _keep(one)

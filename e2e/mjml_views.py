@@ -12,6 +12,14 @@ _TOKEN = re.compile(
     r"""(?P<attributes>(?:[^<>"']|"[^"]*"|'[^']*')*)>|(?P<text>[^<]+|<)""",
     re.DOTALL,
 )
+# Of widths no element has more than one, so the order of their rules counts nothing.
+_WIDTH = re.compile(r"(?:\.moz-text-html )?\.mj-column-p(?:er|x)-[\d-]+\{[^}]*\}")
+_WIDTHS = re.compile(rf"(?:{_WIDTH.pattern})+")
+# What a browser does anyway.
+_IDLE = frozenset({"word-spacing:normal"})
+_NO_ATTRIBUTES = frozenset({"vertical-align"})
+_NOUGHT = re.compile(r"(?<=[: ])0px(?=$|[ ;])")
+_SIDE = re.compile(r"^padding-\w+")
 _ATTRIBUTE = re.compile(r"""([\w:-]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
 _MADE_UP = re.compile(r"(?<=mj-carousel-)[0-9a-f]{8,16}|(?<=radio-)[0-9a-f]{8,16}|(?<=\")[0-9a-f]{8,16}(?=\")")
 
@@ -31,7 +39,8 @@ def canonical(html: str) -> list[str]:
     parts: list[str] = []
     for match in _TOKEN.finditer(html):
         if match["style"]:
-            parts.append(" ".join(re.sub(r"\s*([{};:,>~+])\s*", r"\1", match["style"]).split()))
+            css = " ".join(re.sub(r"\s*([{};:,>~+])\s*", r"\1", match["style"]).split())
+            parts.append(_WIDTHS.sub(lambda rules: "".join(sorted(_WIDTH.findall(rules[0]))), css))
         elif match["name"]:
             end = "/" if match["end"] else ""
             parts.append(f"<{end}{match['name'].lower()}{_attributes(match['attributes'])}>")
@@ -45,6 +54,8 @@ def _attributes(text: str) -> str:
     for match in _ATTRIBUTE.finditer(text.rstrip("/")):
         name, value = match[1].lower(), (match[2] or "").strip("\"'")
         value = _declarations(value) if name == "style" else " ".join(unescape(value).split())
+        if name in _NO_ATTRIBUTES:
+            continue
         if (value or name not in {"class", "style"}) and name != "lang":  # ours is never unknown
             found[name] = " ".join(sorted(value.split())) if name == "class" else value
     return "".join(f' {name}="{value}"' for name, value in sorted(found.items()))
@@ -53,5 +64,6 @@ def _attributes(text: str) -> str:
 def _declarations(style: str) -> str:
     pairs = [pair.partition(":") for pair in style.split(";") if pair.strip()]
     written = [f"{name.strip().lower()}:{' '.join(value.split())}" for name, _, value in pairs]
-    # The order counts among those of one family alone, as of border and border-left.
-    return ";".join(sorted(written, key=lambda one: one.split("-")[0].split(":")[0]))
+    written = [_NOUGHT.sub("0", one) for one in written if one not in _IDLE]
+    # The order counts among those of one family alone, as of border and border-left; single sides are told apart.
+    return ";".join(sorted(written, key=lambda one: (one.split("-")[0].split(":")[0], _SIDE.findall(one))))

@@ -8,8 +8,10 @@ from backend.rendering.faults import TemplateFault
 from backend.rendering.inlining import inlined_template
 from backend.rendering.masking import LineMap, Mask, mask_jinja
 from backend.rendering.mjml.sections import document
+from backend.rendering.mjml_differences import difference
 from backend.rendering.mjml_fitting import minified
 from backend.rendering.mjml_html_attributes import applied
+from backend.rendering.mjml_mrml import by_mrml, plainly
 from backend.rendering.mjml_source import Corrected, correct
 from backend.rendering.model import TemplateWarning
 from backend.rendering.text_template import derived
@@ -55,8 +57,19 @@ def to_html(source: str, mask: Mask) -> tuple[Corrected, str]:
     Raises as ``compile_mjml`` does.
     """
     corrected = correct(mask_jinja(MJML, source, mask), mask)
-    html = applied(document(corrected.tree), corrected.attributes)
+    html = applied(_written(corrected.tree, mask), corrected.attributes)
     return corrected, "".join((*corrected.before, html, *corrected.after))
+
+
+def _written(tree: etree._Element, mask: Mask) -> str:
+    """Let MRML write what it is known to write as the reference compiler does, and the rest by ourselves.
+
+    MRML gets a tree in which nothing is left to its own defaults. What it writes otherwise, for some reader in a
+    browser or in Outlook, is listed in ``mjml_differences``; ``mjml`` writes every component as the reference does.
+    """
+    plain = plainly(tree, mask)
+    html = by_mrml(plain) if difference(plain) is None else None
+    return document(tree) if html is None else html
 
 
 def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:

@@ -98,9 +98,9 @@ def test_is_written_as_the_reference_does(name: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "style", "width"),
     [
-        ("padding-left='0'", "padding:10px 25px;padding-left:0;", 575),
+        ("padding-left='0'", "padding:10px 25px;padding-left:0px;", 575),
         ("padding-left='12'", "padding:10px 25px;padding-left:12;", 563),
-        ("padding='0'", "padding:0;", 600),
+        ("padding='0'", "padding:0px;", 600),
         ("width='200'", "padding:10px 25px;", 200),
     ],
 )

@@ -10,7 +10,7 @@ from backend.rendering.mjml.numbers import written
 
 _BREAKPOINT = "480px"
 # Of what Carillon writes by itself; the reference says "und", which tells a screen reader nothing.
-_LANGUAGE = "en"
+LANGUAGE = "en"
 _HEAD = """<!--[if !mso]><!--><meta http-equiv="X-UA-Compatible" content="IE=edge"><!--<![endif]-->
 <meta http-equiv="Content-Type" content="text/html; charset=UTF-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -45,7 +45,7 @@ class Page:
     def __init__(self, root: etree._Element) -> None:
         self.defaults = Defaults(root)
         self.head = [] if (head := root.find("mj-head")) is None else list(head)
-        self.lang = root.get("lang") or _LANGUAGE
+        self.lang = root.get("lang") or LANGUAGE
         self.dir = root.get("dir") or "auto"
         self.owa = root.get("owa")
         self.title = self._last("mj-title")
