@@ -26,13 +26,12 @@ _BREAKS = (
 )
 
 SHARE = Share(1)
+_BOUNDS = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, room=20)
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    made = Pool(
-        "backend.rendering.child", Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, room=20)
-    )
+    made = Pool("backend.rendering.child", _BOUNDS)
     yield made
     made.close()
 
