@@ -113,7 +113,15 @@ def test_an_empty_value_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{% filter upper %}{{ v }}{% endfilter %}", "{% set x %}{{ v }}{% endset %}{{ x|upper }}"]
+    "source",
+    [
+        "{% filter upper %}{{ v }}{% endfilter %}",
+        "{% set x %}{{ v }}{% endset %}{{ x|upper }}",
+        "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(v)|upper }}",
+        "{% macro m() %}{{ caller()|upper }}{% endmacro %}{% call m() %}{{ v }}{% endcall %}",
+        "{% for x in [v] recursive %}{% if x is string %}{{ loop([[x]])|upper }}{% else %}{{ x[0] }}{% endif %}"
+        "{% endfor %}",
+    ],
 )
 def test_filters_of_what_was_printed_see_the_values(source: str) -> None:
     assert (_render(source, "*a*").html or "").strip() == "<p>*A*</p>"
