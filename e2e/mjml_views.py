@@ -65,5 +65,9 @@ def _declarations(style: str) -> str:
     pairs = [pair.partition(":") for pair in style.split(";") if pair.strip()]
     written = [f"{name.strip().lower()}:{' '.join(value.split())}" for name, _, value in pairs]
     written = [_NOUGHT.sub("0", one) for one in written if one not in _IDLE]
-    # The order counts among those of one family alone, as of border and border-left; single sides are told apart.
-    return ";".join(sorted(written, key=lambda one: (one.split("-")[0].split(":")[0], _SIDE.findall(one))))
+    # The order counts among those of one family alone, as of border and border-left; but not of single sides.
+    keys, shorthands = [], 0
+    for one in written:
+        shorthands += one.startswith("padding:")
+        keys.append((one.split("-")[0].split(":")[0], shorthands, _SIDE.findall(one)))
+    return ";".join(one for _, one in sorted(zip(keys, written, strict=True), key=lambda pair: pair[0]))

@@ -12,7 +12,7 @@ from backend.rendering.starters import starters
 from e2e.mjml_fuzz import WIDTHS, compared
 from e2e.mjml_ordinary import ordinary
 from e2e.mjml_pictures import Camera, difference
-from e2e.mjml_views import outlook
+from e2e.mjml_views import canonical, outlook
 from e2e.mjml_writers import written
 from e2e.test_mjml_fidelity import FIXTURES
 
@@ -121,6 +121,22 @@ def test_jinja_between_what_mrml_cannot_hold_it_in_is_for_our_own_writer() -> No
     both = written(source)
     assert (both.difference, both.mrml) == ("mj-raw or Jinja stands in <mj-navbar>", "")
     assert "{% if a %}" in compile_mjml(source).html.replace("\n", " ").replace("  ", " ")
+
+
+def test_our_own_writer_takes_over_where_mrml_panics(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Panic(BaseException):
+        """As Rust's panics come through, which are no Exceptions."""
+
+    def panics(_text: str, **_options: object) -> str:
+        raise Panic
+
+    source = ORDINARY["texts"]
+    expected = compile_mjml(source)
+    monkeypatch.setattr(mrml, "mjml2html", panics)
+    ours = compile_mjml(source)
+    assert ours.html != expected.html
+    assert canonical(ours.html) == canonical(expected.html)
+    assert ours.flow is not None
 
 
 def test_what_the_head_says_is_the_same() -> None:
