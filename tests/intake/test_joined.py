@@ -1,4 +1,4 @@
-"""Joining a batch that its template must render whole: no group waits for that, and none joins what would not render."""
+"""Joining a batch that has to be rendered whole: no group waits for that, and nobody joins what would not render."""
 
 import asyncio
 from typing import Any

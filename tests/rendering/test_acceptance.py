@@ -133,17 +133,17 @@ def test_a_template_that_took_too_long_rests_and_the_others_go_on(monkeypatch: p
     narrow = Pool("backend.rendering.preview_child", bounds)
     monkeypatch.setattr(acceptance, "ACCEPTANCE", narrow)
     monkeypatch.setattr(acceptance, "_SLOW", {})
-    endless = RenderJob("rests", Source("text", "{% for a in range(999999) %}{{ [a]|sort }}{% endfor %}"), {})
+    endless = RenderJob(
+        "rests", Source("text", "{% for a in range(9999) %}{{ range(9999)|sort|length }}{% endfor %}"), {}
+    )
     first = acceptance.render(endless, SHARE)
     assert isinstance(first, Problem)
-    assert (first.code, "takes too long" in first.detail) == ("template_arguments", True)
+    assert first.code == "template_arguments"
+    assert "takes too long" in first.detail, first.detail
     second = acceptance.render(endless, SHARE)
     assert isinstance(second, Problem)
-    assert (second.code, second.entry.status, 1 <= int(second.headers["Retry-After"]) <= 10) == (
-        "unavailable",
-        503,
-        True,
-    )
+    assert (second.code, second.entry.status) == ("unavailable", 503)
+    assert 1 <= int(second.headers["Retry-After"]) <= 10
     other = RenderJob("other", Source("text", "{{ [1]|sort|first }}"), {})
     assert acceptance.render(other, SHARE) == Rendered(None, None, "1")
     narrow.close()

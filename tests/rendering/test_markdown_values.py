@@ -119,8 +119,7 @@ def test_an_empty_value_leaves_nothing() -> None:
         "{% set x %}{{ v }}{% endset %}{{ x|upper }}",
         "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(v)|upper }}",
         "{% macro m() %}{{ caller()|upper }}{% endmacro %}{% call m() %}{{ v }}{% endcall %}",
-        "{% for x in [v] recursive %}{% if x is string %}{{ loop([[x]])|upper }}{% else %}{{ x[0] }}{% endif %}"
-        "{% endfor %}",
+        "{% for x in [[v]] recursive %}{{ loop(x)|upper if x is not string else x }}{% endfor %}",
     ],
 )
 def test_filters_of_what_was_printed_see_the_values(source: str) -> None:
