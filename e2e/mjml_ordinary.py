@@ -28,6 +28,7 @@ _RARE = frozenset(
     ["border-bottom", "border-left", "border-right", "border-top", "css-class", "direction", "full-width", "gap"]
     + ["gutter", "id", "inner-border-radius", "role", "title", "cellspacing", "background-position-x"]
     + ["background-position-y", "inner-border", "text-padding"]
+    + [f"ico-padding-{side}" for side in ("bottom", "left", "right", "top")]
     + [f"inner-border-{side}" for side in ("bottom", "left", "right", "top")]
 )
 _TOKENS = ("{{ a }}", "{% if a %}{% endif %}", "{# a #}{{ b }}", "{% for c in a %}{% endfor %}{{ b }}")

@@ -48,6 +48,10 @@ OTHERS = {
     "sizes of <mj-image>": ("", "<mj-image src='x' srcset='y 1x' sizes='x' />"),
     "height of <mj-image>": ("", "<mj-image src='x' height='20.5px' />"),
     "width of <mj-image>": ("", "<mj-image src='x' width='99' />"),
+    "ico-padding-left of <mj-navbar>": (
+        "",
+        "<mj-navbar hamburger='hamburger' ico-padding-left='34px'><mj-navbar-link href='x' /></mj-navbar>",
+    ),
     "border of <mj-table>": ("", "<mj-table border='1px solid red'><tr><td>x</td></tr></mj-table>"),
     "cellspacing of <mj-table>": ("", "<mj-table cellspacing='2'><tr><td>x</td></tr></mj-table>"),
     "role of <mj-table>": ("", "<mj-table role='none'><tr><td>x</td></tr></mj-table>"),

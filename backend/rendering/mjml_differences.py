@@ -24,6 +24,7 @@ _INNER_BORDERS = (
     *(f"inner-border{side}" for side in ("", "-bottom", "-left", "-right", "-top")),
     "inner-border-radius",
 )
+_ICON_PADDINGS = ("ico-padding-bottom", "ico-padding-left", "ico-padding-right", "ico-padding-top")
 _WITHOUT = {
     "mjml": {"owa": "has no rules for the Outlook web app"},
     "mj-body": dict.fromkeys(("css-class", "id"), "stands on another element"),
@@ -35,6 +36,7 @@ _WITHOUT = {
         **dict.fromkeys(("border-bottom", "border-left", "border-right", "border-top"), "is passed over"),
         **dict.fromkeys(("sizes", "title"), "is passed over"),
     },
+    "mj-navbar": dict.fromkeys(_ICON_PADDINGS, "comes before ico-padding, which undoes it"),
     "mj-table": dict.fromkeys(("border", "cellspacing", "role"), "comes out otherwise"),
 }
 # How a value has to be spelled for MRML to read it as the reference does: whole pixels, the width of a border first.
