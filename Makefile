@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench setup setup-dev browser servers check format lock audit licences clean fuzz-http
+.PHONY: help run demo test bench setup setup-dev browser servers check format lock audit licences clean fuzz-http fuzz-mjml
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ bench: setup-dev ## Print the benchmark table
 
 fuzz-http: setup-dev ## Send 2,000 streams of odd requests, each split at every octet
 	@$(BIN)/python -m tests.lib.request_streams
+
+COUNT ?= 2000
+SEED ?= 1
+fuzz-mjml: setup-dev browser ## Compare random MJML with the reference compiler: COUNT=2000 SEED=1
+	@$(BIN)/python -m e2e.mjml_fuzz --count $(COUNT) --seed $(SEED)
 
 check: setup-dev ## Check format, lint, types and import layers
 	@$(BIN)/ruff format --check .

@@ -33,6 +33,7 @@ from backend.publishing import publish, sources
 from backend.registry import lookup, owned, templates
 from backend.registry.shapes import Fields, TemplateShape
 from backend.registry.templates import TemplateContent, TemplateRecord
+from backend.rendering.clipping import clipped
 from backend.rendering.model import RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
@@ -144,7 +145,9 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
     job = RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch)
     rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, _warnings(service_id, record), counted)
+    # The size is that of this message, not of the one with the sample fields.
+    warnings = [one for one in _warnings(service_id, record) if one.code != "clipped"] + clipped(rendered)
+    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 
 def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:

@@ -17,6 +17,7 @@ from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
+from backend.rendering.titles import html_with
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +97,10 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
         rendered = PREVIEWS.render(job, Share(batch.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
+    subject = batch.subject or rendered.subject
     return msgspec.structs.replace(
         plain,
-        subject=batch.subject or rendered.subject,
-        html=rendered.html if batch.content_type == "html" else None,
+        subject=subject,
+        html=html_with(rendered, subject) if batch.content_type == "html" else None,
         text=rendered.text,
     )

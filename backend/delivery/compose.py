@@ -24,6 +24,7 @@ from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import DELIVERIES
+from backend.rendering.titles import html_with
 
 Load = Callable[[int], list[Any]]
 
@@ -142,14 +143,15 @@ def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> 
         detail = f"The template does not render: {rendered.detail}"
         return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
     house, identity = settings.current().mail_from, str(claim.uid)
+    subject = claim.subject or rendered.subject
     return Message(
         delivery_id=identity,
         channel=claim.channel,
         address=claim.address,
         sender=claim.mail_from or house,
-        subject=claim.subject or rendered.subject,
+        subject=subject,
         text=rendered.text,
-        html=rendered.html if _wants_html(claim) else None,
+        html=html_with(rendered, subject) if _wants_html(claim) else None,
         # A service that changes its sender between two attempts does not change the message's identity.
         message_id=ids.message_id(identity, _domain(house)),
         reply_to=claim.reply_to,

@@ -18,8 +18,10 @@ from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
-from backend.rendering.model import Rendered, RenderJob
+from backend.rendering.clipping import clipped
+from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
+from backend.rendering.titles import html_with
 
 _NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
 # One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
@@ -38,7 +40,8 @@ class ExplainedRecipient(msgspec.Struct, frozen=True):
 class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
 
-    ``messages_total`` counts the addresses where there are more than the thousand that the recipients list.
+    ``messages_total`` counts the addresses where there are more than the thousand that the recipients list,
+    ``warnings`` say what of the message its readers may not see.
     """
 
     type: str
@@ -51,6 +54,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     provider: str
     segments: Segments | None = None
     messages_total: int | None = None
+    warnings: list[TemplateWarning] = []
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -120,12 +124,13 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         template_id=channel.template_id,
         template_version=planned.template.number,
         subject=planned.subject,
-        html=planned.rendered.html if channel.content_type == "html" else None,
+        html=html_with(planned.rendered, planned.subject) if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=_recipients(planned),
         messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
+        warnings=clipped(planned.rendered) if channel.content_type == "html" else [],
     )
 
 

@@ -54,7 +54,21 @@ CHILDREN: dict[str, frozenset[str]] = {
 }
 
 # Where the compiler takes mj-raw, and so a Jinja token between components.
-HOLDS_RAW = frozenset({"mj-head", "mj-body", "mj-wrapper", "mj-section", "mj-group", "mj-column", "mj-hero"})
+HOLDS_RAW = frozenset(
+    [
+        "mj-accordion",
+        "mj-accordion-element",
+        "mj-body",
+        "mj-column",
+        "mj-group",
+        "mj-head",
+        "mj-hero",
+        "mj-navbar",
+        "mj-section",
+        "mj-social",
+        "mj-wrapper",
+    ]
+)
 
 KNOWN = frozenset({"mj-raw", *CHILDREN, *(child for children in CHILDREN.values() for child in children)})
 DEFAULTS = KNOWN | {"mj-all", "mj-class"}

@@ -6,30 +6,29 @@ from collections.abc import Callable, Sequence
 
 from jinja2 import Template
 from jinja2.runtime import Context
-from markdown_it import MarkdownIt
-from markupsafe import escape
 
 from backend.lib.problems import Problem
+from backend.rendering.clipping import clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
 from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
-from backend.rendering.inspection import clipped, inspect
+from backend.rendering.inspection import inspect
 from backend.rendering.limits import Meter, metered
+from backend.rendering.markdown import to_html, values_kept
 from backend.rendering.model import Place, Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
 from backend.rendering.text_layout import lay_out
 from backend.rendering.text_template import flow_template
+from backend.rendering.titles import titled
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _OWN = {CHOICE: None}  # tells Jinja which of the variables an imported partial has besides
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
-# Values were escaped for CommonMark; HTML that the author or a value writes is shown, not obeyed.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 def render(job: RenderJob) -> Rendered:
@@ -100,7 +99,7 @@ def _render(job: RenderJob) -> Rendered:
     variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields)}
     if tried:
         return _tried(template, variables, certain=certain)
-    with metered() as meter:
+    with metered() as meter, values_kept(job.source) as values:
         subject = _subject(template.subject, variables, meter)
         if (
             job.want_text
@@ -115,10 +114,10 @@ def _render(job: RenderJob) -> Rendered:
     if job.source.format == "text":
         return Rendered(subject, None, body.strip("\n"))
     if job.source.format == "markdown":
-        html = _MARKDOWN.render(body)
+        html = to_html(body, values)
         text = text_alternative(html) if job.want_text else ""
-        return Rendered(subject, html if job.want_html else None, text, body.strip("\n"))
-    html = _titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
+        return Rendered(subject, html if job.want_html else None, text, values.markdown(body).strip("\n"))
+    html = titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
 
@@ -188,11 +187,6 @@ def _inlined(html: str, template: Compiled) -> str:
         css, _, after = rest.partition(end)
         html, inliner = before + after, css_inliner(css)
     return inliner.inline(html) if inliner is not None else html
-
-
-def _titled(html: str, subject: str | None) -> str:
-    """Give a message without a title its subject for one: browsers and screen readers announce it."""
-    return html.replace("<title></title>", f"<title>{escape(subject)}</title>", 1) if subject else html
 
 
 def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:

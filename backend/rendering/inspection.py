@@ -9,9 +9,8 @@ from jinja2.meta import find_undeclared_variables
 
 from backend.rendering.compiler import parse
 from backend.rendering.escaping import unescaped
-from backend.rendering.limits import CLIPPED_BYTES
 from backend.rendering.masking import unify_newlines
-from backend.rendering.model import Rendered, Source, TemplateWarning
+from backend.rendering.model import Source, TemplateWarning
 from backend.rendering.policy import walk
 from backend.rendering.sandbox import GLOBALS
 
@@ -32,15 +31,6 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
         written = unify_newlines(source.source)
         warnings.extend((*_images(written), *_remote_styles(written), *unescaped(written), *_trusted(tree)))
     return warnings
-
-
-def clipped(rendered: Rendered) -> list[TemplateWarning]:
-    """Warn where mail programs would cut the message."""
-    size = len((rendered.html or "").encode())
-    if size <= CLIPPED_BYTES:
-        return []
-    detail = f"The HTML of the message has {size // 1024} KB; Gmail hides what comes after 102 KB."
-    return [TemplateWarning(None, "clipped", detail)]
 
 
 def _images(source: str) -> Iterator[TemplateWarning]:

@@ -36,8 +36,8 @@ class LineMap(msgspec.Struct):
 
 
 def unify_newlines(text: str) -> str:
-    """Write every line break as a line feed, as Jinja counts lines."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """Write every line break as a line feed, as Jinja counts lines, and drop the mark that some editors put first."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 class Mask:
@@ -102,14 +102,6 @@ class Mask:
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""
         return first + self.height(text[:offset])
-
-    def lines(self, text: str) -> list[int]:
-        """Return the author's line for each line of a masked text."""
-        lines, current = [], 1
-        for piece in text.split("\n"):
-            lines.append(current)
-            current += 1 + (self.height(piece) if self.mark in piece else 0)
-        return lines
 
     def reveal(self, text: str) -> tuple[str, LineMap]:
         """Put back what every placeholder stands for, at any depth.

@@ -1,8 +1,17 @@
 """The attributes that each component of MJML knows; the reference compiler ignores all others."""
 
+import re
 from difflib import get_close_matches
 from functools import lru_cache
 
+from backend.rendering.mjml.colours import NAMES
+from backend.rendering.mjml.defaults import COLOURS
+
+_COLOUR = re.compile(
+    r"rgba\(\d{1,3},\s?\d{1,3},\s?\d{1,3},\s?\d(?:\.\d{1,3})?\)|"
+    r"rgb\(\d{1,3},\s?\d{1,3},\s?\d{1,3}\)|^#(?:[0-9a-f]{3}){1,2}$",
+    re.IGNORECASE,
+)
 _PADDING = "padding padding-bottom padding-left padding-right padding-top"
 _BORDERS = "border border-bottom border-left border-right border-top"
 _FONT = "color font-family font-size font-weight line-height"
@@ -75,6 +84,39 @@ _KNOWN: dict[str, str] = {
     "mj-wrapper": f"{_GROUND} gap",
     "mjml": "lang dir owa",
 }
+_SIDES = "left,center,right"
+_MIDDLE = "top,middle,bottom"
+_LENGTH, _LENGTHS, _PIXELS, _HEIGHT = "px,%", "px,%{1,4}", "px", "px,%,"
+_EDGES = ("top", "right", "bottom", "left")
+# What each attribute takes: units of a length, and how many; "colour", "number"; else the words that it may be.
+_TAKES = {
+    **dict.fromkeys(("icon-padding", "ico-padding", "inner-padding", "padding", "text-padding"), _LENGTHS),
+    **{f"{kind}padding-{edge}": _LENGTH for kind in ("", "inner-", "ico-") for edge in _EDGES},
+    **dict.fromkeys(("background-height", "background-width", "gutter", "height", "max-height", "width"), _LENGTH),
+    **dict.fromkeys(("ico-font-size", "icon-height", "icon-size", "icon-width", "tb-width"), _LENGTH),
+    **dict.fromkeys(("border-width", "font-size", "gap"), _PIXELS),
+    **dict.fromkeys(("ico-line-height", "line-height"), _HEIGHT),
+    **dict.fromkeys(COLOURS, "colour"),
+    **dict.fromkeys(("cellpadding", "cellspacing"), "number"),
+    **dict.fromkeys(("align", "ico-align", "text-align"), _SIDES),
+    **dict.fromkeys(("icon-align", "vertical-align"), _MIDDLE),
+    "background-repeat": "repeat,no-repeat",
+    "direction": "ltr,rtl",
+    "fluid-on-mobile": "true,false",
+    "full-width": "full-width,false,",
+    "icon-position": "left,right",
+    "letter-spacing": "px,em-",
+    "role": "none,presentation",
+    "table-layout": "auto,fixed,initial,inherit",
+    "thumbnails": "visible,hidden,supported",
+}
+_TAKES_HERE = {
+    **dict.fromkeys((("mj-body", "width"), ("mj-breakpoint", "width"), ("mj-image", "width")), _PIXELS),
+    ("mj-image", "height"): "px,auto",
+    ("mj-table", "width"): "px,%,auto",
+    ("mj-text", "align"): f"{_SIDES},justify",
+    ("mj-social", "mode"): "horizontal,vertical",
+}
 _EVERYWHERE = frozenset({"css-class", "mj-class"})
 _ANYTHING = frozenset({"mj-all", "mj-class"})
 ATTRIBUTES: dict[str, frozenset[str]] = {name: frozenset(known.split()) for name, known in _KNOWN.items()}
@@ -89,3 +131,33 @@ def told(component: str, attribute: str) -> str | None:
     close = get_close_matches(attribute[:100], known, n=1, cutoff=0.75)
     question = f" Did you mean '{close[0]}'?" if close else ""
     return f"<{component}> has no attribute '{attribute}', so it does nothing.{question}"
+
+
+@lru_cache(maxsize=2048)
+def doubtful(component: str, attribute: str, value: str) -> str | None:
+    """Return what to tell of a value that an attribute does not take; None for one that it takes."""
+    takes = _TAKES_HERE.get((component, attribute)) or _TAKES.get(attribute)
+    if takes is None or attribute not in ATTRIBUTES.get(component, frozenset()):
+        return None
+    wanted = _wanted(takes, value)
+    return f"'{value[:60]}' is no value for '{attribute}' of <{component}>, which takes {wanted}." if wanted else None
+
+
+def _wanted(takes: str, value: str) -> str | None:
+    """Return what is wanted instead of a value, by the rules of the reference compiler."""
+    if takes == "colour":
+        return None if _COLOUR.search(value) or value in NAMES else "a colour such as #0a7d33, rgb(10, 125, 51) or teal"
+    if takes == "number":
+        return None if re.search(r"\d", value) else "a whole number"
+    if not takes.startswith("px"):
+        words = takes.split(",")
+        return None if value in words else f"one of {', '.join(filter(None, words))}"
+    units, negative, most = takes.removesuffix("{1,4}").removesuffix("-"), takes.endswith("-"), 4 if "{" in takes else 1
+    words = units.split(",")
+    named = "|".join(re.escape(unit) for unit in words if unit != "auto")
+    zero = "0|auto" if "auto" in words else "0"
+    one = rf"(?:(?:{'-|' if negative else ''}\d|,|\.)+(?:{named})|{zero})"
+    if re.fullmatch(rf"(?:{one} ?){{1,{most}}}", value):
+        return None
+    several = "one to four lengths" if most > 1 else "a length"
+    return f"{several} in {' or '.join(filter(None, words))}, such as 12px"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from backend.rendering.masking import Mask
+from backend.rendering.mjml.elements import BETWEEN
 from backend.rendering.model import TemplateWarning
 
 _DECIDES = re.compile(r"\{%[-+]?\s*(?:if|for)\b")
@@ -21,7 +22,7 @@ def uncertain_widths(element: etree._Element, mask: Mask) -> Iterator[TemplateWa
         return
     deciding = [
         mask[index]
-        for raw in element.iterchildren("mj-raw")
+        for raw in element.iterchildren("mj-raw", BETWEEN)
         for index in mask.indices(raw.text or "")
         if _DECIDES.match(mask[index].text)
     ]

@@ -1,25 +1,20 @@
 """Compiles MJML with Jinja in it to HTML with Jinja in it."""
 
-import re
-
 import msgspec
 from lxml import etree
-from mjml import mjml2html
 
 from backend.rendering.environments import MJML
 from backend.rendering.faults import TemplateFault
 from backend.rendering.inlining import inlined_template
 from backend.rendering.masking import LineMap, Mask, mask_jinja
-from backend.rendering.mjml_differences import AFTER, BEFORE, Marked
+from backend.rendering.mjml.sections import document
+from backend.rendering.mjml_differences import difference
 from backend.rendering.mjml_fitting import minified
-from backend.rendering.mjml_gutters import gutters
 from backend.rendering.mjml_html_attributes import applied
+from backend.rendering.mjml_mrml import by_mrml, plainly
 from backend.rendering.mjml_source import Corrected, correct
 from backend.rendering.model import TemplateWarning
 from backend.rendering.text_template import derived
-
-_CONDITIONAL = re.compile(r"<!--\[if ([^\]]*)\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
-_EMPTY_CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]><!\[endif\]-->")
 
 
 class CompiledMjml(msgspec.Struct, frozen=True):
@@ -62,14 +57,19 @@ def to_html(source: str, mask: Mask) -> tuple[Corrected, str]:
     Raises as ``compile_mjml`` does.
     """
     corrected = correct(mask_jinja(MJML, source, mask), mask)
-    marked = Marked(mask.mark)
-    for before in (*BEFORE, gutters):
-        before(corrected.tree, marked)
-    html = marked.correct(_compile(corrected.tree))
-    for after in AFTER:
-        html = after(html)
-    html = applied(_free_tokens(html, corrected.between, mask), corrected.attributes)
+    html = applied(_written(corrected.tree, mask), corrected.attributes)
     return corrected, "".join((*corrected.before, html, *corrected.after))
+
+
+def _written(tree: etree._Element, mask: Mask) -> str:
+    """Let MRML write what it is known to write as the reference compiler does, and the rest by ourselves.
+
+    MRML gets a tree in which nothing is left to its own defaults. What it writes otherwise, for some reader in a
+    browser or in Outlook, is listed in ``mjml_differences``; ``mjml`` writes every component as the reference does.
+    """
+    plain = plainly(tree, mask)
+    html = by_mrml(plain) if difference(plain) is None else None
+    return document(tree) if html is None else html
 
 
 def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:
@@ -79,36 +79,6 @@ def _prepared(html: str, style: str, mask: Mask) -> tuple[str, str, str | None]:
     if "display" in style:  # what a style sheet hides has no place in the text
         flow = derived(inlined, mask) if inlined is not None else None
     return (html, style, flow) if inlined is None else (inlined, "", flow)
-
-
-def _compile(tree: etree._Element) -> str:
-    text = etree.tostring(tree, encoding="unicode")
-    try:
-        # A comment could otherwise land inside a conditional comment, which breaks Outlook and browsers. Of fonts only
-        # those count that mj-font declares: asking Google for its Ubuntu would tell it who reads the message.
-        return str(mjml2html(text, disable_comments=True, fonts={}))
-    except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        # The compiler's panics are no Exceptions, and its positions are those of the corrected text.
-        reason = re.sub(r" (?:in root template )?at position [\d:]+$", "", str(error))
-        raise TemplateFault(f"the MJML compiler says: {reason}") from None
-
-
-def _free_tokens(html: str, between: set[int], mask: Mask) -> str:
-    """Take what stood between components out of conditional comments, where only Outlook would see it."""
-
-    def free(match: re.Match[str]) -> str:
-        condition, inside = match.groups()
-
-        def lift(token: re.Match[str]) -> str:
-            if int(token[1]) not in between:
-                return token[0]
-            return f"<![endif]-->{token[0]}<!--[if {condition}]>"
-
-        return f"<!--[if {condition}]>{mask.pattern.sub(lift, inside)}<![endif]-->"
-
-    return _EMPTY_CONDITIONAL.sub("", _CONDITIONAL.sub(free, html)) if between else html
 
 
 def _lost(html: str, corrected: Corrected, mask: Mask) -> list[TemplateWarning]:

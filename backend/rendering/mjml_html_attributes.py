@@ -1,4 +1,4 @@
-"""``mj-html-attributes``, which MRML does not know: attributes for the elements of the HTML that a selector finds."""
+"""``mj-html-attributes``: attributes for the elements of the HTML that a selector finds."""
 
 import re
 

@@ -253,7 +253,7 @@ ACCEPTANCE = Pool(
     Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, room=4_000),
 )
 # A preview's caller waits for its answer, which has to come within eight seconds, and in one of few threads.
-PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=4, room=8))
+PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8, room=16))
 # Rows of spreadsheets are tried out with the time of deliveries, but never instead of them.
 TRIALS = Pool(
     "backend.rendering.preview_child",

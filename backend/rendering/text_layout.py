@@ -20,7 +20,7 @@ BRACE = "\x16"  # an opening brace that must not begin a Jinja token
 SPACE, LINE = "\x17", "\x18"  # a space and a line break that stay
 
 _MARKS = re.compile("[\x01-\x08\x0e-\x18]")
-_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u200b-\u200d\u2060\ufeff]")
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u200b\u2060\ufeff]")
 _BOUNDARY = re.compile("[\x01\x02\x03][ \x01\x02\x03]*")
 _SPACE_BEFORE = re.compile(" (?=[\x01\x02\x03])")
 _AFTER_ITEM = re.compile("\x0f[ \x01\x02\x03]+")
@@ -41,7 +41,7 @@ _DEEPEST = 8  # lists and tables inside of each other
 
 
 def clean(text: str) -> str:
-    """Remove what cannot be seen: characters that could pass for marks, soft hyphens, joiners."""
+    """Remove what cannot be seen, and could pass for marks; joiners stay, which words and emoji need."""
     return text if text.isprintable() else _UNSEEN.sub("", text)
 
 

@@ -18,6 +18,7 @@ from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
+from backend.rendering.titles import html_with
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +95,9 @@ def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Renditi
         made = PREVIEWS.render(job, Share(delivery.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, fault=f"The template does not render: {problem.detail}")
-    html = made.html if asked.content_type == "html" else None
-    return msgspec.structs.replace(plain, subject=asked.subject or made.subject, text=made.text, html=html)
+    subject = asked.subject or made.subject
+    html = html_with(made, subject) if asked.content_type == "html" else None
+    return msgspec.structs.replace(plain, subject=subject, text=made.text, html=html)
 
 
 def _of_notification(session: Session, delivery: Delivery) -> _Asked | None:

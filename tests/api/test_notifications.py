@@ -136,6 +136,18 @@ def test_explaining_shows_the_message_and_stores_nothing(site: Site) -> None:
     assert sent["notification_id"] == explained["notification_id"]
 
 
+def test_explaining_tells_of_a_message_that_would_be_cut_and_titles_it_by_its_subject(site: Site) -> None:
+    source = (
+        "<mjml><mj-body><mj-section><mj-column><mj-text>{{ sample_id * 110000 }}</mj-text></mj-column></mj-section>"
+    )
+    site.laboratory.template("X_LONG", f"{source}</mj-body></mjml>", format="mjml")
+    (channel,) = site.explain(
+        notification(template_id="X_LONG", subject="Read & wonder", fields={"sample_id": "x"})
+    ).json()["channels"]
+    assert [one["code"] for one in channel["warnings"]] == ["clipped"]
+    assert "<title>Read &amp; wonder</title>" in channel["html"]
+
+
 def test_explaining_a_text_message_counts_its_parts(site: Site) -> None:
     site.laboratory.recipient("X_TEXTED", ("SMS", "+447700900123"))
     site.laboratory.template("X_TEXT", "Sample {{ sample_id }} – 失敗", format="text")

@@ -279,3 +279,17 @@ def test_puts_at_once_become_versions_one_after_the_other(client: Client) -> Non
     numbers = [item["version"] for item in page["versions"]]
     assert numbers == list(range(len(numbers), 0, -1))
     assert {answer.json()["version"] for answer in answers} == set(numbers)
+
+
+def test_a_preview_tells_the_size_of_its_own_message(client: Client) -> None:
+    client.put(f"{PATH}/RUN_REPORT", json=REPORT)
+    codes = [
+        {
+            one["code"]
+            for one in client.post(f"{PATH}/RUN_REPORT/preview", json={"fields": {"run": run}}).json()["warnings"]
+        }
+        for run in ("7", "x" * 110_000)
+    ]
+    assert ["clipped" in found for found in codes] == [False, True]
+    long = client.put(f"{PATH}/LONG_REPORT", json=REPORT | {"sample_fields": {"run": "x" * 110_000}})
+    assert "clipped" in {one["code"] for one in long.json()["warnings"]}

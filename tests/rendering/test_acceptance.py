@@ -11,6 +11,7 @@ from backend.rendering import acceptance
 from backend.rendering.acceptance import Allowance
 from backend.rendering.compiler import compiled
 from backend.rendering.model import Rendered, RenderJob, Source
+from backend.rendering.pool import Bounds, Pool
 from tests.rendering.hostile import HEAVY
 
 SHARE = Share(1)
@@ -125,3 +126,24 @@ def test_a_fault_among_many_is_that_of_one_alone() -> None:
     first, second, third = acceptance.render_many(jobs, SHARE)
     assert isinstance(second, Problem)
     assert (first, third) == (Rendered(None, None, "a"), Rendered(None, None, "c"))
+
+
+def test_a_template_that_took_too_long_rests_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = Bounds(children=1, running=0.2, seconds=8.0, patience=9.0, waiting=9, room=9)
+    narrow = Pool("backend.rendering.preview_child", bounds)
+    monkeypatch.setattr(acceptance, "ACCEPTANCE", narrow)
+    monkeypatch.setattr(acceptance, "_SLOW", {})
+    endless = RenderJob(
+        "rests", Source("text", "{% for a in range(9999) %}{{ range(9999)|sort|length }}{% endfor %}"), {}
+    )
+    first = acceptance.render(endless, SHARE)
+    assert isinstance(first, Problem)
+    assert first.code == "template_arguments"
+    assert "takes too long" in first.detail, first.detail
+    second = acceptance.render(endless, SHARE)
+    assert isinstance(second, Problem)
+    assert (second.code, second.entry.status) == ("unavailable", 503)
+    assert 1 <= int(second.headers["Retry-After"]) <= 10
+    other = RenderJob("other", Source("text", "{{ [1]|sort|first }}"), {})
+    assert acceptance.render(other, SHARE) == Rendered(None, None, "1")
+    narrow.close()

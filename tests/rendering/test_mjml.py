@@ -8,6 +8,7 @@ import pytest
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.model import RenderJob, Source
+from backend.rendering.titles import html_with
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
 _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
@@ -162,13 +163,13 @@ def test_html_between_sections_is_seen_outside_outlook_too() -> None:
         ("<mjml>\n<mj-body>\n<mj-section {{ a }}></mj-section></mj-body></mjml>", 3, ""),
         (
             (
-                "<mjml>\n<mj-body><mj-section><mj-column>\n<mj-social>{% if 1 %}\n{% endif %}</mj-social>"
+                "<mjml>\n<mj-body><mj-section><mj-column>\n<mj-carousel>{% if 1 %}\n{% endif %}</mj-carousel>"
                 "</mj-column></mj-section></mj-body></mjml>"
             ),
             3,
-            "mj-social",
+            "mj-carousel",
         ),
-        ("<mjml>\n<mj-body>{{ a\n}}<mj-section\n a='1'\n b='<'/></mj-body></mjml>", 5, "<"),
+        ("<mjml>\n<mj-body>{{ a\n}}<mj-section\n a='1'\n =b /></mj-body></mjml>", 3, ""),
         ("<mjml></mjml>", 1, "mj-body"),
         ("<html></html>", 1, "<mjml>"),
         (
@@ -300,6 +301,27 @@ def test_the_html_is_no_longer_than_it_need_be() -> None:
 def test_a_message_without_a_title_gets_its_subject() -> None:
     job = RenderJob("title", Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "A & {{ a }}"), {"a": "<b>"})
     assert "<title>A &amp; &lt;b&gt;</title>" in (render(job).html or "")
+
+
+def test_the_title_is_that_of_the_subject_used_and_never_empty() -> None:
+    source = Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "Ours")
+    rendered = render(RenderJob("title", source, {}))
+    assert "<title>A &amp; B</title>" in (html_with(rendered, "A & B") or "")
+    assert html_with(rendered, None) == rendered.html
+    bare = render(RenderJob("title", Source("mjml", source.source), {}))
+    assert "<title>Notification</title>" in (bare.html or "")
+    assert "<title>Sent</title>" in (html_with(bare, "Sent") or "")
+    own = render(RenderJob("title", Source("mjml", _mjml("", "<mj-title>Own</mj-title>"), "Ours"), {}))
+    assert "<title>Own</title>" in (html_with(own, "Sent") or "")
+
+
+@pytest.mark.parametrize(
+    ("root", "lang"), [("<mjml>", "en"), ("<mjml lang=''>", "en"), ("<mjml lang='de-CH'>", "de-CH")]
+)
+def test_the_language_is_that_of_the_template_and_never_unknown(root: str, lang: str) -> None:
+    html = _html(_mjml(_column("<mj-text>x</mj-text>")).replace("<mjml>", root))
+    assert html.count(f' lang="{lang}"') == 2
+    assert "und" not in re.findall(r'lang="([^"]*)"', html)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.model import Format, Partial, RenderJob, Source
@@ -24,10 +25,13 @@ _BREAKS = (
     "{% endfor %}{% do items.index(1) %}"
 )
 
+SHARE = Share(1)
+_BOUNDS = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, room=20)
+
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    made = Pool("backend.rendering.child", Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20))
+    made = Pool("backend.rendering.child", _BOUNDS)
     yield made
     made.close()
 
@@ -53,7 +57,7 @@ def test_there_are_many_ways_that_were_tried() -> None:
 @pytest.mark.parametrize("name", CONTAINED)
 def test_contained_when_it_is_rendered(pool: Pool, name: str) -> None:
     with pytest.raises(Problem) as caught:
-        pool.render(RenderJob("", Source("html", CONTAINED[name]), DATA))
+        pool.render(RenderJob("", Source("html", CONTAINED[name]), DATA), SHARE)
     assert caught.value.code == "template_arguments"
     for inside in ("0x", "Traceback", "Errno", "object at", "NoneType"):
         assert inside not in caught.value.detail
@@ -80,7 +84,7 @@ def test_nothing_is_evaluated_while_a_template_is_compiled(pool: Pool) -> None:
     """Compiling goes on in the process that accepts, which no constant of a template may keep busy."""
     costly = "{% if name == 'never' %}{{ ('a' * 10**7)|center(10**8)|length }}{{ lipsum(10**6)|length }}{% endif %}"
     assert check(Source("html", costly)) == []
-    assert pool.render(RenderJob("", Source("html", costly), DATA)).html == ""
+    assert pool.render(RenderJob("", Source("html", costly), DATA), SHARE).html == ""
 
 
 def test_the_data_is_untouched_and_must_be_plain() -> None:
@@ -263,7 +267,7 @@ def test_what_a_partial_counts_is_forgotten_after_the_message() -> None:
 def test_numbers_and_dates_are_written_as_people_read_them(pool: Pool, source: str, text: str) -> None:
     assert _render(source, "text") == text
     # A child reads no file for it.
-    assert pool.render(RenderJob("", Source("text", source), DATA)).text == text
+    assert pool.render(RenderJob("", Source("text", source), DATA), SHARE).text == text
 
 
 @pytest.mark.parametrize(
