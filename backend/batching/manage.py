@@ -5,10 +5,11 @@ written into the audit log.
 """
 
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Table, and_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -26,6 +27,7 @@ from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock
 from backend.lib.problems import Problem
 
+_batches = cast("Table", Batch.__table__)
 _WAITING = (BatchStatus.OPEN.value, BatchStatus.CLOSED.value)
 # So many are dispatched while the caller waits; workers find the others within a second or two.
 AT_ONCE = 100
@@ -80,7 +82,7 @@ def _note(session: Session, by: Actor | None, action: str, service_id: int, batc
     """Write into the audit log who has done something to these batches."""
     if by is None or not batch_ids:
         return
-    wanted = select(Batch.uid, Batch.aggregator_id).where(listed(Batch.id, "ids")).order_by(Batch.id)
+    wanted = select(Batch.uid, Batch.aggregator_id).where(listed(_batches.c.id, "ids")).order_by(Batch.id)
     found = session.execute(wanted, {"ids": batch_ids})
     details = {str(uid): {"aggregator_id": aggregator_id} for uid, aggregator_id in found}
     audit.record_each(session, by, action, details, service_id=service_id)

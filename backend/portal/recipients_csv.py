@@ -37,10 +37,11 @@ def export(place: NamedDependency[Place]) -> Stream:
     """Give all recipients as CSV."""
     name = f"recipients-{clock.today().isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(_lines(place.service_id), media_type="text/csv", headers=headers)
+    return Stream(lines(place.service_id), media_type="text/csv", headers=headers)
 
 
-def _lines(service_id: int) -> Iterator[str]:
+def lines(service_id: int) -> Iterator[str]:
+    """Yield the lines of a service's recipients, a few at a time in memory."""
     with session.current().read() as reading:
         yield from csv_recipients.write(reading, service_id)
 
