@@ -48,11 +48,12 @@ class AggregatorAnswer(msgspec.Struct, frozen=True):
 
 
 class Handled(msgspec.Struct, frozen=True):
-    """What was done, and the batches that it was done to as they are now."""
+    """What was done, and the batches that it was done to as they are now: the first hundred of ``batches_total``."""
 
     aggregator_id: str
     done: str
     batches: list[BatchRow]
+    batches_total: int
 
 
 class MemberRemoved(msgspec.Struct, frozen=True):
@@ -135,7 +136,10 @@ def show_preview(request: _AnyRequest, aggregator_id: AggregatorId, cursor: para
     sync_to_thread=True,
 )
 def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
-    """Send every unsent batch of an aggregator now, also those held back and those that failed to render."""
+    """Send every unsent batch of an aggregator now, also those held back and those that failed to render.
+
+    Where there are more than a hundred, the others are closed and follow at once.
+    """
     aggregator_id = _asked(aggregator_id)
     service_id, by = _caller(request)
     return _handled(aggregator_id, "flushed", manage.flush_now(service_id, aggregator_id, by=by))
@@ -218,7 +222,7 @@ def _asked(aggregator_id: str) -> str:
 
 
 def _handled(aggregator_id: str, done: str, batch_ids: list[int]) -> Handled:
-    return Handled(aggregator_id, done, _rows(batch_ids))
+    return Handled(aggregator_id, done, _rows(batch_ids[: manage.AT_ONCE]), len(batch_ids))
 
 
 def _rows(batch_ids: list[int]) -> list[BatchRow]:

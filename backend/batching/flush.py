@@ -107,6 +107,26 @@ def dispatch(session: Session, batch_id: int, *, demanded: bool = False) -> Flus
     return _carry_out(session, _Taken(*taken))
 
 
+def close(session: Session, wanted: ColumnElement[bool]) -> list[int]:
+    """Close the unsent batches among these on demand, so that all are due at once; return their rows."""
+    now = clock.now()
+    closed = (
+        update(Batch)
+        .where(wanted, unsent())
+        .values(
+            status=BatchStatus.CLOSED.value,
+            held=False,
+            why=case((Batch.status == BatchStatus.OPEN.value, Why.DEMAND.value), else_=Batch.why),
+            closes_at=now,
+            closed_at=func.coalesce(Batch.closed_at, now),
+            error=None,
+        )
+        .returning(Batch.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.scalars(closed))
+
+
 def _carry_out(session: Session, batch: _Taken) -> Flushed:
     template = lookup.templates(session, batch.service_id, [batch.template]).get(batch.template)
     endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient)

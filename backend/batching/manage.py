@@ -5,10 +5,11 @@ written into the audit log.
 """
 
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Table, and_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -20,12 +21,16 @@ from backend.db import session as db
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification, Priority
+from backend.db.statements import listed
 from backend.delivery import states
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock
 from backend.lib.problems import Problem
 
+_batches = cast("Table", Batch.__table__)
 _WAITING = (BatchStatus.OPEN.value, BatchStatus.CLOSED.value)
+# So many are dispatched while the caller waits; workers find the others within a second or two.
+AT_ONCE = 100
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -38,21 +43,34 @@ class Removed(msgspec.Struct, frozen=True):
 def flush_now(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
     """Dispatch every unsent batch of an aggregator, also those that are held back or failed before.
 
-    Each goes in a transaction of its own. Returns the rows of those that were dispatched or failed here.
+    The first hundred are, each in a transaction of its own; those behind them are closed, for workers to dispatch.
+    Returns the rows of those that were dispatched, failed or closed here.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
     done: list[Flushed] = []
-    for batch_id in _unsent(service_id, aggregator_id, only):
+    first = _first_unsent(service_id, aggregator_id, only)
+    for batch_id in first:
         with db.current().write() as session:
             flushed = flush.dispatch(session, batch_id, demanded=True)
-            _note(session, by, "batch.flushed", [batch_id] if flushed else [])
+            _note(session, by, "batch.flushed", service_id, [batch_id] if flushed else [])
         if flushed is not None:
             done.append(flushed)
     if any(one.error is None for one in done):
         delivery_tasks.nudge({Priority.BATCH.value: ()})
-    return [one.batch_id for one in done]
+    behind = and_(_of(service_id, aggregator_id, only), Batch.id > first[-1])
+    rest = _leave_to_workers(service_id, behind, by) if len(first) == AT_ONCE else []
+    return [one.batch_id for one in done] + rest
+
+
+def _leave_to_workers(service_id: int, wanted: ColumnElement[bool], by: Actor | None) -> list[int]:
+    """Close the unsent batches among these in one transaction, so that they are due, and return their rows."""
+    with db.current().write() as session:
+        _lock_all(session, service_id, and_(wanted, flush.unsent()))
+        closed = flush.close(session, wanted)
+        _note(session, by, "batch.flushed", service_id, closed)
+    return closed
 
 
 def _of(service_id: int, aggregator_id: str, only: UUID | None) -> ColumnElement[bool]:
@@ -60,20 +78,20 @@ def _of(service_id: int, aggregator_id: str, only: UUID | None) -> ColumnElement
     return own if only is None else and_(own, Batch.uid == only)
 
 
-def _note(session: Session, by: Actor | None, action: str, batch_ids: Sequence[int]) -> None:
+def _note(session: Session, by: Actor | None, action: str, service_id: int, batch_ids: Sequence[int]) -> None:
     """Write into the audit log who has done something to these batches."""
     if by is None or not batch_ids:
         return
-    columns = (Batch.uid, Batch.service_id, Batch.aggregator_id)
-    for uid, service_id, aggregator_id in session.execute(select(*columns).where(Batch.id.in_(batch_ids))):
-        detail = {"aggregator_id": aggregator_id}
-        audit.record(session, by, action, str(uid), service_id=service_id, detail=detail)
+    wanted = select(Batch.uid, Batch.aggregator_id).where(listed(_batches.c.id, "ids")).order_by(Batch.id)
+    found = session.execute(wanted, {"ids": batch_ids})
+    details = {str(uid): {"aggregator_id": aggregator_id} for uid, aggregator_id in found}
+    audit.record_each(session, by, action, details, service_id=service_id)
 
 
-def _unsent(service_id: int, aggregator_id: str, only: UUID | None) -> Sequence[int]:
+def _first_unsent(service_id: int, aggregator_id: str, only: UUID | None) -> Sequence[int]:
     wanted = and_(_of(service_id, aggregator_id, only), flush.unsent())
     with db.current().read() as session:
-        found = session.scalars(select(Batch.id).where(wanted).order_by(Batch.id)).all()
+        found = session.scalars(select(Batch.id).where(wanted).order_by(Batch.id).limit(AT_ONCE)).all()
         if not found:
             raise _none(session, _of(service_id, aggregator_id, only))
     return found
@@ -106,13 +124,13 @@ def hold_back(service_id: int, aggregator_id: str, *, only: UUID | None = None, 
 
 
 def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
-    """Let the batches of an aggregator go on; what is due meanwhile is dispatched at once.
+    """Let the batches of an aggregator go on; what is due meanwhile is dispatched at once, or by workers soon.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
     moments = _set_held(service_id, _of(service_id, aggregator_id, only), by, held=False)
-    for moment in moments:
+    for moment in moments[:AT_ONCE]:
         tasks.look.run(moment.batch_id)
     return [moment.batch_id for moment in moments]
 
@@ -120,9 +138,7 @@ def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by
 def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
     waiting = and_(wanted, Batch.status.in_(_WAITING), ~keys.of_a_restored_database())
     with db.current().write() as session:
-        # Intake locks the service too, so no batch opens in between that should have been held back or let go.
-        session.execute(select(Service.id).where(Service.id == service_id).with_for_update(key_share=True))
-        session.execute(select(Batch.id).where(waiting).order_by(Batch.id).with_for_update())
+        _lock_all(session, service_id, waiting)
         rows = session.execute(
             update(Batch)
             .where(waiting)
@@ -131,10 +147,17 @@ def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *,
             .execution_options(synchronize_session=False)
         )
         moments = sorted((Moment(*row) for row in rows), key=lambda moment: moment.batch_id)
-        _note(session, by, "batch.held" if held else "batch.released", [moment.batch_id for moment in moments])
+        action = "batch.held" if held else "batch.released"
+        _note(session, by, action, service_id, [moment.batch_id for moment in moments])
         if not moments:
             raise _none(session, wanted)
     return moments
+
+
+def _lock_all(session: Session, service_id: int, wanted: ColumnElement[bool]) -> None:
+    # Intake locks the service too, so no batch opens in between that should have been held back or let go.
+    session.execute(select(Service.id).where(Service.id == service_id).with_for_update(key_share=True))
+    session.execute(select(Batch.id).where(wanted).order_by(Batch.id).with_for_update())
 
 
 def remove(

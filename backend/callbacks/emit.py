@@ -65,12 +65,21 @@ def changed(session: Session, notification_ids: Collection[int]) -> None:
 
 
 def delivery_failures(session: Session, notification_ids: Collection[int]) -> None:
-    """Write down the failed deliveries of these notifications, each of which is told once."""
-    among = Notification.id.in_(sorted(notification_ids))
+    """Write down the failed deliveries of these notifications, each of which is told once.
+
+    What was told already is left out by the database: of ten thousand that fail one after the other, all of those
+    before would be written anew each time.
+    """
     columns = (Delivery.uid.label("delivery_uid"), Delivery.type, Delivery.recipients, Delivery.error)
-    query = _notifications(among).join(Delivery, Delivery.notification_id == Notification.id).add_columns(*columns)
-    failed = query.where(Delivery.status == DeliveryStatus.FAILED.value)
-    _write(session, [_of_delivery(row) for row in session.execute(failed)])
+    told = exists().where(
+        CallbackMessage.endpoint_id == CallbackEndpoint.id, CallbackMessage.delivery_uid == Delivery.uid
+    )
+    identities = sorted(notification_ids)
+    for start in range(0, len(identities), _CHUNK):
+        among = Notification.id.in_(identities[start : start + _CHUNK])
+        query = _notifications(among).join(Delivery, Delivery.notification_id == Notification.id).add_columns(*columns)
+        failed = query.where(Delivery.status == DeliveryStatus.FAILED.value, ~told)
+        _write(session, [_of_delivery(row) for row in session.execute(failed)])
 
 
 def anyone_new(session: Session) -> bool:

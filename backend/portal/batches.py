@@ -101,7 +101,7 @@ def _find(place: Place, uid: UUID, after: int) -> BatchPage:
 def _one(place: Place, found: BatchPage) -> dict[str, Any]:
     """Describe the state of a batch, the same way for the page and for its refresh."""
     own = f"batches/{found.row.batch_id}"
-    latest = live.mark(found.row, found.deliveries, len(found.happenings))
+    latest = live.mark(found.row, found.deliveries, found.happenings[-1:])
     return {
         "found": found,
         "batch": found.row,

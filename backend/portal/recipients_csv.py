@@ -1,6 +1,7 @@
 """Recipients as CSV: given out, and taken in after a look at what the file would do, as a whole or not at all."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -36,9 +37,13 @@ def export(place: NamedDependency[Place]) -> Stream:
     """Give all recipients as CSV."""
     name = f"recipients-{clock.today().isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Stream(lines(place.service_id), media_type="text/csv", headers=headers)
+
+
+def lines(service_id: int) -> Iterator[str]:
+    """Yield the lines of a service's recipients, a few at a time in memory."""
     with session.current().read() as reading:
-        lines = list(csv_recipients.write(reading, place.service_id))
-    return Stream(iter(lines), media_type="text/csv", headers=headers)
+        yield from csv_recipients.write(reading, service_id)
 
 
 @get("/recipients/import", guards=[access.editors], sync_to_thread=True)

@@ -17,6 +17,7 @@ from backend.reports.particulars import Answer, DeliveryRow
 
 LATELY = 20
 MEMBERS = 50
+_HAPPENINGS = 100
 _FIELDS_LENGTH = 400
 _UNSENT = (BatchStatus.OPEN, BatchStatus.CLOSED)
 _WAITING = frozenset(WAITING)
@@ -141,8 +142,8 @@ def _version(session: Session, batch: Batch) -> int | None:
 
 
 def _happenings(session: Session, batch: Batch) -> list[Happening]:
-    """Tell of the batch as a whole; what happened to its messages is told by their answers."""
+    """Tell of the batch as a whole, the latest hundred; what happened to its messages is told by their answers."""
     told = [Happening(batch.opened_at, "Opened by its first notification")]
     own = (Event.batch_id == batch.id, Event.delivery_id.is_(None))
-    events = session.scalars(select(Event).where(*own).order_by(Event.at, Event.id))
-    return told + [Happening(event.at, event.detail or "") for event in events]
+    latest = session.scalars(select(Event).where(*own).order_by(Event.at.desc(), Event.id.desc()).limit(_HAPPENINGS))
+    return told + [Happening(event.at, event.detail or "") for event in latest][::-1]

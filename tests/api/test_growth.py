@@ -1,49 +1,29 @@
 """What grows is bounded: each dimension ten and a hundred times as large costs an answer no more, or is refused."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 from httpx import Response
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from backend.db.models.notifications import Priority
 from backend.lib import clock, settings
 from tests.api.conftest import NOTIFICATIONS, Site, is_problem
 from tests.factories import notification
+from tests.growth import Cost, measured
 
 ENDPOINTS = 100
 # Far above what one answer takes, and far below what it took.
 SECONDS, BYTES, STATEMENTS = 3.0, 1_200_000, 15
 
 
-class Cost(msgspec.Struct, frozen=True):
-    """What one answer took: statements, bytes, and seconds of this process's work."""
-
-    statements: int
-    size: int
-    seconds: float
-
-
 def cost(site: Site, ask: Callable[[], Response], status: int = 200) -> Cost:
     """Measure an answer."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    engine = site.laboratory.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    began = time.process_time()
-    try:
-        answer = ask()
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    cost, answer = measured(site.laboratory.database, ask, lambda answer: len(answer.content))
     assert answer.status_code == status, answer.text[:300]
-    return Cost(len(seen), len(answer.content), time.process_time() - began)
+    return cost
 
 
 def crowd(site: Site, recipients: int, *, shared: bool = False) -> list[str]:

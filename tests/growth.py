@@ -1,0 +1,39 @@
+"""What something costs, for tests that let one dimension grow and watch the cost stay."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import event
+
+from backend.db.session import Database
+
+Made = TypeVar("Made")
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What something took: statements, sets of values given to them, bytes of its answer, seconds of this process."""
+
+    statements: int
+    sets: int
+    size: int
+    seconds: float
+
+
+def measured(
+    database: Database, do: Callable[[], Made], size: Callable[[Made], int] = lambda _made: 0
+) -> tuple[Cost, Made]:
+    """Do something, and return what it cost with what came of it."""
+    seen: list[int] = []
+
+    def note(_connection: Any, _cursor: Any, _statement: str, values: Any, _context: Any, many: bool) -> None:
+        seen.append(len(values) if many else 1)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    began = time.process_time()
+    try:
+        made = do()
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    return Cost(len(seen), sum(seen), size(made), time.process_time() - began), made
