@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from backend.rendering.mjml_partials import with_partials
-
 from backend.rendering.environments import MJML
 from backend.rendering.masking import Mask, mask_jinja
 from backend.rendering.mjml.sections import document
+from backend.rendering.mjml_assembly import assemble
 from backend.rendering.mjml_differences import difference
 from backend.rendering.mjml_mrml import by_mrml, plainly
 from backend.rendering.mjml_source import correct
+from backend.rendering.model import Source
 from e2e.mjml_views import canonical, outlook
 
 
@@ -30,7 +30,7 @@ class Written:
 
 def written(source: str) -> Written:
     """Compile by both; raises TemplateFault."""
-    source = with_partials(source)
+    source = assemble(Source("mjml", source)).text
     mask = Mask(source)
     tree = correct(mask_jinja(MJML, source, mask), mask).tree
     plain = plainly(tree, mask)

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from backend.rendering.mjml_partials import with_partials
 from playwright.sync_api import Browser
 
 import backend.rendering.mjml_mrml as mrml
+from backend.rendering.mjml_assembly import assemble
 from backend.rendering.mjml_compiler import compile_mjml
+from backend.rendering.model import Source
 from backend.rendering.starters import starters
 from e2e.mjml_fuzz import WIDTHS, compared
 from e2e.mjml_ordinary import ordinary
@@ -92,7 +93,7 @@ def test_mrml_compiles_every_starter_and_ordinary_documents(monkeypatch: pytest.
     for number, source in enumerate(ORDINARY.values(), 1):
         assert written(source).difference is None
         compiled.clear()
-        compile_mjml(with_partials(source))
+        compile_mjml(assemble(Source("mjml", source)).text)
         assert len(compiled) == 1, number
     assert len(STARTERS) == 3
 
