@@ -152,12 +152,15 @@ def end(stage: Stage, first: Pid) -> None:
     """Wait until nothing is left to do, and until the first worker has done whatever it still had in hand."""
     wait_until(stage.is_over, 60, stage.home.lines)
     os.kill(first, signal.SIGTERM)
-    wait_until(lambda: not Path(f"/proc/{first}").exists() or is_dead(first), 30, stage.home.lines)
+    wait_until(lambda: is_over(first), 30, stage.home.lines)
 
 
-def is_dead(pid: Pid) -> bool:
-    """Tell whether a process has ended, though nobody has asked for its status yet."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def is_over(pid: Pid) -> bool:
+    """Tell whether a process has ended, though somebody may not have asked for its status yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def check(texts: Row, mails: Row) -> None:
