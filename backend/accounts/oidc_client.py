@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from backend.accounts.oauth import signatures, signing_key
+from backend.accounts.oauth.client_assertions import ASSERTION_TYPE
 from backend.lib import clock, ids
 
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 60
 
 Headers = MutableMapping[str, str]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from joserfc import jws, jwt
@@ -10,7 +10,9 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-ALGORITHMS = ("EdDSA", "Ed25519", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
+from backend.lib.issuer_settings import Algorithm
+
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 MAX_TOKEN = 8192
 _MAX_KEYS = 50
 
