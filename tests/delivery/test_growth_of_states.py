@@ -167,3 +167,27 @@ def become(lab: Laboratory, batches: list[int], status: BatchStatus) -> None:
     with lab.database.write() as session:
         session.execute(update(Batch).where(Batch.id.in_(batches)).values(status=status.value))
         states.follow(session, batches)
+
+
+def test_both_databases_say_the_same_of_large_notifications(any_engine: Database, moving_clock: MovableClock) -> None:
+    lab = laboratory(any_engine)
+    lab.template("X_LIST", "{% for one in fields %}<p>{{ one.sample_id }}</p>{% endfor %}")
+    names = [f"X_R{number}" for number in range(25)]
+    for name in names:
+        lab.recipient(name, ("EMAIL", f"{name}@lab.example"))
+    identity = accepted(lab, "S-1", recipient=names)
+    found = deliveries(lab, identity)
+    for one in found:
+        assert status(lab, identity) == "DISPATCHED"
+        end(lab, [one], identity)
+    assert status(lab, identity) == "SENT"
+    buffered = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_LIST"}
+    identity = accepted(lab, "S-2", recipient=names, **buffered)
+    with any_engine.read() as session:
+        batches = list(session.scalars(select(Batch.id).order_by(Batch.id)))
+    assert len(batches) == 25
+    for act, before, after in ((dispatch, "BUFFERED", "DISPATCHED"), (sent, "DISPATCHED", "SENT")):
+        for one in batches:
+            assert status(lab, identity) == before
+            act(lab, one)
+        assert status(lab, identity) == after
