@@ -28,3 +28,10 @@ def next_attempt(  # noqa: PLR0913 - one decision, made from six facts
     if (counted and attempts >= MAX_ATTEMPTS) or moment - accepted_at > MAX_AGE:
         return None
     return moment
+
+
+def longest_pause(attempts: int, base_seconds: float) -> timedelta:
+    """Return for how long a message may wait after ``attempts`` tries where no provider asks for more."""
+    if not attempts:
+        return timedelta()
+    return timedelta(seconds=base_seconds * 2 ** (min(attempts, MAX_ATTEMPTS) - 1) * (1 + _JITTER))

@@ -17,7 +17,7 @@ from backend.db.leases import Lease, LostError, Observer
 from backend.delivery import choice, claims, handover, providers, record, routes, suppressing, threads, watch
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
-from backend.delivery.compose import Composer, most_at_once
+from backend.delivery.compose import Composer, most_at_once, quick_first
 from backend.delivery.gate import OPEN, Gate
 from backend.delivery.group import Group
 from backend.delivery.handover import Passage, hand_over
@@ -117,8 +117,9 @@ class Hand:
                 traces.mark_all((one.trace for one in taken), "claim", step.seconds)
             if more is not None and len(taken) == limit:
                 more()
-            if chosen is not None and taken:
-                self._send(channel, taken, chosen, gate)
+            if chosen is not None:
+                for some in quick_first(taken):
+                    self._send(channel, some, chosen, gate)
         finally:
             self.holding.drop(claim for claim in taken if claim.id not in self._unwritten)
         return len(taken)
