@@ -14,13 +14,14 @@ from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, synta
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
 from backend.rendering.harmless import is_harmless
 from backend.rendering.inlining import css_inliner
+from backend.rendering.jinja_mistakes import mistake
 from backend.rendering.jinja_tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.memberwise import is_memberwise
 from backend.rendering.mjml_assembly import assemble, starters_partials
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
-from backend.rendering.model import Place, Source, TemplateWarning
+from backend.rendering.model import Partial, Place, Source, TemplateWarning
 from backend.rendering.needs import Need, needs_of
 from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
@@ -112,13 +113,21 @@ def compiled_before(key: str, source: Source) -> Compiled | None:
 def _compiled(source: Source) -> Compiled:
     subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
     environment = environment_of(source)
-    if not all(is_harmless(environment.parse(one.source)) for one in source.partials):
+    if not all(is_harmless(parse_partial(source, one)) for one in source.partials):
         told = msgspec.structs.replace(told, harmless=False)
     if source.format == "mjml":
         return _compiled_mjml(source, environment, subject, told)
     body, known = _template(environment, parse(source), SOURCE)
     flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
     return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+
+
+def parse_partial(source: Source, one: Partial) -> nodes.Template:
+    """Parse a partial or layout of a template; raises TemplateFault that names it, with its line."""
+    try:
+        return _read(ENVIRONMENTS[source.format], unify_newlines(one.source))
+    except TemplateFault as fault:
+        raise fault.within(one.name, fault.line or 1) from None
 
 
 def environment_of(source: Source) -> Sandbox:
@@ -174,26 +183,40 @@ def _known(source: Source) -> Collection[str]:
     return known | set(starters_partials()) if source.format == "mjml" else known
 
 
+def parse_subject(subject: str) -> nodes.Template:
+    """Parse a subject; raises TemplateFault."""
+    return _parse(SUBJECT, subject, SUBJECT_POINTER, ())
+
+
 def _subject(subject: str) -> tuple[Template, _Known]:
-    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
+    return _template(SUBJECT, parse_subject(subject), SUBJECT_POINTER)
 
 
 def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
     def attempt() -> nodes.Template:
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
-        tree = environment.parse(unified)
-        enforce(tree, environment, known)
+        enforce(tree := _read(environment, unified), environment, known)
         return tree
 
     return _guarded(attempt, pointer)
+
+
+def _read(environment: Sandbox, text: str) -> nodes.Template:
+    try:
+        return environment.parse(text)
+    except TemplateSyntaxError as error:
+        raise mistake(environment, text, error) from None
 
 
 def _bound(environment: Sandbox, text: str, pointer: str) -> None:
     """Refuse what would take long to parse."""
     if len(text.encode("utf-8", "surrogatepass")) > SOURCE_BYTES:
         raise TemplateFault(f"the template is larger than {SOURCE_BYTES // 1024} KiB", None, pointer)
-    found = spans(environment, text)
+    try:
+        found = spans(environment, text)
+    except TemplateSyntaxError as error:
+        raise mistake(environment, text, error) from None
     if len(found) > JINJA_TOKENS:
         line = found[JINJA_TOKENS].line
         raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", line, pointer)

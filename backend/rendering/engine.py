@@ -175,7 +175,7 @@ def _run(
         place = Context(template.environment, variables, template.name, template.blocks, _OWN)
         return "".join(meter.written(template.root_render_func(place)))
     except Exception as error:
-        raise runtime_fault(error, pointer, source_line) from None
+        raise runtime_fault(error, pointer, source_line, variables) from None
 
 
 def _inlined(html: str, template: Compiled) -> str:
