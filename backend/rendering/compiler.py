@@ -9,6 +9,7 @@ import css_inline
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, nodes
 
+from backend.rendering.clipping import fixed_bytes
 from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
@@ -45,6 +46,7 @@ class Compiled(msgspec.Struct, frozen=True):
     harmless: bool
     memberwise: bool
     needs: tuple[Need, ...] | None
+    fixed: int
     flow: str | None = None
     source_line: Callable[[int], Place] | None = None
     inliner: css_inline.CSSInliner | None = None
@@ -83,6 +85,7 @@ class _Known(msgspec.Struct, frozen=True):
     harmless: bool = True
     memberwise: bool = True
     needs: tuple[Need, ...] | None = None
+    fixed: int = 0
 
     def beside(self, subject: "_Known") -> dict[str, Any]:
         """Return what is known of a body together with its subject."""
@@ -90,6 +93,7 @@ class _Known(msgspec.Struct, frozen=True):
             "harmless": self.harmless and subject.harmless,
             "memberwise": self.memberwise and subject.memberwise,
             "needs": self.needs,
+            "fixed": self.fixed,
         }
 
 
@@ -113,7 +117,8 @@ def compiled_before(key: str, source: Source) -> Compiled | None:
 def _compiled(source: Source) -> Compiled:
     subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
     environment = environment_of(source)
-    if not all(is_harmless(parse_partial(source, one)) for one in source.partials):
+    partials = [parse_partial(source, one) for one in source.partials]
+    if not all(map(is_harmless, partials)):
         told = msgspec.structs.replace(told, harmless=False)
     if source.format == "mjml":
         return _compiled_mjml(source, environment, subject, told)
@@ -152,7 +157,11 @@ def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | Non
     def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
         _bound(MJML, assembled.text, SOURCE)
         product = compile_mjml(assembled.text)
-        return product, _template(environment, product.html, SOURCE, product)
+        try:
+            return product, _template(environment, product.html, SOURCE, product)
+        except TemplateFault:
+            _read(MJML, assembled.text)  # tells more of a mistake in what the author wrote
+            raise
 
     try:
         product, (body, known) = _guarded(steps, SOURCE)
@@ -227,7 +236,9 @@ def _template(
 ) -> tuple[Template, _Known]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        known = _Known(is_harmless(tree), is_memberwise(tree), needs_of(tree))  # compiling changes the tree
+        known = _Known(
+            is_harmless(tree), is_memberwise(tree), needs_of(tree), fixed_bytes(tree)
+        )  # compiling changes the tree
         return environment.from_string(tree), known
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)

@@ -8,10 +8,11 @@ from jinja2 import Template
 from jinja2.runtime import Context
 
 from backend.lib.problems import Problem
-from backend.rendering.clipping import clipped
+from backend.rendering.clipping import always_clipped, clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.fields_read import reads_fields
 from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import inspect
@@ -61,6 +62,8 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     warnings = _looked_at(source, sample_fields, batch=batch)
     if sample_fields is not None:
         warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+    elif not source.fragment:
+        warnings.extend(_without_sample(source))
     return _in_order(warnings)
 
 
@@ -187,6 +190,16 @@ def _inlined(html: str, template: Compiled) -> str:
         css, _, after = rest.partition(end)
         html, inliner = before + after, css_inliner(css)
     return inliner.inline(html) if inliner is not None else html
+
+
+def _without_sample(source: Source) -> list[TemplateWarning]:
+    """Say what is certain of all messages: their size, and what goes wrong where no field is read."""
+    try:
+        return clipped(_render(RenderJob("", source, {})))
+    except TemplateFault as fault:
+        if reads_fields(source):
+            return always_clipped(compiled("", source).fixed) if source.format in {"html", "mjml"} else []
+        return [TemplateWarning(fault.line, "sample_fields", f"Every message: {fault.sentence}")]
 
 
 def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:

@@ -79,6 +79,8 @@ def runtime_fault(
     if isinstance(error, TemplateFault):
         return error
     line, layout = _place(error.__traceback__)
+    if isinstance(error, TemplateSyntaxError) and line is None:
+        line = error.lineno
     if layout is None and line is not None and source_line is not None:
         place = source_line(line)
         line, layout = place.line, place.name
@@ -114,8 +116,8 @@ def _reason(error: BaseException) -> str:
             return sentence
     if isinstance(error, TemplateNotFound):
         return f"there is no partial or layout named '{str(error.name)[:80]}'"
-    if isinstance(error, (TemplateSyntaxError, SyntaxError)):
-        return syntax_phrases.phrase(getattr(error, "message", None) or getattr(error, "msg", ""))
+    if isinstance(error, TemplateSyntaxError):
+        return syntax_phrases.phrase(error.message or "")
     said = str(error)
     known = runtime_phrases.phrase(said)
     if known is None and not isinstance(error, _OURS):

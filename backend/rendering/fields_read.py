@@ -11,8 +11,9 @@ from backend.rendering.model import Source
 from backend.rendering.policy import walk
 from backend.rendering.sandbox import GLOBALS
 
+_OF_JINJA = frozenset({"loop", "self", "super", "caller", "kwargs", "varargs", *GLOBALS})
 # Names that no field has.
-OURS = frozenset({"fields", "loop", "self", "super", "caller", "kwargs", "varargs", *GLOBALS})
+OURS = _OF_JINJA | {"fields"}
 
 
 def assigned(tree: nodes.Template) -> set[str]:
@@ -67,12 +68,22 @@ class FieldsRead(msgspec.Struct, frozen=True):
     conditional: frozenset[str]
 
 
+def _trees(source: Source) -> Iterator[nodes.Template]:
+    """Yield the body, the subject and all partials."""
+    others = [Source("text", source.subject)] if source.subject else []
+    others += [Source(one.format, one.source, None, source.partials) for one in source.partials]
+    yield from map(parse, (source, *others))
+
+
+def reads_fields(source: Source) -> bool:
+    """Tell whether a working template reads any field at all."""
+    return any(find_undeclared_variables(tree) - _OF_JINJA for tree in _trees(source))
+
+
 def fields_read(source: Source) -> FieldsRead:
     """Tell which fields the body and the subject of a working template read, where they stand for one notification."""
     needed, pardoned, conditional = set[str](), set[str](), set[str]()
-    others = [Source("text", source.subject)] if source.subject else []
-    others += [Source(one.format, one.source, None, source.partials) for one in source.partials]
-    for tree in map(parse, (source, *others)):
+    for tree in _trees(source):
         free = find_undeclared_variables(tree) - OURS - assigned(tree)
         asking = {*excused(tree), *_only_asked(tree)}
         for node in walk(tree):

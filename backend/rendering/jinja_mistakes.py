@@ -19,8 +19,9 @@ _OPENING = re.compile(r"\{[{%#]")
 _STRING = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'"""
 _PIECE = re.compile(rf"""{_STRING}|\{{[{{%#]|[}}%]\}}|[{{}}"']""", re.DOTALL)
 _WORD = re.compile(r"\{%[-+]?\s*(\w*)\s*([\w-]*)")
+_EDGE = re.compile(r"\A\{[{%][-+]?|[-+]?[}%]\}\Z")
 _END_OF_RAW = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
-_NESTED = re.compile(r"[^{}\n]*[%}]\}[^{}\n]*")
+_NESTED = re.compile(r"[^{}\n]*[%}]\}[^{}%\n]*")
 _MOST_TAGS = 5_000
 _MOST_TRIED = 200
 _ENDED = frozenset({"autoescape", "block", "call", "filter", "for", "if", "macro", "set", "with"})
@@ -133,7 +134,7 @@ def _interrupted(text: str, piece: re.Match[str], opening: str, closing: str) ->
     """Say what is wrong with a tag in which another begins."""
     inner = _NESTED.match(text, piece.end())
     if piece[0] == "{{" and inner is not None and text.startswith(closing, inner.end()):
-        return f"a Jinja tag cannot stand inside of another: write the name alone, without {{{{ and }}}}, in {opening}"
+        return "a Jinja tag cannot stand inside of another: write the name alone, without {{ and }} around it"
     return f"{opening} is never closed: write {closing} where the tag ends"
 
 
@@ -170,8 +171,8 @@ def _is_assignment(tag: Tag) -> bool:
 
 def _bare(tag: Tag) -> str:
     """Return what a tag says beside texts in quotes, and what brackets hold."""
-    inside = re.sub(_STRING, "''", tag.text[2:-2], flags=re.DOTALL)
-    return re.sub(r"\([^()]*\)", "()", inside).strip("-+ \n\t")
+    inside = re.sub(_STRING, "''", _EDGE.sub("", tag.text), flags=re.DOTALL)
+    return re.sub(r"\([^()]*\)", "()", inside).strip()
 
 
 # What is taken from other languages, and from word processors, by what to write for it.
@@ -182,7 +183,8 @@ _FOREIGN = [
         (r"&(?:amp|gt|lt|nbsp|quot|#\w+);", "a character is spelled as in HTML: write the character itself in Jinja"),
         (r"&&", "write 'and' in place of &&"),
         (r"\|\|", "write 'or' in place of ||"),
-        (r"[!=]==", "write == or != with one sign less"),
+        (r"===", "write == in place of ==="),
+        (r"!==", "write != in place of !=="),
         (r"<>", "write != in place of <>"),
         (r"!(?!=)", "write 'not' in place of !"),
         (r"\?\?", "write name|default('…') in place of ??"),

@@ -4,14 +4,15 @@ It is looked for when a template is checked, not when a message is made of one t
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from jinja2 import Environment, nodes
+from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.utils import _PassArg
 
-from backend.rendering.faults import TemplateFault
+from backend.rendering.faults import TemplateFault, syntax_fault
+from backend.rendering.fields_read import assigned
 from backend.rendering.policy import walk
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.suggestions import near
@@ -29,8 +30,11 @@ def refuse(tree: nodes.Template, environment: Environment, *, alone: bool) -> No
         TemplateFault: with the line.
     """
     faults = [*_doubled(tree), *_outside_of_loops(tree), *_misfits(tree, environment)]
-    if alone:
-        faults += _unknown_functions(tree, environment.filters)
+    if alone and not faults:
+        try:
+            faults += _unknown(tree, environment.filters)
+        except TemplateSyntaxError as error:  # of Jinja's compiler
+            raise syntax_fault(error) from None
     if faults:
         raise min(faults, key=lambda fault: fault.line or 0)
 
@@ -76,7 +80,7 @@ def _misfits(tree: nodes.Template, environment: Environment) -> Iterator[Templat
                 yield TemplateFault(reason, node.lineno)
 
 
-def _misfit(function: Callable[..., Any], node: nodes.Filter | nodes.Test) -> str | None:
+def _misfit(function: Any, node: nodes.Filter | nodes.Test) -> str | None:
     """Return how the arguments are written if they are given otherwise; None if they fit, or only running it tells."""
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         return None
@@ -87,7 +91,7 @@ def _misfit(function: Callable[..., Any], node: nodes.Filter | nodes.Test) -> st
     except (TypeError, ValueError):
         return None
     try:
-        signature.bind(*[None] * (before + len(node.args)), **{one.key: None for one in node.kwargs})
+        signature.bind(*[None] * (before + len(node.args)), **{str(one.key): None for one in node.kwargs})
     except TypeError:
         return _written(list(signature.parameters.values())[before:])
     return None
@@ -102,16 +106,19 @@ def _written(parameters: Collection[inspect.Parameter]) -> str:
     return f"({', '.join(one.name for one in taken)}){left_out}"
 
 
-def _unknown_functions(tree: nodes.Template, filters: Collection[str]) -> Iterator[TemplateFault]:
-    """Yield calls of names that are neither functions nor macros; fields are never called."""
-    free = find_undeclared_variables(tree) - _OWN
+def _unknown(tree: nodes.Template, filters: Collection[str]) -> Iterator[TemplateFault]:
+    """Yield calls of names that are neither functions nor macros, and members that are set in what is no namespace."""
+    macros = {one.name for one in tree.find_all(nodes.Macro)}
+    # Jinja also counts a name as free that only one branch sets.
+    free = find_undeclared_variables(tree) - _OWN - assigned(tree) - macros
     for node in walk(tree):
         if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in free:
             name = node.node.name
             as_filter = _AS_FILTERS.get(name, name)
-            if as_filter in filters:
-                instead = f"; write {{{{ value|{as_filter} }}}}"
-            else:
-                macros = {one.name for one in walk(tree) if isinstance(one, nodes.Macro)}
-                instead = near(name, [*GLOBALS, *macros])
+            known = as_filter in filters
+            instead = f"; write {{{{ value|{as_filter} }}}}" if known else near(name, [*GLOBALS, *macros])
             yield TemplateFault(f"there is no function or macro named '{name}'{instead}", node.lineno)
+        elif isinstance(node, nodes.NSRef) and node.name in {*free, "fields"}:
+            begin = f"begin with {{% set {node.name} = namespace() %}}"
+            reason = f"a member can be set in a namespace alone, and '{node.name}' is none: {begin}"
+            yield TemplateFault(reason, node.lineno)

@@ -29,7 +29,8 @@ _KINDS = {
 _NUMBER = "turn a text into a number by |int or |float"
 _NULL = "ask for it first by {{% if … %}}, or write |default(…, true)"
 _FORMAT = "the format does not fit the values that it is given: %s is for a text, %d for a number, %.2f for decimals"
-_PREFIXES = re.compile(r"^_+|^(?:sync_)?do_|^test_|^select_or_reject$")
+_PREFIXES = re.compile(r"^(?:sync_)?do_|^test_")
+_RENAMED = {"select_or_reject": "select"}
 _ADDED = frozenset({"context", "environment", "eval_ctx"})
 _FILTERS = {"jinja2.filters": "filter", "jinja2.tests": "test", "backend.rendering.filters": "filter"}
 
@@ -69,13 +70,14 @@ def _word(name: str, value: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return _PREFIXES.sub("", _PREFIXES.sub("", name.rpartition(".")[2])) or "select"
+    plain = _PREFIXES.sub("", name.rpartition(".")[2].strip("_"))
+    return _RENAMED.get(plain, plain)
 
 
 _OF_FORMATS = (
     r"not (?:enough|all) arguments .*|unsupported format character.*|incomplete format.*|format requires a mapping"
     r"|Unknown format code.*|Invalid format specifier.*|Replacement index.*|Single '.' encountered.*|\\* wants int"
-    r"|cannot switch from.*|expected '}' before end of string|(?:precision|width) too big.*"
+    r"|tuple index out of range|cannot switch from.*|expected '}' before end of string|(?:precision|width) too big.*"
 )
 _TYPE = r"'(?P<one>[\w.]+)'"
 _CALL = r"(?P<call>[\w.<>]+?)(?:\(\))?"
@@ -102,7 +104,8 @@ _PHRASES: list[tuple[re.Pattern[str], str]] = [
             rf"'(?P<sign>[<>]=?)' not supported between instances of {_TYPE} and '(?P<other>[\w.]+)'",
             "{one} and {other} cannot be compared or put in order: " + _NUMBER,
         ),
-        (rf"bad operand type for (?:unary )?{_CALL}: {_TYPE}", "'{call}' does not work with {one}: " + _NUMBER),
+        (rf"bad operand type for unary (?P<sign>.): {_TYPE}", "'{sign}' does not work with {one}: " + _NUMBER),
+        (rf"bad operand type for {_CALL}: {_TYPE}", "'{call}' does not work with {one}: " + _NUMBER),
         (rf"can't multiply sequence by non-int of type {_TYPE}", "'*' does not work with {one} here: " + _NUMBER),
         (r"(?:float |integer )?(?:division|modulo).*by zero|.*zero to a negative power", "division by zero: ask first"),
         (
@@ -131,6 +134,10 @@ _PHRASES: list[tuple[re.Pattern[str], str]] = [
             "a number is needed here, and this is a text that is none",
         ),
         (r"(?:\w+ indices|slice indices) must be .*", "items of a list are taken by whole numbers, as in [0] or [0:5]"),
+        (
+            r"unhashable type: 'slice'|slice\(.*",
+            "a part such as [:5] is taken of a list, and this is a mapping of names",
+        ),
         (rf"unhashable type: {_TYPE}", "{one} cannot be the name of a member"),
         (
             r"Object of type .* is not JSON serializable",
@@ -149,6 +156,7 @@ _PHRASES: list[tuple[re.Pattern[str], str]] = [
             "format takes its values in their order, or by their names",
         ),
         # Arguments.
+        (r".*__call__\(\) missing .*", "loop takes a list in its brackets, as in loop(item.children)"),
         (
             rf"{_CALL} missing \d+ required (?:positional|keyword-only) arguments?: (?P<names>.*)",
             "'{call}' needs {names} in its brackets",

@@ -130,6 +130,13 @@ class _Prepared(NodeTransformer):
             node.iter = _through(_LOOP, node.iter)
         return node
 
+    def visit_Assign(self, node: nodes.Assign) -> nodes.Assign | list[nodes.Stmt]:  # noqa: N802
+        self.generic_visit(node)
+        if node.target.find(nodes.NSRef) is None and not isinstance(node.target, nodes.NSRef):
+            return node
+        # Jinja gives no line to its look at what is assigned to, which so has that of the statement before.
+        return [nodes.ExprStmt(nodes.Const(None), lineno=node.lineno), node]
+
     def visit_Call(self, node: nodes.Call) -> nodes.Call:  # noqa: N802
         self.generic_visit(node)
         called = node.node

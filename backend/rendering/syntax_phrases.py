@@ -81,6 +81,7 @@ _PHRASES: list[tuple[re.Pattern[str], _Said]] = [
         (r"cannot use extend from a non top-level scope", "extends stands outside of all blocks and loops"),
         (r"Can't assign to special loop variable .*", "an item cannot be called 'loop', which is the loop itself"),
         (r"When defining macros or call blocks .*", "the argument 'caller' of a macro needs a default"),
+        (r"No (filter|test) named '(.*)'\.", lambda what, name: f"there is no {what} named '{name}'"),
         (r"Invalid character in identifier", "a name holds a character that no name may have"),
         (r"Missing end of comment tag", "a comment begins here with {# and is never closed: write #} where it ends"),
         (r"Missing end of raw directive", "{% raw %} is never closed: write {% endraw %} where it ends"),

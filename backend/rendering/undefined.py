@@ -14,6 +14,12 @@ from backend.rendering.runtime_phrases import kind
 from backend.rendering.suggestions import near, one_word
 
 _NEAR = 0.75
+# What Jinja itself gives in some places.
+_ELSEWHERE = {
+    "caller": "'caller' is for macros that are used by {% call %}",
+    "loop": "'loop' is for the inside of a loop, between {% for %} and {% endfor %}",
+    "super": "'super' is for blocks of a template that extends a layout",
+}
 
 
 class MissingField(Undefined):
@@ -32,7 +38,7 @@ class MissingField(Undefined):
         name: str | None = None,
         exc: type[TemplateRuntimeError] = UndefinedError,
     ) -> None:
-        variable = obj is missing and hint is None and exc is UndefinedError
+        variable = obj is missing and hint is None and exc is UndefinedError and name not in _ELSEWHERE
         super().__init__(hint, obj, name, MissingVariable if variable else exc)
 
     def __getattr__(self, name: str) -> Any:
@@ -86,7 +92,7 @@ class MissingField(Undefined):
         owner = self._undefined_obj
         match owner:
             case _ if owner is missing:
-                said = f"the field '{name}' is missing"
+                said = _ELSEWHERE.get(str(name)) or f"the field '{name}' is missing"
             case dict():
                 said = _not_in_mapping(name, owner)
             case list() | tuple():
@@ -96,15 +102,13 @@ class MissingField(Undefined):
             case TemplateModule():
                 said = f"'{owner.__name__}' has no macro '{name}'{near(str(name), vars(owner), _NEAR)}"
             case _:
-                what = "item" if isinstance(name, int) else "field"
+                what = f"item {name}" if isinstance(name, int) else f"field '{name}'"
                 asked = "; ask for it first by {% if … %}" if owner is None else ""
-                said = f"{kind(type(owner).__name__)} has no {what} '{name}'{asked}"
+                said = f"{kind(type(owner).__name__)} has no {what}{asked}"
         return said
 
 
 def _not_in_mapping(name: object, owner: dict[object, object]) -> str:
-    if isinstance(name, slice):
-        return "a part such as [:5] is taken of a list, and this is a mapping of names"
     names = [key for key in owner if isinstance(key, str)]
     if isinstance(name, int):
         if str(name) in owner:
@@ -119,6 +123,4 @@ def _not_in_list(name: object, owner: list[object] | tuple[object, ...]) -> str:
     if isinstance(name, int):
         first = ", of which the first is number 0" if name == len(owner) and owner else ""
         return f"the list has no item {name}; it has {len(owner)}{first}"
-    if isinstance(name, slice):
-        return "a part of a list is taken by whole numbers, as in [:5]"
     return f"a list has no field '{name}'; loop over it or take one item"
