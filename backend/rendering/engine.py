@@ -61,7 +61,7 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     """
     warnings = _looked_at(source, sample_fields, batch=batch)
     if sample_fields is not None:
-        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), warnings))
     elif not source.fragment:
         warnings.extend(_without_sample(source))
     return _in_order(warnings)
@@ -202,12 +202,22 @@ def _without_sample(source: Source) -> list[TemplateWarning]:
         return [TemplateWarning(fault.line, "sample_fields", f"Every message: {fault.sentence}")]
 
 
-def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:
+def _trial(job: RenderJob, told: Sequence[TemplateWarning]) -> list[TemplateWarning]:
     """Render with the sample fields and say what a reader of the message would meet."""
     try:
         rendered = _render(job)
     except TemplateFault as fault:
-        if fault.line is not None and fault.line in told:
+        if any(_is_told(fault, one) for one in told):
             return []
         return [TemplateWarning(fault.line, "sample_fields", f"With the sample fields: {fault.sentence}")]
     return clipped(rendered)
+
+
+def _is_told(fault: TemplateFault, warning: TemplateWarning) -> bool:
+    """Tell whether a warning is of the same place: a line, the subject, or the line of a partial."""
+    if fault.line is not None:
+        return fault.line == warning.line
+    if fault.pointer == SUBJECT:
+        return warning.detail.startswith("Subject: ")
+    _, begins, within = fault.reason.rpartition("(line ")
+    return bool(begins) and f"(Line {within.rstrip(')')}.)" in warning.detail

@@ -25,21 +25,20 @@ def unknown_fields(
         variables = context(sample, batch=batch)
     except TemplateFault:
         return  # the trial says so
-    subject = [parse_subject(source.subject)] if source.subject is not None else []
-    parts = [(one.name, parse_partial(source, one)) for one in source.partials]
-    trees = [tree, *subject, *(part for _, part in parts)]
+    places = [("{}", tree)]
+    if source.subject is not None:
+        places.append(("Subject: {}", parse_subject(source.subject)))
+    places += [(f"{{}} (Line {{}} of '{one.name}'.)", parse_partial(source, one)) for one in source.partials]
     # What one of them sets, an included one may read.
-    given = set(passed_over).union(OURS, *map(assigned, trees))
-    free = set[str]().union(*map(find_undeclared_variables, trees)) - given
-    for lack in lacks(tree, variables, free):
-        yield TemplateWarning(lack.line, "unknown_field", _told(lack, variables, batch=batch))
-    for one in subject:
-        for lack in lacks(one, variables, free):
-            yield TemplateWarning(None, "unknown_field", f"Subject: {_told(lack, variables, batch=batch)}")
-    for name, part in parts:
-        for lack in lacks(part, variables, free):
-            detail = f"{_told(lack, variables, batch=batch)} (Line {lack.line} of '{name}'.)"
-            yield TemplateWarning(None, "unknown_field", detail)
+    given = set(passed_over).union(OURS, *(assigned(one) for _, one in places))
+    free = set[str]().union(*(find_undeclared_variables(one) for _, one in places)) - given
+    told = set[str]()
+    for place, one in places:
+        found = [lack for lack in lacks(one, variables, free) if lack.variable not in told]
+        for lack in found:
+            detail = place.format(_told(lack, variables, batch=batch), lack.line)
+            yield TemplateWarning(lack.line if one is tree else None, "unknown_field", detail)
+        told.update(lack.variable for lack in found)
 
 
 def _told(lack: Lack, variables: Mapping[str, object], *, batch: bool) -> str:
