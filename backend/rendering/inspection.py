@@ -37,13 +37,14 @@ def inspect(source: Source, sample_fields: object | None, *, batch: bool) -> lis
     if source.subject is not None:
         _refuse_subject(source.subject)
     written = unify_newlines(source.source)
-    subtracted = list(subtractions(tree, written))
-    warnings = [*outside_of_blocks(tree, source.format), *(warning for warning, _ in subtracted)]
+    known = sample_fields if isinstance(sample_fields, dict) else ()
+    subtracted = [one for one in subtractions(tree, written) if not one.is_meant(known)]
+    passed_over = {name for one in subtracted for name in one.variables}
+    warnings = [*outside_of_blocks(tree, source.format), *(one.warning for one in subtracted)]
     if sample_fields is not None:
-        passed_over = {name for _, names in subtracted for name in names}
         warnings.extend(unknown_fields(source, tree, passed_over, sample_fields, batch=batch))
     elif not source.fragment:
-        warnings.extend(untried(source, tree))
+        warnings.extend(untried(source, tree, passed_over))
     if source.format in {"html", "mjml"}:
         warnings.extend((*_images(written), *_remote_styles(written), *unescaped(written), *_trusted(tree)))
     return warnings

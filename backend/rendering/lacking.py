@@ -53,14 +53,14 @@ def _told(lack: Lack, variables: Mapping[str, object], *, batch: bool) -> str:
     return f"The sample fields have no '{lack.variable}'."
 
 
-def untried(source: Source, tree: nodes.Template) -> Iterator[TemplateWarning]:
+def untried(source: Source, tree: nodes.Template, passed_over: Collection[str]) -> Iterator[TemplateWarning]:
     """Say what the fields of a message must have, of a template that comes without sample fields."""
-    needed = sorted(fields_read(source).needed) + sorted(_of_members(tree))
+    needed = sorted(fields_read(source).needed - set(passed_over)) + sorted(_of_members(tree))
     if needed:
         more = f" and {len(needed) - _MOST_NAMED} more" if len(needed) > _MOST_NAMED else ""
         detail = (
             f"There are no sample fields, so it was not tried whether this renders. Its messages need"
-            f" {', '.join(needed[:_MOST_NAMED])}{more}. Give sample_fields that have them."
+            f" {', '.join(needed[:_MOST_NAMED])}{more}. Give it sample fields that have them."
         )
         yield TemplateWarning(None, "no_sample", detail)
 

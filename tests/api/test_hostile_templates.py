@@ -34,7 +34,7 @@ def quick() -> Iterator[None]:
     """Let what is tried have less time, so that this module does not take long."""
     child = "backend.rendering.preview_child"
     previews = Pool(child, Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, room=8))
-    acceptance = Pool(child, Bounds(children=4, running=0.3, seconds=3.0, patience=3.0, waiting=400, room=4_000))
+    acceptance = Pool(child, Bounds(children=4, running=0.1, seconds=2.0, patience=3.0, waiting=400, room=4_000))
     for before, made in ((pool.PREVIEWS, previews), (pool.ACCEPTANCE, acceptance)):
         for name in ("_bounds", "_children", "_threads"):
             setattr(before, name, getattr(made, name))
