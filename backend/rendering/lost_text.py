@@ -29,7 +29,8 @@ def outside_of_blocks(tree: nodes.Template, form: Format) -> Iterator[TemplateWa
     for place, node in enumerate(tree.body):
         if isinstance(node, (nodes.Block, nodes.Extends)):
             told = False
-        line = None if told else _line(node)
+        left_out = form == "mjml" and isinstance(node, nodes.Macro)  # which no MJML begins with
+        line = None if told else node.lineno if left_out else _line(node)
         if line is not None:
             told = True
             detail = _BEFORE if place < extends and form != "mjml" else _LOST

@@ -135,6 +135,8 @@ def test_text_outside_of_the_blocks_of_a_layout_is_not_lost_in_silence(form: For
         5,
     ]
     assert [line for line, _ in lost("{% extends 'X_LAYOUT' %}\n{% include 'X_LAYOUT' %}")] == [2]
+    macro = "{% extends 'X_LAYOUT' %}\n{% macro m() %}m{% endmacro %}" + block
+    assert [line for line, _ in lost(macro)] == ([2] if form == "mjml" else [])
     ((line, detail),) = lost(f"\nbefore\n{{% extends 'X_LAYOUT' %}}{block}")
     assert (line, "written before" in detail) == (2, form != "mjml")
 
