@@ -185,6 +185,7 @@ _PHRASES: list[tuple[re.Pattern[str], str]] = [
         ),
         (r".* is not a valid URI scheme prefix\.", "urlize takes schemes such as 'https:' or 'mailto:'"),
         # Macros, blocks, partials.
+        (r"too many statically nested blocks.*", "loops stand more than twenty deep in each other"),
         (
             r"macro '(?P<name>.*)' takes no keyword argument '(?P<word>.*)'",
             "the macro '{name}' has no argument '{word}'",

@@ -281,6 +281,30 @@ def test_a_message_that_is_too_long_says_so() -> None:
     assert fault(Source("html", loops)) == "The message is longer than 10,000,000 characters."
 
 
+def test_loops_in_loops_in_loops_are_told() -> None:
+    loops = "{% for i in numbers %}" * 30 + "x" + "{% endfor %}" * 30
+    assert told(Source("html", loops)) == "Loops stand more than twenty deep in each other."
+
+
+def test_no_source_takes_long() -> None:
+    for piece in (
+        "{{",
+        "{% if name %}",
+        "{{ 'a",
+        '{{ "',
+        "{#",
+        "{",
+        "{{ {",
+        "{{ 'x' ",
+        "{% raw %}",
+        "{% end",
+        "{{ name }}",
+    ):
+        for end in ("", "{{ !name }}"):
+            sentence = told(Source("text", piece * (20_000 // len(piece)) + end))
+            assert not _INSIDE.search(sentence), sentence
+
+
 def test_a_template_extends_one_layout_and_no_more() -> None:
     for form in _FORMATS:
         layout = Partial("X_LAYOUT", form, "<mjml><mj-body></mj-body></mjml>")
