@@ -43,6 +43,7 @@ TemplateId = Annotated[
         description="The template's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
     ),
 ]
+_OF_SAMPLE = frozenset({"clipped", "no_sample"})
 _FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 # Sources may be 256 KiB each, so a page of versions is kept shorter than other pages.
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
@@ -145,8 +146,9 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
     job = RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch)
     rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    # The size is that of this message, not of the one with the sample fields.
-    warnings = [one for one in _warnings(service_id, record) if one.code != "clipped"] + clipped(rendered)
+    # The size is that of this message, not of the one with the sample fields; and these fields are a sample.
+    told = [one for one in _warnings(service_id, record) if one.code not in _OF_SAMPLE]
+    warnings = [*told, *clipped(rendered)]
     return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 

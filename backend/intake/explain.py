@@ -15,9 +15,11 @@ from backend.db.models.notifications import Priority
 from backend.delivery import routes
 from backend.intake import content, lookup, store, switches
 from backend.intake.content import Content, Submission
+from backend.intake.joined import Joins, refusal
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
 from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
@@ -87,7 +89,11 @@ def explain(submission: Submission) -> Explanation:
         known, service = asked.accepted(), asked.services()[read.service_id]
         registered = asked.registered()[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    verdict = closed or judge(read, service, registered, render=_Renderer(read.service_id).render, whole=True)
+    renderer = _Renderer(read.service_id)
+    verdict = closed or judge(read, service, registered, render=renderer.render, whole=True)
+    buffered = store.priority(read) is Priority.BATCH
+    if isinstance(verdict, Plan) and buffered and not known:
+        verdict = _joined(read, verdict, renderer)
     if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
         raise verdict
     if isinstance(verdict, Problem):
@@ -95,10 +101,24 @@ def explain(submission: Submission) -> Explanation:
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
         would = "DUPLICATE" if known else "FAIL"
         return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[])
-    buffered = store.priority(read) is Priority.BATCH
     would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
     batch = _batch(read, verdict) if would == "BUFFER" else None
     return Explanation(notification_id=str(read.uid), would=would, errors=[], channels=_channels(verdict), batch=batch)
+
+
+def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
+    """Render the batches that a notification would join with it, as it is done when it is sent."""
+    with db.current().read() as session:
+        joints = list(Joins(session, Allowance()).joints(read, plan))
+    for index, joint in joints:
+        job = joint.load()
+        if isinstance(job, Problem):
+            return job
+        try:
+            renderer.render(index, job)
+        except Problem as problem:
+            return refusal(index, plan.channels[index], problem)
+    return plan
 
 
 def _batch(read: Content, plan: Plan) -> ExplainedBatch:

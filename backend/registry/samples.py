@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -76,14 +77,18 @@ def of(session: Session, template_id: int) -> list[Sample]:
     return [Sample(FIRST, write(published))] if published is not None else []
 
 
+def all_fields(session: Session, template_id: int) -> list[Any]:
+    """Return the fields of every sample that can be read, the eldest first."""
+    found = []
+    for sample in of(session, template_id):
+        with suppress(SampleFault):
+            found.append(read(sample.text))
+    return found
+
+
 def first_fields(session: Session, template_id: int) -> Any | None:
     """Return the fields of the first sample that can be read, which a version is published with."""
-    for sample in of(session, template_id):
-        try:
-            return read(sample.text)
-        except SampleFault:
-            continue
-    return None
+    return next(iter(all_fields(session, template_id)), None)
 
 
 def put(session: Session, template_id: int, name: str, text: str) -> None:

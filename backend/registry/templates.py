@@ -74,8 +74,9 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a template; ``created_by`` is the client or user that published it."""
+    """One version of a template; ``version_id`` is its row, ``created_by`` the client or user that published it."""
 
+    version_id: int
     version: int
     content: TemplateContent
     created_at: datetime
@@ -289,6 +290,7 @@ def content_of(version: TemplateVersion) -> TemplateContent:
 
 def _version(version: TemplateVersion) -> VersionRecord:
     return VersionRecord(
+        version_id=version.id,
         version=version.number,
         content=content_of(version),
         created_at=version.created_at,

@@ -8,10 +8,11 @@ from jinja2 import Template
 from jinja2.runtime import Context
 
 from backend.lib.problems import Problem
-from backend.rendering.clipping import clipped
+from backend.rendering.clipping import always_clipped, clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.fields_read import reads_fields
 from backend.rendering.filters import CHOICE, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import inspect
@@ -60,7 +61,9 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     """
     warnings = _looked_at(source, sample_fields, batch=batch)
     if sample_fields is not None:
-        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), warnings))
+    elif not source.fragment:
+        warnings.extend(_without_sample(source))
     return _in_order(warnings)
 
 
@@ -175,7 +178,7 @@ def _run(
         place = Context(template.environment, variables, template.name, template.blocks, _OWN)
         return "".join(meter.written(template.root_render_func(place)))
     except Exception as error:
-        raise runtime_fault(error, pointer, source_line) from None
+        raise runtime_fault(error, pointer, source_line, variables) from None
 
 
 def _inlined(html: str, template: Compiled) -> str:
@@ -189,12 +192,32 @@ def _inlined(html: str, template: Compiled) -> str:
     return inliner.inline(html) if inliner is not None else html
 
 
-def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:
+def _without_sample(source: Source) -> list[TemplateWarning]:
+    """Say what is certain of all messages: their size, and what goes wrong where no field is read."""
+    try:
+        return clipped(_render(RenderJob("", source, {})))
+    except TemplateFault as fault:
+        if reads_fields(source):
+            return always_clipped(compiled("", source).fixed) if source.format in {"html", "mjml"} else []
+        return [TemplateWarning(fault.line, "sample_fields", f"Every message: {fault.sentence}")]
+
+
+def _trial(job: RenderJob, told: Sequence[TemplateWarning]) -> list[TemplateWarning]:
     """Render with the sample fields and say what a reader of the message would meet."""
     try:
         rendered = _render(job)
     except TemplateFault as fault:
-        if fault.line is not None and fault.line in told:
+        if any(_is_told(fault, one) for one in told):
             return []
         return [TemplateWarning(fault.line, "sample_fields", f"With the sample fields: {fault.sentence}")]
     return clipped(rendered)
+
+
+def _is_told(fault: TemplateFault, warning: TemplateWarning) -> bool:
+    """Tell whether a warning is of the same place: a line, the subject, or the line of a partial."""
+    if fault.line is not None:
+        return fault.line == warning.line
+    if fault.pointer == SUBJECT:
+        return warning.detail.startswith("Subject: ")
+    _, begins, within = fault.reason.rpartition("(line ")
+    return bool(begins) and f"(Line {within.rstrip(')')}.)" in warning.detail

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError, localedata
 
+from backend.rendering.faults import WrongUse
+
 # As the files of CLDR are named; a territory that is not listed is written as its language is.
 _LANGUAGES = [
     *("ar", "bg", "bn", "ca", "cs", "cy", "da", "de", "de_AT", "de_CH", "el", "en", "en_001", "en_AU", "en_CA"),
@@ -19,7 +21,7 @@ _FOLDER = Path(localedata.__file__).with_name("locale-data")
 
 @lru_cache(maxsize=256)
 def locale(name: str) -> Locale:
-    """Return a language by its name, such as ``en``, ``en_GB`` or ``de-CH``; raises ValueError with a sentence."""
+    """Return a language by its name, such as ``en``, ``en_GB`` or ``de-CH``; raises WrongUse with a sentence."""
     wanted = name.replace("-", "_")
     for tried in (wanted, wanted.partition("_")[0]):
         try:
@@ -28,7 +30,7 @@ def locale(name: str) -> Locale:
         except (UnknownLocaleError, ValueError, OSError):
             continue
         return found
-    raise ValueError(f"there is no language '{name[:40]}'; write it as in 'en', 'en_GB' or 'de_CH'")
+    raise WrongUse(f"there is no language '{name[:40]}'; write it as in 'en', 'en_GB' or 'de_CH'")
 
 
 def read_ahead() -> None:

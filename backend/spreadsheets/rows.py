@@ -13,7 +13,7 @@ from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import acceptance
-from backend.rendering.inspection import FieldsRead
+from backend.rendering.fields_read import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS, TRIALS
 from backend.spreadsheets.table import Record

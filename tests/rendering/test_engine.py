@@ -117,15 +117,15 @@ def test_a_batch_has_the_list_alone() -> None:
 @pytest.mark.parametrize(
     ("source", "detail"),
     [
-        ("\n\n{{ sample_id }}", "Line 3: the field 'sample_id' is missing."),
+        ("\n\n{{ sample_id }}", "Line 3: the field 'sample_id' is missing; write fields[\"sample-id\"]."),
         ("{{ fields.sampleid }}", "Line 1: the field 'sampleid' is missing; did you mean 'sample-id'?"),
         ("a\n{% for x in many %}\n{{ x.y }}{% endfor %}", "Line 3: the field 'y' is missing."),
         ("{{ many.y }}", "Line 1: a list has no field 'y'; loop over it or take one item."),
         ("{{ many[7] }}", "Line 1: the list has no item 7; it has 1."),
         ("\n{{ number.y }}", "Line 2: a number has no field 'y'."),
-        ("{{ number + 'a' }}", "Line 1: unsupported operand type(s) for +: 'int' and 'str'."),
-        ("{% for x in number %}{% endfor %}", "Line 1: 'int' object is not iterable."),
-        ("{{ 1 / 0 }}", "Line 1: division by zero."),
+        ("{{ many + 'a' }}", "Line 1: '+' joins a list with a list alone: write brackets around one item, [item]."),
+        ("{% for x in number %}{% endfor %}", "Line 1: a list is needed here, and this is a number."),
+        ("{{ 1 / 0 }}", "Line 1: division by zero: ask first whether the number is 0."),
     ],
 )
 @pytest.mark.parametrize("template_format", ["html", "text", "markdown"])
@@ -145,7 +145,7 @@ def test_what_may_be_missing_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("source", "subject", "detail", "pointer"),
     [
-        ("a\n{% if x %}\nb", None, "Line 2: unexpected end of template; Jinja", "/source"),
+        ("a\n{% if x %}\nb", None, "Line 2: {% if x %} is never closed", "/source"),
         ("a\n{% endfor %}", None, "Line 2: ", "/source"),
         ("a\n{{ x|nothing }}", None, "Line 2: there is no filter named 'nothing'.", "/source"),
         ("a\n{{ x is nothing }}", None, "Line 2: there is no test named 'nothing'.", "/source"),

@@ -65,13 +65,11 @@ def _look(place: Place, identifier: str) -> Look:
         published = None
         if present.published is not None:
             published = templates.get(reading, place.service_id, identifier).content
-        fields = samples.first_fields(reading, present.template_id)
+        fields = samples.all_fields(reading, present.template_id)
         payloads = template_usage.last_payloads(reading, place.service_id, identifier)
         content = drafts.content_to_publish(reading, Key(place.service_id, identifier))
         plan = publishing.plan(reading, place.service_id, identifier, content)
-    batch = isinstance(fields, list)
-    sample = {} if fields is None else fields
-    preview = template_preview.preview(present.content, sample, place.share, batch=batch)
+    preview = template_preview.before_publishing(present.content, fields, place.share)
     trials = template_trial.try_payloads(present.content, published, payloads, place.share)
     return Look(present, published, preview, trials, plan, publishing.changes(plan, place.share))
 
