@@ -23,6 +23,7 @@ from backend.delivery.compose import render_job
 from backend.intake.entries import Entry, Job, Joint, Later, Place
 from backend.intake.judge import Plan, PlannedChannel
 from backend.intake.store import batch_keys
+from backend.lib import places
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import FieldError, Problem
 from backend.registry.lookup import FoundTemplate
@@ -235,4 +236,4 @@ def _refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
     )
     pointer = f"/channels/{index}/fields"
     error = FieldError(pointer, "template_arguments", detail)
-    return Problem("template_arguments", f"Nothing was sent: at {pointer}: {detail}", errors=[error])
+    return Problem("template_arguments", f"Nothing was sent: {places.sentence(error)}.", errors=[error])
