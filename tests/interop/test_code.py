@@ -25,7 +25,7 @@ from tests.interop.site import SENDING, Site
 pytestmark = pytest.mark.timeout(300)  # some begin slowly on a busy machine
 
 # What a language could take for its own: quotes, escapes, interpolation, comments, ends of what holds it.
-SAMPLE = {
+SAMPLE: dict[str, Any] = {
     "sample_id": 'it\'s "S-1" \\n \\u0041 $HOME `id` $(id) #{1} #$0 ${1} %d %{a} {{ }} {% %} <!-- </script>',
     "lines": "one\ntwo\r\n\tthree\x7f\u2028",
     "more": ['\'\'\' """ )-" JSON', "\nJSON\n", "Übergrößenträger ✓ 試料 😀"],
