@@ -6,13 +6,16 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.concurrency import sync_to_thread
 from litestar.types import Scope
 
 from backend.accounts import rate_limits
 from backend.accounts.access import Principal
+from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, notifications
 from backend.api.notifications import Links
+from backend.intake import idempotency
 from backend.intake.content import Submission
 from backend.intake.outcomes import Accepted, Outcome
 from backend.intake.schema import MAX_BULK, BulkIn
@@ -61,7 +64,7 @@ _frame = msgspec.json.Decoder(_Frame)
     guards=[guards.bearer],
     opt={"scope": notifications.SEND, "body": BulkIn},
     status_code=200,
-    responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
+    responses=errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
     tags=["Notifications"],
     summary="Send up to 100 notifications",
 )
@@ -70,24 +73,36 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
 
     The answer is 200 whatever became of them. ``status`` of a result is the HTTP number that sending the notification
     by itself would have answered, and a refused one has the members of that problem.
+
+    An `Idempotency-Key` header is that of all of them: the same key and notifications are answered as before, the
+    same key with other notifications is refused with 422, and nothing of it is taken.
     """
     return await take(guards.principal(request), await bodies.raw_json(request), request.scope)
 
 
 async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]:
     """Hand the notifications of one body over to intake, and answer."""
-    parts = _split(raw)
-    within, quota = await _count(client, len(parts), scope)
+    key = notifications.idempotency_key(scope)
+    given = [
+        Submission(client.service_id, client.api_client_id, part, key=key, shares_key=True) for part in _split(raw)
+    ]
+    if key is not None:
+        await sync_to_thread(_hold_together, given, key)
+    within, quota = await _count(client, len(given), scope)
     over = rate_limits.refusal(quota)
     submissions = [
-        Submission(client.service_id, client.api_client_id, part, refusal=None if number < within else over)
-        for number, part in enumerate(parts)
+        msgspec.structs.replace(one, refusal=None if number < within else over) for number, one in enumerate(given)
     ]
     outcomes = await notifications.intake().submit_all(submissions)
     for outcome in outcomes:
         if isinstance(outcome, Accepted):
             notifications.follow(client, outcome)
     return Response(Results(list(_results(outcomes))), status_code=200)
+
+
+def _hold_together(submissions: Sequence[Submission], key: str) -> None:
+    with unavailable_without_database():
+        idempotency.hold_together(submissions, key)
 
 
 def _split(raw: bytes) -> list[bytes]:

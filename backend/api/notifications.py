@@ -104,7 +104,7 @@ async def take(
 ) -> Response[Any]:
     """Hand one body over to intake, and answer."""
     try:
-        key = idempotency.read_key(_values(scope, b"idempotency-key"))
+        key = idempotency_key(scope)
     except Problem as problem:
         key, refusal = None, refusal or problem
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw, key, refusal, uid))
@@ -115,8 +115,11 @@ async def take(
     return errors.respond(outcome.problem, outcome.notification_id, outcome.status)
 
 
-def _values(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
+def idempotency_key(scope: Scope) -> str | None:
+    """Return the key of a request; raises Problem for one that cannot be used."""
+    return idempotency.read_key(
+        [value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"]
+    )
 
 
 def follow(client: Principal, outcome: Accepted) -> None:

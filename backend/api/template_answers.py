@@ -44,6 +44,7 @@ class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
     batch: BatchAnswer | None
+    repeat_after: str | None
     created_at: datetime
     updated_at: datetime
     warnings: list[TemplateWarning]
@@ -69,6 +70,7 @@ class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
     batch: BatchAnswer | None
+    repeat_after: str | None
     created_at: datetime
     created_by: str
 

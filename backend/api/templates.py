@@ -121,6 +121,7 @@ def _content(body: TemplateShape) -> TemplateContent:
         subject=body.subject,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
+        repeat_after=body.repeat_after,
         kind=body.kind,
     )
 

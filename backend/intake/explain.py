@@ -13,7 +13,7 @@ from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup, store, switches
+from backend.intake import content, lookup, repeats, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.joined import Joins, refusal
 from backend.intake.judge import Plan, PlannedChannel, judge
@@ -67,14 +67,28 @@ class ExplainedBatch(msgspec.Struct, frozen=True):
     closes_at: datetime
 
 
+class ExplainedRepeat(msgspec.Struct, frozen=True):
+    """Of content that is new again after some time: how often it was new before, and when it is new again.
+
+    ``new_again_at`` is null where the notification is new.
+    """
+
+    number: int
+    new_again_at: datetime | None
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER."""
+    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER.
+
+    ``repeat`` comes where all its templates say after how long the same content is new again.
+    """
 
     notification_id: str
     would: str
     errors: list[FieldError]
     channels: list[ExplainedChannel]
     batch: ExplainedBatch | None = None
+    repeat: ExplainedRepeat | None = None
 
 
 def explain(submission: Submission) -> Explanation:
@@ -87,7 +101,11 @@ def explain(submission: Submission) -> Explanation:
     with db.current().look() as session:
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
-        registered = asked.registered()[read.service_id]
+        named = asked.registered()
+        (present,) = repeats.at_present(session, [read], named)
+        if present.uid != read.uid:
+            known = lookup.accepted(session, [present.uid])
+    read, registered = present, named[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
     renderer = _Renderer(read.service_id)
     verdict = closed or judge(read, service, registered, render=renderer.render, whole=True)
@@ -96,14 +114,23 @@ def explain(submission: Submission) -> Explanation:
         verdict = _joined(read, verdict, renderer)
     if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
         raise verdict
+    again = read.occurrence
+    repeat = ExplainedRepeat(again.number, again.again_at) if again else None
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
         would = "DUPLICATE" if known else "FAIL"
-        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[])
+        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[], repeat=repeat)
     would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
     batch = _batch(read, verdict) if would == "BUFFER" else None
-    return Explanation(notification_id=str(read.uid), would=would, errors=[], channels=_channels(verdict), batch=batch)
+    return Explanation(
+        notification_id=str(read.uid),
+        would=would,
+        errors=[],
+        channels=_channels(verdict),
+        batch=batch,
+        repeat=repeat,
+    )
 
 
 def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:

@@ -24,6 +24,7 @@ from backend.intake.content import Content
 from backend.intake.entries import Entry, Job, Joint, Later, Place
 from backend.intake.judge import Plan, PlannedChannel
 from backend.intake.store import batch_keys
+from backend.lib import places
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import FieldError, Problem
 from backend.registry.lookup import FoundTemplate
@@ -250,4 +251,4 @@ def refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
     )
     pointer = f"/channels/{index}/fields"
     error = FieldError(pointer, "template_arguments", detail)
-    return Problem("template_arguments", f"Nothing was sent: at {pointer}: {detail}", errors=[error])
+    return Problem("template_arguments", f"Nothing was sent: {places.sentence(error)}.", errors=[error])

@@ -14,6 +14,7 @@ from backend.batching.hold import Joining, Moment, hold
 from backend.batching.keys import Key, limits
 from backend.db.driver import Insert, Select, execute, settle, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.intake import repeats
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
@@ -106,6 +107,7 @@ def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services:
                 deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
     _finish(session, judged, results, known, meter.moment)
     INSERT_DELIVERIES.send(session, deliveries)
+    repeats.remember(session, [one for one, _ in judged if results[one.uid] == "new"], meter.moment)
     meter.store()
     if joining:
         settle(session)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Template, TemplateSample
-from backend.lib import strict_json
+from backend.lib import places, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.registry.templates import version_row
 
@@ -55,7 +55,8 @@ def read(text: str) -> Any:
         raise SampleFault(problem.detail.replace("The body", "The sample data"), line, column) from None
     found = strict_json.faults(data)
     if found:
-        raise SampleFault(f"At {found[0].pointer or 'the top'}: {found[0].detail}")
+        where = places.in_words(f"/fields{found[0].pointer}")
+        raise SampleFault(f"At {where}: {found[0].detail}")
     if not isinstance(data, dict) and not (isinstance(data, list) and data and all(isinstance(o, dict) for o in data)):
         raise SampleFault("Write one object in curly brackets; for a batch, an array of at least one object.", 1, 1)
     return data

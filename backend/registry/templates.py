@@ -27,6 +27,7 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``; ``kind`` is ``template``, or ``partial`` or ``layout``
     for what templates include, import or extend, and nothing is sent with. ``sample_fields`` is an object, or an
     array of objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     sample_fields: Any | None = None
     batch: dict[str, Any] | None = None
+    repeat_after: str | None = None
     kind: str = TEMPLATE
 
     def digest(self) -> str:
@@ -42,6 +44,8 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
         said = msgspec.to_builtins(self)
         if self.kind == TEMPLATE:  # as it was before there were other kinds
             del said["kind"]
+        if self.repeat_after is None:
+            del said["repeat_after"]
         return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
@@ -284,6 +288,7 @@ def content_of(version: TemplateVersion) -> TemplateContent:
         subject=version.subject,
         sample_fields=version.sample_fields,
         batch=version.batch,
+        repeat_after=version.repeat_after,
         kind=version.kind,
     )
 

@@ -18,6 +18,8 @@ PACKAGES = {
     "ruby": ("ruby",),
     "lwp-request": ("libwww-perl",),
     "php": ("php-cli", "php-curl"),
+    "Rscript": ("r-base-core", "r-cran-httr2", "r-cran-jsonlite"),
+    "zsh": ("zsh",),
 }
 _PACKAGE_SECONDS = 1200
 

@@ -232,6 +232,7 @@ def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str
         ("Format", old.format, new.format),
         ("Subject", old.subject or "none", new.subject or "none"),
         ("Batches", _batch(old), _batch(new)),
+        ("New again after", old.repeat_after or "never", new.repeat_after or "never"),
     ]
     return [(label, before, after) for label, before, after in pairs if before != after]
 
