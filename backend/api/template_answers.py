@@ -130,7 +130,7 @@ def answer(record: TemplateRecord, users: Sequence[TemplateRecord], warnings: li
         created_at=record.created_at,
         updated_at=record.updated_at,
         warnings=warnings,
-        uses=sorted(record.pins),
+        uses=sorted(record.pins.partials),
         used_by=[UserAnswer(one.identifier, one.version) for one in users],
         **_common(record.content),
     )
