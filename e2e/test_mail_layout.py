@@ -12,7 +12,7 @@ from e2e.site import sign_in
 from e2e.workshop import Workshop
 from tests.portal.people_and_messages import user
 
-NOTE = "# Probe {{ id }}\n\n{{ '2026-03-02'|date('long') }}: **{{ volume|number }} ml**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+NOTE = "# Probe {{ id }}\n\n{{ '2026-03-02'|date('long') }}: **{{ volume|number }} ml**\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 LAYOUT = "{% extends 'mail.html' %}{% block footer %}<tr><td>Aurora Laboratories</td></tr>{% endblock %}"
 
 

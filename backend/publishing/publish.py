@@ -153,7 +153,7 @@ def put(
 
 def inner_first(records: Sequence[TemplateRecord]) -> list[TemplateRecord]:
     """Order templates so that each comes behind what it is made with."""
-    return sorted(records, key=lambda one: (len(one.pins.partials), one.identifier))
+    return sorted(records, key=lambda one: (one.content.kind == TEMPLATE, len(one.pins.partials), one.identifier))
 
 
 def _change(user: User, share: Share) -> Change:
