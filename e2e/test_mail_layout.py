@@ -7,12 +7,14 @@ from playwright.sync_api import Page, expect
 
 from backend.api.templates import published
 from backend.registry.templates import TemplateContent
-from e2e.looks import WIDE
+from e2e.looks import WIDE, mail_keeps_nobody_out
 from e2e.site import sign_in
 from e2e.workshop import Workshop
 from tests.portal.people_and_messages import user
 
-NOTE = "# Probe {{ id }}\n\n{{ '2026-03-02'|date('long') }}: **{{ volume|number }} ml**\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+NOTE = (
+    "# Probe {{ id }}\n\n{{ '2026-03-02'|date('long') }}: **{{ volume|number }} ml**\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+)
 LAYOUT = "{% extends 'mail.html' %}{% block footer %}<tr><td>Aurora Laboratories</td></tr>{% endblock %}"
 
 
@@ -69,6 +71,11 @@ def test_a_language_and_a_layout_reach_the_readers(
     lines, text = receive(workshop, "S-3", "X_LINES")
     assert "Aurora Laboratories" in lines
     assert text.strip() == "Probe S-3\n  1'234.5 ml"
+    reads_well(open_page(), html)
+
+
+def reads_well(page: Page, html: str) -> None:
+    """Look at a mail as a mail program with the engine of a browser shows it, on a desk and on a phone."""
     page.set_content(html)
     words = page.locator("td.words")
     assert words.evaluate("one => getComputedStyle(one).fontFamily").startswith("system-ui")
@@ -78,3 +85,4 @@ def test_a_language_and_a_layout_reach_the_readers(
         box = words.bounding_box()
         assert box is not None
         assert box["width"] <= 640
+    mail_keeps_nobody_out(page)
