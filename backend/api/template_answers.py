@@ -83,7 +83,7 @@ class VersionPage(msgspec.Struct, frozen=True):
 
 
 class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rendered template; ``html`` is null where the format has none.
+    """A rendered template as an e-mail; ``html`` is null for a partial in plain text.
 
     ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
     """
@@ -96,7 +96,7 @@ class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RenderedAnswer(msgspec.Struct, frozen=True):
-    """A message that was rendered; ``html`` is null where the format has none."""
+    """A message that was rendered; ``html`` is null for a partial in plain text."""
 
     subject: str | None
     html: str | None
@@ -132,7 +132,7 @@ def answer(record: TemplateRecord, users: Sequence[TemplateRecord], warnings: li
         created_at=record.created_at,
         updated_at=record.updated_at,
         warnings=warnings,
-        uses=sorted(record.pins),
+        uses=sorted(record.pins.partials),
         used_by=[UserAnswer(one.identifier, one.version) for one in users],
         **_common(record.content),
     )

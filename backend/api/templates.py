@@ -159,7 +159,7 @@ def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAn
         templates.get(db, service_id, identifier)  # what is not there yet is used by nothing
         planned = publish.plan(db, service_id, identifier, content)
     PREVIEWS.check(planned.source, None, share)
-    found = publish.changes(planned, share)
+    found = publish.changes(planned.users, share)
     return ChangesAnswer([answers.change(one) for one in found])
 
 

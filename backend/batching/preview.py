@@ -12,12 +12,11 @@ from backend.batching.manage import nothing_waits
 from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.delivery import claims
-from backend.delivery.compose import render_job
+from backend.delivery.compose import html_for, render_job
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
-from backend.rendering.titles import html_with
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,15 +91,14 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     )
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")
-    job = render_job(version, claims.batch_fields(session, batch.id), batch=True)
+    job = render_job(version, claims.batch_fields(session, batch.id), batch=True, subject=batch.subject)
     try:
         rendered = PREVIEWS.render(job, Share(batch.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
-    subject = batch.subject or rendered.subject
     return msgspec.structs.replace(
         plain,
-        subject=subject,
-        html=html_with(rendered, subject) if batch.content_type == "html" else None,
+        subject=batch.subject or rendered.subject,
+        html=html_for(batch.type, rendered) if batch.content_type == "html" else None,
         text=rendered.text,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from backend.channels.base import CHATS, Message, Outcome
+from backend.channels.base import CHATS, Channel, Message, Outcome
 from backend.db.models.notifications import Priority
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
@@ -25,7 +25,6 @@ from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import DELIVERIES
-from backend.rendering.titles import html_with
 
 Load = Callable[[int], list[Any]]
 
@@ -107,12 +106,14 @@ class Composer:
         return made * len(claims) if batch is not None else made
 
     def _batch_job(self, claim: Claim, batch_id: int) -> RenderJob:
-        return render_job(self._versions[claim.template_version_id], self._load(batch_id), batch=True)
+        version = self._versions[claim.template_version_id]
+        return render_job(version, self._load(batch_id), batch=True, subject=claim.subject)
 
     def _job(self, claim: Claim) -> RenderJob:
         version = self._versions[claim.template_version_id]
         # A draft for batches is tried out in one notification, which then has the whole list.
-        return render_job(version, claim.fields, batch=isinstance(claim.fields, list), want_html=_wants_html(claim))
+        batch = isinstance(claim.fields, list)
+        return render_job(version, claim.fields, batch=batch, subject=claim.subject, want_html=_wants_html(claim))
 
 
 def most_at_once(service_id: int, priority: Priority, most: int) -> int:
@@ -136,8 +137,14 @@ def _together(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
         yield list(some)
 
 
-def render_job(
-    version: FoundTemplate, fields: object, *, batch: bool = False, want_html: bool = True, want_text: bool = True
+def render_job(  # noqa: PLR0913 - what a message is made from, and what of it is wanted
+    version: FoundTemplate,
+    fields: object,
+    *,
+    batch: bool = False,
+    subject: str | None = None,
+    want_html: bool = True,
+    want_text: bool = True,
 ) -> RenderJob:
     """Describe the rendering of a template version; its row names it in the cache, since it never changes."""
     return RenderJob(
@@ -147,7 +154,13 @@ def render_job(
         batch=batch,
         want_html=want_html,
         want_text=want_text,
+        subject=subject,
     )
+
+
+def html_for(channel: str, rendered: Rendered) -> str | None:
+    """Return the HTML of a message as it goes out: in the layout of e-mails only where it is one."""
+    return rendered.html if channel == Channel.EMAIL else rendered.bare_html
 
 
 def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> Message | Result:
@@ -155,15 +168,14 @@ def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> 
         detail = f"The template does not render: {rendered.detail}"
         return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
     house, identity = settings.current().mail_from, str(claim.uid)
-    subject = claim.subject or rendered.subject
     return Message(
         delivery_id=identity,
         channel=claim.channel,
         address=claim.address,
         sender=claim.mail_from or house,
-        subject=subject,
+        subject=claim.subject or rendered.subject,
         text=rendered.text,
-        html=html_with(rendered, subject) if _wants_html(claim) else None,
+        html=html_for(claim.channel, rendered) if _wants_html(claim) else None,
         # A service that changes its sender between two attempts does not change the message's identity.
         message_id=ids.message_id(identity, _domain(house)),
         reply_to=claim.reply_to,

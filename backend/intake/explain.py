@@ -13,6 +13,7 @@ from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
+from backend.delivery.compose import html_for
 from backend.intake import content, lookup, repeats, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.joined import Joins, refusal
@@ -23,7 +24,6 @@ from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
 from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
-from backend.rendering.titles import html_with
 
 _NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
 # One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
@@ -171,7 +171,7 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         template_id=channel.template_id,
         template_version=planned.template.number,
         subject=planned.subject,
-        html=html_with(planned.rendered, planned.subject) if channel.content_type == "html" else None,
+        html=html_for(channel.type, planned.rendered) if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=_recipients(planned),
         messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,

@@ -132,8 +132,8 @@ def _renderer(
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
-        job = render_job(template, fields, batch=batch, want_html=whole and as_html, want_text=whole)
-        return render(index, job)
+        wanted = {"want_html": whole and as_html, "want_text": whole}
+        return render(index, render_job(template, fields, batch=batch, subject=channel.subject, **wanted))
 
     return renderer
 

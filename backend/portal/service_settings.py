@@ -19,6 +19,7 @@ from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
+from backend.rendering import locales
 from backend.reports import usage
 
 
@@ -105,6 +106,7 @@ def _page(place: Place, form: SettingsForm | None, faults: Faults, made: NewToke
         limit=services.daily_limit(service),
         installation_sender=installation.mail_from,
         domain=service_settings.permitted_domain(),
+        language_name=locales.name(service.language),
     )
 
 

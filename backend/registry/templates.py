@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import Delivery
@@ -17,8 +17,18 @@ from backend.registry.owned import OwnedRepository, check_identifier
 
 _LONGEST_AUTHOR = 160
 TEMPLATE = "template"
-# The rows of the versions that a template is made with, by the identifiers of those partials and layouts.
-Pins = dict[str, int]
+
+
+class Pins(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version is made with beside its own text.
+
+    ``partials`` are the rows of the versions of partials and layouts, by their identifiers; ``language`` and
+    ``mail_layout`` are as the service has them.
+    """
+
+    partials: dict[str, int] = {}
+    language: str = "en"
+    mail_layout: str | None = None
 
 
 class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +62,7 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
 class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A template with its published version.
 
-    ``version`` counts from 1, ``version_id`` is the version's row, ``pins`` are those of what it is made with.
+    ``version`` counts from 1, ``version_id`` is the version's row, ``pins`` are what it is made with.
     """
 
     identifier: str
@@ -201,6 +211,12 @@ def versions(
 
 def made_with(session: Session, service_id: int, identifier: str) -> list[TemplateRecord]:
     """Return those of the service's templates, partials and layouts whose published version is made with a partial."""
+    found = published(session, service_id, TemplateVersion.partials.is_not(None))
+    return [one for one in found if identifier in one.pins.partials]
+
+
+def published(session: Session, service_id: int, *conditions: ColumnElement[bool]) -> list[TemplateRecord]:
+    """Return the service's templates, partials and layouts whose published version meets the conditions, in order."""
     rows = session.execute(
         select(Template, TemplateVersion)
         .join(TemplateVersion, TemplateVersion.template_id == Template.id)
@@ -208,11 +224,11 @@ def made_with(session: Session, service_id: int, identifier: str) -> list[Templa
             Template.service_id == service_id,
             Template.deleted_at.is_(None),
             TemplateVersion.number == Template.current_version,
-            TemplateVersion.partials.is_not(None),
+            *conditions,
         )
         .order_by(Template.identifier)
     )
-    return [_record(row, version) for row, version in rows if identifier in (version.partials or {})]
+    return [_record(row, version) for row, version in rows]
 
 
 def delete(session: Session, service_id: int, identifier: str) -> None:
@@ -247,19 +263,26 @@ def for_a_test(
 
 
 def _says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
-    return version.content_hash == content.digest() and (version.partials or {}) == (pins or {})
+    return version.content_hash == content.digest() and _pins(version) == (pins or Pins())
+
+
+def _pins(version: TemplateVersion) -> Pins:
+    return Pins(partials=version.partials or {}, language=version.language, mail_layout=version.mail_layout)
 
 
 def _add(  # noqa: PLR0913 - as put
     session: Session, template_id: int, number: int, content: TemplateContent, created_by: str, *, pins: Pins | None
 ) -> TemplateVersion:
+    with_it = pins or Pins()
     version = TemplateVersion(
         template_id=template_id,
         number=number,
         content_hash=content.digest(),
         created_at=clock.now(),
         created_by=created_by[:_LONGEST_AUTHOR],
-        partials=pins or None,
+        partials=with_it.partials or None,
+        language=with_it.language,
+        mail_layout=with_it.mail_layout,
         **msgspec.structs.asdict(content),
     )
     session.add(version)
@@ -309,7 +332,7 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
         version_id=version.id,
         version=version.number,
         content=content_of(version),
-        pins=version.partials or {},
+        pins=_pins(version),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

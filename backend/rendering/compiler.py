@@ -17,6 +17,7 @@ from backend.rendering.harmless import is_harmless
 from backend.rendering.inlining import css_inliner
 from backend.rendering.jinja_mistakes import mistake
 from backend.rendering.jinja_tokens import spans
+from backend.rendering.layouts import layout_of
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.memberwise import is_memberwise
@@ -38,7 +39,7 @@ class Compiled(msgspec.Struct, frozen=True):
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
     ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
     a batch whenever they render each of its members. ``needs`` is what the body looks up, if with that in the fields
-    it renders for certain.
+    it renders for certain. ``layout`` surrounds the HTML of Markdown and text; ``layout_varies`` with the fields.
     """
 
     body: Template
@@ -52,6 +53,8 @@ class Compiled(msgspec.Struct, frozen=True):
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
     warnings: tuple[TemplateWarning, ...] = ()
+    layout: Template | None = None
+    layout_varies: bool = False
 
 
 class _Kept:
@@ -123,8 +126,15 @@ def _compiled(source: Source) -> Compiled:
     if source.format == "mjml":
         return _compiled_mjml(source, environment, subject, told)
     body, known = _template(environment, parse(source), SOURCE)
-    flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
-    return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+    if source.format == "html":
+        flow = _flow(unify_newlines(source.source))
+        return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+    if source.fragment:
+        return Compiled(body=body, subject=subject, **known.beside(told))
+    layout, varies = _guarded(lambda: layout_of(source), SOURCE)
+    if varies:
+        known = msgspec.structs.replace(known, memberwise=False, needs=None)
+    return Compiled(body=body, subject=subject, layout=layout, layout_varies=varies, **known.beside(told))
 
 
 def parse_partial(source: Source, one: Partial) -> nodes.Template:
@@ -156,7 +166,7 @@ def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | Non
 
     def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
         _bound(MJML, assembled.text, SOURCE)
-        product = compile_mjml(assembled.text)
+        product = compile_mjml(assembled.text, source.language)
         try:
             return product, _template(environment, product.html, SOURCE, product)
         except TemplateFault:

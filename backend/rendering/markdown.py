@@ -68,7 +68,7 @@ _values: ContextVar[Values | None] = ContextVar("values", default=None)
 def values_kept(source: Source) -> Iterator[Values]:
     """Keep the values that a template prints inside, unless it, or a partial, works on what it has printed."""
     kept = Values()
-    texts = (source.source, *(one.source for one in source.partials))
+    texts = (source.source, *(one.source for one in source.partials if one.format == source.format))
     token = _values.set(None if any(map(_FILTERED.search, texts)) else kept)
     try:
         yield kept

@@ -8,7 +8,6 @@ import pytest
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.model import RenderJob, Source
-from backend.rendering.titles import html_with
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
 _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
@@ -307,14 +306,14 @@ def test_a_message_without_a_title_gets_its_subject() -> None:
 
 def test_the_title_is_that_of_the_subject_used_and_never_empty() -> None:
     source = Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "Ours")
-    rendered = render(RenderJob("title", source, {}))
-    assert "<title>A &amp; B</title>" in (html_with(rendered, "A & B") or "")
-    assert html_with(rendered, None) == rendered.html
-    bare = render(RenderJob("title", Source("mjml", source.source), {}))
-    assert "<title>Notification</title>" in (bare.html or "")
-    assert "<title>Sent</title>" in (html_with(bare, "Sent") or "")
-    own = render(RenderJob("title", Source("mjml", _mjml("", "<mj-title>Own</mj-title>"), "Ours"), {}))
-    assert "<title>Own</title>" in (html_with(own, "Sent") or "")
+    rendered = render(RenderJob("title", source, {}, subject="A & B"))
+    assert rendered.subject == "Ours"
+    assert "<title>A &amp; B</title>" in (rendered.html or "")
+    bare = Source("mjml", source.source)
+    assert "<title>Notification</title>" in (render(RenderJob("title", bare, {})).html or "")
+    assert "<title>Sent</title>" in (render(RenderJob("title", bare, {}, subject="Sent")).html or "")
+    own = Source("mjml", _mjml("", "<mj-title>Own</mj-title>"), "Ours")
+    assert "<title>Own</title>" in (render(RenderJob("title", own, {}, subject="Sent")).html or "")
 
 
 @pytest.mark.parametrize(

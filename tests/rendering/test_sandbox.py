@@ -38,7 +38,7 @@ def pool() -> Iterator[Pool]:
 
 def _render(source: str, template_format: Format = "html") -> str:
     rendered = render(RenderJob("", Source(template_format, source), DATA))
-    return rendered.html or rendered.text
+    return rendered.bare_html or rendered.text
 
 
 @pytest.mark.parametrize("name", REFUSED)
