@@ -80,7 +80,7 @@ class VersionPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class TemplatePreview(msgspec.Struct, frozen=True, omit_defaults=True):
     """A rendered template; ``html`` is null where the format has none.
 
     ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
