@@ -93,6 +93,7 @@ def create_document(app: Litestar) -> Document:
     document["info"] |= {
         "description": _DESCRIPTION,
         "contact": {"name": "Those who run this installation", "url": f"{base_url}/docs"},
+        "license": {"name": "As those who run this installation grant it", "url": f"{base_url}/docs"},
     }
     document["servers"] = [{"url": base_url}]
     models: list[schemas.Model] = [ProblemAnswer]

@@ -140,6 +140,8 @@ def _mark_moments(structure: inspect.StructType, schema: Schema) -> None:
 def _written(schema: Schema) -> Schema:
     """Rewrite a schema and its parts in the document's words, without titles and defaults."""
     made = {keyword: _part(keyword, value) for keyword, value in schema.items() if keyword not in {"title", "default"}}
+    if made.get("type") == "object" and "properties" not in made:
+        made.setdefault("additionalProperties", True)  # some generators take what is not said for a no
     if words := made.get("enum"):
         made |= {"type": "string", "enum": sorted(words)}
     if isinstance(schema.get("default"), str) and schema["default"]:

@@ -27,14 +27,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 def _either(schema: dict[str, Any]) -> None:
     """Say in JSON Schema that ``recipients`` is another name of ``recipient``, and that one of them is needed.
 
-    A ``oneOf`` around the two would say the same, but generators of clients make of it no members at all.
+    Without the ``allOf`` around it some generators of clients would make a choice of two empty objects of it.
     """
     recipient = schema["properties"]["recipient"]
     schema["properties"]["recipients"] = recipient | {"description": "Another name of `recipient`."}
     schema["required"].remove("recipient")
-    schema["if"] = {"properties": {"recipients": True}, "required": ["recipients"]}
-    schema["then"] = {"properties": {"recipient": False}}
-    schema["else"] = {"properties": {"recipient": True}, "required": ["recipient"]}
+    schema["allOf"] = [{"oneOf": [{"required": ["recipient"]}, {"required": ["recipients"]}]}]
 
 
 class ChannelIn(Shape):
