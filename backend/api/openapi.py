@@ -92,8 +92,9 @@ def create_document(app: Litestar) -> Document:
     base_url = settings.current().base_url
     document["info"] |= {
         "description": _DESCRIPTION,
-        "contact": {"name": "Those who run this installation", "url": f"{base_url}/docs"},
-        "license": {"name": "As those who run this installation grant it", "url": f"{base_url}/docs"},
+        # Who answers for the API, and on what terms, is for those to say who run an installation.
+        "contact": {"name": "The team that runs this installation", "url": f"{base_url}/portal"},
+        "license": {"name": "Terms of this installation", "url": f"{base_url}/portal"},
     }
     document["servers"] = [{"url": base_url}]
     models: list[schemas.Model] = [ProblemAnswer]
