@@ -131,7 +131,9 @@ def _complete(operation: Document, path: str, handler: HTTPRouteHandler) -> list
             responses[status] = openapi_responses.refusal(status)
         else:
             _describe_answer(response, status, model, limited=scope is not None)
-    responses.setdefault("default", openapi_responses.refusal("default"))
+    guarded = ("401", "403", "429") if scope is not None else ()
+    for status in (*guarded, *(("400", "413", "415") if guarded and body is not None else ()), "default"):
+        responses.setdefault(status, openapi_responses.refusal(status))
     if body is not None:
         media_type = handler.opt.get("body_media_type", "application/json")
         operation["requestBody"] = {"required": True, "content": {media_type: _content(body)}}
