@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -223,6 +223,12 @@ def _uid(text: str) -> UUID | None:
 Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
 Moment = datetime | None
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MUST_BE = {
+    "status": f"Must be one of {', '.join(get_args(Status))}.",
+    "priority": f"Must be one of {', '.join(get_args(PriorityName))}.",
+    "created_from": parameters.A_MOMENT,
+    "created_to": parameters.A_MOMENT,
+}
 _FILTERS = (
     "status",
     "priority",
@@ -265,6 +271,7 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:
     """List the service's notifications, newest first."""
+    _see_that_none_is_null(request)
     wanted = notifications.Filter(
         status=status,
         priority=priority,
@@ -278,6 +285,13 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     with unavailable_without_database(), db.current().read() as session:
         rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
+
+
+def _see_that_none_is_null(request: _AnyRequest) -> None:
+    """Refuse ``null``, which the framework would take for a filter that is left out, so that all would be listed."""
+    for name, sentence in _MUST_BE.items():
+        if request.query_params.get(name, "").lower() == "null":
+            raise _faulty(name, sentence)
 
 
 def _aware(request: _AnyRequest, name: str, moment: datetime | None) -> datetime | None:
