@@ -15,6 +15,8 @@ from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, notifications
 from backend.api.notifications import Links
+from backend.api.openapi_responses import IDEMPOTENCY_KEY
+from backend.db.models.notifications import NotificationStatus
 from backend.intake import idempotency
 from backend.intake.content import Submission
 from backend.intake.outcomes import Accepted, Outcome
@@ -22,6 +24,7 @@ from backend.intake.schema import MAX_BULK, BulkIn
 from backend.lib import shapes, strict_json
 from backend.lib.http import catalogue_url
 from backend.lib.problems import FieldError, details
+from backend.reports.model import Links
 
 PATH = f"{notifications.PATH}/bulk"
 
@@ -35,7 +38,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: int
     notification_id: str | None = None
-    notification_status: str | None = None
+    notification_status: NotificationStatus | None = None
     links: Links | None = None
     duplicate: bool = False
     type: str | None = None
@@ -62,10 +65,11 @@ _frame = msgspec.json.Decoder(_Frame)
 @post(
     PATH,
     guards=[guards.bearer],
-    opt={"scope": notifications.SEND, "body": BulkIn},
+    opt={"scope": notifications.SEND, "body": BulkIn, "parameters": (IDEMPOTENCY_KEY,)},
     status_code=200,
     responses=errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
     tags=["Notifications"],
+    operation_id="sendNotifications",
     summary="Send up to 100 notifications",
 )
 async def send(request: Request[Any, Any, Any]) -> Response[Results]:

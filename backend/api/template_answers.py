@@ -82,7 +82,7 @@ class VersionPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class TemplatePreview(msgspec.Struct, frozen=True, omit_defaults=True):
     """A rendered template as an e-mail; ``html`` is null for a partial in plain text.
 
     ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.

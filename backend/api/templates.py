@@ -17,9 +17,9 @@ from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.api.template_answers import (
     ChangesAnswer,
-    PreviewAnswer,
     TemplateAnswer,
     TemplatePage,
+    TemplatePreview,
     VersionPage,
 )
 from backend.batching import keys
@@ -137,7 +137,7 @@ def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape
     return Response(_answer(service_id, record, warnings), status_code=201 if created else 200)
 
 
-def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAnswer:
+def _preview(service_id: int, identifier: str, body: PreviewShape) -> TemplatePreview:
     batch = body.priority == "BATCH"
     fields = [body.fields] if batch and isinstance(body.fields, dict) else body.fields
     if not batch and isinstance(fields, list):
@@ -150,7 +150,7 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
     # The size is that of this message, not of the one with the sample fields; and these fields are a sample.
     told = [one for one in _warnings(service_id, record) if one.code not in _OF_SAMPLE]
     warnings = [*told, *clipped(rendered)]
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
+    return TemplatePreview(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 
 def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
@@ -172,6 +172,7 @@ class Templates(Controller):
 
     @put(
         "/{template_id:str}",
+        operation_id="putTemplate",
         summary="Publish a template",
         description="New content is a new version, published at once; the same content again changes nothing.",
         opt={"scope": "registry:write", "body": TemplateShape},
@@ -187,6 +188,7 @@ class Templates(Controller):
 
     @get(
         "/{template_id:str}",
+        operation_id="getTemplate",
         summary="Read a template",
         opt={"scope": "registry:read"},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -200,6 +202,7 @@ class Templates(Controller):
         return _answer(service_id, record, _warnings(service_id, record))
 
     @get(
+        operation_id="listTemplates",
         summary="List templates",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
         responses=errors.documented(400, 401, 403, 429, 503),
@@ -215,6 +218,7 @@ class Templates(Controller):
 
     @get(
         "/{template_id:str}/versions",
+        operation_id="listTemplateVersions",
         summary="List a template's versions",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -237,12 +241,13 @@ class Templates(Controller):
     @post(
         "/{template_id:str}/preview",
         status_code=200,
+        operation_id="previewTemplate",
         summary="Preview a template",
         description="Renders the published version; nothing is sent.",
         opt={"scope": "registry:read", "body": PreviewShape},
         responses=errors.documented(400, 401, 403, 404, 413, 415, 422, 429, 503),
     )
-    async def preview(self, request: Request[Any, Any, Any], template_id: TemplateId) -> PreviewAnswer:
+    async def preview(self, request: Request[Any, Any, Any], template_id: TemplateId) -> TemplatePreview:
         """Return what the template makes of the fields."""
         caller = principal(request)
         body = await bodies.read(request, PreviewShape)
@@ -251,6 +256,7 @@ class Templates(Controller):
     @post(
         "/{template_id:str}/changes",
         status_code=200,
+        operation_id="previewTemplateChanges",
         summary="See what publishing would change",
         description=(
             "The body is that of publishing; nothing is stored. Answers every template that is made with this partial "
@@ -268,6 +274,7 @@ class Templates(Controller):
 
     @delete(
         "/{template_id:str}",
+        operation_id="deleteTemplate",
         summary="Delete a template",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},

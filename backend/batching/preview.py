@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.batching import flush
 from backend.batching.manage import nothing_waits
+from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.delivery import claims
@@ -23,7 +24,7 @@ class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
     """One message; where none can be made, ``error`` says why. ``members`` counts what it is made of."""
 
     batch_id: str
-    channel: str
+    channel: Channel
     recipient: str
     template_id: str
     template_version: int | None
@@ -83,7 +84,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     version = lookup.templates(session, batch.service_id, [batch.template]).get(batch.template)
     plain = BatchPreview(
         batch_id=str(batch.uid),
-        channel=batch.type,
+        channel=Channel(batch.type),
         recipient=batch.recipient,
         template_id=batch.template,
         template_version=version.number if version else None,

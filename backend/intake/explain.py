@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -32,6 +33,9 @@ _SECONDS = 8.0
 _MOST_CHARACTERS = 16_000_000
 
 
+Would = Literal["DISPATCH", "BUFFER", "DUPLICATE", "FAIL"]
+
+
 class ExplainedRecipient(msgspec.Struct, frozen=True):
     """A recipient group with the addresses that this channel would reach."""
 
@@ -46,7 +50,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     ``warnings`` say what of the message its readers may not see.
     """
 
-    type: str
+    type: Channel
     template_id: str
     template_version: int
     subject: str | None
@@ -84,7 +88,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """
 
     notification_id: str
-    would: str
+    would: Would
     errors: list[FieldError]
     channels: list[ExplainedChannel]
     batch: ExplainedBatch | None = None
@@ -119,7 +123,7 @@ def explain(submission: Submission) -> Explanation:
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
-        would = "DUPLICATE" if known else "FAIL"
+        would: Would = "DUPLICATE" if known else "FAIL"
         return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[], repeat=repeat)
     would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
     batch = _batch(read, verdict) if would == "BUFFER" else None
@@ -167,7 +171,7 @@ def _channels(plan: Plan) -> list[ExplainedChannel]:
 def _channel(planned: PlannedChannel) -> ExplainedChannel:
     channel = planned.channel
     return ExplainedChannel(
-        type=channel.type,
+        type=Channel(channel.type),
         template_id=channel.template_id,
         template_version=planned.template.number,
         subject=planned.subject,

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, exists, func, select
@@ -79,8 +79,8 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     identifier: str
     name: str
-    kind: str
-    format: str
+    kind: Literal["template", "partial", "layout"]
+    format: Literal["mjml", "html", "text", "markdown"]
     version: int
     subject: str | None
     created_at: datetime

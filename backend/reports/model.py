@@ -1,8 +1,20 @@
 """What the reports answer with, as the API writes it."""
 
 from datetime import datetime
+from typing import Literal, cast
 
 import msgspec
+
+from backend.channels.base import Channel
+from backend.db.models.batches import BatchStatus, Why
+from backend.db.models.notifications import DeliveryStatus, NotificationStatus, Priority
+
+PriorityName = Literal["NORMAL", "HIGH", "BATCH"]
+
+
+def priority_name(number: int) -> PriorityName:
+    """Return the word for a priority, which rows hold as a number."""
+    return cast("PriorityName", Priority(number).name)
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,7 +22,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     address: str
-    status: str
+    status: DeliveryStatus
     attempts: int
     provider: str | None
     provider_message_id: str | None
@@ -29,13 +41,13 @@ class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_id: str
     aggregator_id: str
-    status: str
+    status: BatchStatus
     sequence: int
     members: int
     held: bool
     opened_at: datetime
     closes_at: datetime
-    why: str
+    why: Why
     closed_at: datetime | None
     dispatched_at: datetime | None
     template_version: int | None
@@ -52,9 +64,12 @@ class RecipientReport(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One channel of a notification; ``template_version`` is null for one that was refused."""
+    """One channel of a notification; ``template_version`` is null for one that was refused.
 
-    type: str
+    ``type`` is null where a refused notification asked for a channel that there is not.
+    """
+
+    type: Channel | None
     template_id: str
     template_version: int | None
     recipients: list[RecipientReport]
@@ -75,6 +90,12 @@ class Fault(msgspec.Struct, frozen=True):
     errors: list[dict[str, str]]
 
 
+class Links(msgspec.Struct, frozen=True):
+    """Where to read on."""
+
+    self: str
+
+
 class ReportLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where to read on: ``next`` has the following deliveries, ``next_events`` the following events, if there are."""
 
@@ -91,8 +112,8 @@ class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     notification_id: str
-    status: str
-    priority: str
+    status: NotificationStatus
+    priority: PriorityName
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
@@ -109,12 +130,12 @@ class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
     """One notification in a list."""
 
     notification_id: str
-    status: str
-    priority: str
+    status: NotificationStatus
+    priority: PriorityName
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
-    links: dict[str, str]
+    links: Links
 
 
 class NotificationPage(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ def test_sending_a_notification_is_described_whole(document: dict[str, Any]) -> 
     for status in ("400", "401", "403", "413", "415", "422", "429"):
         described = send["responses"][status]
         if "$ref" in described:
-            described = document["components"]["responses"]["Problem"]
+            described = document["components"]["responses"][described["$ref"].rpartition("/")[2]]
         assert list(described["content"]) == ["application/problem+json"], status
     flow = document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
     assert flow["tokenUrl"].endswith("/oauth/token")
@@ -105,7 +105,8 @@ def test_every_parameter_and_every_answer_is_described_in_our_words(document: di
     for path, item in document["paths"].items():
         for method, operation in item.items():
             for parameter in operation.get("parameters", []):
-                assert parameter.get("description"), f"{method} {path} {parameter['name']}"
+                shared = document["components"]["parameters"].get(parameter.get("$ref", "").rpartition("/")[2])
+                assert (shared or parameter).get("description"), f"{method} {path} {parameter}"
             for status, answer in operation["responses"].items():
                 stock = HTTPStatus(int(status)).description if status.isdigit() else None
                 assert "$ref" in answer or answer["description"] != stock, f"{method} {path} {status}"
