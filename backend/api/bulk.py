@@ -14,7 +14,6 @@ from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, notifications
-from backend.api.notifications import Links
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
 from backend.db.models.notifications import NotificationStatus
 from backend.intake import idempotency

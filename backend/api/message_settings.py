@@ -85,6 +85,7 @@ class Settings(Controller):
     guards = (bearer,)
 
     @get(
+        operation_id="getSettings",
         summary="Show the settings",
         description="The language of the service's messages, and the layout of its Markdown and text e-mails.",
         opt={"scope": "registry:read"},
@@ -96,6 +97,7 @@ class Settings(Controller):
         return _show(principal(request).service_id)
 
     @put(
+        operation_id="putSettings",
         summary="Change the settings",
         description=(
             "An absent member takes its default. Templates are published anew with the settings: all of them, or, "
@@ -113,6 +115,7 @@ class Settings(Controller):
     @post(
         "/changes",
         status_code=200,
+        operation_id="previewSettings",
         summary="See what other settings would change",
         description=(
             "The body is that of changing them; nothing is stored. Answers every template that would be published "

@@ -70,6 +70,7 @@ _BATCH = {
 }
 _SAME_BATCH = {name: _BATCH[name] for name in ("batch_id", "channel", "recipient", "template_id", "members")}
 _TEMPLATE = {
+    "repeat_after": None,
     "name": "Sample cannot be taken in",
     "kind": "template",
     "format": "text",
@@ -291,6 +292,12 @@ _EXAMPLES: Mapping[str, Any] = {
         ],
         "next_cursor": None,
     },
+    "Settings": {
+        "language": "en-GB",
+        "mail_layout": "LAB_LAYOUT",
+        "published": [{"identifier": "ACCESSIONING_FAILURE", "version": 4}],
+    },
+    "SettingsRequest": {"language": "en-GB", "mail_layout": "LAB_LAYOUT"},
     "Template": _TEMPLATE | _SHOWN_TEMPLATE | {"warnings": [], "uses": [], "used_by": []},
     "TemplateChanges": {
         "changes": [

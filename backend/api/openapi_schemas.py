@@ -56,6 +56,8 @@ _NAMES = {
     "Result": "BulkResult",
     "Results": "BulkResults",
     "Segments": "SmsSegments",
+    "SettingsAnswer": "Settings",
+    "SettingsShape": "SettingsRequest",
     "SuppressionRecord": "Suppression",
     "TemplateAnswer": "Template",
     "TemplateShape": "TemplateRequest",
