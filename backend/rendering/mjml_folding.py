@@ -12,6 +12,11 @@ _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, revers
 _REST_OF_TAG = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*+>""")
 _CLOSING = {name: re.compile(rf"</{name}\s*>") for name in ENDING}
 RAW_TAG = re.compile(r"</?mj-raw(?:\s[^>]*)?/?>")
+_NO_MARKUP = frozenset({"mj-html-attribute", "mj-preview", "mj-raw", "mj-style", "mj-table", "mj-title"})
+# A tag, whose attributes may hold mj-raw too, or what mj-raw holds where that could be values alone.
+_RAW_VALUES = re.compile(
+    r"""<(?!mj-raw)[A-Za-z](?:[^<>"']|"[^"]*"|'[^']*')*+>|<mj-raw>(?P<held>[A-Za-z0-9\s]*)</mj-raw\s*>"""
+)
 # What is for Outlook alone, or for all but Outlook, stays; the marks around the latter are comments of their own.
 _COMMENT = re.compile(r"(?P<kept><!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->)|<!--.*?-->", re.DOTALL)
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
@@ -67,6 +72,8 @@ def _fold_one(
     first = line + mask.height(masked[match.start() : tag.end()])
     if name not in {"mj-style", "mj-title", "mj-preview"} and "<" in content:
         warnings.extend(_components(content, name, first, mask))
+    if name not in _NO_MARKUP and "<mj-raw>" in content:
+        content = _RAW_VALUES.sub(lambda found: _spanned(found, mask), content)
     cleaned = content if name == "mj-style" else html_content(content, mask)
     hidden = mask.hide(cleaned, first, "content", mask.height(content)) if content.strip() else ""
     return masked[match.start() : tag.end()] + hidden + close[0], close.end()
@@ -99,6 +106,15 @@ def _components(content: str, parent: str, first: int, mask: Mask) -> Iterator[T
         if not match["end"]:
             detail = f"MJML has no component <{match['name']}>, so mail programs get the tag as it is and pass over it."
             yield TemplateWarning(line, "unknown_component", detail)
+
+
+def _spanned(found: re.Match[str], mask: Mask) -> str:
+    """Let values in mj-raw stay an element of their own, since browsers place the letters of each by itself."""
+    held = found["held"]
+    if held is None or mask.pattern.sub("", held).strip():
+        return found[0]
+    kinds = {mask[index].kind for index in mask.indices(held)}
+    return f"<span>{held}</span>" if kinds == {"expression"} else found[0]
 
 
 def html_content(text: str, mask: Mask) -> str:
