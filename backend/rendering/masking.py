@@ -11,6 +11,10 @@ from jinja2 import Environment
 from backend.rendering.jinja_tokens import Kind, spans
 
 
+# Of any source; to compile a pattern for each takes as long as to parse it. What only looks like one hides nothing.
+ANY_PLACEHOLDER = r"q[0-9a-f]{20}x\d+z"
+
+
 class Hidden(msgspec.Struct, frozen=True):
     """What one placeholder stands for; ``height`` is how many line breaks it hides."""
 
@@ -97,7 +101,10 @@ class Mask:
 
     def height(self, text: str) -> int:
         """Count the line breaks of a text, with those that its placeholders hide."""
-        return text.count("\n") + sum([self._hidden[index].height for index in self.indices(text)])
+        height = text.count("\n")
+        if self.mark in text:
+            height += sum([self._hidden[int(number)].height for number in self.pattern.findall(text)])
+        return height
 
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""

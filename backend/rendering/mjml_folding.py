@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from backend.rendering.components import ENDING, KNOWN, KNOWN_ELSEWHERE
 from backend.rendering.faults import TemplateFault
-from backend.rendering.masking import Mask
+from backend.rendering.masking import ANY_PLACEHOLDER, Mask
 from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
@@ -19,6 +19,7 @@ _RAW_VALUES = re.compile(
 )
 # What is for Outlook alone, or for all but Outlook, stays; the marks around the latter are comments of their own.
 _COMMENT = re.compile(r"(?P<kept><!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->)|<!--.*?-->", re.DOTALL)
+_PIECE = re.compile(rf"""<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*+>|{ANY_PLACEHOLDER}""")
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
 _FOREIGN_TAG = re.compile(r"<(?P<end>/?)(?P<name>mj(?:-[\w-]+|ml))")
 
@@ -46,13 +47,11 @@ def fold(masked: str, mask: Mask) -> tuple[str, list[TemplateWarning]]:
 
 def _aligned(folded: str, mask: Mask) -> str:
     """Let each tag and token begin on the author's line: the breaks that they hold, and hide, come behind them."""
-    piece = re.compile(rf"""<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*+>|{mask.pattern.pattern}""")
-
     def aligned(match: re.Match[str]) -> str:
         height = mask.height(match[0])
         return f"{match[0].replace(chr(10), ' ')}{chr(10) * height}" if height else match[0]
 
-    return piece.sub(aligned, folded)
+    return _PIECE.sub(aligned, folded)
 
 
 def _fold_one(
