@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -10,9 +11,22 @@ from jinja2 import Environment
 
 from backend.rendering.jinja_tokens import Kind, spans
 
-
-# Of any source; to compile a pattern for each takes as long as to parse it. What only looks like one hides nothing.
+# Of any source; what only looks like one hides nothing.
 ANY_PLACEHOLDER = r"q[0-9a-f]{20}x\d+z"
+
+
+def _mark(source: str) -> str:
+    return f"q{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}x"
+
+
+def _placeholder(mark: str) -> re.Pattern[str]:
+    return re.compile(mark + r"(\d+)z")
+
+
+# To compile a pattern for each source would take as long as to parse it. Nobody can guess it, so nobody can spell it
+# in a way that only the HTML decodes.
+_USUAL = f"q{secrets.token_hex(10)}x"
+_USUAL_PLACEHOLDER = _placeholder(_USUAL)
 
 
 class Hidden(msgspec.Struct, frozen=True):
@@ -48,13 +62,14 @@ class Mask:
     """The placeholders of one source.
 
     A placeholder is letters and digits only, so that it may stand wherever text, an attribute or a part of a URL
-    may, and begins with a digest of the source: no source can contain its own.
+    may. It begins with a mark that the source does not contain: as a rule the same, else a digest of the source.
     """
 
     def __init__(self, source: str) -> None:
-        self.mark = f"q{_digest(source)}x"
+        usual = _USUAL not in source
+        self.mark = _USUAL if usual else _mark(source)
         self._hidden: list[Hidden] = []
-        self.pattern = re.compile(self.mark + r"(\d+)z")
+        self.pattern = _USUAL_PLACEHOLDER if usual else _placeholder(self.mark)
 
     def hide(self, text: str, line: int, kind: Kind, height: int | None = None) -> str:
         """Keep a text and return its placeholder; ``height`` counts its line breaks if it had more once."""
@@ -152,10 +167,6 @@ def mask_jinja(environment: Environment, source: str, mask: Mask) -> str:
         pieces.append(mask.hide(source[span.start : span.end], span.line, span.kind))
         position = span.end
     return "".join((*pieces, source[position:]))
-
-
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def _on_its_own_line(hidden: Hidden) -> str:

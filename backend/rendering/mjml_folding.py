@@ -35,10 +35,9 @@ def fold(masked: str, mask: Mask) -> tuple[str, list[TemplateWarning]]:
     while match := _OPENING.search(masked, position):
         pieces.append(masked[position : match.start()])
         line += mask.height(pieces[-1])
-        folded, end = _fold_one(masked, match, line, mask, warnings)
+        folded, position = _fold_one(masked, match, line, mask, warnings)
         pieces.append(folded)
-        line += mask.height(masked[match.start() : end])
-        position = end
+        line += mask.height(masked[match.start() : position])
     folded = "".join((*pieces, masked[position:]))
     # References such as &nbsp; and the bare & of addresses mean nothing to XML, and pass as they are.
     folded = folded.replace("&", mask.hide("&", 1, "content")) if "&" in folded else folded
@@ -47,6 +46,7 @@ def fold(masked: str, mask: Mask) -> tuple[str, list[TemplateWarning]]:
 
 def _aligned(folded: str, mask: Mask) -> str:
     """Let each tag and token begin on the author's line: the breaks that they hold, and hide, come behind them."""
+
     def aligned(match: re.Match[str]) -> str:
         height = mask.height(match[0])
         return f"{match[0].replace(chr(10), ' ')}{chr(10) * height}" if height else match[0]
