@@ -78,8 +78,8 @@ def _differences(plain: etree._Element) -> Iterator[str]:
             yield f"<{tag}> {_COMPONENTS[tag]}"
         if tag == "mj-raw" and (within := _parent(element)) not in _HOLD_RAW:
             yield f"mj-raw or Jinja stands in <{within}>"
-        for name, value in element.attrib.items():
-            if detail := _of_attribute(tag, str(name), str(value)):
+        for name, value in [(str(name), str(value)) for name, value in element.attrib.items()]:
+            if detail := _of_attribute(tag, name, value):
                 yield f"{name} of <{tag}> {detail}"
         yield from _together(element)
     yield from _fonts(plain)
