@@ -42,7 +42,7 @@ def compile_mjml(source: str, language: str = LANGUAGE) -> CompiledMjml:
     corrected, html = to_html(source, mask, language)
     warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
     style = mask.unfold("\n".join(corrected.inline))
-    html = minified(mask.unfold(html), mask.mark)
+    html = minified(mask.unfold(html))
     marks = None
     if mask.indices(style):
         marks = (f'<style data-inline="{mask.mark[:12]}">', "</style>")
