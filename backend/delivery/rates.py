@@ -16,10 +16,15 @@ import msgspec
 from backend.lib import clock
 
 _DECREASE = 0.9
+_FAR_DECREASE = 0.5  # for what goes on being refused: the rate is far from what is taken
+_NEAR = 3  # refusals in a row, from which on that is so
+_GROWTH = 2.0  # of itself a second a rate grows at most
 _BACK_SECONDS = 1.0  # within so many the better part of the way back to the last rate is made
+_JUST_BELOW = 0.97  # of that rate
 _BEYOND = 0.002  # of that rate a second is added beyond it for each second since the last refusal
 _SLOWEST = 0.5  # messages a second; who takes fewer is held back for a while, in the database for all processes
 _AT_ONCE_SECONDS = 0.05  # what was not used in so long a time may leave at once
+_LEFT_OVER = 0.5  # of a message: who comes a little late for a turn is not late for the next one too
 _FORGET_SECONDS = 600.0  # a rate that nobody has refused for so long is none any more
 _LATELY_SECONDS = 1.0
 _PAUSES = (1.0, 600.0)  # seconds
@@ -34,7 +39,7 @@ class _Rate(msgspec.Struct):
     """A rate in messages a second; all moments are of ``clock.elapsed``.
 
     ``ceiling`` is the last one that was too high. ``lowered`` is when it was lowered last, and ``worked`` tells whether
-    something was taken since.
+    something was taken since; ``misses`` counts how often it was lowered in a row.
     """
 
     rate: float
@@ -45,11 +50,12 @@ class _Rate(msgspec.Struct):
     accepted: float
     tokens: float = 0.0
     worked: bool = True
+    misses: int = 0
     waiting: list[int] = []
 
     def fill(self, now: float) -> float:
         """Return how many messages may leave now."""
-        most = max(1.0, self.rate * _AT_ONCE_SECONDS)
+        most = _LEFT_OVER + max(1.0, self.rate * _AT_ONCE_SECONDS)
         self.tokens = min(most, self.tokens + self.rate * max(0.0, now - self.filled))
         self.filled = now
         return self.tokens
@@ -59,15 +65,18 @@ class _Rate(msgspec.Struct):
         passed = min(max(0.0, now - self.grown), _BACK_SECONDS)
         self.grown = self.accepted = now
         self.worked = True
-        if self.rate < self.ceiling:
-            self.rate += (self.ceiling - self.rate) * (1 - math.exp(-passed / _BACK_SECONDS))
+        below = self.ceiling * _JUST_BELOW
+        if self.rate < below:
+            back = (below - self.rate) * (1 - math.exp(-passed / _BACK_SECONDS))
+            self.rate += min(back, self.rate * passed * _GROWTH)
         self.rate += self.ceiling * _BEYOND * (now - self.lowered) * passed
 
     def lower(self, now: float) -> None:
         """Go down, for a message was refused; of several in a row the first tells what was too much."""
         if self.worked:
-            self.ceiling = self.rate
-        self.rate = max(self.rate * _DECREASE, _SLOWEST)
+            self.ceiling, self.misses = self.rate, 0
+        self.misses += 1
+        self.rate = max(self.rate * (_DECREASE if self.misses <= _NEAR else _FAR_DECREASE), _SLOWEST)
         self.lowered = self.grown = now
         self.worked = False
 
