@@ -19,6 +19,7 @@ _PATIENT = {Outcome.THROTTLED, Outcome.CONFIG}
 _WIDER = WHOLE_ROUTE | {Scope.SENDER, Scope.DOMAIN}
 _SOON = timedelta(seconds=0.25)  # what was one too many is not the next again
 _LONGEST_WAIT = timedelta(hours=1)
+_FARTHEST_BEHIND = timedelta(minutes=15)
 _FARTHEST = timedelta(minutes=1)  # a place may bear more until then
 
 
@@ -125,8 +126,9 @@ def _again(result: Result, message: Message, passage: Passage) -> datetime:
     now, age = clock.now(), clock.now() - result.claim.accepted_at
     held = _held(result, message, passage)
     if held is not None and held.until > now:
-        # What one recipient alone refuses must not keep the sender's other mail waiting: it comes back after that.
-        behind = min(age / 4, timedelta(minutes=15)) if result.scope is Scope.SENDER else timedelta()
+        # What one recipient alone refuses must not keep its sender's other mail waiting: it comes back after that.
+        narrow = result.scope in {Scope.SENDER, Scope.DOMAIN}
+        behind = min(age / 4, _FARTHEST_BEHIND) if narrow else timedelta()
         return max(held.until, now + behind)
     if result.outcome is Outcome.CONFIG:
         return now + timedelta(seconds=LONGEST[Block.CONFIG])

@@ -30,8 +30,8 @@ def of_scope(scope: Scope, message: Message) -> str:
 def titled(place: str, message: Message, words: str) -> str:
     """Say which sender or domain words are about."""
     if place.startswith(SENDER):
-        return f"mail from {message.sender} is refused: {words}"
-    return f"mail to {_domain(message)} is refused: {words}" if place.startswith(DOMAIN) else words
+        return f"mail from {message.sender} is refused: {words.rstrip('.')}."
+    return f"mail to {_domain(message)} is refused: {words.rstrip('.')}." if place.startswith(DOMAIN) else words
 
 
 def is_way(address: str) -> bool:
