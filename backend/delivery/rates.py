@@ -15,16 +15,17 @@ import msgspec
 
 from backend.lib import clock
 
-_DECREASE = 0.9
+_DECREASE = 0.95
 _FAR_DECREASE = 0.5  # for what goes on being refused: the rate is far from what is taken
-_NEAR = 3  # refusals in a row, from which on that is so
+_OF_TAKEN = 0.8  # of what was taken a moment ago is most likely borne
+_NEAR, _MANY = 3, 12  # refusals in a row, after which that is so, and so many that nothing may be taken any more
 _GROWTH = 2.0  # of itself a second a rate grows at most
 _BACK_SECONDS = 1.0  # within so many the better part of the way back to the last rate is made
 _JUST_BELOW = 0.97  # of that rate
 _BEYOND = 0.002  # of that rate a second is added beyond it for each second since the last refusal
 _SLOWEST = 0.5  # messages a second; who takes fewer is held back for a while, in the database for all processes
-_AT_ONCE_SECONDS = 0.05  # what was not used in so long a time may leave at once
-_LEFT_OVER = 0.5  # of a message: who comes a little late for a turn is not late for the next one too
+_AT_ONCE_SECONDS = 0.1  # what was not used in so long a time may leave at once
+_LEFT_OVER = 1.0  # of a message: who comes a little late for a turn is not late for the next one too
 _FORGET_SECONDS = 600.0  # a rate that nobody has refused for so long is none any more
 _LATELY_SECONDS = 1.0
 _PAUSES = (1.0, 600.0)  # seconds
@@ -71,12 +72,17 @@ class _Rate(msgspec.Struct):
             self.rate += min(back, self.rate * passed * _GROWTH)
         self.rate += self.ceiling * _BEYOND * (now - self.lowered) * passed
 
-    def lower(self, now: float) -> None:
-        """Go down, for a message was refused; of several in a row the first tells what was too much."""
+    def lower(self, now: float, taken: float) -> None:
+        """Go down, for a message was refused; of several in a row the first tells what was too much.
+
+        What was ``taken`` a second until now shows how far down is far enough.
+        """
         if self.worked:
             self.ceiling, self.misses = self.rate, 0
         self.misses += 1
-        self.rate = max(self.rate * (_DECREASE if self.misses <= _NEAR else _FAR_DECREASE), _SLOWEST)
+        lower = self.rate * (_DECREASE if self.misses <= _NEAR else _FAR_DECREASE)
+        borne = min(self.rate, taken * _OF_TAKEN) if self.misses <= _MANY else 0.0
+        self.rate = max(lower, borne, _SLOWEST)
         self.lowered = self.grown = now
         self.worked = False
 
@@ -106,12 +112,13 @@ class _Lately(msgspec.Struct):
 
 
 class Rates:
-    """The rates that this process has learned, for all its threads."""
+    """The rates that this process has learned; ``of_places`` tells whether there were any of places."""
 
     def __init__(self) -> None:
         self._turn = threading.Condition()
         self._rates: dict[Key, _Rate] = {}
         self._lately: dict[str, _Lately] = {}
+        self.of_places = False
 
     def take(self, key: Key, priority: int, most: int, patience: float) -> int:
         """Return how many of ``most`` messages may leave now; 0 if none may within ``patience`` seconds.
@@ -157,11 +164,6 @@ class Rates:
         """Tell whether there is a rate for a provider or a place."""
         return key in self._rates
 
-    @property
-    def of_places(self) -> bool:
-        """Whether there are rates of places."""
-        return any(isinstance(key, tuple) for key in list(self._rates))
-
     def is_full(self, key: Key) -> bool:
         """Tell whether no message may leave now."""
         with self._turn:
@@ -194,14 +196,15 @@ class Rates:
         now = clock.elapsed()
         with self._turn:
             rate = self._rates.get(key)
+            lately = self._lately.get(provider)
+            known = lately.rate(now) if lately else None
             if rate is None:
-                lately = self._lately.get(provider)
-                known = lately.rate(now) if lately else None
                 first = known or _SLOWEST
+                self.of_places = self.of_places or key != provider
                 rate = self._rates[key] = _Rate(first, first, now, now, now, now, worked=known is not None)
             elif begun <= rate.lowered:
                 return None
-            rate.lower(now)
+            rate.lower(now, (known or 0.0) if key == provider else 0.0)
             if rate.rate > _SLOWEST:
                 return None
             return min(max((now - rate.accepted) * _PAUSE_PART, _PAUSES[0]), _PAUSES[1])
