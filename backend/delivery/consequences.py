@@ -28,9 +28,10 @@ def follow_up(result: Result, message: Message, provider: Provider, passage: Pas
     if places.is_way(message.address):
         _follow_up_address(result, message, provider, passage)
         return
-    whole = result.scope in WHOLE_ROUTE
-    fault = (whole and outcome not in {Outcome.ACCEPTED, Outcome.THROTTLED}) or outcome is Outcome.AMBIGUOUS
-    failing = passage.tally.note(provider.name, accepted=outcome is Outcome.ACCEPTED, fault=fault)
+    accepted = outcome is Outcome.ACCEPTED
+    whole = not accepted and result.scope in WHOLE_ROUTE
+    fault = (whole and outcome is not Outcome.THROTTLED) or outcome is Outcome.AMBIGUOUS
+    failing = passage.tally.note(provider.name, accepted=accepted, fault=fault)
     if outcome is Outcome.THROTTLED:
         _slow_down(result, message, provider, passage, begun)
     elif outcome is Outcome.CONFIG and (whole or places.of_scope(result.scope, message)):
@@ -41,7 +42,7 @@ def follow_up(result: Result, message: Message, provider: Provider, passage: Pas
         choice.state.providers.pop(provider.name)
         with suppress(*OUTAGES), db.current().write() as session:
             providers.recovered(session, provider.name, "")
-    if outcome is Outcome.ACCEPTED:
+    if accepted:
         _well(message, provider, passage)
     elif whole and outcome is not Outcome.THROTTLED:
         choice.down.setdefault(provider.name, Down(result.claim.service_id, result.detail))

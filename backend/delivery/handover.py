@@ -76,7 +76,7 @@ def turn(some: Sequence[Claim], passage: Passage) -> int:
     While the provider that comes first has as many as it bears, the next that has room for more takes the group.
     """
     provider = _first(passage)
-    if provider is None:
+    if provider is None or not passage.rates.knows(provider.name):
         return len(some)
     others = [one for one in passage.choice.providers if one.name not in passage.choice.down]
     if passage.rates.is_full(provider.name):

@@ -32,7 +32,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 def is_end(result: Result) -> bool:
     """Tell whether an attempt ends a message's turn, whatever other providers there are."""
-    return result.outcome not in _PATIENT and not goes_on(result)
+    return result.outcome is Outcome.ACCEPTED or (result.outcome not in _PATIENT and not goes_on(result))
 
 
 def goes_on(result: Result) -> bool:
