@@ -10,8 +10,9 @@ from time import monotonic
 
 import msgspec
 
-from backend.channels.base import Outcome, ProviderError
-from backend.channels.smtp_replies import Reply, Step, error, reply
+from backend.channels.base import Outcome, ProviderError, Scope
+from backend.channels.smtp_replies import Reply, error, reply
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed
 
 
@@ -152,7 +153,7 @@ def _timed_out(fault: BaseException) -> bool:
 
 
 def _misconfigured(detail: str) -> ProviderError:
-    return ProviderError(Outcome.CONFIG, detail, route_down=True)
+    return ProviderError(Outcome.CONFIG, detail, scope=Scope.ACCOUNT)
 
 
 def _unreachable(server: Server, fault: OSError) -> ProviderError:
@@ -163,7 +164,7 @@ def _unreachable(server: Server, fault: OSError) -> ProviderError:
     if isinstance(fault, ssl.SSLError) and not isinstance(fault, ssl.SSLEOFError):
         return _misconfigured(f"no TLS with {where}: {fault.reason or 'handshake failed'}")
     reason = "no answer in time" if isinstance(fault, TimeoutError) else (fault.strerror or "connection lost")
-    return ProviderError(Outcome.RETRY, f"cannot connect to {where}: {reason}", route_down=True)
+    return ProviderError(Outcome.RETRY, f"cannot connect to {where}: {reason}", scope=Scope.SERVER)
 
 
 def _own_name(sock: socket.socket) -> str:

@@ -9,8 +9,9 @@ import socket
 import ssl
 from time import monotonic
 
-from backend.channels.base import Outcome, ProviderError
-from backend.channels.smtp_replies import Reply, Step, error
+from backend.channels.base import Outcome, ProviderError, Scope
+from backend.channels.smtp_replies import Reply, error
+from backend.channels.smtp_steps import Step
 
 # RFC 5321 section 4.5.3.1.5 allows 512 octets a reply line; smtplib bears 8192, and so do we.
 _LINE_OCTETS = 8192
@@ -44,7 +45,8 @@ class Closed(Exception):
         outcome = Outcome.AMBIGUOUS if self.step is Step.CONTENT else Outcome.RETRY
         what = "no answer in time" if self.timed_out else "the connection was lost"
         down = self.timed_out or self.step not in {Step.BODY, Step.CONTENT}
-        return ProviderError(outcome, f"{what} at {self.step}", route_down=down)
+        scope = Scope.SERVER if down else Scope.MESSAGE
+        return ProviderError(outcome, f"{what} at {self.step}", scope=scope)
 
 
 class Wire:

@@ -20,9 +20,11 @@ from backend.delivery.claims import Claim
 from backend.delivery.compose import Composer, most_at_once, quick_first
 from backend.delivery.gate import OPEN, Gate
 from backend.delivery.group import Group
-from backend.delivery.handover import Passage, hand_over
+from backend.delivery.handover import hand_over
 from backend.delivery.health import Tally
+from backend.delivery.passage import Passage
 from backend.delivery.queues import Tails
+from backend.delivery.rates import Rates
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.speeds import LONGEST_SECONDS, Speeds
 from backend.delivery.turns import Turns
@@ -66,6 +68,7 @@ class Hand:
         self.holding = Holding()
         self.observer = Observer()
         self.tally = Tally()
+        self.rates = Rates()
         self.speeds = Speeds()
         self._turns = Turns(most_at_once)
         self._tails = Tails()
@@ -173,7 +176,7 @@ class Hand:
         try:
             with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
                 began = time.monotonic()
-                passage = Passage(group, chosen, place, self.tally, self._tails, self.lease)
+                passage = Passage(group, chosen, place, self.tally, self.rates, self._tails, self.lease)
                 self._deal(passage, messages, outcomes)
                 self.speeds.note(channel, outcomes.count(), time.monotonic() - began)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
@@ -208,7 +211,12 @@ class Hand:
                 if self.stopping():
                     self.release([*some, *group.take_rest()])
                     return
-                pairs = _to_send(some, messages, outcomes)
+                turn = handover.turn(some, passage)
+                group.put_back(some[turn:])
+                if not turn:
+                    self.release(group.take_rest())
+                    return
+                pairs = _to_send(some[:turn], messages, outcomes)
                 known: set[int] = set()
                 if len(pairs) > 1:
                     for results in handover.burst(pairs, passage):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.channels.smtp_replies import Step
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed, Wire
 
 GROUP = b"250 2.1.0 OK\r\n250-2.1.5 he\r\n250 2.1.5 is here\r\n354 go on\r\n"
