@@ -8,6 +8,7 @@ import msgspec
 from backend.channels.base import Channel
 from backend.db.models.batches import BatchStatus, Why
 from backend.db.models.notifications import DeliveryStatus, NotificationStatus, Priority
+from backend.lib.problems import FieldError
 
 PriorityName = Literal["NORMAL", "HIGH", "BATCH"]
 
@@ -87,7 +88,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     code: str
     detail: str
-    errors: list[dict[str, str]]
+    errors: list[FieldError]
 
 
 class Links(msgspec.Struct, frozen=True):

@@ -113,7 +113,7 @@ def test_every_parameter_and_every_answer_is_described_in_our_words(document: di
 
 
 def test_a_body_and_what_it_is_made_of_go_to_the_components(database: Database) -> None:
-    made = openapi.create_document(Litestar([_thing], openapi_config=openapi.config()))
+    made = openapi.create_document(Litestar([_thing], openapi_config=openapi.config(), logging_config=None))
     content = made["paths"]["/thing"]["post"]["requestBody"]["content"]
     assert content == {"application/vnd.thing+json": {"schema": {"$ref": "#/components/schemas/_Outer"}}}
     schemas = made["components"]["schemas"]
@@ -130,7 +130,7 @@ def test_two_models_of_one_name_are_refused(database: Database) -> None:
         return Response(None)
 
     with pytest.raises(ValueError, match="both named _Outer"):
-        openapi.create_document(Litestar([_thing, _other], openapi_config=openapi.config()))
+        openapi.create_document(Litestar([_thing, _other], openapi_config=openapi.config(), logging_config=None))
 
 
 def test_the_page_loads_everything_from_our_own_host(client: TestClient[Litestar]) -> None:

@@ -62,7 +62,7 @@ def test_a_language_is_that_of_all_templates_from_then_on(client: Client, databa
     answer = client.put(PATH, json={"language": "de-ch"})
     assert answer.status_code == 200
     assert answer.json()["language"] == "de-CH"
-    assert [one["identifier"] for one in answer.json()["published"]] == ["X_NOTE", "X_OWN", "X_PAGE", "X_PLAIN"]
+    assert [one["identifier"] for one in answer.json()["published"]] == ["X_OWN", "X_NOTE", "X_PAGE", "X_PLAIN"]
     assert set(versions(client).values()) == {2}
     assert preview(client, "X_PLAIN")["text"] == "2. März 2026, 1.5"
     assert '<html lang="de-CH"><title>S</title>' in preview(client, "X_PAGE")["html"]

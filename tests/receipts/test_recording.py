@@ -220,7 +220,9 @@ def test_bad_addresses_and_complaints_suppress_the_address_and_are_audited(
     receive(desk.about(identity, kind, detail="550 5.1.1 unknown", address="LAB@lab.example"))
     assert desk.suppressed("lab@lab.example") == ({"lab@lab.example"} if reason else set())
     with desk.lab.database.read() as session:
-        entries = session.execute(select(AuditEntry.action, AuditEntry.subject, AuditEntry.detail)).all()
+        entries = session.execute(
+            select(AuditEntry.action, AuditEntry.subject, AuditEntry.detail).order_by(AuditEntry.id)
+        ).all()
         listed = [one.reason for _, one in suppressions.page(session, desk.lab.service_id, 9)]
     wanted = [("address.suppressed", "EMAIL lab@lab.example", {"reason": reason})] if reason else []
     assert [tuple(entry) for entry in entries] == wanted
