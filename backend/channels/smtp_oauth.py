@@ -73,15 +73,19 @@ class TokenSource:
         asked = self._request
         fields = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         body = urlencode(asked.form()).encode()
-        answer = http_outcomes.exchange("POST", asked.endpoint, headers=fields, body=body)
+        try:
+            answer = http_outcomes.exchange("POST", asked.endpoint, headers=fields, body=body)
+        except ProviderError as fault:
+            # Whether the request came is unknown, but no message went with it.
+            raise _no_token(Outcome.RETRY, fault.detail) from None
         read = http_outcomes.decoded(answer, _Answer) or _Answer()
         secrets = [asked.secret, asked.refresh or ""]
         if not http_outcomes.is_accepted(answer):
             words = f"{read.error} {read.error_description}".strip()
-            fault = http_outcomes.refused(answer, words, secrets=secrets)
-            # The mail has not been begun: what is wrong with the client concerns every message, and no message alone.
-            ours = fault.outcome in {Outcome.CONFIG, Outcome.PERMANENT}
-            raise _no_token(Outcome.CONFIG if ours else Outcome.RETRY, fault.detail)
+            refusal = http_outcomes.refused(answer, words, secrets=secrets)
+            # What is wrong with the client concerns every message, and no message alone.
+            ours = refusal.outcome in {Outcome.CONFIG, Outcome.PERMANENT}
+            raise _no_token(Outcome.CONFIG if ours else Outcome.RETRY, refusal.detail)
         if not (read.access_token and read.access_token.isascii() and read.access_token.isprintable()):
             raise _no_token(Outcome.CONFIG, "the answer holds no access token")
         self._token = read.access_token
