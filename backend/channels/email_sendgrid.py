@@ -164,7 +164,11 @@ def _mail(message: Message) -> dict[str, object]:
         "from": _person(message.sender),
         "subject": subject,
         "content": content,
-        "headers": {"Message-ID": identity, "Auto-Submitted": "auto-generated"},
+        "headers": {
+            "Message-ID": identity,
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+        },
     }
     if message.reply_to:
         mail["reply_to"] = _person(message.reply_to)

@@ -43,6 +43,7 @@ def build(message: Message, now: datetime) -> bytes:
         message_identifier(message.message_id),
         b"MIME-Version: 1.0",
         b"Auto-Submitted: auto-generated",
+        b"X-Auto-Response-Suppress: OOF, AutoReply",
     ]
     if message.reply_to:
         header.append(sender_field(message.reply_to, "Reply-To")[0])

@@ -49,6 +49,7 @@ def test_a_mail_carries_the_headers_of_an_automatic_message() -> None:
         "Message-ID": f"<{DELIVERY_ID}@carillon.example>",
         "MIME-Version": "1.0",
         "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "OOF, AutoReply",
         "Content-Type": f'multipart/alternative; boundary="=_{DELIVERY_ID}"',
     }
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]

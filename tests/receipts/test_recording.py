@@ -144,7 +144,9 @@ def test_the_order_in_which_news_comes_changes_nothing(desk: Desk, order: Sequen
         (DELIVERED, SENT, "DELIVERED"),
         (BOUNCED, DELIVERED, "FAILED"),
         (FAILED, SENT, "FAILED"),
-        (SENT, COMPLAINED, "DELIVERED"),
+        (SENT, COMPLAINED, "FAILED"),
+        (DELIVERED, COMPLAINED, "FAILED"),
+        (COMPLAINED, DELIVERED, "FAILED"),
         (SENT, FAILED, "FAILED"),
     ],
 )
@@ -168,6 +170,20 @@ def test_a_bounce_after_the_delivery_is_told_with_both(each_desk: Desk) -> None:
     found = desk.delivery(identity).Delivery
     assert (found.status, found.delivered_at) == ("FAILED", delivered_at)
     assert "after it had been reported as delivered (550 5.1.1 no such user)" in found.error
+    assert len(desk.told(identity)) == 2
+
+
+def test_a_complaint_after_the_delivery_is_told_with_both(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    receive(desk.about(identity, DELIVERED, detail="250 OK"))
+    delivered_at = desk.delivery(identity).Delivery.delivered_at
+    desk.clock.forward(minutes=5)
+    receive(desk.about(identity, COMPLAINED, detail="abuse"))
+    found = desk.delivery(identity).Delivery
+    assert (found.status, found.delivered_at) == ("FAILED", delivered_at)
+    assert "delivered to lab@lab.example, whose reader complained of it (abuse)" in found.error
+    assert desk.suppressed("lab@lab.example") == {"lab@lab.example"}
     assert len(desk.told(identity)) == 2
 
 
@@ -263,8 +279,8 @@ def test_what_waits_in_doubt_is_settled_by_the_provider_knowing_of_it(
     desk.put(identity, status=status, sent_at=None, error="Nobody knows.", doubt="person")
     receive(desk.about(identity, kind))
     found = desk.delivery(identity).Delivery
-    assert found.status == ("SENT" if kind is SENT else "DELIVERED")
-    assert (found.error, found.doubt) == (None, None)
+    assert found.status == {SENT: "SENT", DELIVERED: "DELIVERED", COMPLAINED: "FAILED"}[kind]
+    assert (found.error is None, found.doubt) == (kind is not COMPLAINED, None)
     assert found.sent_at is not None
     assert Hand("worker-one").send_some() == 0  # it does not go again
 
