@@ -8,11 +8,11 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from backend.channels.mime_headers import addr_spec
 from backend.channels.provider_address import ProviderAddress, is_loopback, parse
 from backend.channels.smtp_handshake import Limits, Server, Timeouts
 from backend.channels.smtp_oauth import TokenRequest, TokenSource
 from backend.channels.smtp_sign_in import PASSWORDS, XOAUTH2
+from backend.lib.mailboxes import addr_spec
 
 _TIMES = ("connect", "greeting", "timeout", "final")
 _OAUTH = ("client", "token", "scope", "refresh")

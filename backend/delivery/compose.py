@@ -5,7 +5,6 @@ does not suffice for goes back to be claimed again, so that nobody's messages wa
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.utils import parseaddr
 from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
 from backend.lib.fair import Share
+from backend.lib.mailboxes import mailbox
 from backend.lib.problems import Problem
 from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
@@ -167,4 +167,4 @@ def _wants_html(claim: Claim) -> bool:
 
 @lru_cache
 def _domain(sender: str) -> str:
-    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return mailbox(sender)[1].rpartition("@")[2]

@@ -23,9 +23,8 @@ _NOT_FOR_THIS = "Nothing was read: {}."
     "/receipts/bounce",
     status_code=204,
     summary="Report a bounce",
-    description="Takes a delivery status notification (RFC 3464) or a complaint (RFC 5965) as a mail server pipes it, with "
-    "the secret that "
-    "`carillon receipts address` prints as bearer token.",
+    description="Takes a delivery status notification (RFC 3464) or a complaint (RFC 5965) as a mail server pipes it, "
+    "with the secret that `carillon receipts address` prints as bearer token.",
     include_in_schema=False,
 )
 async def bounce(request: Request[Any, Any, Any]) -> Response[None]:
