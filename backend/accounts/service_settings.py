@@ -14,6 +14,8 @@ from backend.lib.problems import Problem
 
 MAX_LIMIT = 1_000_000_000
 _MAX_SENDER = 320
+# A header could carry them, but a name that looks like an address deceives its readers.
+_NOT_IN_A_NAME = re.compile(r'[<>"\\]')
 
 
 def permitted_domain() -> str:
@@ -37,8 +39,8 @@ def checked_sender(name: str, address: str) -> str | None:
     if domain != permitted and not domain.endswith(f".{permitted}"):
         detail = f"The sender’s address must be one of {permitted}: mail from other domains would be refused."
         raise Problem("invalid_address", detail)
-    if not name.isprintable():
-        raise Problem("invalid_value", "The sender’s name has printable characters only.")
+    if not name.isprintable() or _NOT_IN_A_NAME.search(name):
+        raise Problem("invalid_value", "The sender’s name has printable characters, none of them a bracket or quote.")
     # Kept as people write it; the message's own headers are encoded when it is composed.
     sender = written(name, canonical)
     if len(sender) > _MAX_SENDER or len(name) > MAX_NAME:
