@@ -236,7 +236,7 @@ class ReceiptKind(enum.StrEnum):
     FAILED = "failed"  # will not arrive; the address itself may be good
     REJECTED = "rejected"  # refused for good, and nobody knows whether for the address: it is counted by days
     BOUNCED = "bounced"  # will not arrive, for the address is bad or has opted out: send nothing more to it
-    COMPLAINED = "complained"  # arrived, and its reader does not want such messages
+    COMPLAINED = "complained"  # arrived, and its reader does not want such messages: send nothing more to it
 
 
 class ReceiptEvent(msgspec.Struct, frozen=True, kw_only=True):

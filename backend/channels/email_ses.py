@@ -20,7 +20,6 @@ from backend.channels.base import (
     ReceiptRequest,
 )
 from backend.channels.http_outcomes import Codes
-from backend.channels.mime_headers import mailbox
 from backend.channels.provider_address import (
     ProviderAddress,
     base_address,
@@ -31,6 +30,7 @@ from backend.channels.provider_address import (
 )
 from backend.channels.sns import Fetch, Topic
 from backend.lib import clock
+from backend.lib.mailboxes import mailbox
 from backend.lib.outbound import Answer
 
 _PATH = "/v2/email/outbound-emails"

@@ -64,8 +64,28 @@ class Wire:
 
     @property
     def has_unread(self) -> bool:
-        """Whether the server has already said more than was read."""
-        return bool(self._unread)
+        """Whether the server has already said more than was read, blank lines aside."""
+        return bool(self._unread.strip(b"\r\n"))
+
+    def is_quiet(self) -> bool:
+        """Tell whether the session goes on and the server has said nothing more, without waiting for it."""
+        while self.answers_within(0):
+            if self.has_unread or not self._is_blank():
+                return False
+        return not self.has_unread
+
+    def _is_blank(self) -> bool:
+        """Read what is there, and tell whether it is nothing but blank lines."""
+        self._timeout = -1.0
+        try:
+            self._sock.settimeout(0)
+            received = self._sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True  # TLS may have something to read of which nothing is for us
+        except OSError:
+            return False
+        self._unread += received
+        return bool(received) and len(self._unread) <= _LINE_OCTETS and not self.has_unread
 
     def answers_within(self, seconds: float) -> bool:
         """Tell whether there is something to read, be it the end, within so many seconds."""
@@ -110,7 +130,8 @@ class Wire:
         self._sock.close()
 
     def _await_line(self, step: Step, deadline: float) -> None:
-        """Read until there is a whole line."""
+        """Read until there is a whole line; blank ones between replies, as careless servers send, are none."""
+        self._unread = self._unread.lstrip(b"\r\n")
         while b"\n" not in self._unread:
             if len(self._unread) > _LINE_OCTETS:
                 raise Closed(step, Reply(-1, ""))
@@ -121,7 +142,7 @@ class Wire:
                 raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
             if not received:
                 raise Closed(step)
-            self._unread += received
+            self._unread = (self._unread + received).lstrip(b"\r\n")
 
     def _limit(self, deadline: float) -> None:
         """Give the next call on the socket the time that is left, so that trickling octets gain none."""

@@ -6,7 +6,6 @@ wait for those of another.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.utils import parseaddr
 from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
 from backend.lib.fair import Share
+from backend.lib.mailboxes import mailbox
 from backend.lib.problems import Problem
 from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
@@ -191,4 +191,4 @@ def _wants_html(claim: Claim) -> bool:
 
 @lru_cache
 def _domain(sender: str) -> str:
-    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return mailbox(sender)[1].rpartition("@")[2]

@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from email.utils import parseaddr
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from backend.lib import alpha_environment, issuer_settings, postgresql
 from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
+from backend.lib.mailboxes import mailbox
 
 Environment = Literal["development", "production", "test"]
 TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
@@ -185,9 +185,11 @@ class _Reader:
 
     def sender(self, name: str, default: str) -> str:
         raw = self.text(name, default)
-        address = parseaddr(raw)[1]
-        if not raw.isprintable() or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-            raise SettingError(f"CARILLON_{name} must look like Carillon <carillon@lab.example>, not {raw!r}.")
+        try:
+            mailbox(raw)
+        except ValueError as error:
+            wanted = "must look like Carillon <carillon@lab.example>"
+            raise SettingError(f"CARILLON_{name} {wanted}, not {raw!r}: {error}.") from None
         return raw
 
     def places(self, name: str) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """The settings of a service: its name, its sender, its limit and its tokens."""
 
-from email.utils import parseaddr
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from backend.accounts.service_tokens import NewToken
 from backend.db import session
 from backend.db.models.accounts import Service
 from backend.lib import settings
+from backend.lib.mailboxes import mailbox
 from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.forms import Faults
@@ -111,7 +111,7 @@ def _page(place: Place, form: SettingsForm | None, faults: Faults, made: NewToke
 
 
 def _present(service: Service) -> SettingsForm:
-    name, address = parseaddr(service.mail_from or "")
+    name, address = mailbox(service.mail_from) if service.mail_from else ("", "")
     return SettingsForm(service.name, name, address, service.reply_to or "")
 
 

@@ -316,7 +316,7 @@ def test_a_connection_lost_after_the_final_dot_is_ambiguous_and_not_renewed() ->
 @pytest.mark.parametrize(
     ("place", "waits", "outcome"),
     [
-        ("greeting", Timeouts(connect=0.2), Outcome.RETRY),
+        ("greeting", Timeouts(greeting=0.2), Outcome.RETRY),
         ("mail", Timeouts(exchange=0.3), Outcome.RETRY),
         ("rcpt", Timeouts(exchange=0.3), Outcome.RETRY),
         ("final", Timeouts(final=0.2), Outcome.AMBIGUOUS),
@@ -379,6 +379,7 @@ def test_the_server_runs_as_a_process_that_keeps_each_mail_as_a_file(tmp_path: P
 def test_the_default_waits_are_bounded_before_the_final_dot_and_long_after_it() -> None:
     waits = Timeouts()
     assert waits.connect + waits.exchange <= 75
+    assert waits.greeting == 300
     assert waits.final == 600
 
 

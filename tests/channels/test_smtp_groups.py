@@ -284,7 +284,7 @@ def test_a_huge_mail_arrives_whole(either: GroupServer) -> None:
 @pytest.fixture(scope="module")
 def session() -> Iterator[tuple[Session, GroupServer]]:
     with GroupServer() as server:
-        yield Session(SmtpProvider(server.address)._server, monotonic() + 10), server
+        yield Session(SmtpProvider(server.address)._server), server
 
 
 @given(st.lists(st.text(".ab\0é", max_size=5), min_size=1, max_size=8), st.booleans())
@@ -334,7 +334,7 @@ def test_an_interrupted_transaction_leaves_no_replies_for_the_next(
 
 def test_a_session_that_is_over_says_so() -> None:
     with GroupServer() as server:
-        session = Session(SmtpProvider(server.address)._server, monotonic() + 10)
+        session = Session(SmtpProvider(server.address)._server)
         session.quit()
         session.quit()
         assert not session.is_open

@@ -60,7 +60,7 @@ def test_a_group_of_replies_is_the_same_however_it_is_cut(cuts: set[int]) -> Non
         (b" 25 fine\r\n", -1, b""),
         (b"+25 fine\r\n", -1, b""),
         ("٢٥٠ fine\r\n".encode(), -1, b""),
-        (b"\r\n", -1, b""),
+        (b"\r\n\n250 fine\r\n", 250, b"fine"),
         (b"250-fine\r\nHTTP\r\n", -1, b""),
     ],
 )

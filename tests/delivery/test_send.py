@@ -27,6 +27,7 @@ def test_a_notification_arrives_with_subject_parts_and_identity(post: Post) -> N
     assert message["Subject"] == "A sample has failed"
     assert message["From"] == "Laboratory <noreply@lab.example>"
     assert message["Auto-Submitted"] == "auto-generated"
+    assert message["X-Auto-Response-Suppress"] == "OOF, AutoReply"
     html, text = message.get_body(("html",)), message.get_body(("plain",))
     assert html is not None
     assert "&lt;b&gt;S&amp;1&lt;/b&gt;" in html.get_content()
