@@ -49,8 +49,8 @@ def signed(content: bytes, sender: str, keys: Sequence[DkimKey], now: datetime) 
     """
     if not keys:
         return content
-    domain = mailbox(sender)[1].rpartition("@")[2].lower()
-    chosen = dkim_keys.of_domain(keys, domain)
+    domain = mailbox(sender)[1].rpartition("@")[2]
+    chosen = dkim_keys.of_domain(keys, dkim_keys.in_ascii(domain))
     if not chosen:
         return content
     head, _, body = content.partition(b"\r\n\r\n")

@@ -58,11 +58,7 @@ def new(domain: str, selector: str, algorithm: str, path: Path | None) -> None:
 
 
 def _name(given: str, what: str) -> str:
-    name = given.strip().lower().rstrip(".")
-    try:
-        name = name.encode("idna").decode() if not name.isascii() else name
-    except UnicodeError:
-        name = ""
+    name = dkim_keys.in_ascii(given.strip().rstrip("."))
     if not dkim_keys.is_name(name):
         raise click.ClickException(f"The {what} {given[:80]!r} is no name that the DNS can hold.")
     return name

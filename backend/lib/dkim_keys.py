@@ -67,6 +67,14 @@ def of_domain(keys: Sequence[DkimKey], domain: str) -> list[DkimKey]:
     return []
 
 
+def in_ascii(domain: str) -> str:
+    """Return a domain as the DNS has it, in lower case (RFC 5890); one that cannot be written so as it is."""
+    try:
+        return domain.lower() if domain.isascii() else domain.lower().encode("idna").decode()
+    except UnicodeError:
+        return domain.lower()
+
+
 def is_name(text: str) -> bool:
     """Tell whether a text can be a domain or a selector: labels of a DNS name in lower case."""
     return len(text) <= 253 and _NAME.fullmatch(text) is not None
