@@ -4,7 +4,11 @@ import time
 from collections.abc import Sequence
 
 import dns.exception
+import dns.name
+import dns.rdata
 import dns.resolver
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
 
 _LOOK_UP_SECONDS = 2.0
 _ALL_SECONDS = 4.0
@@ -31,7 +35,7 @@ class Lookups:
             UnansweredError: nothing usable came in time.
         """
         found = self._ask(name, "TXT")
-        return [b"".join(one.strings).decode("utf-8", "replace") for one in found]
+        return [b"".join(one.strings).decode("utf-8", "replace") for one in found if isinstance(one, TXT)]
 
     def takes_mail(self, domain: str) -> bool:
         """Tell whether a domain names servers for mail to it (RFC 5321, section 5.1; RFC 7505).
@@ -39,7 +43,7 @@ class Lookups:
         Raises:
             UnansweredError: nothing usable came in time.
         """
-        return any(str(one.exchange) != "." for one in self._ask(domain, "MX"))
+        return any(isinstance(one, MX) and one.exchange != dns.name.root for one in self._ask(domain, "MX"))
 
     def _ask(self, name: str, kind: str) -> Sequence[dns.rdata.Rdata]:
         left = min(_LOOK_UP_SECONDS, self._end - time.monotonic())

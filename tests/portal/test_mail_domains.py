@@ -119,6 +119,12 @@ def test_the_policy_of_the_domain_above_holds(
     assert by_record[Record.SPF].verdict is Verdict.MISSING
 
 
+def test_a_domain_that_takes_no_mail_needs_nothing_to_guard_it(dns: DnsServer, keys: Keys) -> None:
+    published(dns, keys)
+    dns.records["MX", DOMAIN] = ["0 ."]
+    assert Record.MTA_STS not in found()
+
+
 def test_services_with_their_own_senders_are_looked_at(dns: DnsServer, keys: Keys, database: Database) -> None:
     lab = laboratory(database)
     with database.write() as session:
