@@ -17,6 +17,7 @@ PACKAGES = {
     "java": ("default-jdk-headless",),
     "ruby": ("ruby",),
     "lwp-request": ("libwww-perl",),
+    "dovecot": ("dovecot-imapd",),
     "php": ("php-cli", "php-curl"),
 }
 _PACKAGE_SECONDS = 1200
