@@ -100,12 +100,19 @@ def _spf(domain: str, servers: Sequence[str], dns: Lookups) -> Finding:
         ends = [match[1] for term in terms if (match := _SPF_ALL.fullmatch(term))]
         if ends and ends[0] in {"", "+"}:
             return Verdict.WRONG, "It lets everybody send for this domain: end it with ~all or -all."
-        missing = [one for one in named if one not in terms and "SERVER" not in one]
-        if missing:
-            return Verdict.GOOD, f"It does not name {' '.join(missing)} itself: see that it covers your server."
-        return Verdict.GOOD, "It names the server to which mail is given."
+        return Verdict.GOOD, _coverage(named, terms)
 
     return _judged(Record.SPF, domain, publish, _starting(dns, domain, r"v=spf1(?:\s|$)"), judge)
+
+
+def _coverage(named: Sequence[str], terms: Sequence[str]) -> str:
+    """Say whether a record names the servers; what it includes is not followed."""
+    if "a:SERVER" in named:
+        return "It is well written. See that it covers the server by which your mail leaves."
+    missing = [one for one in named if one not in terms]
+    if missing:
+        return f"It does not name {' '.join(missing)} itself: see that it covers your server."
+    return "It names the server to which mail is given."
 
 
 def _mechanism(server: str) -> str:

@@ -26,6 +26,8 @@ _FRESH_SECONDS = 60
 # Names that the DNS of the world never has (RFC 6761, RFC 6762, RFC 9476, and what hosts call themselves).
 _PRIVATE = {"localhost", "localdomain", "local", "test", "example", "invalid", "internal", "alt", "lan"}
 
+_OWN_HOSTS = {"ses": "amazonaws.com", "sendgrid": "sendgrid.net"}
+
 
 class SenderDomain(msgspec.Struct, frozen=True):
     """A domain, who sends from it, and what was found of it."""
@@ -67,12 +69,18 @@ def _in_use(session: Session) -> dict[str, list[str]]:
     return found
 
 
+def _host(provider: str) -> str:
+    """Return by which host a provider sends, from its name; those with an interface of their own have hosts for it."""
+    kind = provider.partition("://")[0]
+    return _OWN_HOSTS.get(kind) or urlsplit(provider).hostname or ""
+
+
 def _look() -> SenderDomains:
     with db.current().read() as session:
         in_use = _in_use(session)
     private = [domain for domain in in_use if "." not in domain or domain.rpartition(".")[2] in _PRIVATE]
     public = [domain for domain in in_use if domain not in private]
-    hosts = [urlsplit(one.name).hostname or "" for one in routes.routes()[Channel.EMAIL]]
+    hosts = [_host(one.name) for one in routes.routes()[Channel.EMAIL]]
     dns, keys = lookups(), settings.current().dkim
     asked = [(domain, look) for domain in public[:_MOST] for look in mail_records.looks(domain, keys, hosts)]
 

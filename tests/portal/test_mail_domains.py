@@ -99,6 +99,26 @@ def test_what_is_wrong_is_said(dns: DnsServer, keys: Keys, record: Record, at: t
     assert said in fault(record.lower())
 
 
+@pytest.mark.parametrize(
+    ("providers", "record"),
+    [
+        ("smtp://203.0.113.9:25", "v=spf1 a:SERVER ~all"),  # of no network of the world
+        ("smtp://9.9.9.9:25", "v=spf1 ip4:9.9.9.9 ~all"),
+        ("smtp://localhost:25", "v=spf1 a:SERVER ~all"),
+        ("smtp://u:p@smtp.office365.com:587,smtp://mx.example.net:25", None),
+        ("ses://KEY:SECRET@eu-west-1", "v=spf1 include:amazonses.com ~all"),
+        ("sendgrid://KEY@api.sendgrid.com", "v=spf1 include:sendgrid.net ~all"),
+        ("", "v=spf1 a:SERVER ~all"),
+    ],
+)
+def test_what_spf_is_to_name_follows_from_the_providers(
+    dns: DnsServer, keys: Keys, configure: Callable[..., settings.Settings], providers: str, record: str | None
+) -> None:
+    configure(MAIL_FROM=f"lab@{DOMAIN}", EMAIL_PROVIDERS=providers)
+    both = "v=spf1 include:spf.protection.outlook.com a:mx.example.net ~all"
+    assert found()[Record.SPF].publish == (record or both)
+
+
 def test_a_key_s_record_may_be_written_in_other_ways(dns: DnsServer, keys: Keys) -> None:
     published(dns, keys)
     (value,) = keys.records.values()
