@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from time import monotonic
 from typing import Literal
 
-from backend.channels import delivery_ids, mime, smtp_address
+from backend.channels import delivery_ids, dkim, mime, smtp_address
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
 from backend.channels.provider_address import place, provider_name
@@ -13,7 +13,7 @@ from backend.channels.smtp_handshake import Server, Timeouts
 from backend.channels.smtp_places import Places, Turns
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
-from backend.lib import clock
+from backend.lib import clock, settings
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,8 @@ class SmtpConnection:
     def _in_steps(self, slot: int, message: Message) -> "_Steps":
         """Send one message over the session of this number, yielding where an answer is to be waited for."""
         try:
-            content = mime.build(message, clock.now())
+            now = clock.now()
+            content = dkim.signed(mime.build(message, now), message.sender, settings.current().dkim, now)
             envelope = self._envelope(message)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None

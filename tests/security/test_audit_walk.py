@@ -69,6 +69,7 @@ COMMANDS_OTHERWISE = {
     "seed": "leaves an entry, which the tests of the first start look for: it is made from all starter templates",
     "receipts address": "looks",
     "receipts bounce": "as the address of the same name",
+    "dkim new": "writes a file that signs nothing before a setting names it; the database is not asked, nor needed",
 }
 
 
