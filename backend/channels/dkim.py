@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from backend.channels.mime_headers import mailbox
 from backend.lib import dkim_keys
 from backend.lib.dkim_keys import DkimKey
+from backend.lib.mailboxes import mailbox
 
 # Those that tell a reader or a program something (RFC 6376, section 5.4.1; RFC 8058, section 4, for unsubscribing).
 _SIGNED = (

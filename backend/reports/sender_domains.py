@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from backend.channels import mail_records
 from backend.channels.base import Channel
 from backend.channels.mail_records import Finding, Look, Record
-from backend.channels.mime_headers import mailbox
 from backend.db import session as db
 from backend.db.models.accounts import Service
 from backend.delivery import routes
 from backend.lib import dkim_keys, settings
 from backend.lib.dns_records import Lookups
+from backend.lib.mailboxes import mailbox
 from backend.lib.remember import Remembered
 
 _MOST = 20

@@ -54,6 +54,7 @@ class Door:
 @pytest.fixture
 def door(any_database: Database, moving_clock: MovableClock) -> Iterator[Door]:
     app = Litestar(
+        logging_config=None,
         route_handlers=[*notifications.ROUTES, *aggregators.ROUTES],
         exception_handlers={
             Problem: errors.on_problem,

@@ -22,6 +22,7 @@ Client = TestClient[Litestar]
 def opened() -> Iterator[Client]:
     """Serve the registry's routes as the whole application serves them."""
     app = Litestar(
+        logging_config=None,
         route_handlers=[*recipients.ROUTES, *templates.ROUTES, *message_settings.ROUTES],
         exception_handlers={
             Problem: errors.on_problem,
