@@ -16,6 +16,8 @@ from backend.lib.problems import Problem
 from backend.registry.owned import OwnedRepository, check_identifier
 
 _LONGEST_AUTHOR = 160
+# PostgreSQL counts versions in 32 bits.
+LAST_VERSION = 2**31 - 1
 TEMPLATE = "template"
 
 
@@ -175,7 +177,7 @@ def version(session: Session, service_id: int, identifier: str, number: int) -> 
         Problem: ``invalid_identifier``, or ``not_found`` for the template or the version.
     """
     row = Templates(session=session).live(service_id, check_identifier(identifier))
-    found = version_row(session, row.id, number) if number > 0 else None
+    found = version_row(session, row.id, number) if 0 < number <= LAST_VERSION else None
     if found is None:
         raise Problem("not_found", f"The template {identifier} has no version {number}.")
     return _version(found)

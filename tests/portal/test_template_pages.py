@@ -166,6 +166,7 @@ def test_versions_are_listed_shown_compared_and_rolled_back(browser: Browser, la
     assert compared.count("/frame") == 0
     rendered = browser.get(address(lab, "/X_SAMPLE/compare?old=1&new=2&view=rendered")).text
     assert len(re.findall(r'<iframe[^>]* sandbox="" ', rendered)) == 1, "version 1 lacks a field of the sample"
+    assert browser.send(address(lab, "/X_SAMPLE/roll-back"), version="2147483648").status_code == 404
     browser.send(address(lab, "/X_SAMPLE/roll-back"), version="1")
     assert current(lab).version == 3
     assert "Sample {{ fields.sample_id }}" in current(lab).content.source

@@ -22,14 +22,12 @@ from backend.publishing import publish, sources
 from backend.registry import comparison, drafts, lookup, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.samples import Sample, SampleFault
-from backend.registry.templates import TemplateContent
+from backend.registry.templates import LAST_VERSION, TemplateContent
 from backend.rendering.model import Source
 from backend.reports import template_preview
 from backend.reports.template_preview import Preview
 
 _PAGE = 20
-# PostgreSQL counts versions in 32 bits.
-_LAST_VERSION = 2**31 - 1
 DRAFT = "draft"
 
 
@@ -196,7 +194,7 @@ def _text(reading: Session, place: Place, identifier: str, which: str) -> Text:
 
 
 def _number(which: str) -> int:
-    found = inputs.number(which, _LAST_VERSION)
+    found = inputs.number(which, LAST_VERSION)
     if found is None:
         raise NotFoundException
     return found
