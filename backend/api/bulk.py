@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.concurrency import sync_to_thread
 from litestar.types import Scope
 
 from backend.accounts import rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
-from backend.api import bodies, errors, guards, notifications
+from backend.api import bodies, errors, guards, large_bodies, notifications
 from backend.api.notifications import Links
 from backend.intake.content import Submission
 from backend.intake.outcomes import Accepted, Outcome
@@ -61,6 +62,7 @@ _frame = msgspec.json.Decoder(_Frame)
     guards=[guards.bearer],
     opt={"scope": notifications.SEND, "body": BulkIn},
     status_code=200,
+    request_max_body_size=large_bodies.MOST_BYTES,
     responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
     tags=["Notifications"],
     summary="Send up to 100 notifications",
@@ -71,12 +73,15 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
     The answer is 200 whatever became of them. ``status`` of a result is the HTTP number that sending the notification
     by itself would have answered, and a refused one has the members of that problem.
     """
-    return await take(guards.principal(request), await bodies.raw_json(request), request.scope)
+    bodies.see_that_it_is_json(request)
+    with large_bodies.room.taken() as reader:
+        raw = await reader.read(request, several=True)
+        return await take(guards.principal(request), raw, request.scope)
 
 
 async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]:
     """Hand the notifications of one body over to intake, and answer."""
-    parts = _split(raw)
+    parts = _split(raw) if len(raw) <= bodies.MAX_BYTES else await sync_to_thread(_split, raw)
     within, quota = await _count(client, len(parts), scope)
     over = rate_limits.refusal(quota)
     submissions = [

@@ -11,19 +11,24 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from backend.batching.keys import Key, Limits, of_a_restored_database
+from backend.channels.attachments import MAX_BYTES
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.statements import insert
 from backend.lib import clock, ids
 
 
 class Joining(msgspec.Struct, frozen=True):
-    """One channel of a notification for one recipient; ``notification_id`` is the row, ``uid`` the public id."""
+    """One channel of a notification for one recipient; ``notification_id`` is the row, ``uid`` the public id.
+
+    ``attached_bytes`` is how much its files have together.
+    """
 
     key: Key
     limits: Limits
     notification_id: int
     uid: UUID
     channel_index: int
+    attached_bytes: int = 0
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -36,8 +41,9 @@ class Moment(msgspec.Struct, frozen=True):
 def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
     """Put each into the open batch of its key, in the order given; return when the new and the full ones are due.
 
-    Keys are taken in one order, so that two of these never wait for each other. A batch that is full closes, and
-    the next one of the key takes the rest and is held back too if the full one was.
+    Keys are taken in one order, so that two of these never wait for each other. A batch that is full, or whose message
+    could not carry the next one's files as well, closes; the next batch of the key takes the rest and is held back too
+    if the full one was.
     """
     groups: dict[str, list[Joining]] = {}
     for one in joining:
@@ -49,7 +55,7 @@ def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
         rest = groups[digest]
         while rest:
             batch = _open(session, digest, rest[0], held=digest in held)
-            joined = rest[: max(0, rest[0].limits.max_items - batch.members)]
+            joined = rest[: _room(batch, rest)]
             rest = rest[len(joined) :]
             rows += [_member_row(batch, place, one) for place, one in enumerate(joined, start=batch.last_seq + 1)]
             moments += _extend(session, batch, joined, full=bool(rest))
@@ -58,6 +64,17 @@ def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
     if rows:
         session.execute(plain_insert(BatchMember), rows)
     return moments
+
+
+def _room(batch: "_Open", joining: Sequence[Joining]) -> int:
+    """Count how many of these a batch can take, in their order; an empty one takes the first, whatever files it has."""
+    most = max(0, joining[0].limits.max_items - batch.members)
+    carried = batch.attached_bytes
+    for count, one in enumerate(joining[:most]):
+        carried += one.attached_bytes
+        if one.attached_bytes and carried > MAX_BYTES:
+            return count
+    return min(most, len(joining))
 
 
 class _Open(msgspec.Struct, frozen=True):
@@ -72,6 +89,7 @@ class _Open(msgspec.Struct, frozen=True):
     closes_at: datetime
     why: str
     max_items: int
+    attached_bytes: int
 
 
 _COLUMNS = tuple(getattr(Batch, name) for name in _Open.__struct_fields__)
@@ -132,6 +150,7 @@ def _extend(session: Session, batch: _Open, joined: Sequence[Joining], *, full: 
         full = full or values["members"] >= limits.max_items
         values |= msgspec.structs.asdict(limits)
         values["last_member_at"] = now
+        values["attached_bytes"] = batch.attached_bytes + sum(one.attached_bytes for one in joined)
         # What is due already is not put off by one who comes before it is fetched.
         if batch.closes_at > now or not batch.members:
             due, why = limits.closing(batch.opened_at, now)
@@ -146,11 +165,12 @@ def _extend(session: Session, batch: _Open, joined: Sequence[Joining], *, full: 
     return [Moment(batch.id, due)] if full or not batch.last_seq or due < batch.closes_at else []
 
 
-def expected(session: Session, key: Key, limits: Limits) -> tuple[datetime, int]:
+def expected(session: Session, key: Key, limits: Limits, attached_bytes: int = 0) -> tuple[datetime, int]:
     """Return when the batch of a key would close if something joined it now, and its members with that one."""
     now = clock.now()
     batch = session.scalar(select(Batch).where(Batch.key == key.digest(), Batch.status == BatchStatus.OPEN.value))
-    if batch is None or batch.members >= limits.max_items:
+    overfull = batch is not None and attached_bytes > 0 and batch.attached_bytes + attached_bytes > MAX_BYTES
+    if batch is None or batch.members >= limits.max_items or overfull:
         members, opened_at, due = 1, now, False
     else:
         members, opened_at, due = batch.members + 1, batch.opened_at, batch.closes_at <= now

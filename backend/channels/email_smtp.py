@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Literal
 
 from backend.channels import mime
+from backend.channels.attachments import more_seconds
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
 from backend.channels.provider_address import ProviderAddress, is_loopback, parse, place, provider_name
@@ -123,7 +124,7 @@ class SmtpConnection:
             envelope = Envelope(sender_field(message.sender)[1], message.address)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
-        deadline = monotonic() + self._server.timeouts.exchange
+        deadline = monotonic() + self._server.timeouts.exchange + more_seconds(len(content))
         reused = slot in self._sessions
         try:
             return (yield from self._attempt(slot, envelope, content, deadline))

@@ -15,6 +15,17 @@ MAX_AGGREGATOR = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
+class AttachmentIn(Shape):
+    """A file that goes with the messages of a channel."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, description="The file's name, without a path.")]
+    type: Annotated[str, Field(min_length=3, max_length=255, description="Its media type, such as `application/pdf`.")]
+    content: Annotated[str, Field(description="The file in base64; all of a notification have at most 10 MiB.")]
+    inline: Annotated[
+        bool, Field(description="An image that the template's HTML shows as `cid:NAME`, not one for the list of files.")
+    ] = False
+
+
 class ChannelIn(Shape):
     """One channel of a notification: what goes to whom, made from which template."""
 
@@ -42,6 +53,10 @@ class ChannelIn(Shape):
     ] = "html"
     template_id: Identifier
     fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="Arguments of the template.")]
+    attachments: Annotated[
+        list[AttachmentIn],
+        Field(default_factory=list, max_length=50, description="Files for EMAIL and FRESHSERVICE."),
+    ]
 
     _recipient_member: str = PrivateAttr("recipient")
 
