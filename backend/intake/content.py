@@ -115,7 +115,7 @@ def _spelled_out(notification: NotificationIn, attached: Attached) -> dict[str, 
 
 
 def _spelled_out_channel(channel: schema.ChannelIn, files: list[AttachedFile] | None) -> dict[str, Any]:
-    content = {
+    content: dict[str, Any] = {
         "type": channel.type,
         "recipient": list(dict.fromkeys(channel.recipient)),
         "content_type": channel.content_type,

@@ -34,8 +34,8 @@ def resubmit(service_id: int, uid: UUID, by: Actor) -> Problem | None:
         raise Problem("not_found", "This service has no refused notification of this id that can be judged again.")
     content, api_client_id = found
     if _names_files(content or ""):
-        detail = "Its attachments were not kept, since it was refused: have the client system send it again."
-        return Problem("invalid_attachment", detail)
+        not_kept = "Its attachments were not kept, since it was refused: have the client system send it again."
+        return Problem("invalid_attachment", not_kept)
     (outcome,) = accept_many([Submission(service_id, api_client_id, (content or "").encode(), uid=uid)], tasks.nudge)
     problem = outcome.problem if isinstance(outcome, Refused) else None
     with db.current().write() as session:

@@ -10,7 +10,7 @@ from backend.api import large_bodies
 from backend.api.large_bodies import Room
 from backend.channels.attachments import MAX_BYTES
 from tests.api.conftest import Site, is_problem
-from tests.attachments import attachment
+from tests.attachments import PDF, PNG, attachment
 from tests.factories import notification
 
 MIB = 1024 * 1024
@@ -80,3 +80,36 @@ def test_few_large_bodies_are_in_memory_at_a_time(site: Site, monkeypatch: pytes
         is_problem(answer, 503, "unavailable")
         assert answer.headers["retry-after"] == "5"
     assert site.http.post("/notifications/v1", json=notification("small")).status_code == 202
+
+
+def test_the_status_and_an_explanation_tell_the_files(site: Site) -> None:
+    given = notification(attachments=[attachment("Über die Probe.pdf"), attachment("logo.png", PNG, inline=True)])
+    told = [
+        {"name": "Über die Probe.pdf", "type": "application/pdf", "size": len(PDF), "inline": False},
+        {"name": "logo.png", "type": "image/png", "size": len(PNG), "inline": True},
+    ]
+    (explained,) = site.explain(given).json()["channels"]
+    (shown,) = site.show(site.send(given).json()["notification_id"]).json()["channels"]
+    for channel in (explained, shown):
+        assert [{name: one[name] for name in told[0]} for one in channel["attachments"]] == told
+    (plain,) = site.show(site.send(notification("other")).json()["notification_id"]).json()["channels"]
+    assert "attachments" not in plain
+
+
+def test_an_explanation_says_when_a_batch_could_carry_no_more(site: Site) -> None:
+    site.laboratory.template("X_LIST", "{% for field in fields %}{{ field.sample_id }}{% endfor %}")
+    batch = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_LIST"}
+    site.send(notification("first", attachments=[pdf(6 * MIB)], **batch))
+    fits, does_not = (notification("next", attachments=[pdf(size * MIB)], **batch) for size in (4, 5))
+    assert site.explain(fits).json()["batch"]["members"] == 2
+    assert site.explain(does_not).json()["batch"]["members"] == 1
+
+
+@pytest.mark.parametrize("path", ["/notifications/v1", "/notifications/v1/explain"])
+def test_a_faulty_file_is_told_with_its_place(site: Site, path: str) -> None:
+    answer = site.post(path, notification(attachments=[attachment("setup.exe")]))
+    if path.endswith("explain"):
+        assert (answer.json()["would"], answer.json()["errors"][0]["code"]) == ("FAIL", "invalid_attachment")
+    else:
+        problem = is_problem(answer, 422, "invalid_attachment")
+        assert problem["errors"][0]["pointer"] == "/channels/0/attachments/0"
