@@ -30,8 +30,9 @@ def test_a_batch_carries_the_files_of_its_members_each_once(mail_room: Room, ser
 
 
 def test_the_first_of_several_images_of_one_name_is_the_one_that_is_shown(mail_room: Room, server: SmtpServer) -> None:
+    mail_room.lab.template("X_PICTURES", '{% for field in fields %}<img src="cid:logo.png" alt="Logo">{% endfor %}')
     for sample, content in (("S-1", PNG), ("S-2", PNG), ("S-3", PNG + b"3")):
-        mail_room.one(sample, attachments=[attachment("logo.png", content, inline=True)])
+        mail_room.one(sample, template_id="X_PICTURES", attachments=[attachment("logo.png", content, inline=True)])
     mail_room.clock.forward(seconds=61)
     mail_room.work()
     assert files(server, 1) == [[("logo (2).png", PNG + b"3")]]
