@@ -15,7 +15,8 @@ from backend.db import session as db
 from backend.db.leases import LENGTH
 from backend.db.migrate import Fit
 from backend.delivery import routes as delivery_routes
-from backend.lib import clock, outages, queue, queue_storage, settings
+from backend.lib import clamd, clock, outages, queue, queue_storage, settings
+from backend.lib.clamd import ScannerFault
 from backend.reports import depths, ledger, providers
 from backend.reports.depths import Depths
 from backend.restored import report as restored
@@ -112,6 +113,19 @@ def _providers() -> str:
     )
 
 
+def _scanner() -> str:
+    place = settings.current().scanner
+    if place is None:
+        return "none is set: attachments are not looked through for viruses"
+    try:
+        clamd.ping(place)
+    except ScannerFault as fault:
+        raise Fault(
+            f"{place[0]}:{place[1]} does not answer: {fault}, and notifications with attachments are refused"
+        ) from fault
+    return f"{place[0]}:{place[1]} answers"
+
+
 def _routes() -> str:
     with db.current().read() as session:
         found = providers.providers(session)
@@ -197,6 +211,7 @@ CHECKS = (
     Check("storage", _storage, of_database=True),
     Check("queue", _queue),
     Check("providers", _providers),
+    Check("scanner", _scanner),
     Check("routes", _routes, of_database=True),
     Check("workers", _workers, of_database=True),
     Check("messages", _messages, of_database=True),

@@ -14,7 +14,7 @@ from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup, store, switches
+from backend.intake import content, lookup, scanning, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.fair import Share
@@ -83,7 +83,7 @@ def explain(submission: Submission) -> Explanation:
     Raises:
         Problem: when it is no JSON object, so that there is nothing to explain, or cannot be rendered just now.
     """
-    read = content.read(submission)
+    read = scanning.scanned(content.read(submission))
     with db.current().look() as session:
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
