@@ -14,10 +14,9 @@ _AT_ONCE = 500
 def keep(session: Session, service_id: int, notification_id: int, files: Mapping[str, bytes]) -> None:
     """Store the files of a notification, given by their SHA-256; what the service has is not stored again."""
     known = _locked(session, service_id, files)
-    missing = files.keys() - known.keys()
-    if missing:
+    while missing := files.keys() - known.keys():
         rows = [{"service_id": service_id, "sha256": digest, "content": files[digest]} for digest in sorted(missing)]
-        # What another process has stored meanwhile is found, and locked, by the second look.
+        # What another process has stored meanwhile is found by the next look, if none has deleted it before that.
         session.execute(statements.insert(session, StoredFile).on_conflict_do_nothing(), rows)
         known = _locked(session, service_id, files)
     uses = [{"notification_id": notification_id, "file_id": identity} for identity in known.values()]

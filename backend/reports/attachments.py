@@ -46,17 +46,20 @@ def one(session: Session, service_id: int, uid: UUID, sha256: str) -> Attachment
     return Attachment(name=found.name, type=found.type, content=content, inline=found.inline)
 
 
-def with_images(session: Session, delivery: Delivery, html: str) -> str:
-    """Put the images of a message into its HTML, where a page shows it without the rest of the mail."""
-    if "cid:" not in html:
-        return html
-    shown = {file.name: file for file in of_delivery(session, delivery) if file.inline}
+def with_images(session: Session, service_id: int, named: Iterable[AttachedFile], html: str) -> str:
+    """Put the images among a message's files into its HTML, where a page shows it without the rest of the mail."""
+    shown = {file.name: file for file in named if file.inline}
 
     def embedded(found: re.Match[str]) -> str:
         file = shown.get(found[1])
-        content = files.content(session, delivery.service_id, file.sha256) if file else None
+        content = files.content(session, service_id, file.sha256) if file else None
         if file is None or content is None:
             return found[0]
         return f"data:{file.type};base64,{b64encode(content).decode('ascii')}"
 
-    return _SHOWN.sub(embedded, html)
+    return _SHOWN.sub(embedded, html) if shown else html
+
+
+def shown_html(session: Session, delivery: Delivery, html: str) -> str:
+    """Return the HTML of a delivery's message with its images in it."""
+    return with_images(session, delivery.service_id, of_delivery(session, delivery), html) if "cid:" in html else html

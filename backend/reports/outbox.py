@@ -129,7 +129,7 @@ def shown_html(session: Session, services: Collection[int] | None, uid: UUID) ->
     """Return the HTML of one delivery's message with its images in it, or nothing if there is none."""
     query = select(OutboxMessage.html, Delivery).join(Delivery, OutboxMessage.delivery_id == Delivery.id)
     record = session.execute(_of(services, query.where(Delivery.uid == uid))).one_or_none()
-    return attachments.with_images(session, record[1], record[0]) if record and record[0] else None
+    return attachments.shown_html(session, record[1], record[0]) if record and record[0] else None
 
 
 def _rows(services: Collection[int] | None) -> Select[*tuple[Any, ...]]:

@@ -67,7 +67,7 @@ def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | Non
         whole = _rendered(session, delivery, plain)
     if whole.html is None:
         return whole
-    return msgspec.structs.replace(whole, html=attachments.with_images(session, delivery, whole.html))
+    return msgspec.structs.replace(whole, html=attachments.shown_html(session, delivery, whole.html))
 
 
 def _origin(session: Session, service_id: int, uid: UUID) -> tuple[Delivery, Rendition] | None:

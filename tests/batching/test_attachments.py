@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.batching import preview
 from backend.channels.attachments import MAX_BYTES
 from tests.attachments import PDF, PNG, attachment
 from tests.batching.conftest import Room
@@ -50,6 +51,16 @@ def test_a_batch_closes_when_its_message_could_carry_no_more(mail_room: Room, se
     mail_room.clock.forward(seconds=61)
     mail_room.work()
     assert [[len(content) for _, content in one] for one in files(server, 2)] == [[len(HALF)], [len(HALF)]]
+
+
+def test_the_preview_of_a_batch_tells_its_files(room: Room) -> None:
+    room.one("S-1", attachments=[attachment()])
+    room.one("S-2", attachments=[attachment(content=PDF + b"2")])
+    ((made,), _) = preview.previews(room.lab.service_id, "run-1")
+    assert [(file.name, file.size) for file in made.attachments] == [
+        ("report.pdf", len(PDF)),
+        ("report (2).pdf", len(PDF) + 1),
+    ]
 
 
 def test_members_of_one_request_part_at_the_same_limit(room: Room) -> None:
