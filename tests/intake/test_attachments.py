@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from base64 import b64encode
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from backend.intake import resubmit
 from tests.attachments import PDF, PNG, attachment
 from tests.conftest import MovableClock
 from tests.factories import laboratory, notification
-from tests.intake.conftest import Counter
+from tests.intake.conftest import Counter, at_once
 
 PLAIN = b"well A1: 0.97\n"
 
@@ -203,3 +205,30 @@ def test_retention_deletes_a_file_with_the_last_notification_that_has_it(
             session.flush()
             retention.forget_notifications(session, retention.old_notifications(session))
         assert stored(counter) == left
+
+
+def test_the_same_file_comes_many_times_at_once_and_is_kept_once(counter: Counter) -> None:
+    bodies = [with_files(attachment(), sample_id=f"S-{number}") for number in range(6)]
+    at_once([partial(counter.accepted, body) for body in bodies])
+    assert stored(counter) == (1, 6)
+
+
+def test_a_file_that_is_used_again_while_it_is_deleted_stays(postgres_database: Database) -> None:
+    counter = Counter(laboratory(postgres_database))
+    old, new = (counter.accepted(body).notification_id for body in (with_files(attachment()), notification("other")))
+    with postgres_database.read() as session:
+        rows = {str(uid): identity for uid, identity in session.execute(select(Notification.uid, Notification.id))}
+
+    def delete() -> None:
+        with postgres_database.write() as session:
+            files.forget(session, [rows[str(old)]])
+
+    deleting = threading.Thread(target=delete)
+    with postgres_database.write() as session:
+        digest = hashlib.sha256(PDF).hexdigest()
+        files.keep(session, counter.laboratory.service_id, rows[str(new)], {digest: PDF})
+        deleting.start()
+        deleting.join(0.5)
+        assert deleting.is_alive()
+    deleting.join(10)
+    assert stored(counter) == (1, 1)
