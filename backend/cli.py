@@ -24,6 +24,7 @@ _PLACES = {
     "tokens": "backend.commands.accounts",
     "receipts": "backend.commands.receipts",
     "secrets": "backend.commands.secrets",
+    "dkim": "backend.commands.dkim",
     "held": "backend.commands.held",
 }
 

@@ -21,6 +21,7 @@ from backend.intake import callback_notices
 from backend.lib import logs, metrics, processes, queue, settings, traces
 from backend.lib.consumer import WakingConsumer
 from backend.lib.timer import Timer
+from backend.receipts import tasks as bounce_tasks
 from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 TASKS: tuple[ModuleType, ...] = (
     delivery_tasks,
     receipt_tasks,
+    bounce_tasks,
     callback_tasks,
     callback_housekeeping,
     callback_notices,
@@ -67,6 +69,7 @@ def run(workers: int) -> None:
     lanes = Lanes(Hand(lease, stopping=consumer.stop_flag.is_set), workers)
     delivery_tasks.use(lanes)
     spreadsheet_tasks.use(lease, consumer.stop_flag.is_set)
+    bounce_tasks.use(lease, consumer.stop_flag.is_set)
     callback_tasks.use(Courier(lease, stopping=consumer.stop_flag.is_set))
     gc.freeze()  # what was imported stays: to look through it for garbage again and again took 7 % of sending
     try:

@@ -1,32 +1,62 @@
-"""A really served application, a real browser, and a real mail server behind them."""
+"""A really served application, a real browser, and a real mail server behind them.
 
+The web process and the test, which does the worker's work, have the database, the queue and the key in common, and no
+file else. With ``E2E_DATABASE=postgresql`` both are in PostgreSQL, and no file at all is.
+"""
+
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from backend.db import session
 from backend.db.session import Database
 from backend.lib import settings
 from e2e import looks
 from e2e.site import Site, served
 from e2e.workshop import Workshop, open_workshop
 from tests.browser import chromium_path
-from tests.conftest import configure, database, migrated_file
+from tests.conftest import configure, migrated_file
 from tests.mail_provider import mail_provider
 from tests.smtp_server import SmtpServer
 
 # The fixtures of the other tests serve here too; pytest finds them by their names in this module.
 __all__ = ["axe", "chromium", "configure", "database", "looked_at", "migrated_file", "open_page", "site", "workshop"]
 
+# What SQLite may lay beside a database that is in use.
+_DATABASE_FILES = {f"{name}.db{end}" for name in ("carillon", "queue") for end in ("", "-wal", "-shm", "-journal")}
+
 # What Chromium reports although all is as it should be: a refused sign-in, and the sandbox at its work.
 _EXPECTED = ("Failed to load resource: the server responded with a status of 4", "Blocked script execution")
 
 
 @pytest.fixture
-def site(configure: Callable[..., settings.Settings], database: Database) -> Iterator[Site]:
+def database(
+    request: pytest.FixtureRequest, configure: Callable[..., settings.Settings], migrated_file: Path, tmp_path: Path
+) -> Iterator[Database]:
+    """Give a migrated database of the test's own, which every process names by its address."""
+    if os.environ.get("E2E_DATABASE") == "postgresql":
+        yield request.getfixturevalue("postgres_database")
+        return
+    common = tmp_path / "common"
+    common.mkdir(mode=0o700)
+    shutil.copy(migrated_file, common / "carillon.db")
+    (common / "carillon.db").chmod(0o600)
+    configure(DATABASE_URL=f"sqlite:///{common / 'carillon.db'}", QUEUE_URL=f"sqlite:///{common / 'queue.db'}")
+    present = session.current()
+    yield present
+    present.close()
+    assert {path.name for path in common.iterdir()} <= _DATABASE_FILES
+
+
+@pytest.fixture
+def site(configure: Callable[..., settings.Settings], database: Database, tmp_path: Path) -> Iterator[Site]:
     """Serve the application for one test, on the test's own database."""
-    with served(configure, database) as running:
+    with served(configure, database, tmp_path / "web") as running:
         yield running
 
 

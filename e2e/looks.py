@@ -29,6 +29,7 @@ _WIDTHS = """size => {
   return widths;
 }"""
 Scheme = Literal["light", "dark"]
+_SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 def keep_axe(page: Page) -> None:
@@ -44,6 +45,15 @@ def keeps_nobody_out(page: Page) -> None:
     in_scheme(page, "dark")
     found += [f"in dark: {one}" for one in page.evaluate(_RUN_AXE, ["main", "rule", _RULES_OF_COLOURS])]
     assert found == [], f"{page.url}: " + "\n".join(found)
+
+
+def mail_keeps_nobody_out(page: Page) -> None:
+    """Let axe find nothing in a mail by the rules of WCAG, in light and in dark; it has no landmarks of a site."""
+    _bring_axe(page)
+    for scheme in _SCHEMES:
+        in_scheme(page, scheme)
+        found = page.evaluate(_RUN_AXE, ["html", "tag", _RULES[:-1]])
+        assert found == [], f"in {scheme}: " + "\n".join(found)
 
 
 def is_well_built(page: Page) -> None:

@@ -28,6 +28,7 @@ _NO_PAGE = ("Download is starting", "ERR_ABORTED")
 def furnished(site: Site, configure: Callable[..., settings.Settings]) -> Furnished:
     """Give a service at work, in an installation with two mail providers."""
     configure(PORT=site.url.rpartition(":")[2], EMAIL_PROVIDERS=_PROVIDERS)
+    site.restart()
     return furnish(site.database)
 
 

@@ -1,20 +1,16 @@
 """MJML that Carillon compiles looks as it does when the reference compiler compiles it."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from jinja2 import Environment
 from playwright.sync_api import Browser
 
 from backend.rendering.engine import render
-from backend.rendering.mjml_assembly import assemble
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
 from e2e.mjml_pictures import Camera, difference
-from e2e.mjml_reference import compile_all
+from e2e.mjml_reference import compile_all, without_jinja
 from tests.rendering import test_mjml_branches as branches
 
 ROOT = Path(__file__).parents[1]
@@ -58,21 +54,10 @@ def _jobs() -> dict[str, RenderJob]:
 JOBS = _jobs()
 
 
-def _plain_jinja(job: RenderJob) -> str:
-    """Render the MJML source itself, by Jinja as it comes, so that the reference compiler meets no Jinja."""
-    environment = Environment(autoescape=True)
-    environment.filters["date"] = lambda value, form: datetime.fromisoformat(value).strftime(form)
-    environment.filters["urlencode"] = quote
-    # A member called "items" comes before Python's method, as it does for us.
-    environment.getattr = environment.getitem  # type: ignore[method-assign, assignment]
-    members = {} if job.batch else dict(job.fields)  # type: ignore[call-overload]
-    return environment.from_string(assemble(job.source).text).render({**members, "fields": job.fields})
-
-
 @pytest.fixture(scope="module")
 def reference() -> dict[str, str]:
     """Compile every message by the npm package mjml."""
-    return compile_all({name: _plain_jinja(job) for name, job in JOBS.items()})
+    return compile_all({name: without_jinja(job) for name, job in JOBS.items()})
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ def test_in_through_the_provider(
             OIDC_CLIENT_ID=oidc_server.CLIENT_ID,
             OIDC_CLIENT_SECRET=oidc_server.CLIENT_SECRET,
         )
+        site.restart()
         with site.database.write() as session:
             owner = services.service_by_id(session, lab)
             key = invitations.invite(session, owner, "bob@lab.example", "editor", "ada@lab.example").secret

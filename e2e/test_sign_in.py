@@ -10,7 +10,7 @@ from backend.accounts import attempts
 from backend.db.models.accounts import AttemptWindow
 from e2e.looks import WIDE
 from e2e.site import Site
-from tests.portal.letters import letters, link
+from tests.portal.letters import link
 from tests.portal.people_and_messages import PASSWORD, service, user
 
 OpenPage = Callable[..., Page]
@@ -55,7 +55,7 @@ def test_slowed_and_back(site: Site, lab: int, open_page: OpenPage, looked_at: L
     page.get_by_role("button", name="Send me the link").click()
     expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
     looked_at(page, "password-sent")
-    assert letters(site.database)[-1][1]["subject"] == "Choose a new password for Carillon"
+    site.letter_with("Choose a new password for Carillon")
 
     page.goto(f"{site.url}{link(site.database)}")
     page.get_by_label("New password").fill("short")

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from backend.delivery import routes
 from backend.lib import settings
 from e2e.looks import WIDE
 from e2e.site import Site, sign_in
@@ -113,12 +111,10 @@ def test_the_administration(
     open_page: OpenPage,
     looked_at: Look,
     configure: Callable[..., settings.Settings],
-    request: pytest.FixtureRequest,
 ) -> None:
     providers = "smtp://mail.lab.example:587?tls=starttls,smtp://spare.lab.example:25"
     configure(PORT=site.url.rpartition(":")[2], EMAIL_PROVIDERS=providers)
-    request.addfinalizer(routes.routes.cache_clear)
-    routes.routes.cache_clear()
+    site.restart()
     lab = service(site.database)
     user(site.database, platform_admin=True)
     user(site.database, "bob@lab.example", member_of=lab)

@@ -14,6 +14,7 @@ from backend.db import migrate, session
 from backend.db.session import Database
 from backend.delivery import routes
 from backend.lib import clock, queue, settings
+from backend.reports import sender_domains
 
 # How long an example takes says something of the machine, not of the promise.
 examples.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,7 +23,7 @@ examples.load_profile("any machine")
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
 
 # By these names now: a test may have put something else in their place when its settings are forgotten.
-_MADE_ONCE = (settings.current, session.current, routes.routes)
+_MADE_ONCE = (settings.current, session.current, routes.routes, sender_domains.remembered)
 
 
 class MovableClock:

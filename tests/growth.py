@@ -1,7 +1,8 @@
 """What something costs, for tests that let one dimension grow and watch the cost stay."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,3 +38,29 @@ def measured(
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
     return Cost(len(seen), sum(seen), size(made), time.process_time() - began), made
+
+
+class Steps(msgspec.Struct):
+    """How far SQLite's virtual machine has come, in hundreds of its steps: the same on every machine."""
+
+    hundreds: int = 0
+
+    def __call__(self) -> int:
+        """Count another hundred."""
+        self.hundreds += 1
+        return 0
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[Steps]:
+    """Count the steps of what SQLite is asked meanwhile."""
+    steps = Steps()
+
+    def watch(connection: Any) -> None:
+        connection.connection.driver_connection.set_progress_handler(steps, 100)
+
+    event.listen(database.engine, "begin", watch)
+    try:
+        yield steps
+    finally:
+        event.remove(database.engine, "begin", watch)

@@ -14,7 +14,7 @@ import os
 import ssl
 import tempfile
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -53,6 +53,7 @@ class Script:
     ``final`` (after the final dot, before the answer, the message being kept). ``hang`` never answers at
     ``greeting``, ``mail``, ``rcpt`` or ``final``. ``drop_times`` bounds how often it drops. After ``per_session``
     messages in one session it answers each command of a transaction with ``no_more``. ``helo_only`` knows no EHLO.
+    Of ``rate``, a number of messages and of seconds, it takes so many within so long; ``senders`` answers MAIL of one.
     """
 
     greeting: str | None = None
@@ -66,6 +67,9 @@ class Script:
     per_session: int | None = None
     no_more: str = "452 4.5.3 Too many messages sent"
     helo_only: bool = False
+    rate: tuple[int, float] | None = None
+    too_many: str = "454 4.7.0 Throttling failure: Maximum sending rate exceeded."
+    senders: dict[str, str] = field(default_factory=dict)
 
 
 class _Protocol(SMTP):
@@ -153,6 +157,8 @@ class SmtpServer:
         self.messages: list[Received] = []
         self.connections = 0
         self.resets = 0
+        self.refusals = 0
+        self._taken_at: deque[float] = deque()
         self._size, self._utf8, self._maildir = size, utf8, maildir
         self._condition = threading.Condition()
         self._open: set[_Protocol] = set()
@@ -291,6 +297,8 @@ class SmtpServer:
         await self._disturb("mail", server)
         if self.script.on_mail is not None:
             return self.script.on_mail
+        if address in self.script.senders:
+            return self.script.senders[address]
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
@@ -315,11 +323,26 @@ class SmtpServer:
         """Keep the message and answer, or lose the connection first."""
         if self.script.on_content is not None:
             return self.script.on_content
+        if not self._within_rate():
+            self.refusals += 1
+            return self.script.too_many
         number = next(self._numbers)
         server.taken += 1
         self._keep(number, envelope)
         await self._disturb("final", server)
         return f"250 2.0.0 OK: queued as {number}"
+
+    def _within_rate(self) -> bool:
+        if self.script.rate is None:
+            return True
+        most, seconds = self.script.rate
+        now = self._loop.time()
+        while self._taken_at and self._taken_at[0] <= now - seconds:
+            self._taken_at.popleft()
+        if len(self._taken_at) >= most:
+            return False
+        self._taken_at.append(now)
+        return True
 
     def _keep(self, number: int, envelope: Envelope) -> None:
         content = cast("bytes", envelope.original_content)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.audit import AuditEntry
@@ -60,9 +60,22 @@ def everything(session: Session, wanted: Filter) -> Iterator[AuditEntry]:
 
 
 def actions(session: Session, service_id: int | None) -> list[str]:
-    """List the actions that occur, for a choice among them."""
-    found = select(AuditEntry.action).distinct().order_by(AuditEntry.action)
-    return list(session.scalars(found if service_id is None else found.where(AuditEntry.service_id == service_id)))
+    """List the actions that occur, for a choice among them.
+
+    Of each action one entry is looked at, by the indexes that begin with it, however many entries there are.
+    """
+    first = select(_next_action(service_id, None).label("action")).cte("actions", recursive=True)
+    step = _next_action(service_id, first.c.action)
+    walk = first.union_all(select(step).where(first.c.action.is_not(None)))
+    return list(session.scalars(select(walk.c.action).where(walk.c.action.is_not(None))))
+
+
+def _next_action(service_id: int | None, after: ColumnElement[str] | None) -> ScalarSelect[str]:
+    """Return the first action in order, or the next one after another."""
+    found = select(AuditEntry.action).order_by(AuditEntry.action).limit(1)
+    if service_id is not None:
+        found = found.where(AuditEntry.service_id == service_id)
+    return (found if after is None else found.where(AuditEntry.action > after)).scalar_subquery()
 
 
 def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:

@@ -1,7 +1,6 @@
 """What can be set for a service: its sender, whether it is active and live, how much it may send a day."""
 
 import re
-from email.utils import formataddr, parseaddr
 
 from sqlalchemy.orm import Session
 
@@ -10,16 +9,18 @@ from backend.channels import addresses
 from backend.channels.base import Channel
 from backend.db.models.accounts import Service
 from backend.lib import settings
+from backend.lib.mailboxes import mailbox, written
 from backend.lib.problems import Problem
 
 MAX_LIMIT = 1_000_000_000
 _MAX_SENDER = 320
+# A header could carry them, but a name that looks like an address deceives its readers.
 _NOT_IN_A_NAME = re.compile(r'[<>"\\]')
 
 
 def permitted_domain() -> str:
     """Return the domain that this installation may send from: its own sender's."""
-    return parseaddr(settings.current().mail_from)[1].rpartition("@")[2].lower()
+    return mailbox(settings.current().mail_from)[1].rpartition("@")[2].lower()
 
 
 def checked_sender(name: str, address: str) -> str | None:
@@ -41,7 +42,7 @@ def checked_sender(name: str, address: str) -> str | None:
     if not name.isprintable() or _NOT_IN_A_NAME.search(name):
         raise Problem("invalid_value", "The sender’s name has printable characters, none of them a bracket or quote.")
     # Kept as people write it; the message's own headers are encoded when it is composed.
-    sender = formataddr((name, canonical)) if name.isascii() else f"{name} <{canonical}>"
+    sender = written(name, canonical)
     if len(sender) > _MAX_SENDER or len(name) > MAX_NAME:
         raise Problem("invalid_value", f"The sender’s name has at most {MAX_NAME} characters.")
     return sender

@@ -25,14 +25,15 @@ _LINKS = {
     "service.fetch_services_by_user": ("GET", "/user/123/services"),
     "service.create": ("POST", "/service"),
 }
+# The list is the same for every caller, and changes with a release alone.
+_FOR_A_DAY = {"Vary": "Accept, Authorization", "Cache-Control": "private, max-age=86400"}
 
 
 @get("/", guards=[tokens.client_or_browser], sync_to_thread=False)
 def root(request: Request[Any, Any, Any]) -> Response[Any]:
     """Send a browser to the portal; tell a program where things are."""
-    vary = {"Vary": "Accept"}
     if tokens.is_browser(request):
-        return Redirect("/portal", status_code=303, headers=vary)
+        return Redirect("/portal", status_code=303, headers={"Vary": "Accept"})
     base = settings.current().base_url
     links = {name: {"url": base + path, "method": method} for name, (method, path) in _LINKS.items()}
-    return Response({"links": links}, headers=vary)
+    return Response({"links": links}, headers=_FOR_A_DAY)

@@ -48,14 +48,14 @@ def notification(report: PlainReport) -> dict[str, Any]:
 def _status(report: PlainReport) -> str:
     """Say what became of it.
 
-    ``failed`` was refused by a provider, at once or in a receipt that says so; ``undelivered`` was sent and did not
-    arrive, ``error`` was given up before it was sent.
+    ``error`` never came to be sent, whether a provider refused it or all was tried; of what was sent, ``failed`` is
+    what a receipt calls so, and ``undelivered`` the rest that did not arrive.
     """
     if report.status is not DeliveryStatus.FAILED:
         return _STATUSES[report.status]
-    if report.refused:
-        return "failed"
-    return "undelivered" if report.sent_at is not None else "error"
+    if report.sent_at is None:
+        return "error"
+    return "failed" if report.refused else "undelivered"
 
 
 def _word(provider: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Batches that wait to be sent: seen, previewed, flushed, held back, released, and relieved of a member."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from backend.api.guards import bearer, principal
 from backend.batching import manage, preview
 from backend.batching.preview import BatchPreview
 from backend.db import session as db
+from backend.db.models.notifications import NotificationStatus
 from backend.intake.schema import MAX_AGGREGATOR, is_aggregator
 from backend.lib.problems import Problem
 from backend.reports import batches
@@ -27,6 +28,9 @@ _AnyRequest = Request[Any, Any, Any]
 AggregatorId = Annotated[
     str, Parameter(description="What the notifications were gathered by.", schema_extra={"max_length": MAX_AGGREGATOR})
 ]
+
+
+Done = Literal["flushed", "held", "released"]
 
 
 class BatchPage(msgspec.Struct, frozen=True):
@@ -51,7 +55,7 @@ class Handled(msgspec.Struct, frozen=True):
     """What was done, and the batches that it was done to as they are now: the first hundred of ``batches_total``."""
 
     aggregator_id: str
-    done: str
+    done: Done
     batches: list[BatchRow]
     batches_total: int
 
@@ -60,11 +64,11 @@ class MemberRemoved(msgspec.Struct, frozen=True):
     """The status of a notification that was taken out, and the batches that it was in."""
 
     notification_id: str
-    status: str
+    status: NotificationStatus
     batches: list[BatchRow]
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True):
+class AggregatorPreview(msgspec.Struct, frozen=True):
     """The messages as they would go now, one for each batch; ``next_cursor`` leads to more than can be made at once."""
 
     aggregator_id: str
@@ -78,6 +82,7 @@ class PreviewAnswer(msgspec.Struct, frozen=True):
     opt={**_READ, "query": ("limit", "cursor")},
     responses=errors.documented(400, 401, 403, 429),
     tags=_TAGS,
+    operation_id="listAggregators",
     summary="List batches that wait",
     sync_to_thread=True,
 )
@@ -95,6 +100,7 @@ def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters
     opt={**_READ, "query": ("cursor",)},
     responses=errors.documented(400, 401, 403, 404, 429),
     tags=_TAGS,
+    operation_id="getAggregator",
     summary="Look into batches",
     sync_to_thread=True,
 )
@@ -115,14 +121,17 @@ def show(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.C
     opt={**_READ, "query": ("cursor",)},
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
+    operation_id="previewAggregator",
     summary="Preview batches",
     sync_to_thread=True,
 )
-def show_preview(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None) -> PreviewAnswer:
+def show_preview(
+    request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None
+) -> AggregatorPreview:
     """Render unsent batches as they would go now, the first few; nothing is sent."""
     after = parameters.read_cursor(cursor, int)[0] if cursor is not None else 0
     found, last = preview.previews(principal(request).service_id, _asked(aggregator_id), after)
-    return PreviewAnswer(aggregator_id, found, parameters.write_cursor(last) if last is not None else None)
+    return AggregatorPreview(aggregator_id, found, parameters.write_cursor(last) if last is not None else None)
 
 
 @post(
@@ -132,6 +141,7 @@ def show_preview(request: _AnyRequest, aggregator_id: AggregatorId, cursor: para
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
+    operation_id="flushAggregator",
     summary="Send batches now",
     sync_to_thread=True,
 )
@@ -152,6 +162,7 @@ def flush(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
+    operation_id="holdAggregator",
     summary="Hold batches back",
     sync_to_thread=True,
 )
@@ -169,6 +180,7 @@ def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
+    operation_id="releaseAggregator",
     summary="Release batches",
     sync_to_thread=True,
 )
@@ -186,6 +198,7 @@ def release(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     status_code=200,
     responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
     tags=_TAGS,
+    operation_id="removeAggregatorMember",
     summary="Take a notification out of its batch",
     sync_to_thread=True,
 )
@@ -201,7 +214,7 @@ def remove(
         raise Problem("not_found", "This service has no notification of this id.") from None
     service_id, by = _caller(request)
     removed = manage.remove(service_id, _asked(aggregator_id), uid, by=by)
-    return MemberRemoved(str(uid), removed.status, _rows(removed.batch_ids))
+    return MemberRemoved(str(uid), NotificationStatus(removed.status), _rows(removed.batch_ids))
 
 
 def _caller(request: _AnyRequest) -> tuple[int, Actor]:
@@ -221,7 +234,7 @@ def _asked(aggregator_id: str) -> str:
     return found
 
 
-def _handled(aggregator_id: str, done: str, batch_ids: list[int]) -> Handled:
+def _handled(aggregator_id: str, done: Done, batch_ids: list[int]) -> Handled:
     return Handled(aggregator_id, done, _rows(batch_ids[: manage.AT_ONCE]), len(batch_ids))
 
 

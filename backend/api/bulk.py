@@ -11,15 +11,19 @@ from litestar.types import Scope
 
 from backend.accounts import rate_limits
 from backend.accounts.access import Principal
+from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, large_bodies, notifications
-from backend.api.notifications import Links
+from backend.api.openapi_responses import IDEMPOTENCY_KEY
+from backend.db.models.notifications import NotificationStatus
+from backend.intake import idempotency
 from backend.intake.content import Submission
 from backend.intake.outcomes import Accepted, Outcome
 from backend.intake.schema import MAX_BULK, BulkIn
 from backend.lib import shapes, strict_json
 from backend.lib.http import catalogue_url
 from backend.lib.problems import FieldError, details
+from backend.reports.model import Links
 
 PATH = f"{notifications.PATH}/bulk"
 
@@ -33,7 +37,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: int
     notification_id: str | None = None
-    notification_status: str | None = None
+    notification_status: NotificationStatus | None = None
     links: Links | None = None
     duplicate: bool = False
     type: str | None = None
@@ -60,11 +64,12 @@ _frame = msgspec.json.Decoder(_Frame)
 @post(
     PATH,
     guards=[guards.bearer],
-    opt={"scope": notifications.SEND, "body": BulkIn},
+    opt={"scope": notifications.SEND, "body": BulkIn, "parameters": (IDEMPOTENCY_KEY,)},
     status_code=200,
     request_max_body_size=large_bodies.MOST_BYTES,
-    responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
+    responses=errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
     tags=["Notifications"],
+    operation_id="sendNotifications",
     summary="Send up to 100 notifications",
 )
 async def send(request: Request[Any, Any, Any]) -> Response[Results]:
@@ -72,6 +77,9 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
 
     The answer is 200 whatever became of them. ``status`` of a result is the HTTP number that sending the notification
     by itself would have answered, and a refused one has the members of that problem.
+
+    An `Idempotency-Key` header is that of all of them: the same key and notifications are answered as before, the
+    same key with other notifications is refused with 422, and nothing of it is taken.
     """
     bodies.see_that_it_is_json(request)
     with large_bodies.room.taken() as reader:
@@ -81,18 +89,26 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
 
 async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]:
     """Hand the notifications of one body over to intake, and answer."""
+    key = notifications.idempotency_key(scope)
     parts = _split(raw) if len(raw) <= bodies.MAX_BYTES else await sync_to_thread(_split, raw)
-    within, quota = await _count(client, len(parts), scope)
+    given = [Submission(client.service_id, client.api_client_id, part, key=key, shares_key=True) for part in parts]
+    if key is not None:
+        await sync_to_thread(_hold_together, given, key)
+    within, quota = await _count(client, len(given), scope)
     over = rate_limits.refusal(quota)
     submissions = [
-        Submission(client.service_id, client.api_client_id, part, refusal=None if number < within else over)
-        for number, part in enumerate(parts)
+        msgspec.structs.replace(one, refusal=None if number < within else over) for number, one in enumerate(given)
     ]
     outcomes = await notifications.intake().submit_all(submissions)
     for outcome in outcomes:
         if isinstance(outcome, Accepted):
             notifications.follow(client, outcome)
     return Response(Results(list(_results(outcomes))), status_code=200)
+
+
+def _hold_together(submissions: Sequence[Submission], key: str) -> None:
+    with unavailable_without_database():
+        idempotency.hold_together(submissions, key)
 
 
 def _split(raw: bytes) -> list[bytes]:

@@ -81,6 +81,7 @@ class Callbacks(Controller):
     guards = (bearer,)
 
     @put(
+        operation_id="putCallback",
         summary="Set the callback address",
         description=f"Sets where this API client hears of its notifications. {_TOLD} The answer holds the signing "
         "secret when the address is new; a change of address keeps it.",
@@ -95,6 +96,7 @@ class Callbacks(Controller):
         return await to_thread.run_sync(_register, caller, body.url)
 
     @get(
+        operation_id="getCallback",
         summary="Read the callback address",
         opt={"scope": "registry:read"},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -106,6 +108,7 @@ class Callbacks(Controller):
             return _answer(endpoints.read(db, principal(request).api_client_id))
 
     @delete(
+        operation_id="deleteCallback",
         summary="Remove the callback address",
         description="Removes the address, its secrets and its messages.",
         opt={"scope": "registry:write"},
@@ -120,6 +123,7 @@ class Callbacks(Controller):
 
     @post(
         "/secret",
+        operation_id="rotateCallbackSecret",
         summary="Make a new signing secret",
         description="The secret before it signs along for a day, so that both signatures are in the header.",
         opt={"scope": "registry:write"},
@@ -135,6 +139,7 @@ class Callbacks(Controller):
 
     @post(
         "/enable",
+        operation_id="enableCallback",
         summary="Switch the callback address on again",
         description="What was waiting is posted; what changed while it was off is not told.",
         opt={"scope": "registry:write"},
@@ -150,6 +155,7 @@ class Callbacks(Controller):
 
     @post(
         "/disable",
+        operation_id="disableCallback",
         summary="Switch the callback address off",
         opt={"scope": "registry:write"},
         status_code=200,
@@ -165,6 +171,7 @@ class Callbacks(Controller):
 
     @get(
         "/messages",
+        operation_id="listCallbackMessages",
         summary="List callback messages",
         description="What was posted and what is to be, the latest first.",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
@@ -181,6 +188,7 @@ class Callbacks(Controller):
 
     @post(
         "/messages/{message_id:str}/redeliver",
+        operation_id="redeliverCallbackMessage",
         summary="Post a callback message again",
         opt={"scope": "registry:write"},
         status_code=202,

@@ -1,14 +1,18 @@
 """The API's documentation: the OpenAPI document, its page, and the error catalogue."""
 
+from functools import lru_cache
 from typing import Any
 
-from litestar import MediaType, Request, Response, Router, get
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.response import Template
 from litestar.types import ControllerRouterHandler
 
 from backend.api import openapi
+from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.http import security_headers
+from backend.lib.settings import Settings
 
 # The page talks to our own host alone; Swagger UI draws its arrows from images inside its style sheet.
 _POLICY = (
@@ -28,9 +32,16 @@ def show() -> Template:
 
 
 @get("/openapi.json", sync_to_thread=True)
-def document(request: Request[Any, Any, Any]) -> Response[openapi.Document]:
+def document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the OpenAPI document."""
-    return Response(openapi.create_document(request.app), headers={"Cache-Control": "no-cache"})
+    written = _written(request.app, settings.current())
+    return Response(written, media_type=MediaType.JSON, headers={"Cache-Control": "no-cache"})
+
+
+@lru_cache(maxsize=1)
+def _written(app: Litestar, _configuration: Settings) -> bytes:
+    """Write the document once: anybody may ask for it."""
+    return msgspec.json.encode(openapi.create_document(app))
 
 
 @get("/errors", sync_to_thread=False)

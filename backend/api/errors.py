@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from backend.accounts.faults import unavailable
 from backend.api import bodies, parameters
+from backend.db.models.notifications import NotificationStatus
 from backend.lib import outages
 from backend.lib.http import catalogue_url
 from backend.lib.problems import MEDIA_TYPE, FieldError, Problem, ProblemDetails, details
@@ -91,12 +92,23 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return respond(Problem("internal_error", "Carillon failed to answer this request; the fault has been logged."))
 
 
+class ProblemAnswer(ProblemDetails, frozen=True, kw_only=True):
+    """A refusal in the form of RFC 9457, with the members that Carillon adds.
+
+    ``status`` is the HTTP number; ``code`` and ``type`` name the entry of the error catalogue; ``errors`` say what is
+    wrong where, and may be empty. ``notification_id`` and ``notification_status`` are there where a notification was
+    refused that can be read back: ``FAILED``, or the status of the one accepted before where only its repeat was.
+    """
+
+    notification_status: NotificationStatus | None = None
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe the problems that an address may answer, for the OpenAPI document."""
     return {
         status: ResponseSpec(
-            data_container=ProblemDetails,
-            description=_DESCRIPTIONS[status],
+            data_container=ProblemAnswer,
+            description=DESCRIPTIONS[status],
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
@@ -104,7 +116,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     400: "Malformed JSON, or a body or parameter that does not follow the schema",
     401: "No access token, or one that is not valid",
     403: "The access token lacks the scope",

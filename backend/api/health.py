@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal
 
 import anyio
 import anyio.to_thread
+import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
+from backend.api import errors
 from backend.db import migrate, probe, session
 from backend.db.migrate import Fit
 from backend.lib import clock, outages, queue
@@ -26,33 +29,62 @@ _FRESH_SECONDS = 0.5
 _HEADERS = {"Cache-Control": "no-store"}
 
 
-@get("/healthz", tags=["Operations"], summary="Tell that the process is up", sync_to_thread=False)
-def healthz() -> Response[dict[str, str]]:
+class Health(msgspec.Struct, frozen=True):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the process can do its work: ``ok`` of the database and the queue, or what is wrong with them.
+
+    ``restored`` is there while a restored database is held.
+    """
+
+    status: Literal["ready", "degraded", "not ready"]
+    database: str
+    queue: str
+    restored: str = ""
+
+
+@get(
+    "/healthz",
+    operation_id="getHealth",
+    tags=["Operations"],
+    summary="Tell that the process is up",
+    responses=errors.documented(400),
+    sync_to_thread=False,
+)
+def healthz() -> Response[Health]:
     """Answer as long as the process runs; nothing else is looked at."""
-    return Response({"status": "ok"}, headers=_HEADERS)
+    return Response(Health(), headers=_HEADERS)
 
 
 @get(
     "/readyz",
+    operation_id="getReadiness",
     tags=["Operations"],
     summary="Tell whether the database and the queue are ready",
-    responses={
-        503: ResponseSpec(dict[str, str], description="Not ready; the members say why", generate_examples=False)
-    },
+    responses={503: ResponseSpec(Readiness, description="Not ready; the members say why", generate_examples=False)}
+    | errors.documented(400),
 )
-async def readyz() -> Response[dict[str, str]]:
+async def readyz() -> Response[Readiness]:
     """Write to the database and to the queue, and tell what each made of it.
 
     Without its database a process can do nothing: 503, `not ready`. Without its queue it does all its work, only
     a little later: 200, `degraded`, with since when. Whoever takes such a process away makes an outage of a delay.
     """
     database, queue_too = await asyncio.gather(_ask(_database), _ask(_queue))
-    body = {"database": database or "does not answer", "queue": queue_too or _slower("it does not answer")}
-    ready = body["database"] == "ok"
-    status = "not ready" if not ready else "ready" if body["queue"] == "ok" else "degraded"
-    if ready and (held := await _ask(_held)):
-        body["restored"] = held
-    return Response({"status": status, **body}, status_code=200 if ready else 503, headers=_HEADERS)
+    if database != "ok":
+        body = Readiness("not ready", database or "does not answer", queue_too or _slower("it does not answer"))
+        return Response(body, status_code=503, headers=_HEADERS)
+    body = Readiness(
+        status="ready" if queue_too == "ok" else "degraded",
+        database=database,
+        queue=queue_too or _slower("it does not answer"),
+        restored=await _ask(_held) or "",
+    )
+    return Response(body, headers=_HEADERS)
 
 
 class _Look:

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,9 @@ from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
 from backend.api import access_log, bodies, errors, guards, large_bodies, parameters
 from backend.api.guards import bearer, principal
+from backend.api.openapi_responses import IDEMPOTENCY_KEY
 from backend.db import session as db
+from backend.db.models.notifications import NotificationStatus
 from backend.delivery.bell import Bell
 from backend.intake import explain as explaining
 from backend.intake import idempotency
@@ -29,7 +31,7 @@ from backend.intake.schema import MAX_AGGREGATOR, NotificationIn
 from backend.lib import ids, traces
 from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
-from backend.reports.model import NotificationPage, NotificationReport, ReportLinks
+from backend.reports.model import Links, NotificationPage, NotificationReport, PriorityName, ReportLinks
 from backend.reports.notification import After, Found
 
 PATH = "/notifications/v1"
@@ -38,17 +40,11 @@ _TAGS = ["Notifications"]
 _AnyRequest = Request[Any, Any, Any]
 
 
-class Links(msgspec.Struct, frozen=True):
-    """Where to read on."""
-
-    self: str
-
-
 class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a notification that was accepted, now or before."""
 
     notification_id: str
-    status: str
+    status: NotificationStatus
     links: Links
     duplicate: bool = False
     warnings: list[FieldError] = []
@@ -63,7 +59,7 @@ def intake() -> Admission:
 @post(
     PATH,
     guards=[bearer],
-    opt={"scope": SEND, "body": NotificationIn, guards.LATE: True},
+    opt={"scope": SEND, "body": NotificationIn, "parameters": (IDEMPOTENCY_KEY,), guards.LATE: True},
     status_code=202,
     request_max_body_size=large_bodies.MOST_BYTES,
     responses={
@@ -75,6 +71,7 @@ def intake() -> Admission:
         **errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
     },
     tags=_TAGS,
+    operation_id="sendNotification",
     summary="Send a notification",
 )
 async def send(request: _AnyRequest) -> Response[Dispatched]:
@@ -105,7 +102,7 @@ async def take(
 ) -> Response[Any]:
     """Hand one body over to intake, and answer."""
     try:
-        key = idempotency.read_key(_values(scope, b"idempotency-key"))
+        key = idempotency_key(scope)
     except Problem as problem:
         key, refusal = None, refusal or problem
     outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw, key, refusal, uid))
@@ -116,8 +113,11 @@ async def take(
     return errors.respond(outcome.problem, outcome.notification_id, outcome.status)
 
 
-def _values(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for given, value in scope["headers"] if given == name]
+def idempotency_key(scope: Scope) -> str | None:
+    """Return the key of a request; raises Problem for one that cannot be used."""
+    return idempotency.read_key(
+        [value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"]
+    )
 
 
 def follow(client: Principal, outcome: Accepted) -> None:
@@ -133,7 +133,9 @@ def follow(client: Principal, outcome: Accepted) -> None:
 
 def dispatched(outcome: Accepted) -> Dispatched:
     links = Links(self=f"{PATH}/{outcome.notification_id}")
-    return Dispatched(outcome.notification_id, outcome.status, links, outcome.duplicate, list(outcome.warnings))
+    return Dispatched(
+        outcome.notification_id, NotificationStatus(outcome.status), links, outcome.duplicate, list(outcome.warnings)
+    )
 
 
 @post(
@@ -144,6 +146,7 @@ def dispatched(outcome: Accepted) -> Dispatched:
     request_max_body_size=large_bodies.MOST_BYTES,
     responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
     tags=_TAGS,
+    operation_id="explainNotification",
     summary="Explain what a notification would do",
 )
 async def explain(request: _AnyRequest) -> Explanation:
@@ -169,6 +172,7 @@ _CONTINUE = "Where the {} continue: taken from a link of the page before. Opaque
     opt={"scope": "notifications:read", "query": ("deliveries", "events")},
     responses=errors.documented(400, 401, 403, 404, 429, 503),
     tags=_TAGS,
+    operation_id="getNotification",
     summary="Look up a notification",
     description=(
         "Counts by status are of all deliveries. The first 500 deliveries stand with their recipients, and the first"
@@ -224,9 +228,14 @@ def _uid(text: str) -> UUID | None:
 
 
 Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
-Priority = Literal["NORMAL", "HIGH", "BATCH"]
 Moment = datetime | None
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MUST_BE = {
+    "status": f"Must be one of {', '.join(get_args(Status))}.",
+    "priority": f"Must be one of {', '.join(get_args(PriorityName))}.",
+    "created_from": parameters.A_MOMENT,
+    "created_to": parameters.A_MOMENT,
+}
 _FILTERS = (
     "status",
     "priority",
@@ -246,13 +255,14 @@ _FILTERS = (
     opt={"scope": "notifications:read", "query": _FILTERS},
     responses=errors.documented(400, 401, 403, 429, 503),
     tags=_TAGS,
+    operation_id="listNotifications",
     summary="List notifications",
     sync_to_thread=True,
 )
 def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the address
     request: _AnyRequest,
     status: Annotated[Status | None, Parameter(description="Only those of this status.")] = None,
-    priority: Annotated[Priority | None, Parameter(description="Only those of this priority.")] = None,
+    priority: Annotated[PriorityName | None, Parameter(description="Only those of this priority.")] = None,
     template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
     recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
     aggregator_id: Annotated[
@@ -268,6 +278,7 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:
     """List the service's notifications, newest first."""
+    _see_that_none_is_null(request)
     wanted = notifications.Filter(
         status=status,
         priority=priority,
@@ -281,6 +292,13 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     with unavailable_without_database(), db.current().read() as session:
         rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
+
+
+def _see_that_none_is_null(request: _AnyRequest) -> None:
+    """Refuse ``null``, which the framework would take for a filter that is left out, so that all would be listed."""
+    for name, sentence in _MUST_BE.items():
+        if request.query_params.get(name, "").lower() == "null":
+            raise _faulty(name, sentence)
 
 
 def _aware(request: _AnyRequest, name: str, moment: datetime | None) -> datetime | None:

@@ -18,6 +18,7 @@ from backend.accounts.oauth import answers, authorization_server, forms, metadat
 from backend.accounts.oauth.answers import OAuthAnswer
 from backend.accounts.oauth.forms import FormRequest
 from backend.accounts.oauth.metadata import ServerMetadata
+from backend.api import errors
 from backend.api import oauth_documents as documents
 from backend.lib.http import network_address
 from backend.lib.problems import Problem
@@ -68,10 +69,11 @@ def _respond(answer: OAuthAnswer) -> Response[dict[str, Any]]:
 @post(
     "/oauth/token",
     status_code=200,
-    operation_class=documents.TokenOperation,
+    opt=documents.form(documents.TokenRequest),
     responses=documents.answers(documents.TokenAnswer, "An access token"),
     exception_handlers=_HANDLERS,
     request_max_body_size=forms.MAX_BYTES,
+    operation_id="issueToken",
     summary="Issue an access token",
     description="The client credentials grant of RFC 6749 §4.4; the token is a JWT (RFC 9068) for ten minutes.",
 )
@@ -83,10 +85,11 @@ async def token(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 @post(
     "/oauth/revoke",
     status_code=200,
-    operation_class=documents.RevocationOperation,
+    opt=documents.form(documents.RevocationRequest),
     responses=documents.answers(documents.Nothing, "The token has no effect any more, if it had one"),
     exception_handlers=_HANDLERS,
     request_max_body_size=forms.MAX_BYTES,
+    operation_id="revokeToken",
     summary="Revoke an access token",
     description="RFC 7009; an unknown or expired token is answered as one that was revoked.",
 )
@@ -98,10 +101,11 @@ async def revoke(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 @post(
     "/oauth/introspect",
     status_code=200,
-    operation_class=documents.IntrospectionOperation,
+    opt=documents.form(documents.IntrospectionRequest),
     responses=documents.answers(documents.IntrospectionAnswer, "What the token stands for, if it is active"),
     exception_handlers=_HANDLERS,
     request_max_body_size=forms.MAX_BYTES,
+    operation_id="introspectToken",
     summary="Describe an access token",
     description="RFC 7662; of a token that is not a live one of the asking client, only that it is not active.",
 )
@@ -113,8 +117,10 @@ async def introspect(request: Request[Any, Any, Any]) -> Response[dict[str, Any]
 @get(
     "/.well-known/oauth-authorization-server",
     sync_to_thread=False,
+    operation_id="getAuthorizationServer",
     summary="Describe the authorization server",
     description="Authorization server metadata (RFC 8414).",
+    responses=errors.documented(400),
 )
 def server_metadata() -> Response[ServerMetadata]:
     """Describe the authorization server."""
@@ -124,8 +130,10 @@ def server_metadata() -> Response[ServerMetadata]:
 @get(
     "/.well-known/jwks.json",
     sync_to_thread=True,
+    operation_id="getSigningKeys",
     summary="List the keys that sign access tokens",
     description="A JWK Set (RFC 7517): the present key first, then those of other algorithms that tokens may have.",
+    responses=errors.documented(400, 503),
 )
 def jwks() -> Response[documents.JwkSet]:
     """List the public keys."""

@@ -1,15 +1,61 @@
 """The OAuth endpoints as the OpenAPI document describes them: forms, answers and errors."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from backend.accounts.clients import ALL_SCOPES
 from backend.accounts.oauth.client_assertions import ASSERTION_TYPE
 from backend.accounts.oauth.forms import MEDIA_TYPE
+
+_Text = str | msgspec.UnsetType
+
+
+class ClientForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: ``client_id`` and ``client_secret``, an assertion, or the Authorization header in their place."""
+
+    client_id: Annotated[_Text, msgspec.Meta(description="The client, unless the Authorization header names it.")] = (
+        msgspec.UNSET
+    )
+    client_secret: Annotated[_Text, msgspec.Meta(description="Its secret, for client_secret_post.")] = msgspec.UNSET
+    client_assertion_type: Annotated[
+        _Text,
+        msgspec.Meta(
+            description="The kind of assertion, for private_key_jwt.", extra_json_schema={"enum": [ASSERTION_TYPE]}
+        ),
+    ] = msgspec.UNSET
+    client_assertion: Annotated[
+        _Text, msgspec.Meta(description="A JWT signed with the client's key, for private_key_jwt.")
+    ] = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class TokenRequest(ClientForm, frozen=True, kw_only=True):
+    """The form of the token endpoint (RFC 6749 §4.4.2)."""
+
+    grant_type: Annotated[Literal["client_credentials"], msgspec.Meta(description="The only grant there is.")]
+    scope: Annotated[
+        _Text,
+        msgspec.Meta(
+            description=f"Scopes with spaces between; all of the client's if left out. Known: {', '.join(ALL_SCOPES)}."
+        ),
+    ] = msgspec.UNSET
+
+
+class RevocationRequest(ClientForm, frozen=True, kw_only=True):
+    """The form of the revocation endpoint (RFC 7009 §2.1)."""
+
+    token: Annotated[str, msgspec.Meta(description="The access token.")]
+    token_type_hint: Annotated[_Text, msgspec.Meta(description="Not needed: there is one type of token.")] = (
+        msgspec.UNSET
+    )
+
+
+class IntrospectionRequest(RevocationRequest, frozen=True, kw_only=True):
+    """The form of the introspection endpoint (RFC 7662 §2.1)."""
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -75,6 +121,11 @@ class JwkSet(msgspec.Struct, frozen=True):
     keys: list[PublicKey]
 
 
+def form(model: type[ClientForm]) -> dict[str, Any]:
+    """Name the form that a handler reads itself, for ``opt``."""
+    return {"body": model, "body_media_type": MEDIA_TYPE}
+
+
 def answers(success: type[msgspec.Struct], description: str) -> dict[int, ResponseSpec]:
     """Describe every answer of an endpoint that reads a form."""
     sentences = {
@@ -89,51 +140,3 @@ def answers(success: type[msgspec.Struct], description: str) -> dict[int, Respon
         for status, sentence in sentences.items()
     }
     return {200: ResponseSpec(data_container=success, description=description, generate_examples=False), **errors}
-
-
-def _text(description: str, **constraints: object) -> Schema:
-    return Schema(type=OpenAPIType.STRING, description=description, **constraints)  # type: ignore[arg-type] # by name
-
-
-_CLIENT = {
-    "client_id": _text("The client, unless the Authorization header names it."),
-    "client_secret": _text("Its secret, for client_secret_post."),
-    "client_assertion_type": _text("The kind of assertion, for private_key_jwt.", enum=[ASSERTION_TYPE]),
-    "client_assertion": _text("A JWT signed with the client's key, for private_key_jwt."),
-}
-_TOKEN = {"token": _text("The access token."), "token_type_hint": _text("Not needed: there is one type of token.")}
-
-
-def _form(required: str, own: dict[str, Schema]) -> RequestBody:
-    members = {**own, **_CLIENT}
-    schema = Schema(type=OpenAPIType.OBJECT, required=[required], properties=dict(members))
-    return RequestBody(required=True, content={MEDIA_TYPE: OpenAPIMediaType(schema=schema)})
-
-
-@dataclass
-class TokenOperation(Operation):
-    """The form of the token endpoint, which its handler reads itself."""
-
-    def __post_init__(self) -> None:
-        """Describe the form."""
-        grant = _text("The only grant there is.", enum=["client_credentials"])
-        scope = _text(f"Scopes with spaces between; all of the client's if left out. Known: {', '.join(ALL_SCOPES)}.")
-        self.request_body = _form("grant_type", {"grant_type": grant, "scope": scope})
-
-
-@dataclass
-class RevocationOperation(Operation):
-    """The form of the revocation endpoint, which its handler reads itself."""
-
-    def __post_init__(self) -> None:
-        """Describe the form."""
-        self.request_body = _form("token", _TOKEN)
-
-
-@dataclass
-class IntrospectionOperation(Operation):
-    """The form of the introspection endpoint, which its handler reads itself."""
-
-    def __post_init__(self) -> None:
-        """Describe the form."""
-        self.request_body = _form("token", _TOKEN)

@@ -1,7 +1,8 @@
 """The OpenAPI document: Litestar's own, completed by what handlers say in ``opt`` and by what every door answers.
 
-A handler that reads its body itself names the pydantic model in ``opt["body"]`` (its media type, if it is not JSON,
-in ``opt["body_media_type"]``); one that asks for an access token names the scope in ``opt["scope"]``.
+A handler that reads its body itself names the model in ``opt["body"]`` (its media type, if it is not JSON, in
+``opt["body_media_type"]``), and shared parameters in ``opt["parameters"]``; one that asks for an access token names the
+scope in ``opt["scope"]``. Schemas are of ``openapi_schemas``, examples of ``openapi_examples``.
 """
 
 from collections.abc import Iterator
@@ -12,15 +13,17 @@ from inspect import cleandoc
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar, Response, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
-from pydantic import BaseModel
 
+from backend.api import openapi_responses
+from backend.api import openapi_schemas as schemas
+from backend.api.errors import ProblemAnswer
+from backend.api.openapi_examples import example
 from backend.lib import settings
-from backend.lib.problems import MEDIA_TYPE, ProblemDetails
 
 _DESCRIPTION = (
     "Carillon accepts notifications over one API, renders them with each team's templates and hands them to the "
@@ -41,6 +44,7 @@ _TAGS = (
     ("/notifications/v1", "Notifications", "Send notifications and follow what became of them"),
     ("/registry/v1/recipients", "Recipients", "The groups that notifications are sent to"),
     ("/registry/v1/templates", "Templates", "The texts of messages, in versions"),
+    ("/registry/v1/settings", "Settings", "The language and the layout of a service's messages"),
     ("/registry/v1/callback", "Callbacks", "Hear of status changes, signed as Standard Webhooks"),
     ("/registry/v1/suppressions", "Suppressions", "Addresses that nothing is sent to any more"),
     ("/oauth", "Authorization", "OAuth 2.0: tokens, revocation, introspection and metadata"),
@@ -52,13 +56,12 @@ _READING_ORDER = (
     "Batches",
     "Recipients",
     "Templates",
+    "Settings",
     "Callbacks",
     "Suppressions",
     "Authorization",
     "Operations",
 )
-_REFERENCE = "#/components/schemas/"
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
 
 Document = dict[str, Any]
 
@@ -89,17 +92,23 @@ def create_document(app: Litestar) -> Document:
     """
     document: Document = deepcopy(app.openapi_schema.to_schema())
     base_url = settings.current().base_url
-    document["info"]["description"] = _DESCRIPTION
+    document["info"] |= {
+        "description": _DESCRIPTION,
+        # Who answers for the API, and on what terms, is for those to say who run an installation.
+        "contact": {"name": "The team that runs this installation", "url": f"{base_url}/portal"},
+        "license": {"name": "Terms of this installation", "url": f"{base_url}/portal"},
+    }
     document["servers"] = [{"url": base_url}]
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = _security_schemes(base_url)
-    components["responses"] = {"Problem": _problem_response()}
-    schemas = components.setdefault("schemas", {})
-    _add_schemas(schemas, _problem_schemas(), replace=True)
+    models: list[schemas.Model] = [ProblemAnswer]
     for path, method, handler in _handlers(app):
         operation = document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is not None:
-            _complete(operation, path, handler, schemas)
+            models += _complete(operation, path, handler)
+    document["components"] = {
+        "schemas": schemas.describe(models),
+        **openapi_responses.components(),
+        "securitySchemes": _security_schemes(base_url),
+    }
     document["tags"] = _tags(document)
     document["paths"] = dict(sorted(document.get("paths", {}).items()))
     _tidy(document)
@@ -113,23 +122,55 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
                 yield route.path_format or "/", str(method), handler
 
 
-def _complete(operation: Document, path: str, handler: HTTPRouteHandler, schemas: Document) -> None:
+def _complete(operation: Document, path: str, handler: HTTPRouteHandler) -> list[schemas.Model]:
+    """Complete the description of one operation; return the models of its body and its answers."""
     body, scope = handler.opt.get("body"), handler.opt.get("scope")
-    responses = operation.setdefault("responses", {})
+    answers = _answers(handler)
+    responses = operation["responses"]
     for status, response in responses.items():
-        if _is_framework_fault(response):
-            responses[status] = _PROBLEM
-        elif response.get("description") == HTTPStatus(int(status)).description:
-            response["description"] = _ANSWERS[status]
+        model = answers.get(status)
+        if model is ProblemAnswer or _is_framework_fault(response):
+            responses[status] = openapi_responses.refusal(status)
+        else:
+            _describe_answer(response, status, model, limited=scope is not None)
+    guarded = ("401", "403", "429") if scope is not None else ()
+    for status in (*guarded, *(("400", "413", "415") if guarded and body is not None else ()), "default"):
+        responses.setdefault(status, openapi_responses.refusal(status))
     if body is not None:
         media_type = handler.opt.get("body_media_type", "application/json")
-        operation["requestBody"] = {"required": True, "content": {media_type: {"schema": _body(body, schemas)}}}
-    if scope is not None:
-        operation["security"] = [{"oauth2": [scope]}]
-    expected = (["400", "413", "415"] if body is not None else []) + (["401", "403"] if scope is not None else [])
-    for status in [*expected, "default"]:
-        responses.setdefault(status, _PROBLEM)
+        operation["requestBody"] = {"required": True, "content": {media_type: _content(body)}}
+    operation["security"] = [{"oauth2": [scope]}] if scope is not None else []
+    del operation["deprecated"]
     operation.setdefault("tags", [next(tag for prefix, tag, _ in _TAGS if path.startswith(prefix))])
+    operation["parameters"] = [_parameter(one) for one in operation.get("parameters", [])]
+    operation["parameters"] += [openapi_responses.parameter(name) for name in handler.opt.get("parameters", ())]
+    return [model for model in (body, *answers.values()) if model is not None]
+
+
+def _answers(handler: HTTPRouteHandler) -> dict[str, type[msgspec.Struct] | None]:
+    """Return what each status is answered with; None is an empty body."""
+    returned = handler.parsed_fn_signature.return_type
+    own = returned.inner_types[0] if returned.is_subclass_of(Response) else returned
+    answers = {str(handler.status_code): own.annotation if own.is_subclass_of(msgspec.Struct) else None}
+    return answers | {str(status): spec.data_container for status, spec in (handler.responses or {}).items()}
+
+
+def _describe_answer(response: Document, status: str, model: type[msgspec.Struct] | None, *, limited: bool) -> None:
+    if response.get("description") == HTTPStatus(int(status)).description:
+        response["description"] = _ANSWERS[status]
+    if model is not None:
+        response["content"] = {"application/json": _content(model, status)}
+    response["headers"] = openapi_responses.headers() if limited else {}
+    if status in {"429", "503"}:
+        response["headers"] |= openapi_responses.headers("Retry-After")
+    if not response["headers"]:
+        del response["headers"]
+
+
+def _content(model: schemas.Model, status: str = "") -> Document:
+    """Refer to a model, with its example where there is one."""
+    shown = example(schemas.name(model), status)
+    return {"schema": schemas.reference(model)} | ({} if shown is None else {"example": shown})
 
 
 def _is_framework_fault(response: Document) -> bool:
@@ -138,30 +179,19 @@ def _is_framework_fault(response: Document) -> bool:
     return {"status_code", "detail"}.issubset(schema.get("properties", {}))
 
 
-def _body(model: type[BaseModel], schemas: Document) -> Document:
-    """Put the model's JSON Schema among the components and return the reference to it."""
-    schema = model.model_json_schema(ref_template=_REFERENCE + "{model}")
-    _add_schemas(schemas, {**schema.pop("$defs", {}), model.__name__: schema}, replace=False)
-    return {"$ref": _REFERENCE + model.__name__}
-
-
-def _add_schemas(schemas: Document, more: Document, *, replace: bool) -> None:
-    for name, schema in more.items():
-        if not replace and schemas.get(name, schema) != schema:
-            raise ValueError(f"Two different models of the OpenAPI document are both named {name}.")
-        schemas[name] = schema
-
-
-def _problem_schemas() -> Document:
-    _, schemas = msgspec.json.schema_components([ProblemDetails], ref_template=_REFERENCE + "{name}")
-    return dict(schemas)
-
-
-def _problem_response() -> Document:
-    return {
-        "description": "The request was refused; `type` leads to the entry of the error catalogue",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REFERENCE}ProblemDetails"}}},
-    }
+def _parameter(given: Document) -> Document:
+    """Write a parameter without what goes without saying: one that may be left out is never sent as null."""
+    schema = {keyword: value for keyword, value in given["schema"].items() if keyword != "description"}
+    for one in schema.pop("oneOf", []):
+        schema |= one if one != {"type": "null"} else {}
+    if isinstance(schema.get("type"), list):
+        (schema["type"],) = [kind for kind in schema["type"] if kind != "null"]
+    if "enum" in schema:
+        schema["enum"] = [word for word in schema["enum"] if word is not None]
+    for limit in schema.keys() & {"minimum", "maximum"}:
+        schema[limit] = int(schema[limit])
+    kept = {name: given[name] for name in ("name", "in", "description", "required")}
+    return {**kept, "schema": schema}
 
 
 def _security_schemes(base_url: str) -> Document:

@@ -66,7 +66,9 @@ def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collect
             detail = f"The parameter {name[:80]!r} is not known here."
             errors.append(FieldError(f"/{escape(name)}", "unknown_member", detail))
         elif len(given.getall(name)) > 1:
-            errors.append(FieldError(f"/{escape(name)}", "invalid_value", "The parameter stands there twice."))
+            errors.append(
+                FieldError(f"/{escape(name)}", "invalid_value", f"The parameter {name[:80]!r} stands there twice.")
+            )
     if errors:
         raise shapes.invalid(errors)
 

@@ -1,6 +1,5 @@
 """``/registry/v1/recipients``: the recipient groups of the client's service."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.channels.addresses import masked
+from backend.channels.base import Channel
 from backend.db import session
 from backend.lib import settings
 from backend.registry import owned, recipients
@@ -33,6 +33,13 @@ RecipientId = Annotated[
 ]
 
 
+class Endpoint(msgspec.Struct, frozen=True):
+    """One address on one channel."""
+
+    type: Channel
+    address: str
+
+
 class RecipientAnswer(msgspec.Struct, frozen=True):
     """A recipient as it is stored; addresses are in the canonical form of their channel.
 
@@ -41,7 +48,7 @@ class RecipientAnswer(msgspec.Struct, frozen=True):
 
     identifier: str
     name: str
-    endpoints: Sequence[Address]
+    endpoints: list[Endpoint]
     created_at: datetime
     updated_at: datetime
 
@@ -54,7 +61,7 @@ class RecipientPage(msgspec.Struct, frozen=True):
 
 
 def _answer(record: RecipientRecord) -> RecipientAnswer:
-    endpoints = [Address(one.type, masked(one.type, one.address)) for one in record.endpoints]
+    endpoints = [Endpoint(Channel(one.type), masked(one.type, one.address)) for one in record.endpoints]
     return RecipientAnswer(record.identifier, record.name, endpoints, record.created_at, record.updated_at)
 
 
@@ -86,6 +93,7 @@ class Recipients(Controller):
 
     @put(
         "/{recipient_id:str}",
+        operation_id="putRecipient",
         summary="Store a recipient",
         description=(
             "Creates the recipient or replaces it as a whole. An address that is a secret is answered with its ends "
@@ -104,6 +112,7 @@ class Recipients(Controller):
 
     @get(
         "/{recipient_id:str}",
+        operation_id="getRecipient",
         summary="Read a recipient",
         opt={"scope": "registry:read"},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -115,6 +124,7 @@ class Recipients(Controller):
             return _answer(recipients.get(db, principal(request).service_id, recipient_id))
 
     @get(
+        operation_id="listRecipients",
         summary="List recipients",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
         responses=errors.documented(400, 401, 403, 429, 503),
@@ -130,6 +140,7 @@ class Recipients(Controller):
 
     @delete(
         "/{recipient_id:str}",
+        operation_id="deleteRecipient",
         summary="Delete a recipient",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},

@@ -31,6 +31,7 @@ class Suppressions(Controller):
     guards = (bearer,)
 
     @get(
+        operation_id="listSuppressions",
         summary="List suppressed addresses",
         description="Addresses that bounced for good or whose reader complained; deliveries to them fail unsent.",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
@@ -47,6 +48,7 @@ class Suppressions(Controller):
 
     @delete(
         "/{channel:str}/{address:str}",
+        operation_id="deleteSuppression",
         summary="Free a suppressed address",
         description="Lets the service send to the address again.",
         opt={"scope": "registry:write"},

@@ -44,6 +44,7 @@ class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
     batch: BatchAnswer | None
+    repeat_after: str | None
     created_at: datetime
     updated_at: datetime
     warnings: list[TemplateWarning]
@@ -69,6 +70,7 @@ class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
     batch: BatchAnswer | None
+    repeat_after: str | None
     created_at: datetime
     created_by: str
 
@@ -80,8 +82,8 @@ class VersionPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rendered template; ``html`` is null where the format has none.
+class TemplatePreview(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rendered template as an e-mail; ``html`` is null for a partial in plain text.
 
     ``segments`` tells how it would be cut into parts as a text message; it comes with the formats text and markdown.
     """
@@ -94,7 +96,7 @@ class PreviewAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RenderedAnswer(msgspec.Struct, frozen=True):
-    """A message that was rendered; ``html`` is null where the format has none."""
+    """A message that was rendered; ``html`` is null for a partial in plain text."""
 
     subject: str | None
     html: str | None
@@ -130,7 +132,7 @@ def answer(record: TemplateRecord, users: Sequence[TemplateRecord], warnings: li
         created_at=record.created_at,
         updated_at=record.updated_at,
         warnings=warnings,
-        uses=sorted(record.pins),
+        uses=sorted(record.pins.partials),
         used_by=[UserAnswer(one.identifier, one.version) for one in users],
         **_common(record.content),
     )

@@ -17,9 +17,9 @@ from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.api.template_answers import (
     ChangesAnswer,
-    PreviewAnswer,
     TemplateAnswer,
     TemplatePage,
+    TemplatePreview,
     VersionPage,
 )
 from backend.batching import keys
@@ -43,6 +43,7 @@ TemplateId = Annotated[
         description="The template's identifier, unique in the installation.", schema_extra={"pattern": owned.PATTERN}
     ),
 ]
+_OF_SAMPLE = frozenset({"clipped", "no_sample"})
 _FOR_TEXT_MESSAGES = frozenset({"text", "markdown"})
 # Sources may be 256 KiB each, so a page of versions is kept shorter than other pages.
 VersionLimit = Annotated[int, Parameter(ge=1, le=20, description="How many versions to answer at most.")]
@@ -120,6 +121,7 @@ def _content(body: TemplateShape) -> TemplateContent:
         subject=body.subject,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
+        repeat_after=body.repeat_after,
         kind=body.kind,
     )
 
@@ -135,7 +137,7 @@ def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape
     return Response(_answer(service_id, record, warnings), status_code=201 if created else 200)
 
 
-def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAnswer:
+def _preview(service_id: int, identifier: str, body: PreviewShape) -> TemplatePreview:
     batch = body.priority == "BATCH"
     fields = [body.fields] if batch and isinstance(body.fields, dict) else body.fields
     if not batch and isinstance(fields, list):
@@ -145,9 +147,10 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> PreviewAns
     job = RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch)
     rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
-    # The size is that of this message, not of the one with the sample fields.
-    warnings = [one for one in _warnings(service_id, record) if one.code != "clipped"] + clipped(rendered)
-    return PreviewAnswer(rendered.subject, rendered.html, rendered.text, warnings, counted)
+    # The size is that of this message, not of the one with the sample fields; and these fields are a sample.
+    told = [one for one in _warnings(service_id, record) if one.code not in _OF_SAMPLE]
+    warnings = [*told, *clipped(rendered)]
+    return TemplatePreview(rendered.subject, rendered.html, rendered.text, warnings, counted)
 
 
 def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
@@ -156,7 +159,7 @@ def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAn
         templates.get(db, service_id, identifier)  # what is not there yet is used by nothing
         planned = publish.plan(db, service_id, identifier, content)
     PREVIEWS.check(planned.source, None, share)
-    found = publish.changes(planned, share)
+    found = publish.changes(planned.users, share)
     return ChangesAnswer([answers.change(one) for one in found])
 
 
@@ -169,6 +172,7 @@ class Templates(Controller):
 
     @put(
         "/{template_id:str}",
+        operation_id="putTemplate",
         summary="Publish a template",
         description="New content is a new version, published at once; the same content again changes nothing.",
         opt={"scope": "registry:write", "body": TemplateShape},
@@ -184,6 +188,7 @@ class Templates(Controller):
 
     @get(
         "/{template_id:str}",
+        operation_id="getTemplate",
         summary="Read a template",
         opt={"scope": "registry:read"},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -197,6 +202,7 @@ class Templates(Controller):
         return _answer(service_id, record, _warnings(service_id, record))
 
     @get(
+        operation_id="listTemplates",
         summary="List templates",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
         responses=errors.documented(400, 401, 403, 429, 503),
@@ -212,6 +218,7 @@ class Templates(Controller):
 
     @get(
         "/{template_id:str}/versions",
+        operation_id="listTemplateVersions",
         summary="List a template's versions",
         opt={"scope": "registry:read", "query": ("limit", "cursor")},
         responses=errors.documented(400, 401, 403, 404, 429, 503),
@@ -234,12 +241,13 @@ class Templates(Controller):
     @post(
         "/{template_id:str}/preview",
         status_code=200,
+        operation_id="previewTemplate",
         summary="Preview a template",
         description="Renders the published version; nothing is sent.",
         opt={"scope": "registry:read", "body": PreviewShape},
         responses=errors.documented(400, 401, 403, 404, 413, 415, 422, 429, 503),
     )
-    async def preview(self, request: Request[Any, Any, Any], template_id: TemplateId) -> PreviewAnswer:
+    async def preview(self, request: Request[Any, Any, Any], template_id: TemplateId) -> TemplatePreview:
         """Return what the template makes of the fields."""
         caller = principal(request)
         body = await bodies.read(request, PreviewShape)
@@ -248,6 +256,7 @@ class Templates(Controller):
     @post(
         "/{template_id:str}/changes",
         status_code=200,
+        operation_id="previewTemplateChanges",
         summary="See what publishing would change",
         description=(
             "The body is that of publishing; nothing is stored. Answers every template that is made with this partial "
@@ -265,6 +274,7 @@ class Templates(Controller):
 
     @delete(
         "/{template_id:str}",
+        operation_id="deleteTemplate",
         summary="Delete a template",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},

@@ -1,19 +1,19 @@
 """Holding: buffered notifications join the open batch of their key, in the transaction that stores them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert as plain_insert
-from sqlalchemy import select, text, update
+from sqlalchemy import Table, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.batching.keys import Key, Limits, of_a_restored_database
 from backend.channels.attachments import MAX_BYTES
+from backend.db.driver import Insert
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
-from backend.db.statements import insert
+from backend.db.statements import for_dialect
 from backend.lib import clock, ids
 
 
@@ -43,26 +43,23 @@ def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
 
     Keys are taken in one order, so that two of these never wait for each other. A batch that is full, or whose message
     could not carry the next one's files as well, closes; the next batch of the key takes the rest and is held back too
-    if the full one was.
+    if the full one was. All keys are served together, by as many rounds of a few statements as the fullest of them
+    needs batches.
     """
     groups: dict[str, list[Joining]] = {}
     for one in joining:
         groups.setdefault(one.key.digest(), []).append(one)
     held = _held_back(session, list(groups))
     moments: list[Moment] = []
-    rows: list[dict[str, Any]] = []
-    for digest in sorted(groups):
-        rest = groups[digest]
-        while rest:
-            batch = _open(session, digest, rest[0], held=digest in held)
-            joined = rest[: _room(batch, rest)]
-            rest = rest[len(joined) :]
-            rows += [_member_row(batch, place, one) for place, one in enumerate(joined, start=batch.last_seq + 1)]
-            moments += _extend(session, batch, joined, full=bool(rest))
-            if batch.held:
-                held.add(digest)
-    if rows:
-        session.execute(plain_insert(BatchMember), rows)
+    rest = {digest: groups[digest] for digest in sorted(groups)}
+    while rest:
+        batches = _open(session, {digest: some[0] for digest, some in rest.items()}, held)
+        parts = [_Part.of(batches[digest], some) for digest, some in rest.items()]
+        session.connection().execute(_EXTEND, [part.values() for part in parts])
+        _MEMBERS.send(session, [row for part in parts for row in part.rows()])
+        moments += [moment for part in parts if (moment := part.moment()) is not None]
+        held |= {part.batch.key for part in parts if part.batch.held}
+        rest = {part.batch.key: part.left for part in parts if part.left}
     return moments
 
 
@@ -81,6 +78,7 @@ class _Open(msgspec.Struct, frozen=True):
     """An open batch whose row this transaction has locked."""
 
     id: int
+    key: str
     members: int
     last_seq: int
     held: bool
@@ -88,11 +86,23 @@ class _Open(msgspec.Struct, frozen=True):
     last_member_at: datetime
     closes_at: datetime
     why: str
+    quiet_seconds: float
+    max_wait_seconds: float
     max_items: int
     attached_bytes: int
 
 
-_COLUMNS = tuple(getattr(Batch, name) for name in _Open.__struct_fields__)
+_batches = cast("Table", Batch.__table__)
+_COLUMNS = tuple(_batches.c[name] for name in _Open.__struct_fields__)
+_CHANGED = ("members", "last_seq", "last_member_at", "closes_at", "why", "attached_bytes", *Limits.__struct_fields__)
+_EXTEND = (
+    update(_batches)
+    .where(_batches.c.id == bindparam("batch"))
+    .values({name: bindparam(f"new_{name}") for name in (*_CHANGED, "status", "closed_at")})
+)
+_MEMBERS = Insert(
+    cast("Table", BatchMember.__table__), ("batch_id", "seq", "notification_id", "channel_index", "recipient")
+)
 
 
 def _held_back(session: Session, digests: Sequence[str]) -> set[str]:
@@ -106,63 +116,111 @@ def _held_back(session: Session, digests: Sequence[str]) -> set[str]:
     return set(session.scalars(closed))
 
 
-def _open(session: Session, digest: str, first: Joining, *, held: bool) -> _Open:
-    """Lock the open batch of a key, or open one: one statement, so that none is ever opened twice."""
-    now, key, limits = clock.now(), first.key, first.limits
-    closes_at, why = limits.closing(now, now)
-    statement = insert(session, Batch).values(
-        uid=ids.batch_id(digest, first.uid, first.channel_index, clock.iso(now)),
-        key=digest,
-        **msgspec.structs.asdict(key),
-        **msgspec.structs.asdict(limits),
-        status=BatchStatus.OPEN.value,
-        held=held,
-        members=0,
-        last_seq=0,
-        opened_at=now,
-        last_member_at=now,
-        closes_at=closes_at,
-        why=why.value,
-    )
+def _open(session: Session, firsts: Mapping[str, Joining], held: Collection[str]) -> dict[str, _Open]:
+    """Lock the open batch of each key, or open one: one statement for many, so that none is ever opened twice."""
+    now = clock.now()
+    statement = for_dialect(session.get_bind().dialect.name, _batches)
     locked = statement.on_conflict_do_update(
-        index_elements=["key"], index_where=text("status = 'OPEN'"), set_={"key": digest}
+        index_elements=["key"], index_where=text("status = 'OPEN'"), set_={"key": statement.excluded.key}
     )
-    return _Open(*session.execute(locked.returning(*_COLUMNS)).one())
+    rows = [_new(digest, first, now, held=digest in held) for digest, first in firsts.items()]
+    found = session.connection().execute(locked.returning(*_COLUMNS), rows)
+    return {batch.key: batch for batch in (_Open(*row) for row in found)}
 
 
-def _member_row(batch: _Open, place: int, one: Joining) -> dict[str, Any]:
+def _new(digest: str, first: Joining, now: datetime, *, held: bool) -> dict[str, Any]:
+    closes_at, why = first.limits.closing(now, now)
     return {
-        "batch_id": batch.id,
-        "seq": place,
-        "notification_id": one.notification_id,
-        "channel_index": one.channel_index,
-        "recipient": one.key.recipient,
+        "uid": ids.batch_id(digest, first.uid, first.channel_index, clock.iso(now)),
+        "key": digest,
+        **msgspec.structs.asdict(first.key),
+        **msgspec.structs.asdict(first.limits),
+        "status": BatchStatus.OPEN.value,
+        "held": held,
+        "members": 0,
+        "last_seq": 0,
+        "opened_at": now,
+        "last_member_at": now,
+        "closes_at": closes_at,
+        "why": why.value,
     }
 
 
-def _extend(session: Session, batch: _Open, joined: Sequence[Joining], *, full: bool) -> list[Moment]:
-    """Count the new members, move the closing time, and close the batch when it is full."""
-    now = clock.now()
-    values: dict[str, Any] = {"members": batch.members + len(joined), "last_seq": batch.last_seq + len(joined)}
-    due = batch.closes_at
-    if joined:
-        limits = joined[-1].limits
-        full = full or values["members"] >= limits.max_items
-        values |= msgspec.structs.asdict(limits)
-        values["last_member_at"] = now
-        values["attached_bytes"] = batch.attached_bytes + sum(one.attached_bytes for one in joined)
-        # What is due already is not put off by one who comes before it is fetched.
-        if batch.closes_at > now or not batch.members:
-            due, why = limits.closing(batch.opened_at, now)
-            values |= {"closes_at": due, "why": why.value}
-    if full:
-        due = now
-        values |= {"status": BatchStatus.CLOSED.value, "closes_at": now, "closed_at": now, "why": Why.SIZE.value}
-    session.execute(
-        update(Batch).where(Batch.id == batch.id).values(**values).execution_options(synchronize_session=False)
-    )
-    # A batch that merely goes on has its timer, which finds out that the moment has moved.
-    return [Moment(batch.id, due)] if full or not batch.last_seq or due < batch.closes_at else []
+class _Part(msgspec.Struct, frozen=True):
+    """What joins an open batch of those that come for its key, and what is ``left`` for the next one."""
+
+    batch: _Open
+    joined: Sequence[Joining]
+    left: list[Joining]
+    at: datetime
+
+    @classmethod
+    def of(cls, batch: _Open, some: Sequence[Joining]) -> "_Part":
+        """Part those who come for a batch: it takes as many as the first of them, and their files, let it."""
+        room = _room(batch, some)
+        return cls(batch, some[:room], list(some[room:]), clock.now())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the new members."""
+        return [
+            {
+                "batch_id": self.batch.id,
+                "seq": place,
+                "notification_id": one.notification_id,
+                "channel_index": one.channel_index,
+                "recipient": one.key.recipient,
+            }
+            for place, one in enumerate(self.joined, start=self.batch.last_seq + 1)
+        ]
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force for the newest member."""
+        batch = self.batch
+        return (
+            self.joined[-1].limits
+            if self.joined
+            else Limits(batch.quiet_seconds, batch.max_wait_seconds, batch.max_items)
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether the batch closes: it has all that it takes, or somebody found no room in it."""
+        return bool(self.left) or self.batch.members + len(self.joined) >= self.limits.max_items
+
+    def closing(self) -> tuple[datetime, str]:
+        """Return when the batch closes now, and why; what is due already is not put off by one who comes before."""
+        if self.is_full:
+            return self.at, Why.SIZE.value
+        if self.batch.closes_at > self.at or not self.batch.members:
+            due, why = self.limits.closing(self.batch.opened_at, self.at)
+            return due, why.value
+        return self.batch.closes_at, self.batch.why
+
+    def values(self) -> dict[str, Any]:
+        """Return the batch's row as it is with the new members counted, closed when it is full."""
+        closes_at, why = self.closing()
+        full, count = self.is_full, len(self.joined)
+        changed = {
+            "members": self.batch.members + count,
+            "last_seq": self.batch.last_seq + count,
+            "last_member_at": self.at if self.joined else self.batch.last_member_at,
+            "closes_at": closes_at,
+            "why": why,
+            "attached_bytes": self.batch.attached_bytes + sum(one.attached_bytes for one in self.joined),
+            "status": (BatchStatus.CLOSED if full else BatchStatus.OPEN).value,
+            "closed_at": self.at if full else None,
+        } | msgspec.structs.asdict(self.limits)
+        return {"batch": self.batch.id} | {f"new_{name}": value for name, value in changed.items()}
+
+    def moment(self) -> Moment | None:
+        """Return when to look at the batch; one that merely goes on has its timer, which finds the moment moved."""
+        due, _ = self.closing()
+        return (
+            Moment(self.batch.id, due)
+            if self.is_full or not self.batch.last_seq or due < self.batch.closes_at
+            else None
+        )
 
 
 def expected(session: Session, key: Key, limits: Limits, attached_bytes: int = 0) -> tuple[datetime, int]:

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 from backend.batching import flush
 from backend.batching.manage import nothing_waits
 from backend.channels.attachments import AttachedFile
+from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.batches import Batch
 from backend.delivery import attached, claims
-from backend.delivery.compose import render_job
+from backend.delivery.compose import html_for, render_job
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
-from backend.rendering.titles import html_with
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     batch_id: str
-    channel: str
+    channel: Channel
     recipient: str
     template_id: str
     template_version: int | None
@@ -89,7 +89,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     version = lookup.templates(session, batch.service_id, [batch.template]).get(batch.template)
     plain = BatchPreview(
         batch_id=str(batch.uid),
-        channel=batch.type,
+        channel=Channel(batch.type),
         recipient=batch.recipient,
         template_id=batch.template,
         template_version=version.number if version else None,
@@ -98,15 +98,14 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     )
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")
-    job = render_job(version, claims.batch_fields(session, batch.id), batch=True)
+    job = render_job(version, claims.batch_fields(session, batch.id), batch=True, subject=batch.subject)
     try:
         rendered = PREVIEWS.render(job, Share(batch.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, error=f"The template does not render: {problem.detail}")
-    subject = batch.subject or rendered.subject
     return msgspec.structs.replace(
         plain,
-        subject=subject,
-        html=html_with(rendered, subject) if batch.content_type == "html" else None,
+        subject=batch.subject or rendered.subject,
+        html=html_for(batch.type, rendered) if batch.content_type == "html" else None,
         text=rendered.text,
     )

@@ -17,6 +17,14 @@ from backend.lib import clock
 from backend.lib.problems import Problem
 
 Status = Literal["PENDING", "DELIVERED", "FAILED"]
+Type = Literal[
+    "notification.sent",
+    "notification.delivered",
+    "notification.partial",
+    "notification.failed",
+    "notification.cancelled",
+    "delivery.failed",
+]
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +35,7 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    type: str
+    type: Type
     notification_id: str
     status: Status
     attempts: int
@@ -81,7 +89,7 @@ def redeliver(session: Session, api_client_id: int, message_id: str, actor: Acto
 def _record(row: CallbackMessage) -> MessageRecord:
     return MessageRecord(
         id=row.uid,
-        type=row.type,
+        type=cast("Type", row.type),
         notification_id=str(row.notification_uid),
         status=cast("Status", row.status),
         attempts=row.attempts,

@@ -39,6 +39,22 @@ class Outcome(enum.StrEnum):
     AMBIGUOUS = "ambiguous"  # the provider may have taken it: the connection was lost before its answer
 
 
+class Scope(enum.StrEnum):
+    """What a refusal is about, from the narrowest to the widest; what follows from it concerns that alone."""
+
+    MESSAGE = "this message"
+    RECIPIENT = "this recipient"
+    SESSION = "this session"
+    SENDER = "this sender"
+    DOMAIN = "this recipient's domain"
+    ACCOUNT = "our account"
+    SERVER = "the server"
+
+
+# Within these nothing else can be sent over the connection now, so the rest of the work need not be tried on it.
+WHOLE_ROUTE = frozenset({Scope.ACCOUNT, Scope.SERVER})
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One rendered message to one address, ready for a provider.
 
@@ -84,10 +100,9 @@ class ProviderError(Exception):
     """A message was not accepted, or may not have been.
 
     ``outcome`` is never ``ACCEPTED``. ``detail`` is the provider's answer in readable form, ``code`` its most
-    exact code. ``retry_after`` is in seconds. ``route_down`` says that nothing can be sent over this
-    connection now, so the rest of the work need not be tried on it; without it, the error concerns this message or
-    its address alone (a throttled Slack channel, a country that the account may not send to). ``bad_address`` says
-    that the provider named the address as one that will never take a message. None of them contains a credential.
+    exact code. ``retry_after`` is in seconds. ``scope`` says what the refusal is about: a throttled Slack channel or a
+    country that the account may not send to concerns the recipient alone. ``bad_address`` says that the provider
+    named the address as one that will never take a message. None of them contains a credential.
     """
 
     def __init__(  # noqa: PLR0913 - each says another thing of one failure
@@ -97,7 +112,7 @@ class ProviderError(Exception):
         *,
         code: str | None = None,
         retry_after: float | None = None,
-        route_down: bool = False,
+        scope: Scope = Scope.MESSAGE,
         bad_address: bool = False,
     ) -> None:
         super().__init__(detail)
@@ -105,8 +120,13 @@ class ProviderError(Exception):
         self.detail = detail
         self.code = code
         self.retry_after = retry_after
-        self.route_down = route_down
+        self.scope = scope
         self.bad_address = bad_address
+
+    @property
+    def route_down(self) -> bool:
+        """Whether nothing can be sent over this connection now, so the rest of the work need not be tried on it."""
+        return self.scope in WHOLE_ROUTE
 
 
 class Connection(Protocol):
@@ -222,7 +242,7 @@ class ReceiptKind(enum.StrEnum):
     FAILED = "failed"  # will not arrive; the address itself may be good
     REJECTED = "rejected"  # refused for good, and nobody knows whether for the address: it is counted by days
     BOUNCED = "bounced"  # will not arrive, for the address is bad or has opted out: send nothing more to it
-    COMPLAINED = "complained"  # arrived, and its reader does not want such messages
+    COMPLAINED = "complained"  # arrived, and its reader does not want such messages: send nothing more to it
 
 
 class ReceiptEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,9 +25,10 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount
 from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
-from backend.channels.mime_headers import addr_spec, mailbox, message_identifier, unstructured
+from backend.channels.mime_headers import message_identifier, unstructured
 from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.lib import clock
+from backend.lib.mailboxes import addr_spec, mailbox
 
 _PATH = "/v3/mail/send"
 _TOLERANCE = 300  # seconds that a signature's time may differ from ours
@@ -165,7 +166,11 @@ def _mail(message: Message) -> dict[str, object]:
         "from": _person(message.sender),
         "subject": subject,
         "content": content,
-        "headers": {"Message-ID": identity, "Auto-Submitted": "auto-generated"},
+        "headers": {
+            "Message-ID": identity,
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+        },
     }
     if message.attachments:
         mail["attachments"] = [_file(file, shown=message.html is not None) for file in message.attachments]

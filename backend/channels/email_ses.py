@@ -21,7 +21,6 @@ from backend.channels.base import (
     ReceiptRequest,
 )
 from backend.channels.http_outcomes import Codes
-from backend.channels.mime_headers import mailbox
 from backend.channels.provider_address import (
     ProviderAddress,
     base_address,
@@ -32,6 +31,7 @@ from backend.channels.provider_address import (
 )
 from backend.channels.sns import Fetch, Topic
 from backend.lib import clock
+from backend.lib.mailboxes import mailbox
 from backend.lib.outbound import Answer
 
 _PATH = "/v2/email/outbound-emails"

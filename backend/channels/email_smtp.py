@@ -1,61 +1,52 @@
 """E-mail over SMTP (RFC 5321): submission to a mail server over one persistent, authenticated connection."""
 
 import logging
-import ssl
 from collections.abc import Generator, Iterator, Sequence
 from time import monotonic
 from typing import Literal
 
-from backend.channels import mime
+from backend.channels import delivery_ids, dkim, mime, smtp_address
 from backend.channels.attachments import more_seconds
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
-from backend.channels.provider_address import ProviderAddress, is_loopback, parse, place, provider_name
+from backend.channels.provider_address import place, provider_name
 from backend.channels.smtp_handshake import Server, Timeouts
+from backend.channels.smtp_places import Places, Turns
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
-from backend.lib import clock
+from backend.lib import clock, settings
 
 logger = logging.getLogger(__name__)
 
 _BURST = 8  # messages under way at once, over as many sessions
 _MOMENT_SECONDS = 0.02  # what waits for longer is told before it is waited for
-_DEFAULT_TLS = {465: "tls", 587: "starttls"}
-_DEFAULT_PORT = {"tls": 465, "starttls": 587}
 
 
 class SmtpProvider:
     """A mail server, given as ``smtp://user:password@host:port?tls=none|starttls|tls&ca=/path``.
 
     Without ``tls``, port 465 means implicit TLS, port 587 STARTTLS, any other none. ``ca`` is a file of the
-    certificate authorities to trust instead of the system's. Raises ``ValueError`` without a secret.
+    certificate authorities to trust instead of the system's; ``smtp_address`` knows the other options. Raises
+    ``ValueError`` without a secret.
     """
 
     channel = Channel.EMAIL
     repeatable: Literal[True] = True  # by its Message-ID
 
     def __init__(self, address: str, timeouts: Timeouts | None = None) -> None:
-        parts = parse(address, {"tls", "ca"})
-        port = parts.port or _DEFAULT_PORT.get(parts.options.get("tls", ""), 25)
-        tls = parts.options.get("tls") or _DEFAULT_TLS.get(port, "none")
-        if tls not in {"none", "starttls", "tls"}:
-            raise ValueError("the option tls is none, starttls or tls")
-        self._server = Server(
-            host=parts.host,
-            port=port,
-            tls=tls,
-            credentials=_credentials(parts, tls),
-            context=_context(tls, parts.options.get("ca")),
-            timeouts=timeouts or Timeouts(),
-        )
-        self.name = provider_name("smtp", place(parts.host, port), parts.user or "", parts.password or "")
+        parts, self._server = smtp_address.read(address, timeouts)
+        limits = self._server.limits
+        self._places = Places(limits.connections) if limits.connections else None
+        self._turns = Turns(limits.rate) if limits.rate else None
+        where = place(parts.host, self._server.port)
+        self.name = provider_name("smtp", where, parts.user or "", parts.password or "")
 
     def __repr__(self) -> str:
         return f"SmtpProvider({self.name!r})"
 
     def open(self) -> "SmtpConnection":
         """Return a connection for one thread; it connects when it first sends, and again when it must."""
-        return SmtpConnection(self._server)
+        return SmtpConnection(self._server, self._places, self._turns)
 
     def describe(self) -> str:
         """Return one line for operators, without secrets."""
@@ -67,10 +58,13 @@ class SmtpProvider:
 class SmtpConnection:
     """Persistent sessions, each renewed when the server has closed it: one, and more for several messages at once."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, places: Places | None = None, turns: Turns | None = None) -> None:
         self._server = server
+        self._places, self._held = places, set[int]()
+        self._turns = turns
         self._sessions: dict[int, Session] = {}
-        self.burst = _BURST
+        # With a rate, no more at once than a second's messages, so that none waits long for its turn.
+        self.burst = min(_BURST, max(1, int(server.limits.rate or _BURST)), server.limits.connections or _BURST)
 
     def send(self, message: Message) -> Receipt:
         """Send one message to its one recipient.
@@ -79,18 +73,28 @@ class SmtpConnection:
         renewed once, silently.
         """
         steps = self._in_steps(0, message)
-        while True:
-            try:
+        try:
+            while True:
                 next(steps)
-            except StopIteration as end:
-                receipt: Receipt = end.value
-                return receipt
+        except StopIteration as end:
+            receipt: Receipt = end.value
+            return receipt
+        finally:
+            self._give_back()
 
     def send_all(self, messages: Sequence[Message]) -> Iterator[Receipt | ProviderError | None]:
         """Send several messages over as many sessions: all envelopes, then all contents, then the answers in turn."""
+        try:
+            yield from self._send_all(messages)
+        finally:
+            self._give_back()
+
+    def _send_all(self, messages: Sequence[Message]) -> Iterator[Receipt | ProviderError | None]:
         under_way: list[_Steps] = []
         done: dict[int, Receipt | ProviderError] = {}
         for slot, message in enumerate(messages):
+            if slot and not self._has_place(slot, 0):
+                break
             steps = self._in_steps(slot, message)
             _go_on(steps, slot, done)
             if slot and slot not in self._sessions and _is_down(done.get(slot)):
@@ -113,34 +117,71 @@ class SmtpConnection:
 
     def close(self) -> None:
         """End the sessions."""
+        self._give_back()
+        if self._places is not None:
+            self._places.close()
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             session.quit()
 
+    def _has_place(self, slot: int, patience: float) -> bool:
+        """Tell whether there may be a session of this number, after so many seconds at most."""
+        if self._places is None or slot in self._held:
+            return True
+        free, session = self._places.take(patience)
+        if free:
+            self._held.add(slot)
+        if session is not None:
+            self._sessions[slot] = session
+        return free
+
+    def _give_back(self) -> None:
+        """Let other threads use the sessions, where there may be only so many."""
+        if self._places is not None:
+            while self._held:
+                self._places.give(self._sessions.pop(self._held.pop(), None))
+
     def _in_steps(self, slot: int, message: Message) -> "_Steps":
         """Send one message over the session of this number, yielding where an answer is to be waited for."""
         try:
-            content = mime.build(message, clock.now())
-            envelope = Envelope(sender_field(message.sender)[1], message.address)
+            now = clock.now()
+            content = dkim.signed(mime.build(message, now), message.sender, settings.current().dkim, now)
+            envelope = self._envelope(message)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
-        deadline = monotonic() + self._server.timeouts.exchange + more_seconds(len(content))
+        if not self._has_place(slot, self._server.timeouts.exchange):
+            raise ProviderError(Outcome.THROTTLED, "all connections that the mail server may have are in use")
+        if self._turns is not None:
+            self._turns.wait()
         reused = slot in self._sessions
         try:
-            return (yield from self._attempt(slot, envelope, content, deadline))
+            return (yield from self._attempt(slot, envelope, content))
         except Closed as closed:
             if not (reused and closed.nothing_taken):
                 raise closed.error() from None
         try:
-            return (yield from self._attempt(slot, envelope, content, deadline))
+            return (yield from self._attempt(slot, envelope, content))
         except Closed as closed:
             raise closed.error() from None
 
-    def _attempt(self, slot: int, envelope: Envelope, content: bytes, deadline: float) -> "_Steps":
+    def _envelope(self, message: Message) -> Envelope:
+        """Return who sends to whom; what cannot be delivered returns to an address of this delivery's own."""
+        sender = returns_to = sender_field(message.sender)[1]
+        if self._server.bounces is not None:
+            local, _, domain = self._server.bounces.rpartition("@")
+            returns_to = f"{local}+{delivery_ids.checked(message.delivery_id)}@{domain}"
+        answers = (sender_field(message.reply_to)[1],) if message.reply_to else ()
+        return Envelope(returns_to, message.address, (sender, *answers))
+
+    def _attempt(self, slot: int, envelope: Envelope, content: bytes) -> "_Steps":
         session = self._sessions.get(slot)
+        if session is not None and session.is_spent:
+            self._sessions.pop(slot).quit()
+            session = None
         if session is None:
-            session = self._sessions[slot] = Session(self._server, deadline)
+            session = self._sessions[slot] = Session(self._server)
         try:
+            deadline = monotonic() + self._server.timeouts.exchange + more_seconds(len(content))
             answer = yield from session.submission(envelope, content, deadline)
         finally:
             if not session.is_open:
@@ -167,27 +208,3 @@ def _go_on(steps: _Steps, slot: int, done: dict[int, Receipt | ProviderError]) -
 
 def _is_down(outcome: Receipt | ProviderError | None) -> bool:
     return isinstance(outcome, ProviderError) and outcome.route_down
-
-
-def _credentials(parts: ProviderAddress, tls: str) -> tuple[str, str] | None:
-    if not parts.user and not parts.password:
-        return None
-    if not parts.user or not parts.password:
-        raise ValueError("it needs both a user and a password, or neither")
-    if not (parts.user.isascii() and parts.password.isascii()):
-        raise ValueError("user and password may hold ASCII characters only")
-    if tls == "none" and not is_loopback(parts.host):
-        raise ValueError("it would send the password in clear text; use tls=starttls or tls=tls")
-    return parts.user, parts.password
-
-
-def _context(tls: str, authorities: str | None) -> ssl.SSLContext | None:
-    """Return a context that verifies certificates and host names, made once for all connections."""
-    if tls == "none":
-        if authorities is not None:
-            raise ValueError("the option ca has no use without TLS")
-        return None
-    try:
-        return ssl.create_default_context(cafile=authorities)
-    except OSError:
-        raise ValueError("the file of the option ca cannot be read as certificates") from None

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from backend.channels.base import Outcome, ProviderError
+from backend.channels.base import Outcome, ProviderError, Scope
 from backend.channels.quoting import quoted
 from backend.lib import clock, outbound
 from backend.lib.outbound import Answer, OutboundError
@@ -67,7 +67,7 @@ def exchange(  # noqa: PLR0913 - a request has so many parts
         raise ProviderError(Outcome.PERMANENT, fault.reason) from None
     except OutboundError as fault:
         outcome = Outcome.RETRY if fault.nothing_sent else Outcome.AMBIGUOUS
-        raise ProviderError(outcome, quoted(fault.reason), route_down=True) from None
+        raise ProviderError(outcome, quoted(fault.reason), scope=Scope.SERVER) from None
 
 
 def is_accepted(answer: Answer) -> bool:
@@ -90,15 +90,24 @@ def refused(
     code = code or str(answer.status)
     outcome = codes.outcomes.get(code) or _of_status(answer.status)
     said = " ".join(dict.fromkeys(part for part in (str(answer.status), code, quoted(words, secrets)) if part))
-    ours = outcome in {Outcome.CONFIG, Outcome.THROTTLED} or answer.status >= 500
     return ProviderError(
         outcome,
         f"the provider answered {said}",
         code=code,
         retry_after=retry_after(answer) if outcome in {Outcome.THROTTLED, Outcome.RETRY} else None,
-        route_down=ours and outcome is not Outcome.PERMANENT and code not in codes.one_address,
+        scope=_scope(answer.status, outcome, one_address=code in codes.one_address),
         bad_address=code in codes.bad_addresses,
     )
+
+
+def _scope(status: int, outcome: Outcome, *, one_address: bool) -> Scope:
+    if outcome is Outcome.PERMANENT:
+        return Scope.MESSAGE
+    if one_address:
+        return Scope.RECIPIENT
+    if outcome in {Outcome.CONFIG, Outcome.THROTTLED}:
+        return Scope.ACCOUNT
+    return Scope.SERVER if status >= 500 else Scope.MESSAGE
 
 
 def unreadable(answer: Answer) -> ProviderError:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from backend.channels import postal, spooled_files
-from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt, Register
+from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt, Register, Scope
 from backend.lib import clock
 from backend.lib.child import ChildFailed, Children
 
@@ -106,7 +106,7 @@ class LetterConnection:
             return self._begun(message) or self._put(message, laid_out, clock.now())
         except OSError as error:
             detail = f"the spool folder cannot be written: {error.strerror or error or type(error).__name__}"
-            raise ProviderError(Outcome.CONFIG, detail, route_down=True) from None
+            raise ProviderError(Outcome.CONFIG, detail, scope=Scope.SERVER) from None
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
@@ -192,7 +192,7 @@ def _lay_out(message: Message) -> dict[str, Any]:
     if "fault" in laid_out:
         raise ProviderError(Outcome.PERMANENT, f"the letter cannot be made: {laid_out['fault']}")
     if "no_fonts" in laid_out:
-        raise ProviderError(Outcome.CONFIG, "letters need fonts: this machine has none installed", route_down=True)
+        raise ProviderError(Outcome.CONFIG, "letters need fonts: this machine has none installed", scope=Scope.SERVER)
     return laid_out
 
 

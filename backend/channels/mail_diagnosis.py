@@ -22,12 +22,15 @@ class Fault(enum.StrEnum):
     DISABLED = "the mailbox is switched off"
     SENDER = "the sender is not accepted"
     SET_UP = "our set-up is not accepted"
+    AUTHENTICATION = "our mail does not pass SPF, DKIM or DMARC"
+    RELAY = "we may not send there by this server"
     POLICY = "a policy forbids it"
     CONTENT = "the content is not accepted"
     BLOCKLIST = "a blocklist names us"
     RATE = "too much was sent at a time"
     SIZE = "the message is too large"
     ROUTE = "the way to the mailbox is broken"
+    SYSTEM = "the server has a fault of its own"
     UNKNOWN = "the server does not say why"
 
 
@@ -49,21 +52,36 @@ def _rule(fault: Fault, *patterns: str) -> _Rule:
 # In order: the first that fits tells. What speaks of us comes before what speaks of the mailbox, for servers wrap
 # the one in the words of the other ("Recipient address rejected: blocked using …", Postfix).
 _TEXTS = (
+    # Rspamd and SpamAssassin of an address in the content, on lists that have nothing to do with the one of servers.
+    _rule(Fault.CONTENT, r"\buribl\b|\bsurbl\b|\burls?\b[^.;]{0,40}(?:listed|block|reputation)"),
+    # One reader's own list of senders: Exchange, Gmail, Dovecot with Sieve.
+    _rule(
+        Fault.POLICY,
+        r"(?:recipient|user)(?:'s)? (?:has |have )?(?:personal|blocked|blacklisted|block list)|by (?:the )?recipient\b|"
+        r"personal (?:block|black)",
+    ),
     # Postfix with a DNS blocklist, Exchange Online Protection, Proofpoint, Cisco IronPort, Barracuda, Spamhaus.
     _rule(
         Fault.BLOCKLIST,
         r"block(?:ed|ing)? (?:using|list)|\bblocklist|blacklist|\bdnsbl\b|\brbl\b|spamhaus|spamcop|barracuda\w*\.org",
         r"(?:sender|client|your|sending) (?:ip|mta|host|server)[^.;]{0,40}(?:reputation|blocked|listed|"
         r"banned|denied)",
-        r"poor reputation|bad reputation|low reputation|reputation of|banned sending ip|s3140|listed (?:in|"
-        r"on|at|by) ",
+        r"poor reputation|bad reputation|low reputation|reputation of|banned send(?:ing ip|er)|s3140",
+        r"not accepted from this ip|listed (?:in|on|at|by) ",
     ),
+    # Exchange's rules for one recipient, a group for instance, in words of authentication.
+    _rule(Fault.POLICY, r"resolver\.rst\.(?:auth|notauth|senderno)"),
     # Google 5.7.26, Yahoo, Microsoft 365 5.7.509 and 5.7.23, Postfix with OpenDMARC or policyd-spf.
+    _rule(Fault.AUTHENTICATION, r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated|sender is not authenticated"),
+    # Postfix, Exim, sendmail, qmail, Exchange 5.7.54, hMailServer.
+    _rule(
+        Fault.RELAY,
+        r"relay(?:ing)? (?:access )?(?:denied|not permitted|not allowed|prohibited)|unable to relay|"
+        r"not a relay|no relay|rcpthosts|authenticat(?:e|ion) (?:is )?required|not authenticated",
+    ),
+    # Postfix (reject_unknown_reverse_client_hostname, reject_invalid_helo_hostname), Exim, Courier.
     _rule(
         Fault.SET_UP,
-        r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated|not authenticated|authenticat(?:e|ion) (?:is )?required",
-        r"relay(?:ing)? (?:access )?(?:denied|not permitted|not allowed|prohibited)|unable to relay|"
-        r"not a relay|no relay|rcpthosts",
         r"helo|reverse (?:dns|host|mapping|lookup)|\bptr\b|\brdns\b|starttls|must (?:issue|use) (?:a )?tls",
     ),
     # Exchange and Microsoft 365 (SendAsDenied, 5.1.8, 5.7.708), Postfix with reject_sender_login_mismatch, SES.
@@ -157,7 +175,7 @@ _CODES = {
     "1.2": Fault.DOMAIN,
     "1.3": Fault.MAILBOX,
     "1.6": Fault.MAILBOX,  # has moved
-    "1.9": Fault.SET_UP,
+    "1.9": Fault.ROUTE,
     "1.10": Fault.MAILBOX,  # Exchange: not found; RFC 7505: a null MX
     "2.1": Fault.DISABLED,
     "2.2": Fault.FULL,
@@ -170,8 +188,8 @@ _CODES = {
     "4.7": Fault.ROUTE,
 }
 # Codes that no server uses for anything else: of our sender, and of a domain that takes no mail from it.
-_CERTAIN = {"1.7": Fault.SENDER, "1.8": Fault.SENDER, "7.26": Fault.SET_UP}
-_BY_SUBJECT = {"3": Fault.SET_UP, "4": Fault.ROUTE, "6": Fault.CONTENT, "7": Fault.POLICY}
+_CERTAIN = {"1.7": Fault.SENDER, "1.8": Fault.SENDER, "7.26": Fault.AUTHENTICATION}
+_BY_SUBJECT = {"3": Fault.SYSTEM, "4": Fault.ROUTE, "6": Fault.CONTENT, "7": Fault.POLICY}
 
 
 def diagnose(status: str | None, text: str) -> Fault:

@@ -15,12 +15,12 @@ from backend.channels.base import Message
 from backend.channels.mime_files import multipart
 from backend.channels.mime_files import part as file_part
 from backend.channels.mime_headers import (
-    addr_spec,
     encode_text,
     message_identifier,
     sender_field,
     unstructured,
 )
+from backend.lib.mailboxes import addr_spec
 
 _LINE = 998  # octets of a line without its CRLF, RFC 5322 section 2.1.1
 _BASE64_LINE = 57  # octets that make a line of 76
@@ -46,6 +46,7 @@ def build(message: Message, now: datetime) -> bytes:
         message_identifier(message.message_id),
         b"MIME-Version: 1.0",
         b"Auto-Submitted: auto-generated",
+        b"X-Auto-Response-Suppress: OOF, AutoReply",
     ]
     if message.reply_to:
         header.append(sender_field(message.reply_to, "Reply-To")[0])

@@ -4,6 +4,8 @@ import re
 from binascii import b2a_base64
 from functools import lru_cache
 
+from backend.lib.mailboxes import mailbox
+
 _LINE = 78  # octets of a header line, RFC 5322 section 2.1.1
 _ENCODED_LINE = 76  # octets of a line that holds an encoded word, RFC 2047 section 2
 _WORD_FRAME = len("=?utf-8?b??=")
@@ -13,8 +15,6 @@ _FORBIDDEN = re.compile(r"[\r\n\0]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 _ATOM_PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-_ADDRESS_CHARACTER = r"[^\x00-\x20\x7f-\xa0\"(),:;<>@\[\]\\\u2028\u2029\ud800-\udfff]"
-_ADDR_SPEC = re.compile(rf"{_ADDRESS_CHARACTER}{{1,64}}@{_ADDRESS_CHARACTER}{{1,255}}")
 _MSG_ID = re.compile(r"[!-;=?A-~]{1,200}@[!-;=?A-~]{1,200}")
 
 
@@ -75,16 +75,6 @@ def encoded_words(text: str, column: int) -> bytes:
     return b"\r\n ".join(words)
 
 
-def addr_spec(address: str) -> str:
-    """Return the address if it is one bare ``local@domain`` that cannot be mistaken for anything else.
-
-    Quoted local parts and domain literals are refused. Raises ``ValueError``.
-    """
-    if not _ADDR_SPEC.fullmatch(address):
-        raise ValueError("the address is not one plain local@domain")
-    return address
-
-
 def message_identifier(message_id: str) -> bytes:
     """Return the Message-ID field. Raises ``ValueError`` if it is no msg-id (without angle brackets)."""
     if not _MSG_ID.fullmatch(message_id):
@@ -106,27 +96,6 @@ def sender_field(sender: str, field: str = "From") -> tuple[bytes, str]:
     last_line = len(phrase) - phrase.rfind(b"\n")
     gap = b"\r\n " if last_line + len(start) + len(address) + 3 > _LINE else b" "
     return b"%s%s%s<%s>" % (start.encode("ascii"), phrase, gap, address.encode()), address
-
-
-def mailbox(sender: str) -> tuple[str, str]:
-    """Return the name, which may be empty, and the bare address of ``a@b`` or ``Name <a@b>``.
-
-    Raises ``ValueError``.
-    """
-    if _FORBIDDEN.search(sender):
-        raise ValueError("the sender contains a line break or NUL")
-    name, opening, rest = sender.strip().rpartition("<")
-    if not opening:
-        return "", addr_spec(sender.strip())
-    if not rest.endswith(">"):
-        raise ValueError("the sender is not of the form Name <address>")
-    return _unquoted(name.strip()), addr_spec(rest[:-1])
-
-
-def _unquoted(name: str) -> str:
-    if len(name) >= 2 and name[0] == name[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", name[1:-1])
-    return name
 
 
 def _phrase(name: str, column: int) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from backend.channels import http_outcomes, slack_blocks, webhooks
-from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
+from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt, Scope
 from backend.channels.http_account import HttpAccount
 from backend.channels.provider_address import base_address, parse, place, provider_name, required
 from backend.channels.quoting import quoted
@@ -139,6 +139,10 @@ class SlackConnection:
         return Receipt(None, "posted")
 
 
+# Slack counts by channel, so a throttled one says nothing of the others.
+_SCOPES = {Outcome.CONFIG: Scope.ACCOUNT, Outcome.RETRY: Scope.SERVER}
+
+
 def _refused(answer: Answer, error: str) -> ProviderError:
     outcome = _OUTCOMES.get(error, Outcome.PERMANENT)
     return ProviderError(
@@ -146,12 +150,12 @@ def _refused(answer: Answer, error: str) -> ProviderError:
         f"Slack answered {error}",
         code=error,
         retry_after=http_outcomes.retry_after(answer) if outcome in {Outcome.THROTTLED, Outcome.RETRY} else None,
-        route_down=outcome in {Outcome.CONFIG, Outcome.RETRY},
+        scope=_SCOPES.get(outcome, Scope.RECIPIENT),
     )
 
 
 def _of_one_channel(error: ProviderError) -> ProviderError:
     """Slack counts by channel: what throttles one says nothing of the others."""
     if error.outcome is Outcome.THROTTLED:
-        error.route_down = False
+        error.scope = Scope.RECIPIENT
     return error

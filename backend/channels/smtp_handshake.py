@@ -10,26 +10,49 @@ from time import monotonic
 
 import msgspec
 
-from backend.channels.base import Outcome, ProviderError
-from backend.channels.smtp_replies import Reply, Step, error, reply
+from backend.channels import smtp_sign_in
+from backend.channels.base import Outcome, ProviderError, Scope
+from backend.channels.smtp_oauth import TokenSource
+from backend.channels.smtp_replies import Reply, error, reply
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed
+
+_MAX_BLANK_LINES = 20
 
 
 class Timeouts(msgspec.Struct, frozen=True):
     """Seconds that a server is waited for.
 
-    ``connect`` covers each address, its TLS handshake and the greeting; ``exchange`` everything from there to
-    the final dot together; ``final`` the answer to the final dot, which RFC 5321 section 4.5.3.2.6 wants to be
-    10 minutes, because giving up early sends a message twice.
+    ``connect`` covers each address and its TLS handshake; ``greeting`` the first line, for which RFC 5321 section
+    4.5.3.2.1 wants 5 minutes; ``exchange`` the rest of the handshake, and then a message to its final dot; ``final``
+    the answer to the final dot, which section 4.5.3.2.6 wants to be 10 minutes, because giving up early sends a
+    message twice.
     """
 
     connect: float = 10
+    greeting: float = 300
     exchange: float = 60
     final: float = 600
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server bears: messages and seconds of one session, messages a second, and sessions at once.
+
+    The last two are for each of our processes. None means that nothing is known of a limit.
+    """
+
+    messages: int | None = None
+    seconds: float | None = None
+    rate: float | None = None
+    connections: int | None = None
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach a mail server; ``tls`` is none, starttls or tls, and ``context`` is there unless none."""
+    """How to reach a mail server; ``tls`` is none, starttls or tls, and ``context`` is there unless none.
+
+    ``auth`` is the one mechanism to sign in by, ``token`` what gives the password where that is XOAUTH2. ``ehlo`` is
+    the name that we give ourselves, ``bounces`` the address to which what cannot be delivered returns.
+    """
 
     host: str
     port: int
@@ -37,41 +60,68 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     context: ssl.SSLContext | None
     credentials: tuple[str, str] | None
     timeouts: Timeouts
+    limits: Limits = Limits()
+    auth: str | None = None
+    token: TokenSource | None = None
+    ehlo: str | None = None
+    bounces: str | None = None
 
     def __repr__(self) -> str:
         return f"Server({self.host!r}, {self.port!r}, tls={self.tls!r})"
 
 
-def shake_hands(server: Server, deadline: float) -> tuple[socket.socket, Mapping[str, str]]:
+class _Client(smtplib.SMTP):
+    """smtplib's client with a time for the greeting of its own, that bears blank lines between replies."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        # Any name given here keeps smtplib from a DNS look-up of its own, which can take long.
+        super().__init__(server.host, server.port, server.ehlo or "localhost", timeout=server.timeouts.connect)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = socket.create_connection((host, port), timeout)
+        try:
+            if self._server.tls == "tls" and self._server.context is not None:
+                sock = self._server.context.wrap_socket(sock, server_hostname=host)
+            sock.settimeout(self._server.timeouts.greeting)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the next reply; smtplib takes a blank line for one that has neither code nor text."""
+        for _ in range(_MAX_BLANK_LINES):
+            code, text = super().getreply()
+            if code != -1 or text:
+                break
+        return code, text
+
+
+def shake_hands(server: Server) -> tuple[socket.socket, Mapping[str, str]]:
     """Open a session; return its socket and the extensions that the server offers, by name in lower case.
 
-    ``deadline`` is a moment of ``time.monotonic()``. Raises ``Closed`` when the server ends the session and
-    ``ProviderError`` when it cannot be reached, trusted or signed in to.
+    Raises ``Closed`` when the server ends the session and ``ProviderError`` when it cannot be reached, trusted or
+    signed in to.
     """
-    client = _connect(server, deadline)
+    client = _connect(server)
+    deadline = monotonic() + server.timeouts.exchange
     try:
         _hello(client, deadline)
         if server.tls == "starttls":
             _starttls(client, server, deadline)
             _hello(client, deadline)
         if server.credentials is not None:
-            _sign_in(client, server.credentials, deadline)
+            _sign_in(client, server, server.credentials, deadline)
         return _released(client), client.esmtp_features
     except BaseException:
         client.close()
         raise
 
 
-def _connect(server: Server, deadline: float) -> smtplib.SMTP:
-    patience = max(0.001, min(server.timeouts.connect, deadline - monotonic()))
-    # Any name given here keeps smtplib from a DNS look-up of its own, which can take long.
-    name = "localhost"
+def _connect(server: Server) -> smtplib.SMTP:
     try:
-        client: smtplib.SMTP
-        if server.tls == "tls":
-            client = smtplib.SMTP_SSL(server.host, server.port, name, timeout=patience, context=server.context)
-        else:
-            client = smtplib.SMTP(server.host, server.port, name, timeout=patience)
+        client = _Client(server)
     except smtplib.SMTPResponseException as fault:
         raise error(_reply_of(fault), Step.GREETING) from None
     except smtplib.SMTPServerDisconnected as fault:
@@ -81,7 +131,7 @@ def _connect(server: Server, deadline: float) -> smtplib.SMTP:
     if client.sock is not None:
         # Without this a mail of several segments can wait 40 ms for the server's delayed ACK.
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.local_hostname = _own_name(client.sock)
+        client.local_hostname = server.ehlo or _own_name(client.sock)
     return client
 
 
@@ -106,10 +156,10 @@ def _starttls(client: smtplib.SMTP, server: Server, deadline: float) -> None:
             raise _unreachable(server, fault) from None
 
 
-def _sign_in(client: smtplib.SMTP, credentials: tuple[str, str], deadline: float) -> None:
+def _sign_in(client: smtplib.SMTP, server: Server, credentials: tuple[str, str], deadline: float) -> None:
     with _talking(client, Step.AUTH, deadline):
         try:
-            client.login(*credentials)
+            smtp_sign_in.sign_in(client, *credentials, server.auth, server.token)
         except smtplib.SMTPResponseException as fault:
             raise error(_reply_of(fault, credentials), Step.AUTH) from None
         except smtplib.SMTPServerDisconnected:
@@ -152,7 +202,7 @@ def _timed_out(fault: BaseException) -> bool:
 
 
 def _misconfigured(detail: str) -> ProviderError:
-    return ProviderError(Outcome.CONFIG, detail, route_down=True)
+    return ProviderError(Outcome.CONFIG, detail, scope=Scope.ACCOUNT)
 
 
 def _unreachable(server: Server, fault: OSError) -> ProviderError:
@@ -163,7 +213,7 @@ def _unreachable(server: Server, fault: OSError) -> ProviderError:
     if isinstance(fault, ssl.SSLError) and not isinstance(fault, ssl.SSLEOFError):
         return _misconfigured(f"no TLS with {where}: {fault.reason or 'handshake failed'}")
     reason = "no answer in time" if isinstance(fault, TimeoutError) else (fault.strerror or "connection lost")
-    return ProviderError(Outcome.RETRY, f"cannot connect to {where}: {reason}", route_down=True)
+    return ProviderError(Outcome.RETRY, f"cannot connect to {where}: {reason}", scope=Scope.SERVER)
 
 
 def _own_name(sock: socket.socket) -> str:

@@ -8,7 +8,8 @@ import msgspec
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.smtp_handshake import Server, shake_hands
-from backend.channels.smtp_replies import Reply, Step, ends_session, error, reply
+from backend.channels.smtp_replies import Reply, ends_session, error, reply
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed, Wire
 
 _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
@@ -19,15 +20,21 @@ _DOT_LINE = re.compile(rb"\r\n\.")  # found in half the time that bytes.find and
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """Who sends to whom: two bare addresses."""
+    """Who sends to whom: two bare addresses, and those that stand in the header alone."""
 
     sender: str
     recipient: str
+    header: tuple[str, ...] = ()
 
     @property
     def is_ascii(self) -> bool:
         """Whether servers without SMTPUTF8 (RFC 6531) can take it."""
-        return self.sender.isascii() and self.recipient.isascii()
+        return self.recipient.isascii() and self.sender_is_ascii
+
+    @property
+    def sender_is_ascii(self) -> bool:
+        """Whether that is so for our own addresses."""
+        return self.sender.isascii() and all(address.isascii() for address in self.header)
 
 
 class Session:
@@ -37,9 +44,10 @@ class Session:
     done. Every method raises ``Closed`` when the session is over and ``ProviderError`` when it is refused.
     """
 
-    def __init__(self, server: Server, deadline: float) -> None:
-        sock, extensions = shake_hands(server, deadline)
+    def __init__(self, server: Server) -> None:
+        sock, extensions = shake_hands(server)
         self._wire = Wire(sock)
+        self._limits, self._begun, self._submitted = server.limits, monotonic(), 0
         self._final = server.timeouts.final
         self._pipelines = "pipelining" in extensions
         self._takes_utf8 = "smtputf8" in extensions
@@ -52,6 +60,13 @@ class Session:
     def is_open(self) -> bool:
         """Whether the connection has not been closed from our side."""
         return self._wire.is_open
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has had the messages, or the time, that the server bears in one session."""
+        messages, seconds = self._limits.messages, self._limits.seconds
+        aged = seconds is not None and monotonic() - self._begun >= seconds
+        return aged or (messages is not None and self._submitted >= messages)
 
     def submit(self, envelope: Envelope, content: bytes, deadline: float) -> Reply:
         """Carry out one transaction, waiting for each answer."""
@@ -70,10 +85,11 @@ class Session:
         caller can have other sessions under way meanwhile.
         """
         commands = self._commands(envelope, len(content))
-        if self._wire.answers_within(0):
+        if not self._wire.is_quiet():
             # It says that the session is over, or is: neither is an answer to what we have not said yet.
             self._wire.close()
             raise Closed(Step.MAIL)
+        self._submitted += 1
         try:
             if self._pipelines:
                 yield from self._all_at_once(commands, deadline)
@@ -106,9 +122,9 @@ class Session:
     def _commands(self, envelope: Envelope, size: int) -> tuple[bytes, bytes, bytes]:
         """Return the lines of MAIL, RCPT and DATA, or refuse what the server said that it does not take."""
         if not envelope.is_ascii and not self._takes_utf8:
-            raise ProviderError(
-                Outcome.PERMANENT, "the mail server takes ASCII addresses only (no SMTPUTF8)", code="5.6.7"
-            )
+            whose = "" if envelope.sender_is_ascii else ", and the sender or the address for answers is not"
+            detail = f"the mail server takes ASCII addresses only (no SMTPUTF8){whose}"
+            raise ProviderError(Outcome.PERMANENT, detail, code="5.6.7")
         if 0 < self._size_limit < size:
             raise ProviderError(
                 Outcome.PERMANENT,

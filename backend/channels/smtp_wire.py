@@ -9,8 +9,9 @@ import socket
 import ssl
 from time import monotonic
 
-from backend.channels.base import Outcome, ProviderError
-from backend.channels.smtp_replies import Reply, Step, error
+from backend.channels.base import Outcome, ProviderError, Scope
+from backend.channels.smtp_replies import Reply, error
+from backend.channels.smtp_steps import Step
 
 # RFC 5321 section 4.5.3.1.5 allows 512 octets a reply line; smtplib bears 8192, and so do we.
 _LINE_OCTETS = 8192
@@ -44,7 +45,8 @@ class Closed(Exception):
         outcome = Outcome.AMBIGUOUS if self.step is Step.CONTENT else Outcome.RETRY
         what = "no answer in time" if self.timed_out else "the connection was lost"
         down = self.timed_out or self.step not in {Step.BODY, Step.CONTENT}
-        return ProviderError(outcome, f"{what} at {self.step}", route_down=down)
+        scope = Scope.SERVER if down else Scope.MESSAGE
+        return ProviderError(outcome, f"{what} at {self.step}", scope=scope)
 
 
 class Wire:
@@ -62,8 +64,28 @@ class Wire:
 
     @property
     def has_unread(self) -> bool:
-        """Whether the server has already said more than was read."""
-        return bool(self._unread)
+        """Whether the server has already said more than was read, blank lines aside."""
+        return bool(self._unread.strip(b"\r\n"))
+
+    def is_quiet(self) -> bool:
+        """Tell whether the session goes on and the server has said nothing more, without waiting for it."""
+        while self.answers_within(0):
+            if self.has_unread or not self._is_blank():
+                return False
+        return not self.has_unread
+
+    def _is_blank(self) -> bool:
+        """Read what is there, and tell whether it is nothing but blank lines."""
+        self._timeout = -1.0
+        try:
+            self._sock.settimeout(0)
+            received = self._sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True  # TLS may have something to read of which nothing is for us
+        except OSError:
+            return False
+        self._unread += received
+        return bool(received) and len(self._unread) <= _LINE_OCTETS and not self.has_unread
 
     def answers_within(self, seconds: float) -> bool:
         """Tell whether there is something to read, be it the end, within so many seconds."""
@@ -108,7 +130,8 @@ class Wire:
         self._sock.close()
 
     def _await_line(self, step: Step, deadline: float) -> None:
-        """Read until there is a whole line."""
+        """Read until there is a whole line; blank ones between replies, as careless servers send, are none."""
+        self._unread = self._unread.lstrip(b"\r\n")
         while b"\n" not in self._unread:
             if len(self._unread) > _LINE_OCTETS:
                 raise Closed(step, Reply(-1, ""))
@@ -119,7 +142,7 @@ class Wire:
                 raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
             if not received:
                 raise Closed(step)
-            self._unread += received
+            self._unread = (self._unread + received).lstrip(b"\r\n")
 
     def _limit(self, deadline: float) -> None:
         """Give the next call on the socket the time that is left, so that trickling octets gain none."""

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from backend.channels import http_outcomes
-from backend.channels.base import Outcome, ProviderError
+from backend.channels.base import Outcome, ProviderError, Scope
 from backend.channels.quoting import quoted
 from backend.lib.outbound import Answer
 
@@ -20,7 +20,7 @@ def post(url: str, body: bytes, timeout: float) -> Answer:
     try:
         return http_outcomes.exchange("POST", url, headers=headers, body=body, timeout=timeout, guarded=True)
     except ProviderError as error:
-        error.route_down = False
+        error.scope = Scope.RECIPIENT
         raise
 
 

@@ -5,19 +5,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 
 import msgspec
 from sqlalchemy import text
 
 from backend.channels.base import Channel
+from backend.channels.mail_records import Record, Verdict
 from backend.db import migrate, probe
 from backend.db import session as db
 from backend.db.leases import LENGTH
 from backend.db.migrate import Fit
+from backend.delivery import mailboxes
 from backend.delivery import routes as delivery_routes
 from backend.lib import clamd, clock, outages, queue, queue_storage, settings
 from backend.lib.clamd import ScannerFault
-from backend.reports import depths, ledger, providers
+from backend.reports import depths, ledger, providers, sender_domains
 from backend.reports.depths import Depths
 from backend.restored import report as restored
 
@@ -135,6 +138,31 @@ def _routes() -> str:
     return f"{len(found)} providers, none of them held back"
 
 
+def _records(record: Record) -> str:
+    """Say what the DNS has of one kind for each sender domain; what is not there is told, what is wrong is a fault."""
+    found = sender_domains.report().of(record)
+    faults = [f"{domain}: {one.advice}" for domain, one in found if one.is_fault]
+    if faults:
+        raise Fault(" ".join(faults))
+    told = [
+        f"{domain} {one.verdict}" + ("" if one.verdict is Verdict.GOOD else f" ({one.advice})") for domain, one in found
+    ]
+    return "; ".join(told) or "nothing to look at: no mail is sent from, or bounces to, a domain of the world's DNS"
+
+
+def _bounces() -> str:
+    mailbox = settings.current().bounces
+    if mailbox is None:
+        return "no mailbox is read for them (CARILLON_BOUNCES); `carillon receipts address` is the other way"
+    with db.current().read() as session:
+        found = mailboxes.progress(session, mailbox.key)
+    if found is not None and found.trouble:
+        raise Fault(found.trouble)
+    if found is None or found.read_at is None:
+        return f"{mailbox.label} has not been read yet; a worker does so once a minute"
+    return f"{mailbox.label}, read at {clock.iso(found.read_at)}"
+
+
 def _depths() -> Depths:
     with db.current().read() as session:
         return depths.measure(session)
@@ -218,4 +246,6 @@ CHECKS = (
     Check("doubt", _doubt, of_database=True),
     Check("held", _held, of_database=True),
     Check("ledger", _ledger, of_database=True),
+    Check("bounces", _bounces, of_database=True),
+    *(Check(record.lower(), partial(_records, record), of_database=True) for record in Record),
 )

@@ -16,7 +16,8 @@ def doctor() -> None:
     """Say whether the installation is well; exit 1 if it is not.
 
     A line for each of settings, database, storage, queue, providers, routes (what holds a provider back), workers,
-    overdue messages, messages in doubt, what is held back in a restored database, and the ledger.
+    overdue messages, messages in doubt, what is held back in a restored database, the ledger, the
+    mailbox that bounces come to, and the records SPF, DKIM, DMARC and MTA-STS of the domains that mail is sent from.
     """
     said: dict[str, str] = {}  # by each fault's sentence where it was found: what follows from it is no other
     roots: dict[str, str] = {}

@@ -33,7 +33,7 @@ def address() -> None:
 
 @receipts.command()
 def bounce() -> None:
-    """Take one bounce from standard input. A mail server on this machine pipes it here."""
+    """Take one bounce or complaint from standard input. A mail server on this machine pipes it here."""
     try:
         taken = door.take_bounce(sys.stdin.buffer.read(bounces.MAX_BYTES))
     except Problem as problem:

@@ -12,6 +12,13 @@ from backend.delivery.providers import State
 from backend.lib import clock
 
 
+class Down(msgspec.Struct, frozen=True):
+    """Why a provider takes nothing now, in its words about a message of a service: others are not shown them."""
+
+    service_id: int
+    words: str
+
+
 class Choice(msgspec.Struct):
     """The providers that a group may go by, the first choice first; none means the outbox.
 
@@ -22,7 +29,7 @@ class Choice(msgspec.Struct):
     providers: list[Provider]
     state: State
     trial: str | None = None
-    down: dict[str, str] = {}
+    down: dict[str, Down] = {}
 
     def without_trial(self) -> "Choice":
         """Leave the one to be tried to somebody else."""

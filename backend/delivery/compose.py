@@ -1,11 +1,11 @@
 """Making the messages of claims: rendered, addressed, with the identity that all attempts of each share.
 
-What is rendered quickly goes first. A service whose templates are slow has a little time in each group, and what that
-does not suffice for goes back to be claimed again, so that nobody's messages wait for those of another.
+What is rendered quickly goes first, and out before anything slow is begun. A service whose templates are slow has a
+little time in each group, and what that does not suffice for goes back to be claimed again, so that nobody's messages
+wait for those of another.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.utils import parseaddr
 from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
@@ -14,19 +14,19 @@ from typing import Any
 import msgspec
 
 from backend.channels.attachments import Attachment
-from backend.channels.base import CHATS, Message, Outcome
+from backend.channels.base import CHATS, Channel, Message, Outcome
 from backend.db.models.notifications import Priority
 from backend.delivery.attached import Carried
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
 from backend.lib.fair import Share
+from backend.lib.mailboxes import mailbox
 from backend.lib.problems import Problem
 from backend.publishing.sources import source_of_version
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import DELIVERIES
-from backend.rendering.titles import html_with
 
 Load = Callable[[int], list[Any]]
 
@@ -41,6 +41,17 @@ class Composed(msgspec.Struct):
 
     made: list[tuple[Claim, Message | Result]] = []
     left: list[Claim] = []
+
+
+def quick_first(claims: Sequence[Claim]) -> list[list[Claim]]:
+    """Part claims into those that are rendered quickly and those of services whose templates are slow, if any are.
+
+    The former are out before the latter are begun.
+    """
+    parts: dict[bool, list[Claim]] = {False: [], True: []}
+    for claim in claims:
+        parts[DELIVERIES.is_slow(_share(claim))].append(claim)
+    return [some for some in parts.values() if some]
 
 
 class Composer:
@@ -111,12 +122,14 @@ class Composer:
         return _message(claim, rendered, self._threads.get(claim.id), files)
 
     def _batch_job(self, claim: Claim, batch_id: int) -> RenderJob:
-        return render_job(self._versions[claim.template_version_id], self._load(batch_id), batch=True)
+        version = self._versions[claim.template_version_id]
+        return render_job(version, self._load(batch_id), batch=True, subject=claim.subject)
 
     def _job(self, claim: Claim) -> RenderJob:
         version = self._versions[claim.template_version_id]
         # A draft for batches is tried out in one notification, which then has the whole list.
-        return render_job(version, claim.fields, batch=isinstance(claim.fields, list), want_html=_wants_html(claim))
+        batch = isinstance(claim.fields, list)
+        return render_job(version, claim.fields, batch=batch, subject=claim.subject, want_html=_wants_html(claim))
 
 
 def most_at_once(service_id: int, priority: Priority, most: int) -> int:
@@ -140,8 +153,14 @@ def _together(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
         yield list(some)
 
 
-def render_job(
-    version: FoundTemplate, fields: object, *, batch: bool = False, want_html: bool = True, want_text: bool = True
+def render_job(  # noqa: PLR0913 - what a message is made from, and what of it is wanted
+    version: FoundTemplate,
+    fields: object,
+    *,
+    batch: bool = False,
+    subject: str | None = None,
+    want_html: bool = True,
+    want_text: bool = True,
 ) -> RenderJob:
     """Describe the rendering of a template version; its row names it in the cache, since it never changes."""
     return RenderJob(
@@ -151,7 +170,13 @@ def render_job(
         batch=batch,
         want_html=want_html,
         want_text=want_text,
+        subject=subject,
     )
+
+
+def html_for(channel: str, rendered: Rendered) -> str | None:
+    """Return the HTML of a message as it goes out: in the layout of e-mails only where it is one."""
+    return rendered.html if channel == Channel.EMAIL else rendered.bare_html
 
 
 def _unsent(claim: Claim, detail: str) -> Result:
@@ -160,15 +185,14 @@ def _unsent(claim: Claim, detail: str) -> Result:
 
 def _message(claim: Claim, rendered: Rendered, thread: str | None, files: tuple[Attachment, ...]) -> Message:
     house, identity = settings.current().mail_from, str(claim.uid)
-    subject = claim.subject or rendered.subject
     return Message(
         delivery_id=identity,
         channel=claim.channel,
         address=claim.address,
         sender=claim.mail_from or house,
-        subject=subject,
+        subject=claim.subject or rendered.subject,
         text=rendered.text,
-        html=html_with(rendered, subject) if _wants_html(claim) else None,
+        html=html_for(claim.channel, rendered) if _wants_html(claim) else None,
         # A service that changes its sender between two attempts does not change the message's identity.
         message_id=ids.message_id(identity, _domain(house)),
         reply_to=claim.reply_to,
@@ -185,4 +209,4 @@ def _wants_html(claim: Claim) -> bool:
 
 @lru_cache
 def _domain(sender: str) -> str:
-    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return mailbox(sender)[1].rpartition("@")[2]

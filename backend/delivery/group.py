@@ -46,6 +46,10 @@ class Group:
             some.append(claim)
         return some
 
+    def put_back(self, claims: Sequence[Claim]) -> None:
+        """Let claims be the next again."""
+        self._left.extendleft(reversed(claims))
+
     def take_rest(self) -> list[Claim]:
         """Take all that has not been begun."""
         return self.next_some(len(self._left))

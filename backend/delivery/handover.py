@@ -1,60 +1,40 @@
-"""Handing one message over: to the first provider that takes it, and what each answer means for those to come.
+"""Handing one message over: to the first provider that takes it.
 
 Nothing is given away before it is certain that the claim is ours still.
 
-A fault of the message never goes on to the next provider; a fault of the provider does. What is held back, by pace,
+A fault of the message never goes on to the next provider; one of a wider scope does. What is held back, by pace,
 throttling or a wrong set-up, waits without using up its attempts.
 """
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from backend.channels.base import Asking, Message, Outcome, Provider, ProviderError, Receipt, Repeatable
+from backend.channels.base import (
+    WHOLE_ROUTE,
+    Asking,
+    Message,
+    Outcome,
+    Provider,
+    ProviderError,
+    Receipt,
+    Repeatable,
+    Scope,
+)
 from backend.db import session as db
-from backend.db.leases import Lease, LostError
-from backend.delivery import doubt, providers, record, retries, routes, watch
-from backend.delivery.choice import Choice
+from backend.db.leases import LostError
+from backend.delivery import consequences, doubt, patience, places, providers, record, routes, watch
 from backend.delivery.claims import Claim
 from backend.delivery.doubt import Doubt
-from backend.delivery.gate import Place
-from backend.delivery.group import Group
-from backend.delivery.health import Tally
-from backend.delivery.providers import Block, Held
-from backend.delivery.queues import Tails
+from backend.delivery.passage import Passage
+from backend.delivery.patience import Wait
 from backend.delivery.record import WIDEST, Result, Waiting
 from backend.delivery.routes import Connections
 from backend.lib import clock
-from backend.lib.outages import OUTAGES
 
 logger = logging.getLogger(__name__)
 
-_BLOCKS: Mapping[Outcome, Block] = {Outcome.THROTTLED: Block.THROTTLED, Outcome.CONFIG: Block.CONFIG}
-_NOT_TAKEN = {Outcome.RETRY, Outcome.THROTTLED, Outcome.CONFIG}
-
-
-class Passage(msgspec.Struct):
-    """What handing over a group needs: its claims, the choice made for it, and what this process remembers.
-
-    ``passed`` holds, by delivery, what came of an attempt together with others that goes on to the next provider.
-    """
-
-    group: Group
-    choice: Choice
-    place: Place
-    tally: Tally
-    tails: Tails
-    lease: Lease
-    passed: dict[int, Result] = {}
-
-    @property
-    def connections(self) -> Connections:
-        """Return the connections that may be used now."""
-        return self.place.connections
+_PATIENCE_SECONDS = 1.0  # a group waits for its turn for so long, then goes back
 
 
 def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Waiting:
@@ -67,62 +47,68 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         found = _ask(claim, message, passage.connections)
         if found is not None:
             return found
-    choice = passage.choice
-    last: Result | None = None
     before = passage.passed.pop(claim.id, None)
     tried = [] if before is None else [before]
-    for provider in choice.providers:
-        if provider.name in choice.down:
+    waits: list[Wait] = []
+    for provider in passage.choice.providers:
+        if tried and not patience.goes_on(tried[-1]):
+            break
+        if provider.name in passage.choice.down or (before is not None and provider.name == before.provider):
             continue
-        place = providers.place_of(provider, claim.address)
-        held = _held(claim, provider, place, passage) if place else None
-        if held is not None:
-            return _after(tried, held)
-        last, error = _attempt(claim, message, provider, passage)
-        _follow_up(last, error, provider, place, passage)
-        if provider.name not in choice.down or last.outcome not in _NOT_TAKEN:
-            return _after(tried, _of_address(last, passage, provider, place))
-        tried.append(last)
-    return _after(tried, _nobody(claim, last or _failed(before), choice))
-
-
-def _failed(before: Result | None) -> Result | None:
-    """Take an attempt together with others for the last one where it failed; what was held back is held back."""
-    return before if before is not None and before.outcome is Outcome.RETRY else None
-
-
-def _after(tried: Sequence[Result], answer: Result | Waiting) -> Result | Waiting:
-    """Let an answer tell of the providers that were tried before it came."""
-    earlier = tuple(one for one in tried if one is not answer)
-    return msgspec.structs.replace(answer, earlier=earlier) if earlier else answer
+        wait = _held(claim, message, provider, passage)
+        if wait is not None:
+            waits.append(wait)
+        else:
+            tried.append(_attempt(claim, message, provider, passage))
+    return patience.settle(claim, message, passage, tried, waits)
 
 
 def width(passage: Passage) -> int:
     """Return how many messages can be under way at once by the provider that comes first now."""
-    provider = _first(passage.choice)
+    provider = _first(passage)
     connection = None if provider is None or passage.choice.trial else passage.connections.bursting(provider)
     return min(connection.burst, WIDEST) if connection is not None else 1
 
 
-def _first(choice: Choice) -> Provider | None:
+def turn(some: Sequence[Claim], passage: Passage) -> int:
+    """Wait for the turn of the first of some messages; return how many of them may leave now, 0 if none may soon.
+
+    While the provider that comes first has as many as it bears, the next that has room for more takes the group.
+    """
+    provider = _first(passage)
+    if provider is None or not passage.rates.knows(provider.name):
+        return len(some)
+    others = [one for one in passage.choice.providers if one.name not in passage.choice.down]
+    if passage.rates.is_full(provider.name):
+        free = next((one for one in others if not passage.rates.is_full(one.name)), provider)
+        passage.choice.providers.sort(key=lambda one: one is not free)
+        provider = free
+    return passage.rates.take(provider.name, some[0].priority, len(some), _PATIENCE_SECONDS)
+
+
+def _first(passage: Passage) -> Provider | None:
+    choice = passage.choice
     return next((one for one in choice.providers if one.name not in choice.down), None)
 
 
 def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[list[Result]]:
     """Give several messages to the first of the chosen providers at once.
 
-    Yields what came of them, each time before a long wait, to be marked. Those for which it means nothing, being
-    the provider's fault, and those that were not begun are not among them.
+    Yields what came of them, each time before a long wait, to be marked. Those whose end it is not, and those that
+    were not begun, are not among them.
 
     Raises:
         LostError: if the claims are another's by now; then nothing was given away.
     """
-    provider = _first(passage.choice)
+    provider = _first(passage)
     connection = None if provider is None else passage.connections.bursting(provider)
     if provider is None or connection is None:
         return
+    pairs = [pair for pair in pairs if not consequences.is_apart(pair[1], provider, passage)]
+    if not pairs:
+        return
     _begin([claim for claim, _ in pairs], provider, passage)
-    began = time.perf_counter()
+    began, begun = time.perf_counter(), clock.elapsed()
     passage.group.begin(pairs[0][0], provider)
     known: list[Result] = []
     seen: list[tuple[Result, float]] = []
@@ -133,11 +119,11 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 yield known
                 known = []
                 continue
-            claim, _ = next(answers)
-            result, error = _told(claim, provider, answer, connection)
+            claim, message = next(answers)
+            result = _told(claim, provider, answer, connection)
             seen.append((result, time.perf_counter() - began))
-            _follow_up(result, error, provider, "", passage)
-            if provider.name not in passage.choice.down or result.outcome not in _NOT_TAKEN:
+            consequences.follow_up(result, message, provider, passage, begun)
+            if patience.is_end(result):
                 known.append(result)
             else:
                 passage.passed[claim.id] = result
@@ -157,14 +143,12 @@ def _begin(claims: Sequence[Claim], provider: Provider, passage: Passage) -> Non
             raise LostError
 
 
-def _told(
-    claim: Claim, provider: Provider, answer: Receipt | ProviderError, connection: object
-) -> tuple[Result, ProviderError | None]:
+def _told(claim: Claim, provider: Provider, answer: Receipt | ProviderError, connection: object) -> Result:
     """Read what a provider made of a message."""
     if isinstance(answer, ProviderError):
         in_doubt = _unknown(claim, provider, connection) if answer.outcome is Outcome.AMBIGUOUS else None
-        return record.failure(claim, provider.name, answer, in_doubt), answer
-    result = Result(
+        return record.failure(claim, provider.name, answer, in_doubt, _scope(claim, provider, answer))
+    return Result(
         claim=claim,
         outcome=Outcome.ACCEPTED,
         provider=provider.name,
@@ -172,33 +156,59 @@ def _told(
         provider_message_id=answer.provider_message_id,
         segments=answer.segments,
     )
-    return result, None
 
 
-def _held(claim: Claim, provider: Provider, place: str, passage: Passage) -> Waiting | None:
+def _scope(claim: Claim, provider: Provider, error: ProviderError) -> Scope:
+    """Return the scope of a refusal, which is narrower where the address is the way, or has a pace of its own."""
+    if places.is_way(claim.address):
+        return Scope.RECIPIENT
+    if error.outcome is Outcome.THROTTLED and error.scope in WHOLE_ROUTE | {Scope.SESSION}:
+        # A session that was new has refused it too.
+        return Scope.RECIPIENT if places.of_address(provider, claim.address) else Scope.ACCOUNT
+    return error.scope
+
+
+def _held(claim: Claim, message: Message, provider: Provider, passage: Passage) -> Wait | None:
+    """Wait for what is held back by itself; else take its turn, if it has a pace or a rate."""
+    own = places.of_address(provider, claim.address)
+    if own:
+        return _paced(claim, provider, own, passage)
+    if not consequences.is_apart(message, provider, passage):
+        return None
+    now = clock.now()
+    for place in places.of_message(message):
+        key = (provider.name, place)
+        held = passage.choice.state.places.get(key)
+        if held is not None and held.until > now:
+            return patience.for_place(held, place, provider)
+        wait = passage.rates.wait(key)
+        if wait is not None:
+            return patience.for_turn(key, claim.priority, *wait, passage)
+    return None
+
+
+def _paced(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wait | None:
     """Wait for an address that is held back; else take its turn, if it has a pace."""
-    places = passage.choice.state.places
+    held_back = passage.choice.state.places
     key, now = (provider.name, place), clock.now()
-    held = places.get(key)
-    pace = providers.pace_of(provider, claim.address) or 0.0
+    held = held_back.get(key)
+    pace = places.pace_of(provider, claim.address) or 0.0
     if held is None or held.until <= now:
         if not pace:
             return None
         with db.current().write() as session:
             free, held = providers.reserve(session, provider, place, pace)
-        places[key] = held
+        held_back[key] = held
         if free:
             return None
     until = passage.tails.after(key, claim.priority, held.until, pace)
-    return Waiting(claim, until, None if held.block == Block.PACE else held.reason)
+    return patience.for_address(held, until, provider)
 
 
-def _attempt(
-    claim: Claim, message: Message, provider: Provider, passage: Passage
-) -> tuple[Result, ProviderError | None]:
+def _attempt(claim: Claim, message: Message, provider: Provider, passage: Passage) -> Result:
     group, connection = passage.group, passage.connections.to(provider)
     _begin([claim], provider, passage)
-    began = time.perf_counter()
+    began, begun = time.perf_counter(), clock.elapsed()
     answer: Receipt | ProviderError
     group.begin(claim, provider)
     try:
@@ -211,9 +221,10 @@ def _attempt(
         answer = ProviderError(Outcome.RETRY, f"The provider failed unexpectedly ({type(fault).__name__}).")
     finally:
         group.end()
-    result, error = _told(claim, provider, answer, connection)
+    result = _told(claim, provider, answer, connection)
     watch.attempted([(result, time.perf_counter() - began)])
-    return result, error
+    consequences.follow_up(result, message, provider, passage, begun)
+    return result
 
 
 def _unknown(claim: Claim, provider: Provider, connection: object) -> Doubt | None:
@@ -243,78 +254,3 @@ def _ask(claim: Claim, message: Message, connections: Connections) -> Result | N
         provider_message_id=receipt.provider_message_id,
         segments=receipt.segments,
     )
-
-
-def _follow_up(result: Result, error: ProviderError | None, provider: Provider, place: str, passage: Passage) -> None:
-    """Hold back the provider or the address that is at fault, or note that it is well.
-
-    What the database does not take of it is found out again; the attempt itself must not be forgotten for that.
-    """
-    outcome, choice = result.outcome, passage.choice
-    if providers.is_way(result.claim.address):
-        _follow_up_address(result, provider, place, passage)
-        return
-    down = error is not None and error.route_down
-    throttled = outcome is Outcome.THROTTLED
-    fault = (down and not throttled) or outcome is Outcome.AMBIGUOUS
-    failing = passage.tally.note(provider.name, accepted=outcome is Outcome.ACCEPTED, fault=fault)
-    if throttled and place:
-        _hold(result, provider, place, Block.THROTTLED, passage)
-    elif throttled or (outcome is Outcome.CONFIG and down):
-        _hold(result, provider, "", _BLOCKS[outcome], passage)
-    elif failing or (fault and choice.trial == provider.name):
-        _hold(result, provider, "", Block.BROKEN, passage)
-    elif not fault and choice.state.faults(provider.name):
-        choice.state.providers.pop(provider.name)
-        with suppress(*OUTAGES), db.current().write() as session:
-            providers.recovered(session, provider.name, "")
-    if (down or throttled) and not (throttled and place):
-        choice.down.setdefault(provider.name, result.detail)
-
-
-def _follow_up_address(result: Result, provider: Provider, place: str, passage: Passage) -> None:
-    """What is wrong with an address that is itself the way is not wrong with the provider of the others."""
-    ended = result.outcome in {Outcome.ACCEPTED, Outcome.PERMANENT}
-    passage.tally.note(provider.name, accepted=result.outcome is Outcome.ACCEPTED, fault=False)
-    if not ended:
-        _hold(result, provider, place, _BLOCKS.get(result.outcome, Block.BROKEN), passage)
-        return
-    with suppress(*OUTAGES), db.current().write() as session:
-        providers.recovered(session, provider.name, place)
-
-
-def _hold(result: Result, provider: Provider, place: str, why: Block, passage: Passage) -> None:
-    state = passage.choice.state
-    seen = state.faults(provider.name, place)
-    until = clock.now() + timedelta(seconds=providers.pause(why, seen, result.retry_after))
-    held = Held(why.value, until, result.detail, seen + 1, off=False)
-    with suppress(*OUTAGES), db.current().write() as session:
-        providers.block(session, provider, place, held, seen=seen)
-    if place:
-        state.places[provider.name, place] = held
-    else:
-        state.providers[provider.name] = held
-
-
-def _of_address(result: Result, passage: Passage, provider: Provider, place: str) -> Result | Waiting:
-    """Let a message wait while its address alone cannot be sent to as we are set up, for a day at most."""
-    if result.outcome is not Outcome.CONFIG:
-        return result
-    held = passage.choice.state.places.get((provider.name, place))
-    if clock.now() - result.claim.accepted_at > retries.MAX_AGE:
-        return msgspec.structs.replace(result, outcome=Outcome.PERMANENT)
-    until = held.until if held else clock.now() + timedelta(seconds=providers.LONGEST[Block.CONFIG])
-    return Waiting(result.claim, until, result.detail)
-
-
-def _nobody(claim: Claim, last: Result | None, choice: Choice) -> Result | Waiting:
-    """Tell what follows when none of the providers could be reached, now or a moment ago."""
-    held = [one for name in choice.down if (one := choice.state.providers.get(name)) is not None]
-    waits = min((one.until for one in held if one.block != Block.BROKEN), default=None)
-    if waits is not None and (last is None or last.outcome is Outcome.CONFIG):
-        return Waiting(claim, waits, held[0].reason)
-    if last is not None:
-        return last
-    name, reason = next(iter(choice.down.items()))
-    detail = f"Not taken, as others a moment ago: {reason}"
-    return Result(claim=claim, outcome=Outcome.RETRY, provider=name, detail=detail)

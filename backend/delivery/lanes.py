@@ -16,7 +16,7 @@ from backend.channels.attachments import more_seconds
 from backend.channels.base import Bursting, Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import providers, routes, turns
+from backend.delivery import places, providers, routes, turns
 from backend.delivery.crew import Crew
 from backend.delivery.gate import Gate
 from backend.delivery.group import Attempt, Group
@@ -118,7 +118,7 @@ class Lanes:
     def _relieve(self, group: Group, attempt: Attempt) -> None:
         self.hand.release(group.take_rest())
         provider = attempt.provider
-        own_way = providers.is_way(attempt.claim.address)
+        own_way = places.is_way(attempt.claim.address)
         if not own_way and self.hand.tally.note(provider.name, accepted=False, fault=True):
             reason = f"it has not answered for {STUCK_SECONDS:.0f} seconds, several times"
             until = clock.now() + timedelta(seconds=providers.pause(Block.BROKEN, 0))

@@ -1,11 +1,11 @@
 """What holds a provider back, for all processes alike: kept in the database, and read with each claim.
 
 A provider in its usual state has no row, or one that says nothing, and costs no write. An address that is itself the
-way (a webhook) is held back by itself: what is wrong with it is not wrong with the others of its channel.
+way (a webhook), a sender and a recipient's domain are held back by themselves: what is wrong with one of them is not
+wrong with the others of its channel.
 """
 
 import enum
-import hashlib
 import logging
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.channels.base import Channel, Paced, Provider
+from backend.channels.base import Channel, Provider
 from backend.db import statements
 from backend.db.models.providers import ProviderState
 from backend.delivery import routes
@@ -72,9 +72,13 @@ class State(msgspec.Struct, frozen=True):
         held = self.providers.get(provider)
         return held is not None and not held.off and held.block in _TRIED_FIRST and held.until <= self.at
 
+    def held(self, provider: str, place: str = "") -> Held | None:
+        """Return the row of a provider, or of one of its places."""
+        return self.places.get((provider, place)) if place else self.providers.get(provider)
+
     def faults(self, provider: str, place: str = "") -> int:
         """Return how often it was held back since its last success."""
-        held = self.places.get((provider, place)) if place else self.providers.get(provider)
+        held = self.held(provider, place)
         return held.faults if held else 0
 
 
@@ -82,7 +86,12 @@ _state = cast("Table", ProviderState.__table__)
 _ROW = (_state.c.provider, _state.c.destination, _state.c.block, _state.c.blocked_until, _state.c.reason)
 _READ = select(*_ROW, _state.c.faults, _state.c.switched_off).where(
     _state.c.channel == bindparam("channel"),
-    or_(_state.c.destination == "", _state.c.blocked_until > bindparam("now")),
+    # A place that was set up wrongly is remembered until it is well, so that one message tries it.
+    or_(
+        _state.c.destination == "",
+        _state.c.blocked_until > bindparam("now"),
+        and_(_state.c.block == Block.CONFIG.value, _state.c.destination.like(":%")),
+    ),
 )
 
 
@@ -96,26 +105,6 @@ def read(session: Session, channel: Channel) -> State:
         else:
             state.providers[provider] = Held(*rest)
     return state
-
-
-def place_of(provider: Provider, address: str) -> str:
-    """Name the address where it is held back by itself; empty where it shares the provider's state."""
-    return _digest(address) if is_way(address) or pace_of(provider, address) is not None else ""
-
-
-def is_way(address: str) -> bool:
-    """Tell whether an address is itself the way to its readers, as that of a webhook is."""
-    return "://" in address
-
-
-def pace_of(provider: Provider, address: str) -> float | None:
-    """Return the seconds between two messages to an address, if it has a pace of its own."""
-    return provider.pace(address) if isinstance(provider, Paced) else None
-
-
-def _digest(address: str) -> str:
-    # The address may be a secret.
-    return hashlib.sha256(address.encode()).hexdigest()[:40]
 
 
 def reserve(session: Session, provider: Provider, place: str, seconds: float) -> tuple[bool, Held]:

@@ -39,7 +39,7 @@ _SAID = {
     ReceiptKind.FAILED: "not delivered to {address}",
     ReceiptKind.REJECTED: "not delivered to {address}, and not why",
     ReceiptKind.BOUNCED: "not delivered to {address}, which takes no mail or messages",
-    ReceiptKind.COMPLAINED: "delivered to {address}, whose reader complained",
+    ReceiptKind.COMPLAINED: "delivered to {address}, whose reader complained of it",
 }
 
 
@@ -265,9 +265,9 @@ def _next(kind: ReceiptKind, status: DeliveryStatus) -> DeliveryStatus | None:
     match kind:
         case ReceiptKind.SENT | ReceiptKind.DELAYED:
             return DeliveryStatus.SENT if unfinished else None
-        case ReceiptKind.DELIVERED | ReceiptKind.COMPLAINED:
+        case ReceiptKind.DELIVERED:
             return DeliveryStatus.DELIVERED if unfinished or status is DeliveryStatus.SENT else None
-        case ReceiptKind.BOUNCED:
+        case ReceiptKind.BOUNCED | ReceiptKind.COMPLAINED:
             return DeliveryStatus.FAILED if unfinished or status in _TAKEN else None
         case ReceiptKind.FAILED | ReceiptKind.REJECTED:
             # What is to be tried again anyway may still arrive.
@@ -278,11 +278,11 @@ def _next(kind: ReceiptKind, status: DeliveryStatus) -> DeliveryStatus | None:
 def _move(session: Session, delivery: Any, status: DeliveryStatus, sentence: str, news: _News) -> None:
     now = clock.now()
     moment = min(news.at or now, now)
-    values: dict[str, Any] = {"status": status.value, "doubt": None}
+    values: dict[str, Any] = {"status": status.value, "doubt": None, "error": None}
     if status is DeliveryStatus.FAILED:
         values["error"] = sentence
-    else:
-        values |= {"error": None, "sent_at": delivery.sent_at or moment}
+    if status is not DeliveryStatus.FAILED or news.kind == ReceiptKind.COMPLAINED:
+        values["sent_at"] = delivery.sent_at or moment
     if status is DeliveryStatus.DELIVERED:
         values["delivered_at"] = moment
     session.execute(update(Delivery).where(Delivery.id == delivery.id).values(values))

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import ClauseElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.channels.base import Message, Outcome, ProviderError
+from backend.channels.base import Message, Outcome, ProviderError, Scope
 from backend.db.driver import Insert
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, OutboxMessage
 from backend.db.statements import listed
@@ -41,10 +41,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt came to.
 
     ``kept`` is the message where it goes to the outbox instead of a provider. ``doubt`` says who is to find out what
-    became of an ambiguous attempt; without it the message is given to the provider again. ``bad_address``
-    says that the provider will never take a message for this address. ``segments`` counts the parts that a text
-    message was sent in. ``earlier`` are the attempts at other
-    providers a moment before, which were not the message's fault.
+    became of an ambiguous attempt; without it the message is given to the provider again. ``scope`` is what a refusal
+    is about, and ``bad_address`` says that the provider will never take a message for this address. ``segments``
+    counts the parts that a text message was sent in. ``earlier`` are the attempts at other providers a moment before,
+    which were not the message's fault.
     """
 
     claim: Claim
@@ -55,12 +55,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     kept: Message | None = None
     doubt: Doubt | None = None
+    scope: Scope = Scope.MESSAGE
     bad_address: bool = False
     segments: int | None = None
     earlier: tuple["Result", ...] = ()
 
 
-def failure(claim: Claim, provider: str, error: ProviderError, in_doubt: Doubt | None) -> Result:
+def failure(
+    claim: Claim, provider: str, error: ProviderError, in_doubt: Doubt | None, scope: Scope = Scope.MESSAGE
+) -> Result:
     """Return the result of an attempt that was not accepted; ``in_doubt`` says who finds out about an ambiguous one."""
     detail = doubt.sentence(provider, error.detail) if in_doubt is Doubt.PERSON else error.detail
     return Result(
@@ -70,6 +73,7 @@ def failure(claim: Claim, provider: str, error: ProviderError, in_doubt: Doubt |
         detail=detail,
         retry_after=error.retry_after,
         doubt=in_doubt,
+        scope=scope,
         bad_address=error.bad_address,
     )
 
@@ -291,7 +295,6 @@ def _status(result: Result) -> dict[str, Any]:
             now=now,
             base_seconds=settings.current().retry_base_seconds,
             retry_after=result.retry_after,
-            counted=result.outcome is not Outcome.THROTTLED,
         )
     status = DeliveryStatus.FAILED if again is None else DeliveryStatus.RETRYING
     return {"new_status": status.value, "new_due_at": again or now}

@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import (
+    ContentRepeat,
     Delivery,
     Event,
+    IdempotencyKey,
     Notification,
     NotificationStatus,
     OutboxMessage,
@@ -94,8 +96,10 @@ def _remember(session: Session, identities: Sequence[int]) -> None:
 def forget_repeats(session: Session) -> None:
     """Delete the entries that are older than they are to be kept, if they are not kept for ever."""
     if days := settings.current().repeats_days:
-        limit = clock.now().date() - timedelta(days=days)
-        session.execute(delete(PastNotification).where(PastNotification.day < limit))
+        limit = clock.now() - timedelta(days=days)
+        session.execute(delete(PastNotification).where(PastNotification.day < limit.date()))
+        session.execute(delete(IdempotencyKey).where(IdempotencyKey.day < limit.date()))
+        session.execute(delete(ContentRepeat).where(ContentRepeat.accepted_at < limit))
 
 
 def forget_batches(session: Session, identities: Sequence[int]) -> int:

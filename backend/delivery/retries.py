@@ -8,23 +8,28 @@ MAX_AGE = timedelta(hours=24)
 _JITTER = 0.25
 
 
-def next_attempt(  # noqa: PLR0913 - one decision, made from six facts
+def next_attempt(
     *,
     attempts: int,
     accepted_at: datetime,
     now: datetime,
     base_seconds: float,
     retry_after: float | None,
-    counted: bool = True,
 ) -> datetime | None:
     """Return when to try again after ``attempts`` tries; ``None`` when it is enough.
 
     The pause doubles from ``base_seconds``, and up to a quarter is added by chance so that messages that failed
-    together do not come back together. A provider that asks for a longer pause gets it. Tries that are not ``counted``,
-    for they failed by our haste, end with the day alone.
+    together do not come back together. A provider that asks for a longer pause gets it.
     """
     pause = base_seconds * 2 ** (min(attempts, MAX_ATTEMPTS) - 1) * (1 + random.random() * _JITTER)  # noqa: S311 - no secret depends on it
     moment = now + timedelta(seconds=max(pause, retry_after or 0))
-    if (counted and attempts >= MAX_ATTEMPTS) or moment - accepted_at > MAX_AGE:
+    if attempts >= MAX_ATTEMPTS or moment - accepted_at > MAX_AGE:
         return None
     return moment
+
+
+def longest_pause(attempts: int, base_seconds: float) -> timedelta:
+    """Return for how long a message may wait after ``attempts`` tries where no provider asks for more."""
+    if not attempts:
+        return timedelta()
+    return timedelta(seconds=base_seconds * 2 ** (min(attempts, MAX_ATTEMPTS) - 1) * (1 + _JITTER))

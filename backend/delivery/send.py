@@ -31,12 +31,14 @@ from backend.delivery import (
 from backend.delivery.attached import Carried
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
-from backend.delivery.compose import Composer, most_at_once
+from backend.delivery.compose import Composer, most_at_once, quick_first
 from backend.delivery.gate import OPEN, Gate
 from backend.delivery.group import Group
-from backend.delivery.handover import Passage, hand_over
+from backend.delivery.handover import hand_over
 from backend.delivery.health import Tally
+from backend.delivery.passage import Passage
 from backend.delivery.queues import Tails
+from backend.delivery.rates import Rates
 from backend.delivery.record import OUTBOX, SUPPRESSION, Result, Waiting
 from backend.delivery.speeds import LONGEST_SECONDS, Speeds
 from backend.delivery.turns import Turns
@@ -80,6 +82,7 @@ class Hand:
         self.holding = Holding()
         self.observer = Observer()
         self.tally = Tally()
+        self.rates = Rates()
         self.speeds = Speeds()
         self._turns = Turns(most_at_once)
         self._tails = Tails()
@@ -131,8 +134,9 @@ class Hand:
                 traces.mark_all((one.trace for one in taken), "claim", step.seconds)
             if more is not None and len(taken) == limit:
                 more()
-            if chosen is not None and taken:
-                self._send(channel, taken, chosen, gate)
+            if chosen is not None:
+                for some in quick_first(taken):
+                    self._send(channel, some, chosen, gate)
         finally:
             self.holding.drop(claim for claim in taken if claim.id not in self._unwritten)
         return len(taken)
@@ -187,7 +191,7 @@ class Hand:
         try:
             with gate.passed(taken[0].priority) as place, self._group(channel, taken) as group:
                 began = time.monotonic()
-                passage = Passage(group, chosen, place, self.tally, self._tails, self.lease)
+                passage = Passage(group, chosen, place, self.tally, self.rates, self._tails, self.lease)
                 self._deal(passage, messages, outcomes)
                 self.speeds.note(channel, outcomes.count(), time.monotonic() - began)
             with metrics.timed("record", len(taken)) as step, db.current().write() as session:
@@ -222,7 +226,12 @@ class Hand:
                 if self.stopping():
                     self.release([*some, *group.take_rest()])
                     return
-                pairs = _to_send(some, messages, outcomes)
+                turn = handover.turn(some, passage)
+                group.put_back(some[turn:])
+                if not turn:
+                    self.release(group.take_rest())
+                    return
+                pairs = _to_send(some[:turn], messages, outcomes)
                 known: set[int] = set()
                 if len(pairs) > 1:
                     for results in handover.burst(pairs, passage):

@@ -2,15 +2,30 @@
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import CTE, ColumnElement, Select, Table, bindparam, case, func, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CursorResult,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from backend.callbacks import emit
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
-from backend.db.statements import listed
+from backend.db.statements import listed, one_of
+from backend.delivery.witnesses import LARGE, Witnesses
 from backend.lib import clock
 
 UNFINISHED = {DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.RETRYING}
@@ -32,6 +47,7 @@ def of_notification(counts: Mapping[str, int]) -> NotificationStatus:
 # Made once: building a statement costs more than running it.
 _notifications = cast("Table", Notification.__table__)
 _deliveries = cast("Table", Delivery.__table__)
+_members = cast("Table", BatchMember.__table__)
 _LOCK = (
     select(_notifications.c.id)
     .where(listed(_notifications.c.id, "ids"))
@@ -84,6 +100,20 @@ _FOLLOW = (
     .values(status=_SUMMED.c.status, updated_at=bindparam("now"))
 )
 _FOLLOW_AND_TELL = _FOLLOW.returning(_notifications.c.id)
+_IS_UNFINISHED = _deliveries.c.status.in_(sorted(one.value for one in UNFINISHED))
+_witnesses = Witnesses()
+_STILL_UNFINISHED = select(_notifications.c.id).where(
+    listed(_deliveries.c.id, "ids"),
+    _IS_UNFINISHED,
+    _notifications.c.id == _deliveries.c.notification_id,
+    _notifications.c.status == NotificationStatus.DISPATCHED.value,
+)
+_NEW_WITNESSES = (
+    select(_deliveries.c.notification_id, func.max(case((_IS_UNFINISHED, _deliveries.c.id))).label("row"))
+    .where(listed(_deliveries.c.notification_id, "ids"))
+    .group_by(_deliveries.c.notification_id)
+    .having(func.count() > LARGE)
+)
 
 
 def refresh(session: Session, notification_ids: Collection[int]) -> None:
@@ -95,15 +125,21 @@ def refresh(session: Session, notification_ids: Collection[int]) -> None:
     if not notification_ids:
         return
     connection = session.connection()
-    values = {"ids": notification_ids, "now": clock.now()}
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK, values)
-    if not emit.wanted():
-        connection.execute(_FOLLOW, values)
-        return
-    moved = connection.execute(_FOLLOW_AND_TELL, values).scalars().all()
-    emit.delivery_failures(session, notification_ids)
-    emit.changed(session, moved)
+        connection.execute(_LOCK, {"ids": notification_ids})
+    known = _witnesses.of(notification_ids)
+    kept = set(connection.execute(_STILL_UNFINISHED, {"ids": known}).scalars()) if known else set()
+    left = set(notification_ids) - kept
+    values = {"ids": left, "now": clock.now()}
+    if emit.wanted():
+        moved = connection.execute(_FOLLOW_AND_TELL, values).scalars().all()
+        emit.delivery_failures(session, notification_ids)
+        emit.changed(session, moved)
+        count = len(moved)
+    else:
+        count = connection.execute(_FOLLOW, values).rowcount
+    if count < len(left):
+        _witnesses.learn({one: row for one, row in connection.execute(_NEW_WITNESSES, values) if row is not None})
 
 
 def refresh_batches(session: Session, faults: Mapping[int, str | None]) -> None:
@@ -139,10 +175,13 @@ def refresh_batches(session: Session, faults: Mapping[int, str | None]) -> None:
 
 def follow(session: Session, batch_ids: Collection[int]) -> None:
     """Bring every member of these batches to what its batches, of which it may have several, say together."""
-    members = select(BatchMember.notification_id).where(BatchMember.batch_id.in_(batch_ids))
-    lock = select(Notification.id).where(Notification.id.in_(members)).order_by(Notification.id)
+    joined = select(BatchMember.notification_id).where(BatchMember.batch_id.in_(batch_ids))
+    lock = select(Notification.id).where(Notification.id.in_(joined)).order_by(Notification.id)
     # Counted, so that ten thousand locked rows need not travel.
-    session.execute(select(func.count()).select_from(lock.with_for_update(key_share=True).subquery()))
+    locked = select(func.count()).select_from(lock.with_for_update(key_share=True).subquery())
+    count = session.scalar(locked) or 0
+    kept = _still_waiting(session, batch_ids)
+    members = joined.where(BatchMember.notification_id.not_in(kept)) if kept else joined
     summed = _summed(members).subquery()
     change = (
         update(Notification)
@@ -150,10 +189,54 @@ def follow(session: Session, batch_ids: Collection[int]) -> None:
         .values(status=summed.c.status, updated_at=clock.now())
         .execution_options(synchronize_session=False)
     )
-    if not emit.wanted():
-        session.execute(change)
-        return
-    emit.changed(session, session.scalars(change.returning(Notification.id)).all())
+    if emit.wanted():
+        moved = session.scalars(change.returning(Notification.id)).all()
+        emit.changed(session, moved)
+        changed = len(moved)
+    else:
+        changed = cast("CursorResult[Any]", session.execute(change)).rowcount
+    if changed < count - len(kept):
+        _learn_of_batches(session, members)
+
+
+_WAITING = (BatchStatus.OPEN, BatchStatus.CLOSED)
+_waits = and_(one_of(Batch.status, _WAITING), BatchMember.removed_at.is_(None))
+_is_out = and_(one_of(Batch.status, [BatchStatus.DISPATCHED]), BatchMember.removed_at.is_(None))
+_batch_witnesses = Witnesses()
+
+
+def _still_waiting(session: Session, batch_ids: Collection[int]) -> list[int]:
+    """List the members of these batches that another batch keeps as they are: waiting, or dispatched.
+
+    What is dispatched has no other batch that waits; unless one of these does now.
+    """
+    known = _batch_witnesses.of()
+    if not known:
+        return []
+    waits_anew = session.scalar(select(exists().where(Batch.id.in_(batch_ids), one_of(Batch.status, _WAITING))))
+    is_buffered = and_(Notification.status == NotificationStatus.BUFFERED.value, _waits)
+    is_dispatched = and_(Notification.status == NotificationStatus.DISPATCHED.value, _is_out)
+    found = (
+        select(Notification.id)
+        .join(BatchMember, BatchMember.notification_id == Notification.id)
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .where(listed(_members.c.id, "ids"), is_buffered if waits_anew else or_(is_buffered, is_dispatched))
+    )
+    mine = select(BatchMember.notification_id).where(BatchMember.batch_id.in_(batch_ids))
+    return list(session.scalars(found.where(Notification.id.in_(mine)), {"ids": known}))
+
+
+def _learn_of_batches(session: Session, members: Select[int]) -> None:
+    """Remember for each large notification a batch that waits, or else one that is dispatched."""
+    row = func.coalesce(func.max(case((_waits, BatchMember.id))), func.max(case((_is_out, BatchMember.id))))
+    found = (
+        select(BatchMember.notification_id, row)
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .where(BatchMember.notification_id.in_(members))
+        .group_by(BatchMember.notification_id)
+        .having(func.count() > LARGE)
+    )
+    _batch_witnesses.learn({one: row for one, row in session.execute(found) if row is not None})
 
 
 def _summed(notification_ids: Select[int]) -> Select[int, str]:

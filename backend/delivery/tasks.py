@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 
 from backend.channels.base import Channel
 from backend.db import leases
 from backend.db import session as db
 from backend.db.models.notifications import Priority
-from backend.delivery import health, providers, repair, retention, routes, spooled, turns, watch
+from backend.delivery import ahead, health, providers, repair, retention, routes, spooled, turns, watch
 from backend.delivery.lanes import Lanes
 from backend.delivery.send import Hand
 from backend.lib import processes, queue
@@ -25,6 +26,7 @@ _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.v
 # A task that has sent for so long lets others have the thread and nudges itself again.
 _TURN_SECONDS = 1.0
 _housekeeping = Pace()
+_clocks = Pace(timedelta(seconds=30))
 
 
 class _Present:
@@ -67,6 +69,8 @@ def nudge(new: New) -> None:
 def mend() -> None:
     """Take up what fell out of hands, and send what is due: retries, and what no nudge reached. It needs no queue."""
     recover(_Present.hand)
+    if _clocks.take():
+        mend_clock()
     for high_only in (True, False):
         with db.current().look() as session:
             due = turns.waiting(session, {Priority.HIGH} if high_only else set(Priority))
@@ -95,6 +99,16 @@ def recover(hand: Hand) -> None:
         with database.write() as session:
             in_doubt = repair.recover(session, found, hand.holding)
         watch.inside(in_doubt)
+
+
+def mend_clock() -> None:
+    """Let nothing wait for a moment that only a clock ahead of ours has named; a look first, which locks nothing."""
+    database = db.current()
+    with database.look() as session:
+        wanted = ahead.found(session)
+    if wanted:
+        with database.write() as session:
+            ahead.mend(session)
 
 
 def _tidy_files() -> int:

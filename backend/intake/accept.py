@@ -16,12 +16,11 @@ from backend.batching import tasks as batching_tasks
 from backend.db import session as db
 from backend.db.models.notifications import NotificationStatus, Priority
 from backend.delivery.tasks import New
-from backend.intake import idempotency, lookup, schema, store, switches
+from backend.intake import idempotency, lookup, repeats, schema, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Done, Entry, Later, Tried
 from backend.intake.joined import Joins
 from backend.intake.judge import Plan, Registered, ServiceState, judge
-from backend.intake.lookup import Asked
 from backend.intake.outcomes import Accepted, Outcome, Refused
 from backend.intake.sizes import Portion
 from backend.intake.store import Verdict
@@ -96,25 +95,40 @@ def _failed() -> Refused:
 
 
 def _accept_group(entries: Sequence[Entry], nudge: Nudge) -> list[Outcome | Later]:
-    contents: dict[UUID, Content] = {}
+    contents = {entry.read().uid: entry.read() for entry in entries}
+    outcomes: dict[UUID, Outcome | Later] = {}
+    with db.current().look() as session:
+        asked = lookup.ask(session, contents)
+        known, named = asked.accepted(), asked.registered()
+        known |= _at_present(session, entries, named)
+        first = _first(entries)
+        fresh = [entry for uid, entry in first.items() if uid not in known]
+        if fresh:
+            outcomes |= _judge_and_store(session, fresh, asked.services(), named, nudge)
+    outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
+    answers = _hold_to_content(entries, _in_order(entries, outcomes))
+    _count_submissions(entries, answers)
+    return answers
+
+
+def _at_present(session: Session, entries: Sequence[Entry], named: Mapping[int, Registered]) -> dict[UUID, str]:
+    """Let each entry be the notification that its content is now; return the status of those that were accepted."""
+    present = repeats.at_present(session, [entry.read() for entry in entries], named)
+    changed = [one.uid for entry, one in zip(entries, present, strict=True) if one.uid != entry.read().uid]
+    for entry, one in zip(entries, present, strict=True):
+        entry.content = one
+    return lookup.accepted(session, changed) if changed else {}
+
+
+def _first(entries: Sequence[Entry]) -> dict[UUID, Entry]:
+    """Return the entry of each notification that is judged, in order of arrival, which batches keep."""
     first: dict[UUID, Entry] = {}
     for entry in entries:
         entry.rounds += 1
         one = entry.read()
         if one.uid not in first or _stands_for(entry, first[one.uid]):
-            contents[one.uid] = one  # in order of arrival, which batches keep
             first[one.uid] = entry
-    outcomes: dict[UUID, Outcome | Later] = {}
-    with db.current().look() as session:
-        asked = lookup.ask(session, contents)
-        known = asked.accepted()
-        fresh = [first[uid] for uid in contents if uid not in known]
-        if fresh:
-            outcomes |= _judge_and_store(session, fresh, asked, nudge)
-    outcomes |= {uid: Accepted(str(uid), status, duplicate=True) for uid, status in known.items()}
-    answers = _hold_to_content(entries, _in_order(entries, outcomes))
-    _count_submissions(entries, answers)
-    return answers
+    return first
 
 
 def _stands_for(entry: Entry, other: Entry) -> bool:
@@ -133,10 +147,13 @@ def _hold_to_content(entries: Sequence[Entry], answers: Sequence[Outcome | Later
 
 
 def _judge_and_store(
-    session: Session, fresh: Sequence[Entry], asked: Asked, nudge: Nudge
+    session: Session,
+    fresh: Sequence[Entry],
+    services: Mapping[int, ServiceState],
+    named: Mapping[int, Registered],
+    nudge: Nudge,
 ) -> dict[UUID, Outcome | Later]:
-    services = asked.services()
-    judged, outcomes = _judged(session, fresh, services, asked.registered())
+    judged, outcomes = _judged(session, fresh, services, named)
     if judged:
         with db.current().within(session):
             stored = store.store(session, judged, services)

@@ -1,5 +1,6 @@
 """What a submission says: parsed, checked, and brought into the one form that its identity is made from."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from backend.lib.problems import FieldError, Problem
 class Submission(msgspec.Struct, frozen=True):
     """One request body as it came, and who sent it.
 
-    ``key`` is the client's own idempotency key. ``refusal`` says why it is not taken whatever it says, and ``uid`` is
-    the identity of one that was not read, or is known.
+    ``key`` is the client's own idempotency key; others that came with this one have it too if it ``shares_key``.
+    ``refusal`` says why it is not taken whatever it says, and ``uid`` is the identity of one that was not read, or is
+    known.
     """
 
     service_id: int
@@ -26,14 +28,27 @@ class Submission(msgspec.Struct, frozen=True):
     key: str | None = None
     refusal: Problem | None = None
     uid: UUID | None = None
+    shares_key: bool = False
+
+
+class Occurrence(msgspec.Struct, frozen=True):
+    """Which notification a content is, that is new again after some time; ``number`` of them came before.
+
+    ``again_at`` is when it is new again; None for one that has not been accepted yet.
+    """
+
+    uid: UUID
+    number: int
+    again_at: datetime | None
 
 
 class Content(msgspec.Struct, frozen=True):
     """What a submission says, with its identity; ``fault`` says why it is no notification, if it is none.
 
     ``canonical`` is empty for what is no JSON object; ``keyed`` tells that the identity is not made of the content.
-    ``refusal`` says why it is not taken, whatever it says. ``attached`` are its files, of which ``canonical`` tells
-    their digests.
+    ``refusal`` says why it is not taken, whatever it says. ``content_uid`` is the identity that the content gives, if
+    that is what gives it one; ``occurrence`` comes with templates that say when it is new again. ``attached`` are its
+    files, of which ``canonical`` tells their digests.
     """
 
     service_id: int
@@ -44,7 +59,9 @@ class Content(msgspec.Struct, frozen=True):
     fault: Problem | None
     keyed: bool = False
     refusal: Problem | None = None
+    content_uid: UUID | None = None
     attached: Attached = NOTHING
+    occurrence: Occurrence | None = None
 
 
 def read(submission: Submission) -> Content:
@@ -62,15 +79,17 @@ def read(submission: Submission) -> Content:
         canonical = ids.canonical(_spelled_out(notification, attached) if notification else data, plain=is_plain)
     except RecursionError as error:
         raise strict_json.too_deep() from error
+    uid = _identity(submission, canonical)
     return Content(
         submission.service_id,
         submission.api_client_id,
-        _identity(submission, canonical),
+        uid,
         canonical,
         notification,
         fault,
         submission.key is not None,
         submission.refusal,
+        uid if submission.uid is None and submission.key is None else None,
         attached,
     )
 
@@ -86,6 +105,8 @@ def _identity(submission: Submission, canonical: bytes) -> UUID:
     if submission.uid is not None:
         return submission.uid
     if submission.key is not None:
+        if submission.shares_key:
+            return ids.notification_id_beside_others(submission.service_id, submission.key, canonical)
         return ids.keyed_notification_id(submission.service_id, submission.key)
     return ids.notification_id(submission.service_id, canonical)
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -14,21 +15,26 @@ from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
-from backend.intake import content, lookup, scanning, store, switches
+from backend.delivery.compose import html_for
+from backend.intake import content, lookup, repeats, scanning, store, switches
 from backend.intake.content import Content, Submission
+from backend.intake.joined import Joins, refusal
 from backend.intake.judge import Plan, PlannedChannel, judge
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
+from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
 from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
-from backend.rendering.titles import html_with
 
 _NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
 # One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
 _MOST_ADDRESSES = 1_000
 _SECONDS = 8.0
 _MOST_CHARACTERS = 16_000_000
+
+
+Would = Literal["DISPATCH", "BUFFER", "DUPLICATE", "FAIL"]
 
 
 class ExplainedRecipient(msgspec.Struct, frozen=True):
@@ -45,7 +51,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     ``warnings`` say what of the message its readers may not see, ``attachments`` what goes with it.
     """
 
-    type: str
+    type: Channel
     template_id: str
     template_version: int
     subject: str | None
@@ -67,14 +73,28 @@ class ExplainedBatch(msgspec.Struct, frozen=True):
     closes_at: datetime
 
 
+class ExplainedRepeat(msgspec.Struct, frozen=True):
+    """Of content that is new again after some time: how often it was new before, and when it is new again.
+
+    ``new_again_at`` is null where the notification is new.
+    """
+
+    number: int
+    new_again_at: datetime | None
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER."""
+    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER.
+
+    ``repeat`` comes where all its templates say after how long the same content is new again.
+    """
 
     notification_id: str
-    would: str
+    would: Would
     errors: list[FieldError]
     channels: list[ExplainedChannel]
     batch: ExplainedBatch | None = None
+    repeat: ExplainedRepeat | None = None
 
 
 def explain(submission: Submission) -> Explanation:
@@ -87,22 +107,51 @@ def explain(submission: Submission) -> Explanation:
     with db.current().look() as session:
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
-        registered = asked.registered()[read.service_id]
+        named = asked.registered()
+        (present,) = repeats.at_present(session, [read], named)
+        if present.uid != read.uid:
+            known = lookup.accepted(session, [present.uid])
+    read, registered = present, named[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
-    verdict = closed or judge(read, service, registered, render=_Renderer(read.service_id).render, whole=True)
+    renderer = _Renderer(read.service_id)
+    verdict = closed or judge(read, service, registered, render=renderer.render, whole=True)
+    buffered = store.priority(read) is Priority.BATCH
+    if isinstance(verdict, Plan) and buffered and not known:
+        verdict = _joined(read, verdict, renderer)
     if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
         raise verdict
+    again = read.occurrence
+    repeat = ExplainedRepeat(again.number, again.again_at) if again else None
     if isinstance(verdict, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
         errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
-        would = "DUPLICATE" if known else "FAIL"
-        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[])
-    buffered = store.priority(read) is Priority.BATCH
+        would: Would = "DUPLICATE" if known else "FAIL"
+        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[], repeat=repeat)
     would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
     batch = _batch(read, verdict) if would == "BUFFER" else None
     return Explanation(
-        notification_id=str(read.uid), would=would, errors=[], channels=_channels(read, verdict), batch=batch
+        notification_id=str(read.uid),
+        would=would,
+        errors=[],
+        channels=_channels(read, verdict),
+        batch=batch,
+        repeat=repeat,
     )
+
+
+def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
+    """Render the batches that a notification would join with it, as it is done when it is sent."""
+    with db.current().read() as session:
+        joints = list(Joins(session, Allowance()).joints(read, plan))
+    for index, joint in joints:
+        job = joint.load()
+        if isinstance(job, Problem):
+            return job
+        try:
+            renderer.render(index, job)
+        except Problem as problem:
+            return refusal(index, plan.channels[index], problem)
+    return plan
 
 
 def _batch(read: Content, plan: Plan) -> ExplainedBatch:
@@ -125,11 +174,11 @@ def _channels(read: Content, plan: Plan) -> list[ExplainedChannel]:
 def _channel(planned: PlannedChannel, files: list[AttachedFile]) -> ExplainedChannel:
     channel = planned.channel
     return ExplainedChannel(
-        type=channel.type,
+        type=Channel(channel.type),
         template_id=channel.template_id,
         template_version=planned.template.number,
         subject=planned.subject,
-        html=html_with(planned.rendered, planned.subject) if channel.content_type == "html" else None,
+        html=html_for(channel.type, planned.rendered) if channel.content_type == "html" else None,
         text=planned.rendered.text,
         recipients=_recipients(planned),
         messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,

@@ -2,18 +2,24 @@
 
 import re
 from collections.abc import Collection, Sequence
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
 from backend.db import session as db
-from backend.db.models.notifications import Notification, PastNotification
-from backend.intake.content import Content
+from backend.db.driver import Insert
+from backend.db.models.notifications import IdempotencyKey, Notification, PastNotification
+from backend.intake.content import Content, Submission
+from backend.intake.entries import Entry
 from backend.intake.outcomes import Accepted, Outcome, Refused
-from backend.lib import ids
+from backend.lib import clock, ids
 from backend.lib.problems import FieldError, Problem
 
+_REMEMBER = Insert(
+    cast("Table", IdempotencyKey.__table__), ("uid", "day", "content_digest"), "ON CONFLICT (uid) DO NOTHING"
+)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -49,6 +55,26 @@ def hold_to_content(answers: Sequence[Outcome], read: Sequence[Content]) -> list
         _reused(answer) if one.uid in accepted and ids.content_digest(one.canonical) != accepted[one.uid] else answer
         for one, answer in zip(read, answers, strict=True)
     ]
+
+
+def hold_together(submissions: Sequence[Submission], key: str) -> None:
+    """Remember what several notifications say that came with one key, or see that it is what was remembered.
+
+    Raises:
+        Problem: ``idempotency_key_reused``.
+    """
+    contents = b"\n".join(Entry(submission=one, caller=None).read().canonical or one.raw for one in submissions)
+    row = {
+        "uid": ids.key_id(submissions[0].service_id, key),
+        "day": clock.now().date(),
+        "content_digest": ids.content_digest(contents),
+    }
+    with db.current().write() as session:
+        _REMEMBER.send(session, [row])
+        first = session.scalar(select(IdempotencyKey.content_digest).where(IdempotencyKey.uid == row["uid"]))
+    if first != row["content_digest"]:
+        detail = "This Idempotency-Key came before with other notifications: send these with a key of their own."
+        raise Problem("idempotency_key_reused", detail)
 
 
 def _reused(answer: Outcome) -> Outcome:

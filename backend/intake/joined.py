@@ -6,7 +6,7 @@ order of those that are to join, and is done again only where somebody else has 
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,11 @@ from backend.db import session as db
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Notification
 from backend.delivery.compose import render_job
+from backend.intake.content import Content
 from backend.intake.entries import Entry, Job, Joint, Later, Place
 from backend.intake.judge import Plan, PlannedChannel
 from backend.intake.store import batch_keys
+from backend.lib import places
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import FieldError, Problem
 from backend.registry.lookup import FoundTemplate
@@ -94,13 +96,26 @@ class Joins:
             for digest in keys:
                 found = self._tried(entry, (index, digest), planned.template, there.get(digest), member)
                 if isinstance(found, Problem):
-                    return _refusal(index, planned, found)
+                    return refusal(index, planned, found)
                 if isinstance(found, Joint):
                     left[index, digest] = found
                 joining.append((digest, member))
         for digest, member in joining:
             (self._expected if left else self._joined)[digest].append(member)
         return Later(left) if left else plan
+
+    def joints(self, content: Content, plan: Plan) -> Iterator[tuple[int, Joint]]:
+        """Yield the batches that a notification would join at this moment, each with the place of its channel.
+
+        None that it would begin, and none whose template writes each member by itself.
+        """
+        for index, planned in enumerate(plan.channels):
+            if acceptance.is_memberwise(render_job(planned.template, [], batch=True)):
+                continue
+            member = _Member(content.uid, planned.channel.fields)
+            for digest, there in self._open([key.digest() for key in batch_keys(content, planned.channel)]).items():
+                if 0 < there.members < limits(planned.template.batch).max_items:
+                    yield index, self._joint(digest, planned.template, there, member)
 
     def _open(self, digests: Sequence[str]) -> dict[str, _Open]:
         found: dict[str, _Open] = {}
@@ -226,7 +241,8 @@ def _members(session: Session, there: _Open, most: int, longest: int | None = No
     return [_read(text or "").channels[index].fields for text, index in rows]
 
 
-def _refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
+def refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
+    """Say that a batch would not render, of the channel at ``index``; what keeps it from being tried stays as it is."""
     if problem.code not in OF_TEMPLATE:
         return problem
     detail = (
@@ -235,4 +251,4 @@ def _refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
     )
     pointer = f"/channels/{index}/fields"
     error = FieldError(pointer, "template_arguments", detail)
-    return Problem("template_arguments", f"Nothing was sent: at {pointer}: {detail}", errors=[error])
+    return Problem("template_arguments", f"Nothing was sent: {places.sentence(error)}.", errors=[error])

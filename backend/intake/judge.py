@@ -8,7 +8,7 @@ from backend.channels.base import Channel
 from backend.delivery.compose import render_job
 from backend.intake.content import Content
 from backend.intake.schema import ChannelIn, NotificationIn
-from backend.lib import settings
+from backend.lib import places, settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address, FoundTemplate
@@ -132,8 +132,8 @@ def _renderer(
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
-        job = render_job(template, fields, batch=batch, want_html=whole and as_html, want_text=whole)
-        return render(index, job)
+        wanted = {"want_html": whole and as_html, "want_text": whole}
+        return render(index, render_job(template, fields, batch=batch, subject=channel.subject, **wanted))
 
     return renderer
 
@@ -190,5 +190,5 @@ def _refusal(errors: list[FieldError]) -> Problem:
     codes = {error.code for error in errors}
     code = codes.pop() if len(codes) == 1 else "invalid_notification"
     more = "" if len(errors) == 1 else f" There are {len(errors)} faults in all."
-    detail = f"Nothing was sent: at {errors[0].pointer}: {errors[0].detail}{more}"
+    detail = f"Nothing was sent: {places.sentence(errors[0])}.{more}"
     return Problem(code, detail, errors=errors[:MAX_ERRORS])

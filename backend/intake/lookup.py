@@ -30,6 +30,11 @@ def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:
     return _ask_services(session, ids)()
 
 
+def accepted(session: Session, uids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the present status of those notifications that were accepted, also of those that are gone."""
+    return _ask_accepted(session, uids)()
+
+
 class Asked(msgspec.Struct, frozen=True):
     """All of it for one group, asked together; the answers are there, each to be read when it is wanted."""
 

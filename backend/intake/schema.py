@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, JsonValue, ModelWrapValidatorHandler, PrivateAttr, model_validator
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from backend.lib.problems import FieldError
@@ -26,6 +35,17 @@ class AttachmentIn(Shape):
     ] = False
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema that ``recipients`` is another name of ``recipient``, and that one of them is needed.
+
+    Without the ``allOf`` around it some generators of clients would make a choice of two empty objects of it.
+    """
+    recipient = schema["properties"]["recipient"]
+    schema["properties"]["recipients"] = recipient | {"description": "Another name of `recipient`."}
+    schema["required"].remove("recipient")
+    schema["allOf"] = [{"oneOf": [{"required": ["recipient"]}, {"required": ["recipients"]}]}]
+
+
 class ChannelIn(Shape):
     """One channel of a notification: what goes to whom, made from which template."""
 
@@ -36,7 +56,7 @@ class ChannelIn(Shape):
             min_length=1,
             max_length=100,
             validation_alias=AliasChoices("recipient", "recipients"),
-            description="Identifiers of recipient groups. The name `recipients` is understood too.",
+            description="Identifiers of recipient groups. It may be called `recipients` too; one of the two is needed.",
         ),
     ]
     subject: Annotated[
@@ -52,11 +72,17 @@ class ChannelIn(Shape):
         Field(description="`text` sends the text rendering alone, `html` sends HTML with its text alternative."),
     ] = "html"
     template_id: Identifier
-    fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="Arguments of the template.")]
+    fields: Annotated[
+        dict[str, JsonValue],
+        Field(default_factory=dict, description="Arguments of the template."),
+        WithJsonSchema({"type": "object", "additionalProperties": True}),
+    ]
     attachments: Annotated[
         list[AttachmentIn],
         Field(default_factory=list, max_length=50, description="Files for EMAIL and FRESHSERVICE."),
     ]
+
+    model_config = ConfigDict(json_schema_extra=_either)
 
     _recipient_member: str = PrivateAttr("recipient")
 

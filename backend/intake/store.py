@@ -15,6 +15,7 @@ from backend.batching.keys import Key, limits
 from backend.db.driver import Insert, Select, execute, settle, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.delivery import files
+from backend.intake import repeats
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
@@ -108,6 +109,7 @@ def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services:
     _finish(session, judged, results, known, meter.moment)
     _keep_files(session, judged, results, known)
     INSERT_DELIVERIES.send(session, deliveries)
+    repeats.remember(session, [one for one, _ in judged if results[one.uid] == "new"], meter.moment)
     meter.store()
     if joining:
         settle(session)

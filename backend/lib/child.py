@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -56,10 +57,15 @@ class Children:
     """At most ``most`` processes of one module, kept for the next question; safe for many threads.
 
     The module calls ``serve`` or ``serve_bytes``, and ends when its input does or when nothing was asked for a while.
+    With ``spare`` there is always one more than are at work, as long as there may be: to start one takes longer than
+    most answers do.
     """
 
-    def __init__(self, module: str, most: int = 2) -> None:
+    def __init__(self, module: str, most: int = 2, *, spare: bool = False) -> None:
         self._module = module
+        self._most = most
+        self._spare = spare
+        self._at_work = 0
         self._free = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[subprocess.Popen[bytes]] = []
@@ -95,21 +101,29 @@ class Children:
         """
         if not self._free.acquire(timeout=patience):
             raise NoneFree
+        with self._lock:
+            self._at_work += 1
         try:
             kept = self._kept()
+            child = kept or self._started()
+            if self._spare and self._none_ready():
+                self._starter.submit(self._start_spare)
             limits = _Limits(seconds, start_seconds, heard)
             try:
-                return self._asked(kept or self._started(), questions, limits)
+                return self._asked(child, questions, limits)
             except ChildFailed as failure:
                 # One that has waited long enough may end at the moment when it is asked.
                 if kept is None or not failure.unheard or failure.timed_out:
                     raise
                 return self._asked(self._started(), questions, limits)
         finally:
+            with self._lock:
+                self._at_work -= 1
             self._free.release()
 
     def close(self) -> None:
         """End the children that wait for a question."""
+        self._starter.submit(lambda: None).result()  # none is on its way any more
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:
@@ -139,6 +153,18 @@ class Children:
 
     def _started(self) -> subprocess.Popen[bytes]:
         return self._starter.submit(self._start).result()
+
+    def _start_spare(self) -> None:
+        """Start another child if none is idle: whoever asks next need not wait until it is there."""
+        with suppress(OSError):  # who needs it will find out
+            if self._none_ready():
+                child = self._start()
+                with self._lock:
+                    self._idle.append(child)
+
+    def _none_ready(self) -> bool:
+        with self._lock:
+            return self._at_work < self._most and all(one.poll() is not None for one in self._idle)
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}

@@ -99,6 +99,11 @@ class _Account:
     def slow(self) -> bool:
         return self.each > SLOW_SECONDS
 
+    @property
+    def in_hand(self) -> int:
+        """How much of its work is done at this moment, or waits."""
+        return self.running + sum(not piece.future.cancelled() for piece in self.waiting)
+
     def expected(self, at_once: int) -> float:
         """Return for how many seconds one more piece would wait for the others of its share."""
         ahead = sum(piece.parts for piece in self.waiting) + max(0, self.running - at_once + 1)
@@ -122,8 +127,12 @@ class FairThreads:
         self._accounts: dict[Share, _Account] = {}
         self._used = 0.0
 
-    def submit(self, share: Share, work: Callable[[Watch], Answer], *, parts: int = 1) -> "Future[Answer]":
+    def submit(
+        self, share: Share, work: Callable[[Watch], Answer], *, parts: int = 1, in_vain: bool = True
+    ) -> "Future[Answer]":
         """Have work done when the share's turn comes; ``parts`` says how many equal pieces it comes to.
+
+        Without ``in_vain`` what would only wait behind slow work is not taken.
 
         Raises:
             Overspent: if too much of the same share waits already.
@@ -132,6 +141,8 @@ class FairThreads:
         future: Future[Answer] = Future()
         with self._lock:
             account = self._account(share)
+            if not in_vain and self._waits_in_vain(account):
+                raise Busy
             self._admit(account)
             if not account.running and not account.waiting:
                 account.used = max(account.used, self._used)
@@ -139,14 +150,14 @@ class FairThreads:
             self._begin()
         return future
 
-    def run(self, share: Share, work: Callable[[Watch], Answer], *, parts: int = 1) -> Answer:
-        """Have work done, and wait for it, or raise what it raised.
+    def run(self, share: Share, work: Callable[[Watch], Answer], *, parts: int = 1, in_vain: bool = True) -> Answer:
+        """Have work done, and wait for it, or raise what it raised; ``in_vain`` is as in ``submit``.
 
         Raises:
             Overspent: as ``submit``, and if its turn does not come in time for what the share has used.
             Busy: as ``submit``, and if its turn does not come in time for what others have.
         """
-        future = self.submit(share, work, parts=parts)
+        future = self.submit(share, work, parts=parts, in_vain=in_vain)
         try:
             return future.result(min(self._limits.patience, threading.TIMEOUT_MAX))
         except TimeoutError:
@@ -165,15 +176,15 @@ class FairThreads:
     def affordable(self, share: Share, most: int, seconds: float) -> int:
         """Return how many pieces of a share fit into so many seconds: one at least, but none of a slow one in vain.
 
-        It would be in vain while slow work has all the threads that it may have.
+        It would be in vain while slow work has all the threads that it may have, or waits for them.
         """
         with self._lock:
             account = self._accounts.get(share)
-            if account is None or not account.each:
+            if account is None:
                 return most
-            if account.slow and self._slow_ones() >= self._half:
+            if self._waits_in_vain(account):
                 return 0
-            return max(1, min(most, int(seconds / account.each)))
+            return max(1, min(most, int(seconds / account.each))) if account.each else most
 
     def is_known(self, share: Share) -> bool:
         """Tell whether it is known how long a share's work takes."""
@@ -201,6 +212,15 @@ class FairThreads:
 
     def _slow_ones(self) -> int:
         return sum(one.running for one in self._accounts.values() if one.slow)
+
+    def _waits_in_vain(self, account: _Account) -> bool:
+        """Tell whether more of a share's work would keep those who wait for it, and be done no sooner for that.
+
+        Whether the work of a new share is slow shows with its first piece.
+        """
+        if not account.each:
+            return account.in_hand > 0
+        return account.slow and sum(one.in_hand for one in self._accounts.values() if one.slow) >= self._half
 
     def _begin(self) -> None:
         """Give free threads to those whose turn it is."""

@@ -11,6 +11,8 @@ import rfc8785
 # Every derived identity carries a domain of its own, so that none can be mistaken for another kind.
 _NOTIFICATION = b"carillon/notification/v1\n"
 _KEYED = b"carillon/idempotency-key/v1\n"
+_KEYED_TOGETHER = b"carillon/idempotency-key-of-several/v1\n"
+_REPEATED = b"carillon/repeat/v1\n"
 _UNREADABLE = b"carillon/unreadable/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
 # The version of a notification's id that is made from what its client sends: custom (RFC 9562, section 5.8).
@@ -46,6 +48,21 @@ def notification_id(service_id: int, canonical_content: bytes) -> UUID:
 def keyed_notification_id(service_id: int, idempotency_key: str) -> UUID:
     """Derive a notification's id from its service and the key that its client gave it."""
     return _notification(_KEYED, service_id, idempotency_key.encode())
+
+
+def key_id(service_id: int, idempotency_key: str) -> UUID:
+    """Name the key that a service's client gave to several notifications at once."""
+    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode())
+
+
+def notification_id_beside_others(service_id: int, idempotency_key: str, canonical_content: bytes) -> UUID:
+    """Derive the id of a notification that came with others under one key: from that key and its content."""
+    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode() + b"\n" + canonical_content)
+
+
+def repeated_notification_id(content: UUID, number: int) -> UUID:
+    """Derive a notification's id from the id of its content and how often that was new before."""
+    return _uuid(hashlib.sha256(_REPEATED + content.bytes + str(number).encode()).digest(), FROM_CONTENT)
 
 
 def unreadable_notification_id(service_id: int, octets: bytes) -> UUID:

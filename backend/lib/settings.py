@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from email.utils import parseaddr
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,8 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from backend.lib import alpha_environment, issuer_settings, postgresql
+from backend.lib import alpha_environment, dkim_keys, issuer_settings, mailbox_address, postgresql
+from backend.lib.dkim_keys import DkimKey, UnusableKey
 from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
+from backend.lib.mailbox_address import Mailbox, UnusableMailbox
+from backend.lib.mailboxes import mailbox
 
 Environment = Literal["development", "production", "test"]
 TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
@@ -55,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slack_providers: tuple[str, ...]
     freshservice_providers: tuple[str, ...]
     mail_from: str
+    dkim: tuple[DkimKey, ...]
+    bounces: Mailbox | None
     rate_limit: RateLimit
     daily_limit: int
     max_messages: int
@@ -162,6 +166,18 @@ class _Reader:
         except UnusableIssuers as fault:
             raise SettingError(f"CARILLON_{name} {fault}") from fault
 
+    def dkim_keys(self, name: str) -> tuple[DkimKey, ...]:
+        try:
+            return dkim_keys.read(self.many(name))
+        except UnusableKey as fault:
+            raise SettingError(f"CARILLON_{name} {fault}") from fault
+
+    def mailbox(self, name: str) -> Mailbox | None:
+        try:
+            return mailbox_address.read(self.text(name))
+        except UnusableMailbox as fault:
+            raise SettingError(f"CARILLON_{name} {fault}") from fault
+
     def web_address(self, name: str, default: str) -> str:
         raw = self.text(name, default).rstrip("/")
         parts = _split(raw)
@@ -186,9 +202,11 @@ class _Reader:
 
     def sender(self, name: str, default: str) -> str:
         raw = self.text(name, default)
-        address = parseaddr(raw)[1]
-        if not raw.isprintable() or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-            raise SettingError(f"CARILLON_{name} must look like Carillon <carillon@lab.example>, not {raw!r}.")
+        try:
+            mailbox(raw)
+        except ValueError as error:
+            wanted = "must look like Carillon <carillon@lab.example>"
+            raise SettingError(f"CARILLON_{name} {wanted}, not {raw!r}: {error}.") from None
         return raw
 
     def places(self, name: str) -> tuple[str, ...]:
@@ -246,6 +264,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         slack_providers=read.many("SLACK_PROVIDERS"),
         freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
         mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
+        dkim=read.dkim_keys("DKIM"),
+        bounces=read.mailbox("BOUNCES"),
         rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
         daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
         max_messages=read.number("MAX_MESSAGES", 10_000, 1, 100_000),

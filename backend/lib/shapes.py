@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from backend.lib import places
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import MAX_FAULTS, faults, pointer
 
@@ -65,11 +66,10 @@ def invalid(errors: list[FieldError], count: int | None = None) -> Problem:
 
     ``count`` is the number of faults where ``errors`` holds only the first of them.
     """
-    first, number = errors[0], count or len(errors)
-    where = first.pointer or "the body"
-    others = "" if number == 1 else f" and {number - 1} more"
-    detail = f"The request does not follow the schema: at {where}: {first.detail}"
-    return Problem("invalid_request", detail.rstrip(".") + f"{others}.", errors=errors[:MAX_ERRORS])
+    number = count or len(errors)
+    others = "" if number == 1 else f" There are {number - 1} more faults." if number > 2 else " There is 1 more fault."
+    detail = f"The request does not follow the schema: {places.sentence(errors[0])}.{others}"
+    return Problem("invalid_request", detail, errors=errors[:MAX_ERRORS])
 
 
 def _field_error(fault: ErrorDetails) -> FieldError:
@@ -91,7 +91,7 @@ def _sentence(kind: str, fault: ErrorDetails) -> str:
         "string_too_long": f"Must have at most {context.get('max_length')} characters.",
         "too_short": f"Must have at least {context.get('min_length')} entries.",
         "too_long": f"Must have at most {context.get('max_length')} entries.",
-        "string_pattern_mismatch": f"Must match {context.get('pattern')}.",
+        "string_pattern_mismatch": "Must have the form that the API documentation shows.",
         "greater_than_equal": f"Must be at least {context.get('ge')}.",
         "less_than_equal": f"Must be at most {context.get('le')}.",
         "greater_than": f"Must be greater than {context.get('gt')}.",

@@ -18,7 +18,7 @@ from backend.db import session
 from backend.db.models.accounts import ApiClient, Service
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.portal import access, guide
+from backend.portal import access, code, guide
 from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
@@ -252,7 +252,7 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
         secrets = clients.live_secrets(reading, client)
         example = first_steps.example(reading, place.service_id)
         callback = _callback(reading, client)
-    base = settings.current().base_url
+    base, example = settings.current().base_url, msgspec.structs.replace(example, client=client.client_id)
     keys = json.dumps(client.jwks, indent=2) if client.jwks else ""
     return page(
         "clients/show.html",
@@ -268,7 +268,9 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
         scopes=_boxes(place, form.scopes(place) if form else client.scopes.split()),
         scope_words=[label for scope, label, _ in SCOPE_WORDS if scope in client.scopes.split()],
         jwks=keys if jwks is None else jwks,
-        lines=guide.lines(msgspec.structs.replace(example, client=client.client_id), base),
+        lines=guide.lines(example, base),
+        programs=code.programs(base, client.client_id, guide.notification(example)),
+        secret_command=code.INTO_ENVIRONMENT,
         example=example,
         callback=callback,
         trusted=[one.issuer for one in settings.current().trusted_issuers],

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from backend.db import session
 from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
+from backend.portal import code
 from backend.portal.access import Place
 from backend.portal.pages import Page, page
 from backend.reports import first_steps
@@ -49,7 +50,7 @@ def lines(example: Example, base: str) -> Lines:
         send=_post(base, "/notifications/v1", body),
         status=f'curl -sS {base}/notifications/v1/NOTIFICATION_ID -H "Authorization: Bearer $TOKEN"',
         explain=_post(base, "/notifications/v1/explain", body),
-        python=_python(base, client, body),
+        python=code.python(base, client, body),
         batch=_post(base, "/notifications/v1", batch),
         flush=f'curl -sS -X POST {base}{_AGGREGATOR}/flush -H "Authorization: Bearer $TOKEN"',
         loop=_loop(batch),
@@ -79,7 +80,8 @@ def _channel(example: Example, made: dict[str, Any], *, subject_needed: bool) ->
 def _token(base: str, client: str) -> str:
     take = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
     return (
-        "read -rs -p 'Client secret: ' SECRET\n"
+        # bash and zsh read these options alike; -p is another thing in zsh.
+        "printf 'Client secret: '; read -rs SECRET\n"
         f'TOKEN=$(curl -sS -u "{client}:$SECRET" -d grant_type=client_credentials {base}/oauth/token | {take})'
     )
 
@@ -92,28 +94,6 @@ def _post(base: str, path: str, body: dict[str, Any]) -> str:
         "  -H 'Content-Type: application/json' \\\n"
         f"  -d {text}"
     )
-
-
-def _python(base: str, client: str, body: dict[str, Any]) -> str:
-    return f"""import json
-import os
-
-import httpx
-
-api = httpx.Client(base_url="{base}")
-answer = api.post(
-    "/oauth/token",
-    auth=("{client}", os.environ["CARILLON_CLIENT_SECRET"]),
-    data={{"grant_type": "client_credentials"}},
-)
-token = answer.raise_for_status().json()["access_token"]
-
-notification = json.loads(r'''
-{json.dumps(body, indent=2)}
-''')
-answer = api.post("/notifications/v1", json=notification, headers={{"Authorization": f"Bearer {{token}}"}})
-print(answer.status_code, answer.json())
-"""
 
 
 def _loop(body: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from backend.registry.shapes import MAX_ENDPOINTS, RecipientShape
 
 _PLACE = re.compile(r"^/endpoints/(\d+)/(type|address)$")
 _NAME = "Give the recipient a name."
-_DOUBLED = re.compile(r"the one at /endpoints/\d+; give each endpoint once")
+_DOUBLED = re.compile(r"the \w+ one; give each endpoint once")
 _CHANNELS = tuple(channel.value for channel in Channel)
 _ROW = re.compile(r"address-(\d{1,4})", re.ASCII)
 

@@ -1,6 +1,5 @@
 """The settings of a service: its name, its sender, its limit and its tokens."""
 
-from email.utils import parseaddr
 from typing import Annotated, Any
 
 import msgspec
@@ -15,10 +14,12 @@ from backend.accounts.service_tokens import NewToken
 from backend.db import session
 from backend.db.models.accounts import Service
 from backend.lib import settings
+from backend.lib.mailboxes import mailbox
 from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
+from backend.rendering import locales
 from backend.reports import usage
 
 
@@ -105,11 +106,12 @@ def _page(place: Place, form: SettingsForm | None, faults: Faults, made: NewToke
         limit=services.daily_limit(service),
         installation_sender=installation.mail_from,
         domain=service_settings.permitted_domain(),
+        language_name=locales.name(service.language),
     )
 
 
 def _present(service: Service) -> SettingsForm:
-    name, address = parseaddr(service.mail_from or "")
+    name, address = mailbox(service.mail_from) if service.mail_from else ("", "")
     return SettingsForm(service.name, name, address, service.reply_to or "")
 
 

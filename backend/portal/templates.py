@@ -7,7 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.template.config import TemplateConfig
 
-from backend.lib import clock
+from backend.lib import clock, places
+from backend.lib.problems import FieldError
 from backend.portal.assets import asset
 
 _FOLDER = Path(__file__).resolve().parents[2] / "portal_templates"
@@ -101,6 +102,12 @@ def audit_value(value: object) -> str:
             return str(value)
 
 
+def fault_sentence(error: FieldError) -> str:
+    """Say one fault of a request together with its place, in words."""
+    said = places.sentence(error)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -120,6 +127,7 @@ def _environment() -> Environment:
         is_past=is_past,
         action_words=action_words,
         audit_value=audit_value,
+        fault_sentence=fault_sentence,
     )
     return environment
 

@@ -1,6 +1,6 @@
 """Publishing: a template with what it names; a partial for all templates that are made with it, or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from backend.lib.fair import Share
 from backend.lib.problems import FieldError, Problem
 from backend.publishing import sources
+from backend.publishing.sources import MailSettings
 from backend.registry import lookup, templates
 from backend.registry.templates import TEMPLATE, Pins, TemplateContent, TemplateRecord
 from backend.rendering.faults import OF_TEMPLATE
@@ -55,19 +56,39 @@ def plan(session: Session, service_id: int, identifier: str, content: TemplateCo
     """
     resolved = sources.resolve(session, service_id, identifier, content)
     records = templates.made_with(session, service_id, identifier)
+    if content.kind == TEMPLATE:
+        _check_no_layout(session, service_id, identifier)
     if records and content.kind == TEMPLATE:
         raise Problem("in_use", f"{_listed(records)} made with {identifier}, so it stays a partial or layout.")
+    return Plan(
+        identifier,
+        content,
+        resolved.source,
+        resolved.pins,
+        users_of(session, service_id, records, instead={identifier: content}),
+    )
+
+
+def users_of(
+    session: Session,
+    service_id: int,
+    records: Sequence[TemplateRecord],
+    *,
+    instead: Mapping[str, TemplateContent] | None = None,
+    settings: MailSettings | None = None,
+) -> list[User]:
+    """Return templates as they are, and as they would be with other partials or settings, as ``sources.resolve``."""
     versions = lookup.versions(session, [one.version_id for one in records])
-    instead = {identifier: content}
-    users = [
+    return [
         User(
             one,
             sources.source_of_version(versions[one.version_id]),
-            sources.resolve(session, service_id, one.identifier, one.content, instead=instead).source,
+            sources.resolve(
+                session, service_id, one.identifier, one.content, instead=instead, settings=settings
+            ).source,
         )
         for one in records
     ]
-    return Plan(identifier, content, resolved.source, resolved.pins, users)
 
 
 def check(planned: Plan, share: Share) -> list[TemplateWarning]:
@@ -79,23 +100,32 @@ def check(planned: Plan, share: Share) -> list[TemplateWarning]:
     """
     sample = planned.content.sample_fields
     warnings = PREVIEWS.check(planned.source, sample, share, batch=isinstance(sample, list))
-    broken = [one for one in changes(planned, share) if one.breaks]
+    check_changes(changes(planned.users, share))
+    return warnings
+
+
+def check_changes(found: Sequence[Change]) -> None:
+    """See that nothing breaks.
+
+    Raises:
+        Problem: ``invalid_template``, which names what would.
+    """
+    broken = [one for one in found if one.breaks]
     if broken:
         told = " ".join(f"{one.identifier}: {one.breaks}" for one in broken[:_MOST_NAMED])
         many = f"{len(broken)} template{'s' if len(broken) > 1 else ''}"
         detail = f"It was not published, for it would break {many} made with it. {told}"
         errors = [FieldError("/source", "invalid_template", f"{one.identifier}: {one.breaks}") for one in broken]
         raise Problem("invalid_template", detail, errors=errors)
-    return warnings
 
 
-def changes(planned: Plan, share: Share) -> list[Change]:
-    """Render every template that is made with the text, with its sample fields, before and after.
+def changes(users: Sequence[User], share: Share) -> list[Change]:
+    """Render every template that changes, with its sample fields, before and after.
 
     Raises:
         Problem: ``render_share_exceeded`` or ``unavailable`` if one cannot be rendered just now.
     """
-    return [_change(one, share) for one in planned.users]
+    return [_change(one, share) for one in users]
 
 
 def put(
@@ -113,7 +143,7 @@ def put(
     if [one.version_id for one in users] != [one.record.version_id for one in planned.users]:
         raise Problem("draft_changed", "A template that is made with this one was published meanwhile; look again.")
     anew = []
-    for one in _inner_first(users):
+    for one in inner_first(users):
         pins = sources.resolve(session, service_id, one.identifier, one.content).pins
         again, _ = templates.put(session, service_id, one.identifier, one.content, created_by, pins=pins)
         if again.version_id != one.version_id:
@@ -121,9 +151,9 @@ def put(
     return record, created, anew
 
 
-def _inner_first(records: Sequence[TemplateRecord]) -> list[TemplateRecord]:
+def inner_first(records: Sequence[TemplateRecord]) -> list[TemplateRecord]:
     """Order templates so that each comes behind what it is made with."""
-    return sorted(records, key=lambda one: (len(one.pins), one.identifier))
+    return sorted(records, key=lambda one: (one.content.kind == TEMPLATE, len(one.pins.partials), one.identifier))
 
 
 def _change(user: User, share: Share) -> Change:
@@ -166,9 +196,16 @@ def check_unused(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``in_use``, which names those that are.
     """
+    _check_no_layout(session, service_id, identifier)
     records = templates.made_with(session, service_id, identifier)
     if records:
         raise Problem("in_use", f"{_listed(records)} made with {identifier}. Publish them without it first.")
+
+
+def _check_no_layout(session: Session, service_id: int, identifier: str) -> None:
+    if sources.mail_settings(session, service_id).layout == identifier:
+        detail = f"{identifier} is the layout of the service’s Markdown and text e-mails. Choose another one first."
+        raise Problem("in_use", detail)
 
 
 def _listed(records: Sequence[TemplateRecord]) -> str:

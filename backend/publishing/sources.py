@@ -1,20 +1,40 @@
-"""What the renderer takes of a template: its text with those of all partials and layouts that it names."""
+"""What the renderer takes of a template: its text, those of all partials and layouts of it, the service's language."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db import session as db
+from backend.db.models.accounts import Service
 from backend.lib.problems import FieldError, Problem
 from backend.registry import owned, templates
 from backend.registry.lookup import FoundTemplate
 from backend.registry.templates import TEMPLATE, Pins, TemplateContent
-from backend.rendering.model import Format, Partial, Source
+from backend.rendering.model import LANGUAGE, NO_LAYOUT, Format, Partial, Source
 from backend.rendering.references import named
 
 _MOST = 50
+_WITH_LAYOUT = frozenset({"markdown", "text"})
+
+
+class MailSettings(msgspec.Struct, frozen=True):
+    """What a service says of all its messages, and its templates are published with.
+
+    ``language`` is a BCP 47 tag. ``layout`` surrounds the HTML of Markdown and text e-mails: the identifier of one of
+    the service's, ``none``, or null for ours.
+    """
+
+    language: str = LANGUAGE
+    layout: str | None = None
+
+
+def mail_settings(session: Session, service_id: int) -> MailSettings:
+    """Return what a service says of its messages."""
+    row = session.execute(select(Service.language, Service.mail_layout).where(Service.id == service_id)).one_or_none()
+    return MailSettings(*row) if row is not None else MailSettings()
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -30,7 +50,8 @@ def source_of_version(version: FoundTemplate) -> Source:
     parts: tuple[Partial, ...] = ()
     if version.partials:
         parts = tuple(Partial(one.identifier, cast("Format", one.format), one.source) for one in version.partials)
-    return Source(form, version.source, version.subject, parts, version.kind != TEMPLATE)
+    fragment = version.kind != TEMPLATE
+    return Source(form, version.source, version.subject, parts, fragment, version.language, version.mail_layout)
 
 
 def source_of(content: TemplateContent, service_id: int) -> Source:
@@ -39,36 +60,39 @@ def source_of(content: TemplateContent, service_id: int) -> Source:
     Raises:
         Problem: ``invalid_template`` for partials that contain each other.
     """
-    plain = _plain(content)
-    if not any(map(owned.is_identifier, named(plain))):
-        return plain
     with db.current().read() as session:
         return resolve(session, service_id, "", content).source
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - a text, and what to take in the place of what is stored
     session: Session,
     service_id: int,
     identifier: str,
     content: TemplateContent,
     *,
     instead: Mapping[str, TemplateContent] | None = None,
+    settings: MailSettings | None = None,
 ) -> Resolved:
-    """Find the partials and layouts that a text names, and those that they name in turn.
+    """Find the partials and layouts that a text is made with, and those that they name in turn.
 
-    ``instead`` are texts that are not published yet, by their identifiers. What is not there is left out: the check of
-    the template says so, with its line.
+    ``instead`` are texts that are not published yet, by their identifiers; ``settings`` take the place of what the
+    service has. What is not there is left out: the check of the template says so, with its line.
 
     Raises:
         Problem: ``invalid_template`` for a template that contains itself, which names the way round.
     """
     finder = _Finder(session, service_id, instead or {})
-    finder.follow(content, (identifier,) if identifier else ())
-    plain = _plain(content)
+    way = (identifier,) if identifier else ()
+    finder.follow(named(_plain(content)), way)
+    said = settings or mail_settings(session, service_id)
+    layout = said.layout if content.kind == TEMPLATE and content.format in _WITH_LAYOUT else None
+    if layout is not None and layout != NO_LAYOUT:
+        finder.follow([layout], way)
     partials = tuple(
         Partial(name, cast("Format", one.format), one.source) for name, one in sorted(finder.found.items())
     )
-    return Resolved(msgspec.structs.replace(plain, partials=partials), finder.pins)
+    source = msgspec.structs.replace(_plain(content), partials=partials, language=said.language, layout=layout)
+    return Resolved(source, Pins(partials=finder.pins, language=said.language, mail_layout=layout))
 
 
 class _Finder:
@@ -77,17 +101,17 @@ class _Finder:
         self._service_id = service_id
         self._instead = instead
         self.found: dict[str, TemplateContent] = {}
-        self.pins: Pins = {}
+        self.pins: dict[str, int] = {}
 
-    def follow(self, content: TemplateContent, way: tuple[str, ...]) -> None:
+    def follow(self, names: Sequence[str], way: tuple[str, ...]) -> None:
         """Find what a text names; ``way`` leads to it."""
-        for name in filter(owned.is_identifier, named(_plain(content))):
+        for name in filter(owned.is_identifier, names):
             if name in way:
                 round_trip = " includes ".join((*way[way.index(name) :], name))
                 raise _refused(f"Partials and layouts cannot contain each other in a circle: {round_trip}.")
             part = self._part(name)
             if part is not None:
-                self.follow(part, (*way, name))
+                self.follow(named(_plain(part)), (*way, name))
 
     def _part(self, name: str) -> TemplateContent | None:
         """Return a partial or layout that was not followed before; every way to it is walked all the same."""

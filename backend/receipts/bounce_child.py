@@ -34,6 +34,10 @@ Final-Recipient: rfc822; a@lab.example
 Action: failed
 Status: 5.1.1
 --b
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+--b
 Content-Type: message/rfc822
 
 Message-ID: <0b9d8f52-3c1e-5f0a-9d6e-4a7c51b2e803@lab.example>

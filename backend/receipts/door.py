@@ -23,12 +23,12 @@ _NOT_FOR_THIS = "Nothing was read: {}."
     "/receipts/bounce",
     status_code=204,
     summary="Report a bounce",
-    description="Takes a delivery status notification (RFC 3464) as a mail server pipes it, with the secret that "
-    "`carillon receipts address` prints as bearer token.",
+    description="Takes a delivery status notification (RFC 3464) or a complaint (RFC 5965) as a mail server pipes it, "
+    "with the secret that `carillon receipts address` prints as bearer token.",
     include_in_schema=False,
 )
 async def bounce(request: Request[Any, Any, Any]) -> Response[None]:
-    """Take a bounce: 204 also where it is about nothing of ours."""
+    """Take a bounce or a complaint: 204 also where it is about nothing of ours."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.is_bounce_token(token.strip()):
         _count_forged(receipts.BOUNCE)
@@ -39,7 +39,7 @@ async def bounce(request: Request[Any, Any, Any]) -> Response[None]:
 
 
 def take_bounce(message: bytes) -> int:
-    """Record the news in a bounce; return how many pieces there were.
+    """Record the news in a bounce or a complaint; return how many pieces there were.
 
     Raises:
         Problem: ``invalid_request`` for what is no mail.

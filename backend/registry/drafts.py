@@ -273,7 +273,13 @@ def _columns(content: TemplateContent) -> dict[str, object]:
 
 def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
     return TemplateContent(
-        name=row.name, format=row.format, source=row.source, subject=row.subject, batch=row.batch, kind=row.kind
+        name=row.name,
+        format=row.format,
+        source=row.source,
+        subject=row.subject,
+        batch=row.batch,
+        repeat_after=row.repeat_after,
+        kind=row.kind,
     )
 
 

@@ -24,8 +24,10 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     """One published version of a template.
 
     ``version_id`` is the version's row, ``number`` counts from 1 in its template. ``batch`` may hold
-    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``. ``partials`` are the partials and layouts that it is made
-    with, in the versions that they had when it was published.
+    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``. ``repeat_after`` is after how long the same content is
+    new again, as ``24h``; None for never. ``partials`` are the partials and layouts that it is made with, in the
+    versions that they had when it was published; ``mail_layout`` names the one of its e-mails, where it is Markdown
+    or text.
     """
 
     identifier: str
@@ -36,6 +38,9 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     subject: str | None
     batch: dict[str, Any] | None
     kind: str
+    repeat_after: str | None = None
+    language: str = "en"
+    mail_layout: str | None = None
     partials: tuple["FoundTemplate", ...] = ()
 
 
@@ -65,6 +70,9 @@ _VERSIONS = (
         _versions.c.subject,
         _versions.c.batch,
         _versions.c.kind,
+        _versions.c.repeat_after,
+        _versions.c.language,
+        _versions.c.mail_layout,
         _versions.c.partials,
     )
     .join(_versions, _versions.c.template_id == _templates.c.id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
 from backend.db.models.registry import Endpoint, Recipient
-from backend.lib import clock
+from backend.lib import clock, places
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address
@@ -170,7 +170,7 @@ def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> 
         Problem: ``invalid_address`` with an error for each faulty or doubled endpoint, at most 50.
     """
     faults: list[FieldError] = []
-    places: dict[Address, int] = {}
+    found: dict[Address, int] = {}
     for index, endpoint in enumerate(given):
         pointer = f"/endpoints/{index}/address"
         try:
@@ -178,18 +178,19 @@ def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> 
         except Problem as problem:
             faults.append(FieldError(pointer, problem.code, problem.detail))
             continue
-        first = places.setdefault(Address(endpoint.type, address), index)
+        first = found.setdefault(Address(endpoint.type, address), index)
         if first != index:
-            detail = f"This endpoint is the same as the one at /endpoints/{first}; give each endpoint once."
+            detail = f"This endpoint is the same as the {places.ordinal(first)} one; give each endpoint once."
             faults.append(FieldError(pointer, "invalid_address", detail))
     if faults:
         raise _refusal(faults)
-    return list(places)
+    return list(found)
 
 
 def _refusal(faults: list[FieldError]) -> Problem:
     others = "" if len(faults) == 1 else f" (and {len(faults) - 1} more)"
-    return Problem("invalid_address", f"At {faults[0].pointer}{others}: {faults[0].detail}", errors=faults[:MAX_ERRORS])
+    detail = f"At {places.in_words(faults[0].pointer)}{others}: {faults[0].detail}"
+    return Problem("invalid_address", detail, errors=faults[:MAX_ERRORS])
 
 
 def _differs(row: Recipient, name: str, endpoints: Sequence[Address]) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Template, TemplateSample
-from backend.lib import strict_json
+from backend.lib import places, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.registry.templates import version_row
 
@@ -54,7 +55,8 @@ def read(text: str) -> Any:
         raise SampleFault(problem.detail.replace("The body", "The sample data"), line, column) from None
     found = strict_json.faults(data)
     if found:
-        raise SampleFault(f"At {found[0].pointer or 'the top'}: {found[0].detail}")
+        where = places.in_words(f"/fields{found[0].pointer}")
+        raise SampleFault(f"At {where}: {found[0].detail}")
     if not isinstance(data, dict) and not (isinstance(data, list) and data and all(isinstance(o, dict) for o in data)):
         raise SampleFault("Write one object in curly brackets; for a batch, an array of at least one object.", 1, 1)
     return data
@@ -76,14 +78,18 @@ def of(session: Session, template_id: int) -> list[Sample]:
     return [Sample(FIRST, write(published))] if published is not None else []
 
 
+def all_fields(session: Session, template_id: int) -> list[Any]:
+    """Return the fields of every sample that can be read, the eldest first."""
+    found = []
+    for sample in of(session, template_id):
+        with suppress(SampleFault):
+            found.append(read(sample.text))
+    return found
+
+
 def first_fields(session: Session, template_id: int) -> Any | None:
     """Return the fields of the first sample that can be read, which a version is published with."""
-    for sample in of(session, template_id):
-        try:
-            return read(sample.text)
-        except SampleFault:
-            continue
-    return None
+    return next(iter(all_fields(session, template_id)), None)
 
 
 def put(session: Session, template_id: int, name: str, text: str) -> None:

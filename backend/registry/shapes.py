@@ -1,15 +1,18 @@
 """The form of what is registered, for every door: limits, and one plain sentence for each fault."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from backend.channels.base import Channel
+from backend.lib import durations
 from backend.lib.shapes import Shape
 
 MAX_ENDPOINTS = 500
 MAX_SOURCE_BYTES = 256 * 1024
 _WEEK = 7 * 24 * 3600
+_SHORTEST_REPEAT, _LONGEST_REPEAT = timedelta(minutes=1), timedelta(days=366)
 
 
 def _one_line(text: str) -> str:
@@ -33,6 +36,13 @@ def _fields(value: Any) -> Any:
     return value
 
 
+def _repeat_after(text: str) -> str:
+    if not _SHORTEST_REPEAT <= durations.read(text) <= _LONGEST_REPEAT:
+        raise ValueError("Must be between one minute (1m) and 366 days (366d).")
+    return text
+
+
+RepeatAfter = Annotated[str, AfterValidator(_repeat_after)]
 Name = Annotated[str, Field(min_length=1, max_length=160), AfterValidator(_one_line)]
 # A union would put the names of its branches into the pointers of its faults.
 Fields = Annotated[
@@ -98,3 +108,13 @@ class TemplateShape(Shape):
     subject: Annotated[str | None, Field(min_length=1, max_length=2000)] = None
     sample_fields: Fields | None = None
     batch: BatchShape | None = None
+    repeat_after: Annotated[
+        RepeatAfter | None,
+        Field(
+            description=(
+                "After how long the same content is new again, as `30m`, `24h` or `7d`; without it, never. A"
+                " notification is new again when the time of each of its templates is over."
+            ),
+            json_schema_extra={"examples": ["24h"]},
+        ),
+    ] = None

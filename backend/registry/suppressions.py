@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, select
@@ -40,9 +40,9 @@ _AMONG = select(Suppression.service_id, Suppression.address).where(
 class SuppressionRecord(msgspec.Struct, frozen=True):
     """A suppressed address; ``reason`` is ``bounced``, ``complained`` or ``by_hand``, ``since`` is in UTC."""
 
-    channel: str
+    channel: Channel
     address: str
-    reason: str
+    reason: Reason
     detail: str
     since: datetime
 
@@ -167,4 +167,4 @@ def page(
 
 
 def _record(row: Suppression) -> SuppressionRecord:
-    return SuppressionRecord(row.channel, row.address, row.reason, row.detail, row.since)
+    return SuppressionRecord(Channel(row.channel), row.address, cast("Reason", row.reason), row.detail, row.since)

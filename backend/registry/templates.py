@@ -2,11 +2,11 @@
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import Delivery
@@ -17,8 +17,18 @@ from backend.registry.owned import OwnedRepository, check_identifier
 
 _LONGEST_AUTHOR = 160
 TEMPLATE = "template"
-# The rows of the versions that a template is made with, by the identifiers of those partials and layouts.
-Pins = dict[str, int]
+
+
+class Pins(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version is made with beside its own text.
+
+    ``partials`` are the rows of the versions of partials and layouts, by their identifiers; ``language`` and
+    ``mail_layout`` are as the service has them.
+    """
+
+    partials: dict[str, int] = {}
+    language: str = "en"
+    mail_layout: str | None = None
 
 
 class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +37,7 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``; ``kind`` is ``template``, or ``partial`` or ``layout``
     for what templates include, import or extend, and nothing is sent with. ``sample_fields`` is an object, or an
     array of objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
+    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never.
     """
 
     name: str
@@ -35,6 +46,7 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     sample_fields: Any | None = None
     batch: dict[str, Any] | None = None
+    repeat_after: str | None = None
     kind: str = TEMPLATE
 
     def digest(self) -> str:
@@ -42,13 +54,15 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
         said = msgspec.to_builtins(self)
         if self.kind == TEMPLATE:  # as it was before there were other kinds
             del said["kind"]
+        if self.repeat_after is None:
+            del said["repeat_after"]
         return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
 class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A template with its published version.
 
-    ``version`` counts from 1, ``version_id`` is the version's row, ``pins`` are those of what it is made with.
+    ``version`` counts from 1, ``version_id`` is the version's row, ``pins`` are what it is made with.
     """
 
     identifier: str
@@ -65,8 +79,8 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     identifier: str
     name: str
-    kind: str
-    format: str
+    kind: Literal["template", "partial", "layout"]
+    format: Literal["mjml", "html", "text", "markdown"]
     version: int
     subject: str | None
     created_at: datetime
@@ -74,8 +88,9 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a template; ``created_by`` is the client or user that published it."""
+    """One version of a template; ``version_id`` is its row, ``created_by`` the client or user that published it."""
 
+    version_id: int
     version: int
     content: TemplateContent
     created_at: datetime
@@ -196,6 +211,12 @@ def versions(
 
 def made_with(session: Session, service_id: int, identifier: str) -> list[TemplateRecord]:
     """Return those of the service's templates, partials and layouts whose published version is made with a partial."""
+    found = published(session, service_id, TemplateVersion.partials.is_not(None))
+    return [one for one in found if identifier in one.pins.partials]
+
+
+def published(session: Session, service_id: int, *conditions: ColumnElement[bool]) -> list[TemplateRecord]:
+    """Return the service's templates, partials and layouts whose published version meets the conditions, in order."""
     rows = session.execute(
         select(Template, TemplateVersion)
         .join(TemplateVersion, TemplateVersion.template_id == Template.id)
@@ -203,11 +224,11 @@ def made_with(session: Session, service_id: int, identifier: str) -> list[Templa
             Template.service_id == service_id,
             Template.deleted_at.is_(None),
             TemplateVersion.number == Template.current_version,
-            TemplateVersion.partials.is_not(None),
+            *conditions,
         )
         .order_by(Template.identifier)
     )
-    return [_record(row, version) for row, version in rows if identifier in (version.partials or {})]
+    return [_record(row, version) for row, version in rows]
 
 
 def delete(session: Session, service_id: int, identifier: str) -> None:
@@ -242,19 +263,26 @@ def for_a_test(
 
 
 def _says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
-    return version.content_hash == content.digest() and (version.partials or {}) == (pins or {})
+    return version.content_hash == content.digest() and _pins(version) == (pins or Pins())
+
+
+def _pins(version: TemplateVersion) -> Pins:
+    return Pins(partials=version.partials or {}, language=version.language, mail_layout=version.mail_layout)
 
 
 def _add(  # noqa: PLR0913 - as put
     session: Session, template_id: int, number: int, content: TemplateContent, created_by: str, *, pins: Pins | None
 ) -> TemplateVersion:
+    with_it = pins or Pins()
     version = TemplateVersion(
         template_id=template_id,
         number=number,
         content_hash=content.digest(),
         created_at=clock.now(),
         created_by=created_by[:_LONGEST_AUTHOR],
-        partials=pins or None,
+        partials=with_it.partials or None,
+        language=with_it.language,
+        mail_layout=with_it.mail_layout,
         **msgspec.structs.asdict(content),
     )
     session.add(version)
@@ -283,12 +311,14 @@ def content_of(version: TemplateVersion) -> TemplateContent:
         subject=version.subject,
         sample_fields=version.sample_fields,
         batch=version.batch,
+        repeat_after=version.repeat_after,
         kind=version.kind,
     )
 
 
 def _version(version: TemplateVersion) -> VersionRecord:
     return VersionRecord(
+        version_id=version.id,
         version=version.number,
         content=content_of(version),
         created_at=version.created_at,
@@ -302,7 +332,7 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
         version_id=version.id,
         version=version.number,
         content=content_of(version),
-        pins=version.partials or {},
+        pins=_pins(version),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

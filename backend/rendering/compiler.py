@@ -9,18 +9,21 @@ import css_inline
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, nodes
 
+from backend.rendering.clipping import fixed_bytes
 from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
 from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
 from backend.rendering.harmless import is_harmless
 from backend.rendering.inlining import css_inliner
+from backend.rendering.jinja_mistakes import mistake
 from backend.rendering.jinja_tokens import spans
+from backend.rendering.layouts import layout_of
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
 from backend.rendering.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.memberwise import is_memberwise
 from backend.rendering.mjml_assembly import assemble, starters_partials
 from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
-from backend.rendering.model import Place, Source, TemplateWarning
+from backend.rendering.model import Partial, Place, Source, TemplateWarning
 from backend.rendering.needs import Need, needs_of
 from backend.rendering.policy import enforce
 from backend.rendering.sandbox import Sandbox
@@ -36,7 +39,7 @@ class Compiled(msgspec.Struct, frozen=True):
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
     ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
     a batch whenever they render each of its members. ``needs`` is what the body looks up, if with that in the fields
-    it renders for certain.
+    it renders for certain. ``layout`` surrounds the HTML of Markdown and text; ``layout_varies`` with the fields.
     """
 
     body: Template
@@ -44,11 +47,14 @@ class Compiled(msgspec.Struct, frozen=True):
     harmless: bool
     memberwise: bool
     needs: tuple[Need, ...] | None
+    fixed: int
     flow: str | None = None
     source_line: Callable[[int], Place] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
     warnings: tuple[TemplateWarning, ...] = ()
+    layout: Template | None = None
+    layout_varies: bool = False
 
 
 class _Kept:
@@ -82,6 +88,7 @@ class _Known(msgspec.Struct, frozen=True):
     harmless: bool = True
     memberwise: bool = True
     needs: tuple[Need, ...] | None = None
+    fixed: int = 0
 
     def beside(self, subject: "_Known") -> dict[str, Any]:
         """Return what is known of a body together with its subject."""
@@ -89,6 +96,7 @@ class _Known(msgspec.Struct, frozen=True):
             "harmless": self.harmless and subject.harmless,
             "memberwise": self.memberwise and subject.memberwise,
             "needs": self.needs,
+            "fixed": self.fixed,
         }
 
 
@@ -112,13 +120,29 @@ def compiled_before(key: str, source: Source) -> Compiled | None:
 def _compiled(source: Source) -> Compiled:
     subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
     environment = environment_of(source)
-    if not all(is_harmless(environment.parse(one.source)) for one in source.partials):
+    partials = [parse_partial(source, one) for one in source.partials]
+    if not all(map(is_harmless, partials)):
         told = msgspec.structs.replace(told, harmless=False)
     if source.format == "mjml":
         return _compiled_mjml(source, environment, subject, told)
     body, known = _template(environment, parse(source), SOURCE)
-    flow = _flow(unify_newlines(source.source)) if source.format == "html" else None
-    return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+    if source.format == "html":
+        flow = _flow(unify_newlines(source.source))
+        return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+    if source.fragment:
+        return Compiled(body=body, subject=subject, **known.beside(told))
+    layout, varies = _guarded(lambda: layout_of(source), SOURCE)
+    if varies:
+        known = msgspec.structs.replace(known, memberwise=False, needs=None)
+    return Compiled(body=body, subject=subject, layout=layout, layout_varies=varies, **known.beside(told))
+
+
+def parse_partial(source: Source, one: Partial) -> nodes.Template:
+    """Parse a partial or layout of a template; raises TemplateFault that names it, with its line."""
+    try:
+        return _read(ENVIRONMENTS[source.format], unify_newlines(one.source))
+    except TemplateFault as fault:
+        raise fault.within(one.name, fault.line or 1) from None
 
 
 def environment_of(source: Source) -> Sandbox:
@@ -142,8 +166,12 @@ def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | Non
 
     def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
         _bound(MJML, assembled.text, SOURCE)
-        product = compile_mjml(assembled.text)
-        return product, _template(environment, product.html, SOURCE, product)
+        product = compile_mjml(assembled.text, source.language)
+        try:
+            return product, _template(environment, product.html, SOURCE, product)
+        except TemplateFault:
+            _read(MJML, assembled.text)  # tells more of a mistake in what the author wrote
+            raise
 
     try:
         product, (body, known) = _guarded(steps, SOURCE)
@@ -174,26 +202,40 @@ def _known(source: Source) -> Collection[str]:
     return known | set(starters_partials()) if source.format == "mjml" else known
 
 
+def parse_subject(subject: str) -> nodes.Template:
+    """Parse a subject; raises TemplateFault."""
+    return _parse(SUBJECT, subject, SUBJECT_POINTER, ())
+
+
 def _subject(subject: str) -> tuple[Template, _Known]:
-    return _template(SUBJECT, _parse(SUBJECT, subject, SUBJECT_POINTER, ()), SUBJECT_POINTER)
+    return _template(SUBJECT, parse_subject(subject), SUBJECT_POINTER)
 
 
 def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
     def attempt() -> nodes.Template:
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
-        tree = environment.parse(unified)
-        enforce(tree, environment, known)
+        enforce(tree := _read(environment, unified), environment, known)
         return tree
 
     return _guarded(attempt, pointer)
+
+
+def _read(environment: Sandbox, text: str) -> nodes.Template:
+    try:
+        return environment.parse(text)
+    except TemplateSyntaxError as error:
+        raise mistake(environment, text, error) from None
 
 
 def _bound(environment: Sandbox, text: str, pointer: str) -> None:
     """Refuse what would take long to parse."""
     if len(text.encode("utf-8", "surrogatepass")) > SOURCE_BYTES:
         raise TemplateFault(f"the template is larger than {SOURCE_BYTES // 1024} KiB", None, pointer)
-    found = spans(environment, text)
+    try:
+        found = spans(environment, text)
+    except TemplateSyntaxError as error:
+        raise mistake(environment, text, error) from None
     if len(found) > JINJA_TOKENS:
         line = found[JINJA_TOKENS].line
         raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", line, pointer)
@@ -204,7 +246,9 @@ def _template(
 ) -> tuple[Template, _Known]:
     try:
         tree = environment.parse(source) if isinstance(source, str) else source
-        known = _Known(is_harmless(tree), is_memberwise(tree), needs_of(tree))  # compiling changes the tree
+        known = _Known(
+            is_harmless(tree), is_memberwise(tree), needs_of(tree), fixed_bytes(tree)
+        )  # compiling changes the tree
         return environment.from_string(tree), known
     except (TemplateSyntaxError, TemplateFault) as error:
         fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)

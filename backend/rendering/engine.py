@@ -4,29 +4,32 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 from jinja2 import Template
 from jinja2.runtime import Context
 
 from backend.lib.problems import Problem
-from backend.rendering.clipping import clipped
+from backend.rendering.clipping import always_clipped, clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
-from backend.rendering.filters import CHOICE, Choice
+from backend.rendering.fields_read import reads_fields
+from backend.rendering.filters import CHOICE, SPOKEN, Choice
 from backend.rendering.inlining import css_inliner
 from backend.rendering.inspection import inspect
 from backend.rendering.limits import Meter, metered
-from backend.rendering.markdown import to_html, values_kept
+from backend.rendering.markdown import Values, to_html, values_kept
 from backend.rendering.model import Place, Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.needs import are_met
+from backend.rendering.pages import completed, surrounded, text_to_html
 from backend.rendering.sandbox import GLOBALS
 from backend.rendering.text import text_alternative
 from backend.rendering.text_layout import lay_out
 from backend.rendering.text_template import flow_template
-from backend.rendering.titles import titled
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
-_OWN = {CHOICE: None}  # tells Jinja which of the variables an imported partial has besides
+_OWN = {CHOICE: None, SPOKEN: None}  # tells Jinja which of the variables an imported partial has besides
+_WITH_LAYOUT = frozenset({"markdown", "text"})
 _READING_SECONDS = 60e-9  # measured, for each character of HTML
 _SHORT_SECONDS = 1e-3
 
@@ -60,7 +63,9 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     """
     warnings = _looked_at(source, sample_fields, batch=batch)
     if sample_fields is not None:
-        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), {warning.line for warning in warnings}))
+        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), warnings))
+    elif not source.fragment:
+        warnings.extend(_without_sample(source))
     return _in_order(warnings)
 
 
@@ -96,7 +101,7 @@ def _render(job: RenderJob) -> Rendered:
     certain = tried and template.needs is not None and are_met(template.needs, fields)
     if certain and template.subject is None:
         return Rendered(None, None, "")
-    variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields)}
+    variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields), SPOKEN: job.source.language}
     if tried:
         return _tried(template, variables, certain=certain)
     with metered() as meter, values_kept(job.source) as values:
@@ -111,15 +116,28 @@ def _render(job: RenderJob) -> Rendered:
         began = time.monotonic()
         body = _run(template.body, variables, meter, template.source_line)
         seconds = time.monotonic() - began
-    if job.source.format == "text":
-        return Rendered(subject, None, body.strip("\n"))
-    if job.source.format == "markdown":
-        html = to_html(body, values)
-        text = text_alternative(html) if job.want_text else ""
-        return Rendered(subject, html if job.want_html else None, text, values.markdown(body).strip("\n"))
-    html = titled(_inlined(body, template), subject) if job.source.format == "mjml" else body
+        layout = _run(template.layout, variables, meter) if template.layout is not None and job.want_html else None
+    title = job.subject or subject
+    if job.source.format in _WITH_LAYOUT:
+        plain = _without_layout(job, subject, body, values)
+        if layout is None:
+            return plain
+        page = surrounded(layout, plain.html or text_to_html(plain.text), title)
+        page = completed(page, job.source.language, title)
+        return msgspec.structs.replace(plain, html=page, fragment=plain.html or "")
+    inlined = _inlined(body, template) if job.source.format == "mjml" else body
+    html = completed(inlined, job.source.language, title)
     text = _text(html, template, variables, seconds) if job.want_text else ""
     return Rendered(subject, html if job.want_html else None, text)
+
+
+def _without_layout(job: RenderJob, subject: str | None, body: str, values: Values) -> Rendered:
+    """Return the message of a Markdown or text template, of which only the former has HTML of its own."""
+    if job.source.format == "text":
+        return Rendered(subject, None, body.strip("\n"))
+    html = to_html(body, values)
+    text = text_alternative(html) if job.want_text else ""
+    return Rendered(subject, html if job.want_html else None, text, values.markdown(body).strip("\n"))
 
 
 def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -> Rendered:
@@ -128,6 +146,8 @@ def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -
         subject = _subject(template.subject, variables, meter)
         if not certain:
             _run(template.body, variables, meter, template.source_line)
+            if template.layout is not None and template.layout_varies:
+                _run(template.layout, variables, meter)
     return Rendered(subject, None, "")
 
 
@@ -175,7 +195,7 @@ def _run(
         place = Context(template.environment, variables, template.name, template.blocks, _OWN)
         return "".join(meter.written(template.root_render_func(place)))
     except Exception as error:
-        raise runtime_fault(error, pointer, source_line) from None
+        raise runtime_fault(error, pointer, source_line, variables) from None
 
 
 def _inlined(html: str, template: Compiled) -> str:
@@ -189,12 +209,32 @@ def _inlined(html: str, template: Compiled) -> str:
     return inliner.inline(html) if inliner is not None else html
 
 
-def _trial(job: RenderJob, told: set[int | None]) -> list[TemplateWarning]:
+def _without_sample(source: Source) -> list[TemplateWarning]:
+    """Say what is certain of all messages: their size, and what goes wrong where no field is read."""
+    try:
+        return clipped(_render(RenderJob("", source, {})))
+    except TemplateFault as fault:
+        if reads_fields(source):
+            return always_clipped(compiled("", source).fixed) if source.format in {"html", "mjml"} else []
+        return [TemplateWarning(fault.line, "sample_fields", f"Every message: {fault.sentence}")]
+
+
+def _trial(job: RenderJob, told: Sequence[TemplateWarning]) -> list[TemplateWarning]:
     """Render with the sample fields and say what a reader of the message would meet."""
     try:
         rendered = _render(job)
     except TemplateFault as fault:
-        if fault.line is not None and fault.line in told:
+        if any(_is_told(fault, one) for one in told):
             return []
         return [TemplateWarning(fault.line, "sample_fields", f"With the sample fields: {fault.sentence}")]
     return clipped(rendered)
+
+
+def _is_told(fault: TemplateFault, warning: TemplateWarning) -> bool:
+    """Tell whether a warning is of the same place: a line, the subject, or the line of a partial."""
+    if fault.line is not None:
+        return fault.line == warning.line
+    if fault.pointer == SUBJECT:
+        return warning.detail.startswith("Subject: ")
+    _, begins, within = fault.reason.rpartition("(line ")
+    return bool(begins) and f"(Line {within.rstrip(')')}.)" in warning.detail

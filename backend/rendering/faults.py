@@ -7,6 +7,7 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from backend.lib.problems import FieldError, Problem
+from backend.rendering import runtime_phrases, suggestions, syntax_phrases
 from backend.rendering.model import Place
 
 SOURCE = "/source"
@@ -34,6 +35,10 @@ class TemplateFault(Exception):
         stop = "" if self.reason.endswith("?") else "."
         return f"{place}: {self.reason}{stop}" if place else f"{self.reason[:1].upper()}{self.reason[1:]}{stop}"
 
+    def within(self, name: str, line: int) -> "TemplateFault":
+        """Return the fault as one of a partial or layout of this name, which has it on ``line``."""
+        return TemplateFault(f"{self.reason} (line {line} of '{name}')", None, self.pointer)
+
     def problem(self, code: str) -> Problem:
         """Return the fault under a code of the error catalogue."""
         return Problem(code, self.sentence, errors=[FieldError(self.pointer, code, self.sentence)])
@@ -43,29 +48,47 @@ class LimitExceeded(Exception):
     """A template asked for more time, memory or output than one message may take."""
 
 
+class WrongUse(TypeError):
+    """A template does with a value what cannot be done; it says so to people."""
+
+
+class MissingVariable(UndefinedError):
+    """A template prints a variable that is not there."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the variable."""
+        return str(self).partition("'")[2].rpartition("'")[0]
+
+
 def syntax_fault(error: TemplateSyntaxError, pointer: str = SOURCE) -> TemplateFault:
-    """Translate what Jinja's parser says."""
-    return TemplateFault(_clean(error.message or "not a Jinja template"), error.lineno, pointer)
+    """Translate what Jinja's compiler says."""
+    return TemplateFault(syntax_phrases.phrase(error.message or ""), error.lineno, pointer)
 
 
 def runtime_fault(
-    error: BaseException, pointer: str = SOURCE, source_line: Callable[[int], Place] | None = None
+    error: BaseException,
+    pointer: str = SOURCE,
+    source_line: Callable[[int], Place] | None = None,
+    variables: Mapping[str, object] | None = None,
 ) -> TemplateFault:
     """Translate what was raised while a compiled template ran.
 
-    ``source_line`` turns a line of the compiled template into the author's line.
+    ``source_line`` turns a line of the compiled template into the author's line, ``variables`` are what it ran with.
     """
     if isinstance(error, TemplateFault):
         return error
     line, layout = _place(error.__traceback__)
-    reason = _reason(error)
+    if isinstance(error, TemplateSyntaxError) and line is None:
+        line = error.lineno
     if layout is None and line is not None and source_line is not None:
         place = source_line(line)
         line, layout = place.line, place.name
-    if layout is not None:
-        reason = f"{reason} (line {line} of '{layout}')"
-        line = None
-    return TemplateFault(reason, line, pointer)
+    reason = _reason(error)
+    if isinstance(error, MissingVariable) and variables is not None:
+        reason += suggestions.variable(error.name, variables)
+    fault = TemplateFault(reason, line, pointer)
+    return fault if layout is None or line is None else fault.within(layout, line)
 
 
 def _place(traceback: TracebackType | None) -> tuple[int | None, str | None]:
@@ -80,10 +103,11 @@ def _place(traceback: TracebackType | None) -> tuple[int | None, str | None]:
 
 
 _FIXED: Mapping[type[BaseException], str] = {
-    RecursionError: "the template nests too deeply",
+    RecursionError: "the template nests too deeply, or something in it calls itself without an end",
     MemoryError: "the template needs too much memory",
-    ZeroDivisionError: "division by zero",
+    ZeroDivisionError: "division by zero: ask first whether the number is 0",
 }
+_OURS = (LimitExceeded, SecurityError, UndefinedError, WrongUse)
 
 
 def _reason(error: BaseException) -> str:
@@ -92,14 +116,16 @@ def _reason(error: BaseException) -> str:
             return sentence
     if isinstance(error, TemplateNotFound):
         return f"there is no partial or layout named '{str(error.name)[:80]}'"
-    if isinstance(error, (UndefinedError, SecurityError, LimitExceeded)):
-        return _clean(str(error))
     if isinstance(error, TemplateSyntaxError):
-        return _clean(error.message or "not a Jinja template")
-    return _clean(f"{error or type(error).__name__}")
+        return syntax_phrases.phrase(error.message or "")
+    said = str(error)
+    known = runtime_phrases.phrase(said)
+    if known is None and not isinstance(error, _OURS):
+        return runtime_phrases.in_general(error.__traceback__)
+    return known or _clean(said)
 
 
 def _clean(reason: str) -> str:
-    """Bring a foreign message to the form of a clause: one line, bounded, without its full stop."""
+    """Bring a message to the form of a clause: one line, bounded, without its full stop."""
     clauses = " ".join(reason.split())[:_LONGEST_REASON].rstrip(".").split(". ")
     return "; ".join(clause[:1].lower() + clause[1:] if clause[1:2].islower() else clause for clause in clauses)

@@ -17,13 +17,18 @@ from jinja2 import filters as jinja
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 
+from backend.rendering.faults import WrongUse
 from backend.rendering.locales import locale as language
+from backend.rendering.model import LANGUAGE
+from backend.rendering.runtime_phrases import kind
 
 Filter = Callable[..., Any]
 
 # Under this name, which no template can write, the variables of each message hold its Choice. That they hold something
 # of their own also makes Jinja forget after the message what a partial counts that it imports.
 CHOICE = "#choice"
+# And under this the language of the message.
+SPOKEN = "#language"
 
 _DIRECTIVES = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyYzZ%])*")
 _PLAIN_DATE = "%d %B %Y"
@@ -53,7 +58,7 @@ def _join(context: EvalContext, value: Iterable[Any], d: str = "", attribute: st
 
 def _round(value: float, precision: int = 0, method: Any = "common") -> float:
     if not -_MOST_DECIMALS <= precision <= _MOST_DECIMALS:
-        raise ValueError(f"round takes a precision between -{_MOST_DECIMALS} and {_MOST_DECIMALS}")
+        raise WrongUse(f"round takes a precision between -{_MOST_DECIMALS} and {_MOST_DECIMALS}")
     return jinja.do_round(value, precision, method)
 
 
@@ -77,20 +82,39 @@ def _random(context: Context, seq: Sequence[Any]) -> Any:
     return choice.random.choice(seq)
 
 
-def _date(value: object, format: str = _PLAIN_DATE, locale: str = "en") -> str:  # noqa: A002 - the name authors write
+def _given(value: object) -> str:
+    """Say of what kind a value is that should have been another, without the value."""
+    return "a text that is none" if isinstance(value, str) else kind(type(value).__name__)
+
+
+def _spoken(context: Context, named: object) -> str:
+    """Return the language that an author names, else that of the message."""
+    return str(context.get(SPOKEN) or LANGUAGE) if named is None else str(named)
+
+
+@pass_context
+def _date(context: Context, value: object, format: str = _PLAIN_DATE, locale: str | None = None) -> str:  # noqa: A002 - the name authors write
     """Write a date: by directives (``%d %B %Y``), a style (``long``) or a CLDR pattern (``d MMMM y``)."""
-    moment = datetime.fromisoformat(str(value))
-    if locale == "en" and format == _PLAIN_DATE:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        reason = f"date takes a date such as 2026-03-02 or 2026-03-02T14:05:00Z, and this is {_given(value)}"
+        raise WrongUse(reason) from None
+    name = _spoken(context, locale)
+    if name == LANGUAGE and format == _PLAIN_DATE:
         return moment.strftime(format)
-    spoken = language(str(locale))
+    spoken = language(name)
     if len(format) > _LONGEST_FORMAT:
-        raise ValueError(f"date takes a format of at most {_LONGEST_FORMAT} characters")
+        raise WrongUse(f"date takes a format of at most {_LONGEST_FORMAT} characters")
     if "%" not in format:
         if format in _STYLES and _DAY.fullmatch(str(value)):
             return format_date(moment, format, spoken)
-        return format_datetime(moment, format, locale=spoken)
+        try:
+            return format_datetime(moment, format, locale=spoken)
+        except (AttributeError, KeyError, ValueError):
+            raise WrongUse("date takes a format such as '%d %B %Y', 'long' or 'd MMMM y'") from None
     if not _DIRECTIVES.fullmatch(format):
-        raise ValueError("date takes a format of plain directives such as %d %B %Y, %H:%M")
+        raise WrongUse("date takes a format of plain directives such as %d %B %Y, %H:%M")
     if spoken.language == "en":
         return moment.strftime(format)
     return "".join(_directive(moment, piece, spoken) for piece in re.findall(r"%.|[^%]+", format))
@@ -106,17 +130,18 @@ def _directive(moment: datetime, piece: str, locale: Locale) -> str:
     return moment.strftime(piece) if piece.startswith("%") else piece
 
 
-def _number(value: object, decimals: int | None = None, locale: str = "en") -> str:
+@pass_context
+def _number(context: Context, value: object, decimals: int | None = None, locale: str | None = None) -> str:
     """Write a number as people of a language read it, with ``decimals`` places or as many as it has."""
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError("number takes a number, or a text that is one") from None
+        raise WrongUse(f"number takes a number, or a text that is one, and this is {_given(value)}") from None
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        raise ValueError("number takes numbers of a size that people read")
+        raise WrongUse("number takes numbers of a size that people read")
     if decimals is not None and not 0 <= decimals <= _MOST_DECIMALS:
-        raise ValueError(f"number takes between 0 and {_MOST_DECIMALS} decimals")
-    spoken = language(str(locale))
+        raise WrongUse(f"number takes between 0 and {_MOST_DECIMALS} decimals")
+    spoken = language(_spoken(context, locale))
     pattern = spoken.decimal_formats[None]
     places = None if decimals is None else (decimals, decimals)
     return str(pattern.apply(number, spoken, decimal_quantization=decimals is not None, force_frac=places))

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
@@ -64,12 +65,17 @@ class Values:
 _values: ContextVar[Values | None] = ContextVar("values", default=None)
 
 
+@lru_cache(maxsize=256)
+def _is_filtered(source: Source) -> bool:
+    texts = (source.source, *(one.source for one in source.partials if one.format == source.format))
+    return any(map(_FILTERED.search, texts))
+
+
 @contextmanager
 def values_kept(source: Source) -> Iterator[Values]:
     """Keep the values that a template prints inside, unless it, or a partial, works on what it has printed."""
     kept = Values()
-    texts = (source.source, *(one.source for one in source.partials))
-    token = _values.set(None if any(map(_FILTERED.search, texts)) else kept)
+    token = _values.set(kept if source.format == "markdown" and not _is_filtered(source) else None)
     try:
         yield kept
     finally:

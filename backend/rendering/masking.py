@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -9,6 +10,23 @@ import msgspec
 from jinja2 import Environment
 
 from backend.rendering.jinja_tokens import Kind, spans
+
+# Of any source; what only looks like one hides nothing.
+ANY_PLACEHOLDER = r"q[0-9a-f]{20}x\d+z"
+
+
+def _mark(source: str) -> str:
+    return f"q{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}x"
+
+
+def _placeholder(mark: str) -> re.Pattern[str]:
+    return re.compile(mark + r"(\d+)z")
+
+
+# To compile a pattern for each source would take as long as to parse it. Nobody can guess it, so nobody can spell it
+# in a way that only the HTML decodes.
+_USUAL = f"q{secrets.token_hex(10)}x"
+_USUAL_PLACEHOLDER = _placeholder(_USUAL)
 
 
 class Hidden(msgspec.Struct, frozen=True):
@@ -44,13 +62,14 @@ class Mask:
     """The placeholders of one source.
 
     A placeholder is letters and digits only, so that it may stand wherever text, an attribute or a part of a URL
-    may, and begins with a digest of the source: no source can contain its own.
+    may. It begins with a mark that the source does not contain: as a rule the same, else a digest of the source.
     """
 
     def __init__(self, source: str) -> None:
-        self.mark = f"q{_digest(source)}x"
+        usual = _USUAL not in source
+        self.mark = _USUAL if usual else _mark(source)
         self._hidden: list[Hidden] = []
-        self.pattern = re.compile(self.mark + r"(\d+)z")
+        self.pattern = _USUAL_PLACEHOLDER if usual else _placeholder(self.mark)
 
     def hide(self, text: str, line: int, kind: Kind, height: int | None = None) -> str:
         """Keep a text and return its placeholder; ``height`` counts its line breaks if it had more once."""
@@ -97,7 +116,10 @@ class Mask:
 
     def height(self, text: str) -> int:
         """Count the line breaks of a text, with those that its placeholders hide."""
-        return text.count("\n") + sum([self._hidden[index].height for index in self.indices(text)])
+        height = text.count("\n")
+        if self.mark in text:
+            height += sum([self._hidden[int(number)].height for number in self.pattern.findall(text)])
+        return height
 
     def line(self, text: str, offset: int, first: int = 1) -> int:
         """Return the author's line at an offset of a masked text that begins on line ``first``."""
@@ -145,10 +167,6 @@ def mask_jinja(environment: Environment, source: str, mask: Mask) -> str:
         pieces.append(mask.hide(source[span.start : span.end], span.line, span.kind))
         position = span.end
     return "".join((*pieces, source[position:]))
-
-
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def _on_its_own_line(hidden: Hidden) -> str:

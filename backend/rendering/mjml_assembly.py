@@ -52,7 +52,7 @@ class Assembled(msgspec.Struct, frozen=True):
         place = self.place(fault.line)
         if place.name is None:
             return TemplateFault(fault.reason, place.line, fault.pointer)
-        return TemplateFault(f"{fault.reason} (line {place.line} of '{place.name}')", None, fault.pointer)
+        return fault.within(place.name, place.line)
 
     def warning(self, warning: TemplateWarning) -> TemplateWarning:
         """Return a warning of the whole as one of what its author wrote."""

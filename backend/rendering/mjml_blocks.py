@@ -38,7 +38,7 @@ def _statements(root: etree._Element, mask: Mask) -> Iterator[tuple[Hidden, etre
         if holder is None:
             continue
         for text in (*map(str, element.attrib.values()), element.text or ""):
-            for _, hidden in mask.tokens(text):
+            for _, hidden in mask.tokens(text) if mask.mark in text else ():
                 if hidden.kind == "statement":
                     yield hidden, holder
 

@@ -18,8 +18,6 @@ _DETAIL = (
 
 def uncertain_widths(element: etree._Element, mask: Mask) -> Iterator[TemplateWarning]:
     """Yield a warning for a section or group whose columns stand in loops or branches and have no width."""
-    if element.tag not in {"mj-section", "mj-group"}:
-        return
     deciding = [
         mask[index]
         for raw in element.iterchildren("mj-raw", BETWEEN)

@@ -13,7 +13,8 @@ from backend.rendering.mjml_fitting import minified
 from backend.rendering.mjml_html_attributes import applied
 from backend.rendering.mjml_mrml import by_mrml, plainly
 from backend.rendering.mjml_source import Corrected, correct
-from backend.rendering.model import TemplateWarning
+from backend.rendering.model import LANGUAGE, TemplateWarning
+from backend.rendering.pages import is_undetermined
 from backend.rendering.text_template import derived
 
 
@@ -32,16 +33,16 @@ class CompiledMjml(msgspec.Struct, frozen=True):
     warnings: list[TemplateWarning]
 
 
-def compile_mjml(source: str) -> CompiledMjml:
-    """Compile a source whose line breaks are line feeds.
+def compile_mjml(source: str, language: str = LANGUAGE) -> CompiledMjml:
+    """Compile a source whose line breaks are line feeds; ``language`` is that of a message whose author names none.
 
     Raises TemplateFault with the line, and jinja2.TemplateSyntaxError for tokens that Jinja cannot read.
     """
     mask = Mask(source)
-    corrected, html = to_html(source, mask)
+    corrected, html = to_html(source, mask, language)
     warnings = [*corrected.warnings, *_lost(html + "".join(corrected.inline), corrected, mask)]
     style = mask.unfold("\n".join(corrected.inline))
-    html = minified(mask.unfold(html), mask.mark)
+    html = minified(mask.unfold(html))
     marks = None
     if mask.indices(style):
         marks = (f'<style data-inline="{mask.mark[:12]}">', "</style>")
@@ -51,12 +52,14 @@ def compile_mjml(source: str) -> CompiledMjml:
     return CompiledMjml(revealed, lines, flow if marks is None else None, style or None, marks, warnings)
 
 
-def to_html(source: str, mask: Mask) -> tuple[Corrected, str]:
+def to_html(source: str, mask: Mask, language: str = LANGUAGE) -> tuple[Corrected, str]:
     """Turn MJML into HTML whose Jinja tokens are masked; return the corrected MJML too.
 
     Raises as ``compile_mjml`` does.
     """
     corrected = correct(mask_jinja(MJML, source, mask), mask)
+    if is_undetermined(corrected.tree.get("lang")):
+        corrected.tree.set("lang", language)
     html = applied(_written(corrected.tree, mask), corrected.attributes)
     return corrected, "".join((*corrected.before, html, *corrected.after))
 

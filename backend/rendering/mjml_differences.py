@@ -7,6 +7,7 @@ is not.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from lxml import etree
 
@@ -72,10 +73,10 @@ def _differences(plain: etree._Element) -> Iterator[str]:
     if len(plain.findall("mj-body")) > 1 or len(plain.findall("mj-head")) > 1:
         yield "there is more than one head or body, of which the reference takes the first"
     for element in plain.iter("*"):
-        tag, within = str(element.tag), _parent(element)
+        tag = str(element.tag)
         if tag in _COMPONENTS:
             yield f"<{tag}> {_COMPONENTS[tag]}"
-        if tag == "mj-raw" and within not in _HOLD_RAW:
+        if tag == "mj-raw" and (within := _parent(element)) not in _HOLD_RAW:
             yield f"mj-raw or Jinja stands in <{within}>"
         for name, value in [(str(name), str(value)) for name, value in element.attrib.items()]:
             if detail := _of_attribute(tag, name, value):
@@ -90,6 +91,7 @@ def _parent(element: etree._Element) -> str:
     return "" if parent is None else str(parent.tag)
 
 
+@lru_cache(maxsize=2048)
 def _of_attribute(tag: str, name: str, value: str) -> str | None:
     if tag in _WITHOUT and name in _WITHOUT[tag]:
         return _WITHOUT[tag][name]

@@ -2,16 +2,19 @@
 
 import re
 
+from backend.rendering.masking import ANY_PLACEHOLDER
+
 # Where white space counts, or may count by a style sheet.
 _KEEPS_SPACE = re.compile(r"<pre\b|<textarea\b|white-space", re.IGNORECASE)
+_INDENTATION = re.compile(rf"[ \t]*\n[ \t\n]*(?=<|{ANY_PLACEHOLDER})")
 _ADJACENT = "<![endif]--><!--[if mso | IE]>"
 
 
-def minified(html: str, placeholder: str) -> str:
+def minified(html: str) -> str:
     """Join conditional comments that follow each other, and drop indentation and blank lines where none shows.
 
-    ``placeholder`` is how the stand-ins of Jinja tokens begin. What is not followed by one of them or by a tag stays,
-    since it may stand inside of an attribute.
+    What is followed neither by the placeholder of a Jinja token nor by a tag stays, since it may stand inside of an
+    attribute.
     """
     html = html.replace(_ADJACENT, "")
-    return html if _KEEPS_SPACE.search(html) else re.sub(rf"[ \t]*\n[ \t\n]*(?=<|{placeholder})", "\n", html)
+    return html if _KEEPS_SPACE.search(html) else _INDENTATION.sub("\n", html)

@@ -5,15 +5,21 @@ from collections.abc import Iterator
 
 from backend.rendering.components import ENDING, KNOWN, KNOWN_ELSEWHERE
 from backend.rendering.faults import TemplateFault
-from backend.rendering.masking import Mask
+from backend.rendering.masking import ANY_PLACEHOLDER, Mask
 from backend.rendering.model import TemplateWarning
 
 _OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join(sorted(ENDING, key=len, reverse=True))})(?=[\s/>])")
 _REST_OF_TAG = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*+>""")
 _CLOSING = {name: re.compile(rf"</{name}\s*>") for name in ENDING}
 RAW_TAG = re.compile(r"</?mj-raw(?:\s[^>]*)?/?>")
+_NO_MARKUP = frozenset({"mj-html-attribute", "mj-preview", "mj-raw", "mj-style", "mj-table", "mj-title"})
+# A tag, whose attributes may hold mj-raw too, or what mj-raw holds where that could be values alone.
+_RAW_VALUES = re.compile(
+    r"""<(?!mj-raw)[A-Za-z](?:[^<>"']|"[^"]*"|'[^']*')*+>|<mj-raw>(?P<held>[A-Za-z0-9\s]*)</mj-raw\s*>"""
+)
 # What is for Outlook alone, or for all but Outlook, stays; the marks around the latter are comments of their own.
 _COMMENT = re.compile(r"(?P<kept><!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->)|<!--.*?-->", re.DOTALL)
+_PIECE = re.compile(rf"""<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*+>|{ANY_PLACEHOLDER}""")
 _CONDITIONAL = re.compile(r"\[if[^\]]*\]")
 _FOREIGN_TAG = re.compile(r"<(?P<end>/?)(?P<name>mj(?:-[\w-]+|ml))")
 
@@ -29,10 +35,9 @@ def fold(masked: str, mask: Mask) -> tuple[str, list[TemplateWarning]]:
     while match := _OPENING.search(masked, position):
         pieces.append(masked[position : match.start()])
         line += mask.height(pieces[-1])
-        folded, end = _fold_one(masked, match, line, mask, warnings)
+        folded, position = _fold_one(masked, match, line, mask, warnings)
         pieces.append(folded)
-        line += mask.height(masked[match.start() : end])
-        position = end
+        line += mask.height(masked[match.start() : position])
     folded = "".join((*pieces, masked[position:]))
     # References such as &nbsp; and the bare & of addresses mean nothing to XML, and pass as they are.
     folded = folded.replace("&", mask.hide("&", 1, "content")) if "&" in folded else folded
@@ -41,13 +46,12 @@ def fold(masked: str, mask: Mask) -> tuple[str, list[TemplateWarning]]:
 
 def _aligned(folded: str, mask: Mask) -> str:
     """Let each tag and token begin on the author's line: the breaks that they hold, and hide, come behind them."""
-    piece = re.compile(rf"""<[A-Za-z/](?:[^<>"']|"[^"]*"|'[^']*')*+>|{mask.pattern.pattern}""")
 
     def aligned(match: re.Match[str]) -> str:
         height = mask.height(match[0])
         return f"{match[0].replace(chr(10), ' ')}{chr(10) * height}" if height else match[0]
 
-    return piece.sub(aligned, folded)
+    return _PIECE.sub(aligned, folded)
 
 
 def _fold_one(
@@ -67,6 +71,8 @@ def _fold_one(
     first = line + mask.height(masked[match.start() : tag.end()])
     if name not in {"mj-style", "mj-title", "mj-preview"} and "<" in content:
         warnings.extend(_components(content, name, first, mask))
+    if name not in _NO_MARKUP and "<mj-raw>" in content:
+        content = _RAW_VALUES.sub(lambda found: _spanned(found, mask), content)
     cleaned = content if name == "mj-style" else html_content(content, mask)
     hidden = mask.hide(cleaned, first, "content", mask.height(content)) if content.strip() else ""
     return masked[match.start() : tag.end()] + hidden + close[0], close.end()
@@ -99,6 +105,15 @@ def _components(content: str, parent: str, first: int, mask: Mask) -> Iterator[T
         if not match["end"]:
             detail = f"MJML has no component <{match['name']}>, so mail programs get the tag as it is and pass over it."
             yield TemplateWarning(line, "unknown_component", detail)
+
+
+def _spanned(found: re.Match[str], mask: Mask) -> str:
+    """Let values in mj-raw stay an element of their own, since browsers place the letters of each by itself."""
+    held = found["held"]
+    if held is None or mask.pattern.sub("", held).strip():
+        return found[0]
+    kinds = {mask[index].kind for index in mask.indices(held)}
+    return f"<span>{held}</span>" if kinds == {"expression"} else found[0]
 
 
 def html_content(text: str, mask: Mask) -> str:

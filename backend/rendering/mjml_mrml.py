@@ -10,7 +10,7 @@ from mjml import mjml2html
 from backend.rendering.masking import Mask
 from backend.rendering.mjml.defaults import DEFAULTS
 from backend.rendering.mjml.elements import Defaults, Element
-from backend.rendering.mjml.page import LANGUAGE
+from backend.rendering.model import LANGUAGE
 
 # MRML writes no alt where the reference writes an empty one.
 _ALWAYS = {("mj-image", "alt")}

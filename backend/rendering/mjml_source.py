@@ -70,7 +70,8 @@ class _Corrector:
             self._attributes(element)
             if element.tag not in ENDING:
                 self._wrap(element)
-            self._corrected.warnings.extend(uncertain_widths(element, self._mask))
+            if element.tag in {"mj-section", "mj-group"}:
+                self._corrected.warnings.extend(uncertain_widths(element, self._mask))
         self._corrected.warnings.extend(crossing_blocks(root, self._mask))
         for raw in [*root.findall("mj-head/mj-raw"), *root.findall(f"mj-head/{BETWEEN}")]:
             self._hoist(raw)

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 Format = Literal["mjml", "html", "text", "markdown"]
+LANGUAGE = "en"
+NO_LAYOUT = "none"
 
 
 class Partial(msgspec.Struct, frozen=True):
@@ -19,7 +21,9 @@ class Source(msgspec.Struct, frozen=True):
     """A template as its author wrote it; ``subject`` is a Jinja template of one line.
 
     ``partials`` are those that it names, and those that they name in turn. A ``fragment`` is itself such a part, which
-    need not be a whole document.
+    need not be a whole document. ``language`` is a BCP 47 tag: that of the message where its author names none, and of
+    its numbers and dates. ``layout`` surrounds the HTML of Markdown and text: the name of one of the partials, or
+    ``none``, or else our own.
     """
 
     format: Format
@@ -27,6 +31,8 @@ class Source(msgspec.Struct, frozen=True):
     subject: str | None = None
     partials: tuple[Partial, ...] = ()
     fragment: bool = False
+    language: str = LANGUAGE
+    layout: str | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -42,6 +48,7 @@ class RenderJob(msgspec.Struct, frozen=True):
     ``key`` names the template version in the cache, such as ``tv:17``. ``fields`` is the JSON object of one
     notification, or, where ``batch`` is true, the list of the objects of all buffered notifications. Who uses only
     one part of the message can spare the other: the HTML is then absent, the text alternative of HTML empty.
+    ``subject`` is the one that was sent along, which titles the message instead of the template's.
     """
 
     key: str
@@ -50,15 +57,25 @@ class RenderJob(msgspec.Struct, frozen=True):
     batch: bool = False
     want_html: bool = True
     want_text: bool = True
+    subject: str | None = None
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A rendered message; ``html`` is absent for plain text, ``markdown`` present for CommonMark only."""
+    """A rendered message; ``markdown`` is present for CommonMark only.
+
+    ``fragment`` is present where a layout surrounds it in ``html``: empty for plain text.
+    """
 
     subject: str | None
     html: str | None
     text: str
     markdown: str | None = None
+    fragment: str | None = None
+
+    @property
+    def bare_html(self) -> str | None:
+        """Return the HTML without a layout, as what is no e-mail takes it; none for plain text."""
+        return self.html if self.fragment is None else self.fragment or None
 
 
 class TemplateWarning(msgspec.Struct, frozen=True):

@@ -1,11 +1,11 @@
 """What a template may say: a check of its syntax tree, with the line of what is refused."""
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from jinja2 import Environment, nodes
 
 from backend.rendering.faults import TemplateFault
+from backend.rendering.suggestions import near
 
 Reference = nodes.Extends | nodes.FromImport | nodes.Import | nodes.Include
 
@@ -51,9 +51,9 @@ def references(node: nodes.Node) -> list[str] | None:
 
 def _unknown(node: nodes.Node, environment: Environment) -> str | None:
     if isinstance(node, nodes.Filter) and node.name not in environment.filters:
-        return f"there is no filter named '{node.name}'{_suggestion(node.name, environment.filters)}"
+        return f"there is no filter named '{node.name}'{near(node.name, environment.filters)}"
     if isinstance(node, nodes.Test) and node.name not in environment.tests:
-        return f"there is no test named '{node.name}'{_suggestion(node.name, environment.tests)}"
+        return f"there is no test named '{node.name}'{near(node.name, environment.tests)}"
     return None
 
 
@@ -75,7 +75,7 @@ def _unknown_reference(node: Reference, known: Collection[str]) -> str | None:
     if getattr(node, "ignore_missing", False) or any(name in known for name in names):
         return None
     name = names[0]
-    available = _suggestion(name, known) or (f"; there are {', '.join(sorted(known))}" if known else "")
+    available = near(name, known) or (f"; there are {', '.join(sorted(known))}" if known else "")
     return f"{tag}: there is no partial or layout named '{name[:80]}'{available}"
 
 
@@ -85,8 +85,3 @@ _TAGS: dict[type[nodes.Node], str] = {
     nodes.Import: "import",
     nodes.Include: "include",
 }
-
-
-def _suggestion(name: str, names: Collection[str]) -> str:
-    close = get_close_matches(name[:100], [one for one in names if not one.startswith("#")], n=1, cutoff=0.7)
-    return f"; did you mean '{close[0]}'?" if close else ""

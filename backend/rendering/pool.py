@@ -40,6 +40,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     ``running`` seconds of work for the template, ``seconds`` by the clock for all of it. At most ``waiting`` jobs of
     one service wait, and ``room`` of all services, each for ``patience`` seconds; the next is told to come again.
+    With ``spare`` one child more than are at work is kept ready.
     """
 
     children: int
@@ -48,6 +49,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     patience: float
     waiting: int
     room: int
+    spare: bool = False
 
 
 class Pool:
@@ -55,7 +57,7 @@ class Pool:
 
     def __init__(self, module: str, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._children = Children(module, bounds.children)
+        self._children = Children(module, bounds.children, spare=bounds.spare)
         limits = Limits(threads=bounds.children, waiting=bounds.waiting, room=bounds.room, patience=bounds.patience)
         self._threads = FairThreads(module.rpartition(".")[2], limits)
 
@@ -110,11 +112,15 @@ class Pool:
         end = time.monotonic() + seconds
         done: list[Rendered | Problem] = []
         while len(done) < len(jobs) and (not done or time.monotonic() < end):
-            size = self._slice(share) or (1 if one_at_least and not done else 0)
+            needed = one_at_least and not done
+            size = self._slice(share) or int(needed)
             if not size:
                 break
-            some = jobs[len(done) : len(done) + size]
-            done += map(_rendered_or_problem, self._done([Task("render", job) for job in some], share))
+            tasks = [Task("render", job) for job in jobs[len(done) : len(done) + size]]
+            outcomes = self._done(tasks, share) if needed else self._done_unless_in_vain(tasks, share)
+            if not outcomes:
+                break
+            done += map(_rendered_or_problem, outcomes)
         return done
 
     def _slice(self, share: Share) -> int:
@@ -152,6 +158,13 @@ class Pool:
             return self._worked(tasks, watch)
 
         return self._taken(lambda: self._threads.run(share, work, parts=len(tasks)))
+
+    def _done_unless_in_vain(self, tasks: Sequence[Task], share: Share) -> list[Outcome]:
+        """Do all tasks, or none where they would wait for slow ones: what asks is needed for others meanwhile."""
+        try:
+            return self._threads.run(share, lambda watch: self._worked(tasks, watch), parts=len(tasks), in_vain=False)
+        except (Overspent, Busy):
+            return []
 
     def _taken(self, ask: Callable[[], Answer]) -> Answer:
         try:
@@ -230,9 +243,11 @@ def _problem(refusal: Exception) -> Problem:
     """Say in a sentence why a template is not rendered now."""
     if isinstance(refusal, Overspent):
         seconds = max(1, ceil(refusal.seconds))
+        # Of a share that is new nothing is known yet, and what is shown must not round to nothing.
+        each = f" ({refusal.each:.2f} seconds each)" if refusal.each >= 0.01 else ""
         detail = (
-            f"The templates of this service take {refusal.each:.2f} seconds each to render, and it has asked for more"
-            f" of them than its share of the time; the next can be rendered in about {seconds} seconds."
+            f"This service has asked for more templates to be rendered{each} than its share of the time allows; the"
+            f" next can be rendered in about {seconds} second{'' if seconds == 1 else 's'}."
         )
         return Problem("render_share_exceeded", detail, headers={"Retry-After": str(seconds)})
     detail = (
@@ -245,12 +260,12 @@ def _problem(refusal: Exception) -> Problem:
 # A delivery waits for its turn, and a long summary takes its time.
 DELIVERIES = Pool(
     "backend.rendering.child",
-    Bounds(children=4, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000, room=100_000),
+    Bounds(children=4, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000, room=100_000, spare=True),
 )
 # A client system waits for the answer to what it sends, so what has to be rendered first may not wait for long.
 ACCEPTANCE = Pool(
     "backend.rendering.preview_child",
-    Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, room=4_000),
+    Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, room=4_000, spare=True),
 )
 # A preview's caller waits for its answer, which has to come within eight seconds, and in one of few threads.
 PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8, room=16))

@@ -13,7 +13,7 @@ from jinja2.utils import Cycler, Namespace
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from backend.rendering.faults import LimitExceeded
+from backend.rendering.faults import LimitExceeded, WrongUse
 from backend.rendering.filters import FILTERS
 from backend.rendering.harmless import is_harmless
 from backend.rendering.limits import INTEGER_BITS, counted
@@ -37,9 +37,9 @@ def printable(_: EvalContext, value: Any) -> Any:
     if type(value) in _DATA or isinstance(value, Undefined):
         return value
     if isinstance(value, _UNFINISHED):
-        raise TypeError("this is something in the making, not a value: add |list or |join, or brackets")
+        raise WrongUse("this is something in the making, not a value: add |list or |join, or brackets")
     if callable(value):
-        raise TypeError("this is something to call, not a value: write brackets after its name")
+        raise WrongUse("this is something to call, not a value: write brackets after its name")
     return value
 
 
@@ -107,7 +107,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as the parent, so that no keyword argument can collide
         """Call what template code may call."""
         if not callable(__obj):
-            raise TypeError("this is a value, not something to call: leave out the brackets after it")
+            raise WrongUse("this is a value, not something to call: leave out the brackets after it")
         if not __self.is_safe_callable(__obj):
             raise SecurityError("this cannot be called")
         return super().call(__context, __obj, *args, **kwargs)
@@ -129,6 +129,13 @@ class _Prepared(NodeTransformer):
         if self._harmless:
             node.iter = _through(_LOOP, node.iter)
         return node
+
+    def visit_Assign(self, node: nodes.Assign) -> nodes.Assign | list[nodes.Stmt]:  # noqa: N802
+        self.generic_visit(node)
+        if node.target.find(nodes.NSRef) is None and not isinstance(node.target, nodes.NSRef):
+            return node
+        # Jinja gives no line to its look at what is assigned to, which so has that of the statement before.
+        return [nodes.ExprStmt(nodes.Const(None), lineno=node.lineno), node]
 
     def visit_Call(self, node: nodes.Call) -> nodes.Call:  # noqa: N802
         self.generic_visit(node)

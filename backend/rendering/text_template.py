@@ -101,7 +101,9 @@ def _derived_layouts() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, html in layouts(".html").items():
         mask = Mask(html)
-        found[name] = derived_source(mask_jinja(HTML, html, mask), mask)
+        flow = derived(mask_jinja(HTML, html, mask), mask)
+        if flow is not None:
+            found[name] = flow
     return found
 
 

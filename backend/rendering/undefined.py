@@ -1,14 +1,25 @@
 """What a template gets for a member that is not there: false where it is asked for, a fault where it is printed."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from jinja2 import Undefined
-from jinja2.exceptions import UndefinedError
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import TemplateRuntimeError, UndefinedError
+from jinja2.runtime import TemplateReference
 from jinja2.utils import missing
 
-_KINDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "a truth value", "NoneType": "null"}
+from backend.rendering.faults import MissingVariable
+from backend.rendering.runtime_phrases import kind
+from backend.rendering.suggestions import near, one_word
+
+_NEAR = 0.75
+# What Jinja itself gives in some places.
+_ELSEWHERE = {
+    "caller": "'caller' is for macros that are used by {% call %}",
+    "loop": "'loop' is for the inside of a loop, between {% for %} and {% endfor %}",
+    "super": "'super' is for blocks of a template that extends a layout",
+}
 
 
 class MissingField(Undefined):
@@ -19,6 +30,16 @@ class MissingField(Undefined):
     """
 
     __slots__ = ()
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: Any = missing,
+        name: str | None = None,
+        exc: type[TemplateRuntimeError] = UndefinedError,
+    ) -> None:
+        variable = obj is missing and hint is None and exc is UndefinedError and name not in _ELSEWHERE
+        super().__init__(hint, obj, name, MissingVariable if variable else exc)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -69,19 +90,37 @@ class MissingField(Undefined):
             return self._undefined_hint
         name: object = self._undefined_name  # an index where a list was asked
         owner = self._undefined_obj
-        if owner is missing:
-            return f"the field '{name}' is missing"
-        if isinstance(owner, dict):
-            return f"the field '{name}' is missing{_suggestion(str(name), owner)}"
-        if isinstance(owner, (list, tuple)):
-            if isinstance(name, int):
-                return f"the list has no item {name}; it has {len(owner)}"
-            return f"a list has no field '{name}'; loop over it or take one item"
-        kind = _KINDS.get(type(owner).__name__, "this value")
-        return f"{kind} has no field '{name}'"
+        match owner:
+            case _ if owner is missing:
+                said = _ELSEWHERE.get(str(name)) or f"the field '{name}' is missing"
+            case dict():
+                said = _not_in_mapping(name, owner)
+            case list() | tuple():
+                said = _not_in_list(name, owner)
+            case TemplateReference():
+                said = f"there is no block '{name}'"
+            case TemplateModule():
+                said = f"'{owner.__name__}' has no macro '{name}'{near(str(name), vars(owner), _NEAR)}"
+            case _:
+                what = f"item {name}" if isinstance(name, int) else f"field '{name}'"
+                asked = "; ask for it first by {% if … %}" if owner is None else ""
+                said = f"{kind(type(owner).__name__)} has no {what}{asked}"
+        return said
 
 
-def _suggestion(name: str, owner: dict[object, object]) -> str:
-    names = [key for key in owner if isinstance(key, str)][:200]
-    close = get_close_matches(name[:100], names, n=1, cutoff=0.75)
-    return f"; did you mean '{close[0]}'?" if close else ""
+def _not_in_mapping(name: object, owner: dict[object, object]) -> str:
+    names = [key for key in owner if isinstance(key, str)]
+    if isinstance(name, int):
+        if str(name) in owner:
+            return f'there is no item {name}; a name of digits is written ["{name}"]'
+        return f'a mapping of names has no item {name}; take its members by their names, as in fields["name"]'
+    meant = one_word(str(name), names)
+    said = f'; write ["{meant}"] in place of .{name}' if meant else near(str(name), names, _NEAR)
+    return f"the field '{name}' is missing{said}"
+
+
+def _not_in_list(name: object, owner: list[object] | tuple[object, ...]) -> str:
+    if isinstance(name, int):
+        first = ", of which the first is number 0" if name == len(owner) and owner else ""
+        return f"the list has no item {name}; it has {len(owner)}{first}"
+    return f"a list has no field '{name}'; loop over it or take one item"

@@ -83,7 +83,7 @@ def questions(tasks: Sequence[Task], seconds: float) -> list[bytes]:
     for task in tasks:
         job = task.job
         number = sources.setdefault(job.source, len(sources))
-        told: Any = (task.deed, number, job.key, job.fields, job.batch, job.want_html, job.want_text)
+        told: Any = (task.deed, number, job.key, job.fields, job.batch, job.want_html, job.want_text, job.subject)
         try:
             asked.append(marshal.dumps(told))
         except ValueError:
@@ -98,17 +98,17 @@ def read(question: bytes, sources: Sequence[Source]) -> Opening | Task:
     if len(content) == _OPENING_LENGTH:
         seconds, given = content
         return Opening(seconds, [_source(*source) for source in given])
-    deed, number, key, fields, batch, want_html, want_text = content
-    return Task(deed, RenderJob(key, sources[number], fields, batch, want_html, want_text))
+    deed, number, key, fields, *rest = content
+    return Task(deed, RenderJob(key, sources[number], fields, *rest))
 
 
 def _plain(source: Source) -> tuple[object, ...]:
     partials = [(one.name, one.format, one.source) for one in source.partials]
-    return source.format, source.source, source.subject, partials, source.fragment
+    return source.format, source.source, source.subject, partials, source.fragment, source.language, source.layout
 
 
-def _source(form: Any, text: str, subject: str | None, partials: Any, fragment: bool) -> Source:
-    return Source(form, text, subject, tuple(Partial(*one) for one in partials), fragment)
+def _source(form: Any, text: str, subject: str | None, partials: Any, *rest: Any) -> Source:
+    return Source(form, text, subject, tuple(Partial(*one) for one in partials), *rest)
 
 
 def encoded(outcome: Outcome) -> bytes:

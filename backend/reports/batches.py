@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,8 @@ from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.batching import flush
-from backend.db.models.batches import Batch, BatchMember
+from backend.channels.base import Channel
+from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
 from backend.reports.model import EventReport, MembershipReport
@@ -33,18 +34,18 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_id: str
     aggregator_id: str
-    channel: str
+    channel: Channel
     recipient: str
     template_id: str
-    content_type: str
+    content_type: Literal["text", "html"]
     subject: str | None
-    status: str
+    status: BatchStatus
     held: bool
     members: int
     opened_at: datetime
     last_member_at: datetime
     closes_at: datetime
-    why: str
+    why: Why
     error: str | None
 
 
@@ -81,13 +82,13 @@ def _membership(member: BatchMember, batch: Batch, version: int | None) -> Membe
     return MembershipReport(
         batch_id=str(batch.uid),
         aggregator_id=batch.aggregator_id,
-        status=batch.status,
+        status=BatchStatus(batch.status),
         sequence=member.seq,
         members=batch.members,
         held=batch.held,
         opened_at=batch.opened_at,
         closes_at=batch.closes_at,
-        why=batch.why,
+        why=Why(batch.why),
         closed_at=batch.closed_at,
         dispatched_at=batch.dispatched_at,
         template_version=version,
@@ -183,17 +184,17 @@ def describe(batch: Batch) -> BatchRow:
     return BatchRow(
         batch_id=str(batch.uid),
         aggregator_id=batch.aggregator_id,
-        channel=batch.type,
+        channel=Channel(batch.type),
         recipient=batch.recipient,
         template_id=batch.template,
-        content_type=batch.content_type,
+        content_type="text" if batch.content_type == "text" else "html",
         subject=batch.subject,
-        status=batch.status,
+        status=BatchStatus(batch.status),
         held=batch.held,
         members=batch.members,
         opened_at=batch.opened_at,
         last_member_at=batch.last_member_at,
         closes_at=batch.closes_at,
-        why=batch.why,
+        why=Why(batch.why),
         error=batch.error,
     )

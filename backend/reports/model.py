@@ -1,8 +1,21 @@
 """What the reports answer with, as the API writes it."""
 
 from datetime import datetime
+from typing import Literal, cast
 
 import msgspec
+
+from backend.channels.base import Channel
+from backend.db.models.batches import BatchStatus, Why
+from backend.db.models.notifications import DeliveryStatus, NotificationStatus, Priority
+from backend.lib.problems import FieldError
+
+PriorityName = Literal["NORMAL", "HIGH", "BATCH"]
+
+
+def priority_name(number: int) -> PriorityName:
+    """Return the word for a priority, which rows hold as a number."""
+    return cast("PriorityName", Priority(number).name)
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,7 +23,7 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     address: str
-    status: str
+    status: DeliveryStatus
     attempts: int
     provider: str | None
     provider_message_id: str | None
@@ -29,13 +42,13 @@ class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_id: str
     aggregator_id: str
-    status: str
+    status: BatchStatus
     sequence: int
     members: int
     held: bool
     opened_at: datetime
     closes_at: datetime
-    why: str
+    why: Why
     closed_at: datetime | None
     dispatched_at: datetime | None
     template_version: int | None
@@ -64,10 +77,11 @@ class AttachmentReport(msgspec.Struct, frozen=True, kw_only=True):
 class ChannelReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One channel of a notification; ``template_version`` is null for one that was refused.
 
-    ``attachments`` is there where it has any.
+    ``type`` is null where a refused notification asked for a channel that there is not, and ``attachments`` is there
+    where it has any.
     """
 
-    type: str
+    type: Channel | None
     template_id: str
     template_version: int | None
     recipients: list[RecipientReport]
@@ -86,7 +100,13 @@ class Fault(msgspec.Struct, frozen=True):
 
     code: str
     detail: str
-    errors: list[dict[str, str]]
+    errors: list[FieldError]
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where to read on."""
+
+    self: str
 
 
 class ReportLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,8 +125,8 @@ class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     notification_id: str
-    status: str
-    priority: str
+    status: NotificationStatus
+    priority: PriorityName
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
@@ -123,12 +143,12 @@ class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
     """One notification in a list."""
 
     notification_id: str
-    status: str
-    priority: str
+    status: NotificationStatus
+    priority: PriorityName
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
-    links: dict[str, str]
+    links: Links
 
 
 class NotificationPage(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.channels.attachments import AttachedFile
-from backend.db.models.notifications import Delivery, Event, Notification, Priority
+from backend.channels.base import Channel
+from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification, NotificationStatus
 from backend.db.models.registry import TemplateVersion
 from backend.db.types import Moment
 from backend.delivery import attached
@@ -27,11 +28,13 @@ from backend.reports.model import (
     NotificationReport,
     RecipientReport,
     ReportLinks,
+    priority_name,
 )
 
 # Longer than any identifier; only a refused notification can hold more.
 MAX_WORD = 200
-
+# What a refused notification asked for may be anything, also what has no hash.
+_CHANNELS = list(Channel)
 
 # So many of a notification's deliveries and events are told at once; so many names of recipients with the former.
 PAGE = 500
@@ -110,8 +113,8 @@ def describe(session: Session, found: Found, links: ReportLinks) -> Notification
     told = steps(session, found, shown)
     return NotificationReport(
         notification_id=str(notification.uid),
-        status=notification.status,
-        priority=Priority(notification.priority).name,
+        status=NotificationStatus(notification.status),
+        priority=priority_name(notification.priority),
         aggregator_id=notification.aggregator_id,
         created_at=notification.created_at,
         updated_at=notification.updated_at,
@@ -224,7 +227,7 @@ def _channel(
     places = {name: place(name) for name in recipients}
     versions = [numbers[one.template_version_id] for found in places.values() for one in found.deliveries]
     return ChannelReport(
-        type=_word(channel.get("type", "")),
+        type=Channel(kind) if (kind := channel.get("type")) in _CHANNELS else None,
         template_id=_word(channel.get("template_id", "")),
         template_version=versions[0] if versions else None,
         recipients=[_recipient(name, places[name]) for name in recipients],
@@ -252,7 +255,7 @@ def _delivery(delivery: Delivery) -> DeliveryReport:
     return DeliveryReport(
         id=str(delivery.uid),
         address=shown(delivery),
-        status=delivery.status,
+        status=DeliveryStatus(delivery.status),
         attempts=delivery.attempts,
         provider=delivery.provider,
         provider_message_id=delivery.provider_message_id,

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, String, and_, bindparam, cast, or_, select
 from sqlalchemy.orm import Session
 
 from backend.db.models.batches import Batch, BatchMember
-from backend.db.models.notifications import Delivery, Notification, Priority
+from backend.db.models.notifications import Delivery, Notification, NotificationStatus, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.db.types import Moment
-from backend.reports.model import NotificationRow
+from backend.reports.model import Links, NotificationRow, priority_name
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,10 +147,10 @@ def _asked_for(text: str) -> ColumnElement[bool]:
 def _row(row: Notification) -> NotificationRow:
     return NotificationRow(
         notification_id=str(row.uid),
-        status=row.status,
-        priority=Priority(row.priority).name,
+        status=NotificationStatus(row.status),
+        priority=priority_name(row.priority),
         aggregator_id=row.aggregator_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        links={"self": f"/notifications/v1/{row.uid}"},
+        links=Links(f"/notifications/v1/{row.uid}"),
     )

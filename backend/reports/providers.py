@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Channel, Provider
 from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.models.providers import ProviderState
-from backend.delivery import health, routes
+from backend.delivery import health, places, routes
 from backend.delivery.doubt import Doubt
 from backend.delivery.health import Health
 from backend.delivery.providers import Block
@@ -28,7 +28,7 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
     ``circuit`` is ``closed``, ``open`` or ``half-open`` (one message is tried). ``block`` says why it is held back
     now: ``throttled``, ``config`` or ``broken``, empty if it is not; ``reason`` in the provider's words.
     ``attempts``, ``accepted`` and ``faults`` are of the last hour. ``waiting_addresses`` counts addresses that are
-    held back by themselves.
+    held back by themselves. ``refused`` says of which senders and to which domains it takes no mail, and why.
     """
 
     name: str
@@ -48,6 +48,7 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int
     faults: int
     waiting_addresses: int
+    refused: tuple[str, ...] = ()
 
     @property
     def trouble(self) -> str | None:
@@ -55,7 +56,7 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
         if not self.switched_on:
             return f"{self.name} is switched off by hand."
         if not self.block:
-            return None
+            return f"{self.name} is set up wrongly: {' '.join(self.refused)}" if self.refused else None
         why = {"throttled": "is throttled", "config": "is set up wrongly", "broken": "does not work"}[self.block]
         return f"{self.name} {why}: {self.reason}"
 
@@ -65,7 +66,14 @@ def providers(session: Session) -> list[ProviderReport]:
     rows = session.scalars(select(ProviderState)).all()
     whole = {row.provider: row for row in rows if not row.destination}
     now = clock.now()
-    held = [row.provider for row in rows if row.destination and row.block != Block.PACE and row.blocked_until > now]
+    named = {
+        row for row in rows if row.block == Block.CONFIG and row.destination.startswith((places.SENDER, places.DOMAIN))
+    }
+    held = [
+        row.provider
+        for row in rows
+        if row.destination and row.block != Block.PACE and row.blocked_until > now and row not in named
+    ]
     lately, hour = health.since(session, health.WINDOW), health.since(session, _HOUR)
     reports: list[ProviderReport] = []
     for channel in Channel:
@@ -82,6 +90,7 @@ def providers(session: Session) -> list[ProviderReport]:
                     lately=lately.get(name, Health()),
                     hour=hour.get(name, Health()),
                     waiting=held.count(name),
+                    refused=tuple(sorted({row.reason or "" for row in named if row.provider == name})),
                 )
             )
     return reports
@@ -120,6 +129,7 @@ def _report(  # noqa: PLR0913 - each is another source of the one report
     lately: Health,
     hour: Health,
     waiting: int,
+    refused: tuple[str, ...],
 ) -> ProviderReport:
     ready = _is_ready(row)
     return ProviderReport(
@@ -140,6 +150,7 @@ def _report(  # noqa: PLR0913 - each is another source of the one report
         accepted=hour.accepted,
         faults=hour.faults,
         waiting_addresses=waiting,
+        refused=refused,
     )
 
 

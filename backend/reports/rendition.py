@@ -13,12 +13,11 @@ from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage
 from backend.db.models.registry import Template, TemplateVersion
 from backend.delivery import claims
-from backend.delivery.compose import render_job
+from backend.delivery.compose import html_for, render_job
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
-from backend.rendering.titles import html_with
 from backend.reports import attachments
 
 
@@ -95,13 +94,13 @@ def _rendered(session: Session, delivery: Delivery, plain: Rendition) -> Renditi
     if asked is None:
         return msgspec.structs.replace(plain, fault="What the message was made of is no longer kept.")
     version = lookup.versions(session, [delivery.template_version_id])[delivery.template_version_id]
-    job = render_job(version, asked.fields, batch=delivery.batch_id is not None)
+    job = render_job(version, asked.fields, batch=delivery.batch_id is not None, subject=asked.subject)
     try:
         made = PREVIEWS.render(job, Share(delivery.service_id))
     except Problem as problem:
         return msgspec.structs.replace(plain, fault=f"The template does not render: {problem.detail}")
     subject = asked.subject or made.subject
-    html = html_with(made, subject) if asked.content_type == "html" else None
+    html = html_for(delivery.type, made) if asked.content_type == "html" else None
     return msgspec.structs.replace(plain, subject=subject, text=made.text, html=html)
 
 

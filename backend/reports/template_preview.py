@@ -1,6 +1,7 @@
 """How a text that is being edited looks and what is wrong with it, without storing or sending anything."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,9 +12,10 @@ from backend.lib.problems import Problem
 from backend.publishing.sources import source_of
 from backend.registry.templates import TemplateContent
 from backend.rendering.faults import SUBJECT
-from backend.rendering.model import Rendered, RenderJob, TemplateWarning
+from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
+_LACKING = "unknown_field"
 _LINE = re.compile(r"Line (\d+): ")
 
 
@@ -38,10 +40,15 @@ class Preview(msgspec.Struct, frozen=True):
         return len((self.rendered.html or "").encode("utf-8", "replace")) if self.rendered else 0
 
 
-def preview(content: TemplateContent, fields: Any, share: Share, *, batch: bool) -> Preview:
-    """Check a text and render it with the fields: an object, or, for a batch, a list of objects."""
+def preview(
+    content: TemplateContent, fields: Any, share: Share, *, batch: bool, source: Source | None = None
+) -> Preview:
+    """Check a text and render it with the fields: an object, or, for a batch, a list of objects.
+
+    ``source`` is the text with the partials that it was published with, where it was.
+    """
     try:
-        source = source_of(content, share.service_id)
+        source = source or source_of(content, share.service_id)
     except Problem as problem:
         return Preview(None, fault_of(problem), [])
     made, found = PREVIEWS.preview(RenderJob("", source, fields, batch), share)
@@ -49,6 +56,31 @@ def preview(content: TemplateContent, fields: Any, share: Share, *, batch: bool)
     if isinstance(made, Problem):
         return Preview(None, fault_of(made), warnings)
     return Preview(made, None, warnings)
+
+
+def before_publishing(content: TemplateContent, samples: Sequence[Any], share: Share) -> Preview:
+    """Check a text and render it with its first sample; what it reads is only lacking if no sample has it."""
+    if not samples:
+        try:
+            found = PREVIEWS.check(source_of(content, share.service_id), None, share)
+        except Problem as problem:
+            return Preview(None, fault_of(problem), [])
+        return Preview(None, None, [*found, *keys.warnings(content.batch)])
+    batch = isinstance(samples[0], list)
+    shown = preview(content, samples[0], share, batch=batch)
+    lacking = {_lack(one) for one in shown.warnings if one.code == _LACKING}
+    for other in samples[1:]:
+        if not lacking:
+            break
+        if isinstance(other, list) is batch:
+            lacking &= {_lack(one) for one in preview(content, other, share, batch=batch).warnings}
+    kept = [one for one in shown.warnings if one.code != _LACKING or _lack(one) in lacking]
+    return msgspec.structs.replace(shown, warnings=kept)
+
+
+def _lack(warning: TemplateWarning) -> tuple[int | None, str]:
+    """Return what is lacking and where, without what may be meant instead."""
+    return warning.line, warning.detail.partition("'.")[0]
 
 
 def refusal(content: TemplateContent, share: Share) -> PreviewFault | None:

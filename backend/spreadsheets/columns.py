@@ -7,7 +7,7 @@ import msgspec
 
 from backend.channels.base import Channel
 from backend.lib.problems import Problem
-from backend.rendering.inspection import FieldsRead
+from backend.rendering.fields_read import FieldsRead
 
 GROUP = "recipient"
 ADDRESS = "address"

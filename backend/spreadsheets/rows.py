@@ -6,14 +6,14 @@ import msgspec
 
 from backend.channels import addresses
 from backend.channels.base import CHATS, Channel
-from backend.delivery.compose import render_job
+from backend.delivery.compose import html_for, render_job
 from backend.intake.judge import NEED_SUBJECT
 from backend.lib import settings
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address, FoundTemplate
 from backend.rendering import acceptance
-from backend.rendering.inspection import FieldsRead
+from backend.rendering.fields_read import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS, TRIALS
 from backend.spreadsheets.table import Record
@@ -150,7 +150,8 @@ def _fault(sheet: Sheet, result: Rendered | Problem) -> str | None:
 
 def _job(sheet: Sheet, row: Row, *, whole: bool = False) -> RenderJob:
     as_html = sheet.content_type == "html"
-    return render_job(sheet.template, row.fields, want_html=whole or as_html, want_text=whole or not as_html)
+    wanted = {"want_html": whole or as_html, "want_text": whole or not as_html}
+    return render_job(sheet.template, row.fields, subject=sheet.subject, **wanted)
 
 
 def render(sheet: Sheet, row: Row) -> Rendered:
@@ -160,5 +161,5 @@ def render(sheet: Sheet, row: Row) -> Rendered:
         Problem: ``template_arguments``.
     """
     made = PREVIEWS.render(_job(sheet, row, whole=True), sheet.share)
-    html = made.html if sheet.content_type == "html" or sheet.channel in CHATS else None
+    html = html_for(sheet.channel, made) if sheet.content_type == "html" or sheet.channel in CHATS else None
     return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html)

@@ -11,7 +11,7 @@ from backend.intake.ready_rows import Batch
 from backend.publishing.sources import source_of_version
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
-from backend.rendering.inspection import FieldsRead, fields_read
+from backend.rendering.fields_read import FieldsRead, fields_read
 from backend.spreadsheets.rows import Sheet
 
 

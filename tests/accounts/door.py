@@ -35,6 +35,7 @@ def written(request: Request[Any, Any, Any]) -> dict[str, Any]:
 def application() -> Litestar:
     """Build the application as the real one is built; it keeps no settings."""
     return Litestar(
+        logging_config=None,
         route_handlers=[*oauth.ROUTES, guarded, written],
         exception_handlers={
             Problem: errors.on_problem,

@@ -103,11 +103,13 @@ def test_a_receipt_is_told_by_its_own_word(alpha: Alpha, word: str) -> None:
     assert (shown["status"], shown["sender"]) == (word.partition(" ")[0], "twilio")
 
 
-def test_what_a_provider_refuses_for_good_has_failed(alpha: Alpha, server: SmtpServer) -> None:
+def test_what_a_provider_refuses_for_good_is_an_error_of_its(alpha: Alpha, server: SmtpServer) -> None:
     server.script.replies["reader@lab.example"] = "550 5.1.1 no such user"
     created = alpha.email().json()["notification"]
     work()
-    assert alpha.get(f"/notification/{created['id']}").json()["notification"]["status"] == "failed"
+    shown = alpha.get(f"/notification/{created['id']}").json()["notification"]
+    assert (shown["status"], shown["sender"]) == ("error", "smtp")
+    assert "sentAt" not in shown
 
 
 def test_the_same_content_twice_is_two_notifications(alpha: Alpha) -> None:

@@ -146,3 +146,59 @@ def test_both_ways_write_the_same_answers(
     direct, whole = told(site.post(path, bodies[0])), told(site.post(f"{path}/", bodies[0]))
     assert direct == whole
     assert (direct[0], direct[1]["retry-after"]) == (503, "5")
+
+
+def keyed(site: Site, key: str, *bodies: object) -> Response:
+    return site.post(BULK, {"notifications": bodies}, **{"Idempotency-Key": key})
+
+
+def identities(answer: Response) -> list[str]:
+    return [one["notification_id"] for one in answer.json()["results"]]
+
+
+def test_a_key_is_that_of_all_of_them(each_site: Site) -> None:
+    bodies = [notification("S-1"), notification("S-2"), notification(recipient=["X_NOBODY"])]
+    plain = send(each_site, *bodies)
+    first = keyed(each_site, "one", *bodies)
+    assert [one["status"] for one in first.json()["results"]] == [202, 202, 422]
+    assert not {one["notification_id"] for one in plain} & set(identities(first))  # the same content, sent anew
+    again = keyed(each_site, '"one"', *({"priority": "NORMAL"} | one for one in bodies))  # a default spelled out
+    assert [one["status"] for one in again.json()["results"]] == [200, 200, 422]
+    assert [one.get("duplicate", False) for one in again.json()["results"]] == [True, True, False]
+    assert identities(again) == identities(first)
+    assert set(identities(keyed(each_site, "two", *bodies))).isdisjoint(identities(first))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [notification("S-1")],
+        [notification("S-2"), notification("S-1")],
+        [notification("S-1"), notification("S-3")],
+        [notification("S-1"), notification("S-2"), notification("S-3")],
+    ],
+    ids=["fewer", "in another order", "another one", "more"],
+)
+def test_a_key_that_comes_with_others_is_refused_as_a_whole(each_site: Site, other: list[object]) -> None:
+    keyed(each_site, "one", notification("S-1"), notification("S-2"))
+    before = each_site.stored()
+    is_problem(keyed(each_site, "one", *other), 422, "idempotency_key_reused")
+    assert each_site.stored() == before
+
+
+def test_equal_ones_under_one_key_are_one(site: Site) -> None:
+    results = keyed(site, "one", notification("S-1"), notification("S-1")).json()["results"]
+    assert [one["status"] for one in results] == [202, 200]
+
+
+def test_a_single_ones_key_is_another_than_that_of_several(site: Site) -> None:
+    single = site.send(notification("S-1"), **{"Idempotency-Key": "one"}).json()["notification_id"]
+    answer = keyed(site, "one", notification("S-1"))
+    assert (answer.status_code, answer.json()["results"][0]["status"]) == (200, 202)
+    assert identities(answer) != [single]
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256])
+def test_a_key_that_cannot_be_used_is_refused_before_anything_is_taken(site: Site, key: str) -> None:
+    assert "Idempotency-Key" in is_problem(keyed(site, key, notification()), 400, "invalid_request")["detail"]
+    assert site.stored() == (0, 0)

@@ -17,7 +17,7 @@ from backend.rendering import pool
 from backend.rendering.pool import Bounds, Pool
 from tests.api.conftest import Site
 from tests.benchmarks.steady import resident
-from tests.factories import notification
+from tests.factories import laboratory, notification
 from tests.mail_provider import mail_provider
 from tests.registry import door
 from tests.registry.conftest import make_services
@@ -31,15 +31,16 @@ _HOSTILE = REFUSED | CONTAINED | HEAVY
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
-    """Let previews have less time, so that this module does not take long."""
-    made = Pool(
-        "backend.rendering.preview_child", Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, room=8)
-    )
-    before = pool.PREVIEWS
-    for name in ("_bounds", "_children", "_threads"):
-        setattr(before, name, getattr(made, name))
+    """Let what is tried have less time, so that this module does not take long."""
+    child = "backend.rendering.preview_child"
+    previews = Pool(child, Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, room=8))
+    acceptance = Pool(child, Bounds(children=4, running=0.1, seconds=2.0, patience=3.0, waiting=400, room=4_000))
+    for before, made in ((pool.PREVIEWS, previews), (pool.ACCEPTANCE, acceptance)):
+        for name in ("_bounds", "_children", "_threads"):
+            setattr(before, name, getattr(made, name))
     yield
-    made.close()
+    previews.close()
+    acceptance.close()
 
 
 @pytest.fixture
@@ -137,3 +138,46 @@ def test_a_message_goes_out_at_once_while_hostile_previews_run(site: Site, mailb
     assert _children() <= 4
     pool.PREVIEWS.close()
     assert _children() == 0
+
+
+def test_honest_messages_go_at_once_while_every_hostile_template_is_sent(
+    database: Database, site: Site, mailbox: SmtpServer
+) -> None:
+    hostile = laboratory(database, "Hostile")
+    for number, source in enumerate(_HOSTILE.values()):  # as if each had got past its check
+        hostile.template(f"H_{number}", source)
+    token = site.authorization(hostile)
+    left = iter(range(len(_HOSTILE)))
+    answers: dict[int, Any] = {}
+    taking = threading.Lock()
+
+    def attack() -> None:
+        while True:
+            with taking:
+                number = next(left, None)
+            if number is None:
+                return
+            body = notification(template_id=f"H_{number}", recipient=["H_LAB"], fields=DATA)
+            answers[number] = site.send(body, **token)
+
+    hand, took = Hand("worker-one"), list[float]()
+    assert site.send(notification("first")).status_code == 202  # so that everything is there
+    hand.send_some()
+    with ThreadPoolExecutor(4) as attackers:
+        attacks = [attackers.submit(attack) for _ in range(4)]
+        while not all(one.done() for one in attacks):
+            began = time.monotonic()
+            assert site.send(notification(f"S-{len(took)}")).status_code == 202
+            hand.send_some()
+            mailbox.wait_for(2 + len(took))
+            took.append(time.monotonic() - began)
+        for one in attacks:
+            one.result()
+    assert len(took) > 3
+    assert max(took) < 2
+    assert len(answers) == len(_HOSTILE) > 100
+    for number, name in enumerate(_HOSTILE):
+        problem = answers[number].json()
+        assert problem["code"] in {"template_arguments", "render_share_exceeded", "unavailable"}, (name, problem)
+        assert len(problem["detail"]) > 10
+    assert sum(one.status_code == 422 for one in answers.values()) > 50

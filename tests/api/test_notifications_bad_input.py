@@ -4,12 +4,18 @@ import gzip
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
+from backend.api import openapi_schemas as schemas
+from backend.reports.model import NotificationReport
 from tests.api.conftest import Site, is_problem
 from tests.factories import notification
 
 MIB = 1024 * 1024
+REPORT = jsonschema.Draft202012Validator(
+    schemas.reference(NotificationReport) | {"components": {"schemas": schemas.describe([NotificationReport])}}
+)
 REFUSED = "invalid_request"
 
 
@@ -208,6 +214,7 @@ def test_a_faulty_notification_is_explained_refused_and_read_back_as_failed(site
     assert {error["pointer"]: error["code"] for error in problem["errors"]} == faults
     assert problem["notification_status"] == "FAILED"
     shown = site.show(problem["notification_id"])
+    assert [fault.message for fault in REPORT.iter_errors(shown.json())] == []
     assert shown.status_code == 200, shown.text
     report = shown.json()
     assert (report["notification_id"], report["status"]) == (problem["notification_id"], "FAILED")

@@ -183,6 +183,8 @@ BAD = [
     ("name", "value", "sentence"),
     [
         ("priority", "URGENT", "Must be one of NORMAL, HIGH, BATCH."),
+        ("priority", "null", "Must be one of NORMAL, HIGH, BATCH."),
+        ("created_from", "NULL", "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."),
         ("created_to", "0.5", "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."),
         ("created_from", "2026-11-22", "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."),
         ("limit", "0", "Must be at least 1."),

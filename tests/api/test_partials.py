@@ -99,7 +99,7 @@ def test_what_was_accepted_keeps_the_partials_of_its_version(letter: Client, dat
 def test_a_version_that_breaks_one_is_published_for_none(letter: Client) -> None:
     for source, reason in (
         (SECTION.format("{{ nobody }}"), "the field 'nobody' is missing"),
-        (SECTION.format("{% if %}"), "expected"),
+        (SECTION.format("{% if %}"), "a condition is missing"),
         ("<mj-text>no section</mj-text>", "<mj-text> cannot stand inside <mj-body>"),
     ):
         answer = put(letter, "X_FOOTER", source)

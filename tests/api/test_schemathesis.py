@@ -86,5 +86,5 @@ def test_the_served_document_is_the_one_that_is_tested_and_names_every_guarded_s
     document = site.http.get("/docs/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert document["paths"].keys() == schema.raw_schema["paths"].keys()
-    guarded = [one["security"] for path in document["paths"].values() for one in path.values() if "security" in one]
+    guarded = [one["security"] for path in document["paths"].values() for one in path.values() if one["security"]]
     assert {scope for security in guarded for scope in security[0]["oauth2"]} == set(SCOPES)

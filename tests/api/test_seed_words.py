@@ -1,6 +1,8 @@
 """What a laboratory's system sends: joined aggregators, printed payloads, a mebibyte of fields, ids at the root."""
 
+import json
 from itertools import product
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -32,25 +34,51 @@ def test_a_batch_is_found_by_any_text(site: Site, aggregator_id: str) -> None:
     assert site.http.get("/notifications/v1", params={"aggregator_id": aggregator_id}).json()["notifications"]
 
 
+ONE = (
+    "<h1>{{ fields.sample_id }}</h1>{% for one in fields.attributes %}<p>{{ one.key }}: {{ one.value }}</p>{% endfor %}"
+)
+MANY = (
+    "{% for field in fields %}<h1>{{ field['sample-id'] }}</h1>"
+    "{% for one in field.attributes %}{{ one.key }}{% endfor %}{% endfor %}"
+)
+ATTRIBUTES = [{"key": "Country", "value": "United Kindm"}, {"key": "Reference Genome", "value": "NONE"}]
+# Priority, form, the name of the recipients, how many attributes, and an aggregator_id where none is needed.
+COMBINATIONS = [
+    (priority, content_type, name, attributes, joined)
+    for priority, content_type, name, attributes, joined in product(
+        ("NORMAL", "HIGH", "BATCH"), ("text", "html", None), ("recipient", "recipients"), (2, 1, 0), (False, True)
+    )
+    if joined or priority != "BATCH"
+]
+
+
+def printed(combination: tuple[str, str | None, str, int, bool], sample: str) -> dict[str, Any]:
+    """Write the printed payload in one of its combinations."""
+    priority, content_type, name, attributes, joined = combination
+    batch = priority == "BATCH"
+    channel: dict[str, Any] = {
+        "type": "EMAIL",
+        name: ["X_LAB"],
+        "subject": "Accessioning Failure: Invalid input data for manifest",
+        "template_id": "X_MANY" if batch else "X_ONE",
+        "fields": {"attributes": ATTRIBUTES[:attributes], ("sample-id" if batch else "sample_id"): sample},
+    }
+    if content_type is not None:
+        channel["content_type"] = content_type
+    return {"channels": [channel], "priority": priority} | ({"aggregator_id": "21784312"} if joined else {})
+
+
 def test_the_printed_payload_is_taken_in_every_combination(site: Site) -> None:
-    site.laboratory.template("X_PLAIN", "{{ fields | length }}", format="text")
-    attributes = [{"key": "Country", "value": "United Kindm"}, {"key": "Reference Genome", "value": "NONE"}]
-    for number, (priority, content_type, name) in enumerate(
-        product(("NORMAL", "HIGH", "BATCH"), ("text", "html"), ("recipient", "recipients"))
-    ):
-        channel = {
-            "type": "EMAIL",
-            name: ["X_LAB"],
-            "subject": "Accessioning Failure: Invalid input data for manifest",
-            "content_type": content_type,
-            "template_id": "X_PLAIN",
-            "fields": {"attributes": attributes, "sample-id": f"40STDY24669{number}"},
-        }
-        body = {"channels": [channel], "priority": priority}
-        if priority == "BATCH":
-            body["aggregator_id"] = "21784312"
-        answer = site.send(body)
+    site.laboratory.template("X_ONE", ONE)
+    site.laboratory.template("X_MANY", MANY)
+    assert len(COMBINATIONS) == 90
+    for number, combination in enumerate(COMBINATIONS):
+        written = json.dumps(printed(combination, f"40STDY{number}"), indent=2).encode()
+        answer = site.send(written)
         assert (answer.status_code, answer.json()["status"]) == (202, "DISPATCHED"), answer.text
+        # As it is printed, with a comma too many, it is told where that stands.
+        problem = is_problem(site.send(written[:-2] + b",\n}"), 400, "malformed_json")
+        assert "a comma stands before the closing '}'" in problem["detail"]
 
 
 def test_fields_may_fill_the_whole_body(site: Site) -> None:

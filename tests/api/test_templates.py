@@ -19,6 +19,7 @@ REPORT = {
     "subject": "Run {{ run }}",
     "sample_fields": {"run": 7},
     "batch": {"quiet_seconds": 30, "max_items": 50},
+    "repeat_after": "24h",
 }
 
 
@@ -66,7 +67,23 @@ def test_a_template_is_published_read_and_deleted(client: Client) -> None:
 def test_what_is_left_out_is_null(client: Client) -> None:
     answer = client.put(f"{PATH}/PLAIN", json={"name": "Plain", "format": "text", "source": "Hello", "batch": {}})
     body = answer.json()
-    assert [body[name] for name in ("subject", "sample_fields", "batch")] == [None, None, None]
+    assert [body[name] for name in ("subject", "sample_fields", "batch", "repeat_after")] == [None] * 4
+
+
+@pytest.mark.parametrize("time", ["", "24", "1.5h", "0m", "59s", "367d", "1w", 24, True])
+def test_a_time_to_repeat_that_cannot_be_used_is_refused(client: Client, time: object) -> None:
+    answer = put(client, repeat_after=time)
+    assert (answer.status_code, list(pointers(answer.json()))) == (400, ["/repeat_after"])
+    assert "the repeat_after must be" in answer.json()["detail"]
+
+
+def test_another_time_to_repeat_is_another_version(client: Client) -> None:
+    assert put(client).json()["version"] == 1
+    for time, version in (("7d", 2), ("7d", 2), (None, 3)):
+        body = put(client, repeat_after=time).json()
+        assert (body["version"], body["repeat_after"]) == (version, time)
+    versions = client.get(f"{PATH}/RUN_REPORT/versions").json()["versions"]
+    assert [one["repeat_after"] for one in versions] == [None, "7d", "24h"]
 
 
 def test_another_service_neither_sees_nor_takes_a_template(client: Client, other: dict[str, str]) -> None:
@@ -216,7 +233,8 @@ def test_a_batch_preview_takes_one_object_or_many(client: Client, fields: Any) -
     put(client, format="text", source=source, subject="{{ fields | length }}", sample_fields=[{"run": 1}])
     answer = client.post(f"{PATH}/RUN_REPORT/preview", json={"fields": fields, "priority": "BATCH"}).json()
     count = len(fields) if isinstance(fields, list) else 1
-    assert (answer["subject"], answer["html"]) == (str(count), None)
+    assert answer["subject"] == str(count)
+    assert "[1]" in answer["html"]
     assert answer["text"].strip() == "".join(f"[{number + 1}]" for number in range(count))
 
 

@@ -1,5 +1,6 @@
-"""Batches of templates that use the whole language: sent for real, and joined only by what renders with them."""
+"""Templates that use the whole language: sent for real, alone and as batches, and joined only by what renders."""
 
+import re
 from typing import Any
 
 import pytest
@@ -27,6 +28,20 @@ First <mj-raw>{{ [fields | length, 5] | min }}</mj-raw>
 <mj-section><mj-column><mj-text><mj-raw><a href="{{ s['path'] }}">{{ s["name"] }}</a></mj-raw></mj-text></mj-column></mj-section>
 <mj-raw>{% endfor %}</mj-raw>
 <mj-include path="X_FOOTER" />
+</mj-body></mjml>"""  # noqa: E501
+# As others write it, for compilers that take Jinja for text.
+KINDS = """<mjml><mj-body><mj-section><mj-column>
+<mj-text><ul>
+<mj-raw><!-- gather the kinds --> {% set ns = namespace(kinds=[]) %}
+{% for s in fields %}{% for k in s["kinds"] %}{% if k not in ns.kinds %}{% set ns.kinds = ns.kinds + [k] %}{% endif %}{% endfor %}{% endfor %}
+{% for k in ns.kinds %}{% set n = namespace(count=0) %}{% for s in fields %}{% if k in s["kinds"] %}{% set n.count = n.count + 1 %}{% endif %}{% endfor %}</mj-raw>
+<li><mj-raw>{{ k }}: {{ n.count }} samples</mj-raw></li>
+<mj-raw>{% endfor %}</mj-raw></ul>
+First <mj-raw>{{ [fields | length, 5] | min }}</mj-raw> of them: see below</mj-text>
+</mj-column></mj-section>
+<mj-raw>{% for s in fields[:5] %}</mj-raw><mj-section><mj-column><mj-text>
+<mj-raw><a href="{{ s['path'] }}"> {{ s["name"] }}</a></mj-raw>
+</mj-text></mj-column></mj-section><mj-raw>{% endfor %}</mj-raw>
 </mj-body></mjml>"""  # noqa: E501
 # As a summary is often written: beyond nine the attributes are gathered, and the manifest is named.
 GATHERED = """<mjml><mj-body><mj-raw>{% if fields|length >= 10 %}</mj-raw>
@@ -76,6 +91,40 @@ def test_namespaces_macros_and_partials_are_sent_as_a_batch_of_nine(mail_room: R
     assert [f"S{number}" in html for number in range(9)] == [True] * 5 + [False] * 4
     assert "From the desk of Ada &amp; co" in html
     for line in ("* late: 9.0 samples", "First 5", "S4 (https://lims.example/4)", "From the desk of Ada & co"):
+        assert line in text
+
+
+@pytest.mark.parametrize("priority", ["NORMAL", "BATCH"])
+@pytest.mark.parametrize("form", ["mjml", "html"])
+def test_kinds_are_gathered_in_either_format_alone_and_as_a_batch(
+    mail_room: Room, server: SmtpServer, form: str, priority: str
+) -> None:
+    source = KINDS if form == "mjml" else re.sub(r"</?mj[\w-]*>", "", KINDS)
+    samples = [
+        {
+            "name": f"S{number}",
+            "kinds": ["late", "<broken>"][: 1 + number % 2],
+            "path": f"https://lims.example/{number}",
+        }
+        for number in range(9)
+    ]
+    if priority == "BATCH":
+        _publish(mail_room, "X_KINDS", source, format=form, subject="Kinds")
+        outcomes = [_join(mail_room, "X_KINDS", sample) for sample in samples]
+    else:
+        _publish(mail_room, "X_KINDS", re.sub(r"\bfields\b", "fields.samples", source), format=form, subject="Kinds")
+        sent = body("", template_id="X_KINDS", fields={"samples": samples}, subject=...)
+        outcomes = accept_many([mail_room.lab.submission(sent)], lambda _priorities: None)
+    assert [type(one) for one in outcomes] == [Accepted] * (9 if priority == "BATCH" else 1)
+    mail_room.clock.forward(seconds=60)
+    mail_room.work()
+    (received,) = server.wait_for(1)
+    html, text = part(received.parsed, "html"), part(received.parsed, "plain")
+    items = [item.strip() for item in re.findall("<li>(.*?)</li>", html, re.DOTALL)]
+    assert items == ["late: 9 samples", "&lt;broken&gt;: 4 samples"]
+    linked = re.findall('href="(https://lims.example/[0-9])"', html)
+    assert linked == [f"https://lims.example/{number}" for number in range(5)]
+    for line in ("* late: 9 samples", "* <broken>: 4 samples", "First 5 of them", "S4 (https://lims.example/4)"):
         assert line in text
 
 

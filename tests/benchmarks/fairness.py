@@ -30,14 +30,20 @@ _PER_SECOND = 10
 _SLOW = "{% for a in range(turns) %}{% for b in range(500) %}{{ [a, b]|sort|first }}{% endfor %}{% endfor %}"
 _RENDER_SECONDS = 0.65
 _TRIAL = 20
+_EXPECTED = {202, 429, 503}
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What was measured, in seconds; ``flood`` counts the slow service's answers by status."""
+    """What was measured, in seconds; ``flood`` counts the slow service's answers by status.
+
+    ``odd`` are those of its answers that are neither accepted nor put off, ``unsaid`` counts those that were put off
+    without saying why and until when.
+    """
 
     accepted: list[float]
     sent: list[float]
     flood: dict[int, int]
+    odd: list[str]
     unsaid: int
 
     def line(self) -> str:
@@ -46,7 +52,8 @@ class Figures(msgspec.Struct, frozen=True):
             f"{word} p50 {at(found, 0.5) * 1000:.0f} ms, p99 {at(found, 0.99) * 1000:.0f} ms"
             for word, found in (("accepted", self.accepted), ("sent", self.sent))
         )
-        return f"{len(self.sent)} HIGH of another service: {quantiles}; the slow service was answered {self.flood}"
+        told = f"{len(self.sent)} HIGH of another service: {quantiles}; the slow service was answered {self.flood}"
+        return "\n".join([told, *self.odd])
 
 
 def at(ordered: list[float], part: float) -> float:
@@ -90,6 +97,7 @@ class _Flood:
         self._stop = threading.Event()
         self._answered = threading.Condition()
         self.statuses: Counter[int] = Counter()
+        self.odd: list[str] = []
         self.unsaid = 0
         self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(THREADS)]
 
@@ -128,6 +136,8 @@ class _Flood:
         with self._answered:
             self.statuses[answer.status_code] += 1
             self.unsaid += not said
+            if answer.status_code not in _EXPECTED:
+                self.odd.append(f"{answer.status_code}: {answer.text}")
             self._answered.notify_all()
 
 
@@ -153,7 +163,7 @@ def _other(port: int, lab: Laboratory, sink: Sink, count: int, flood: _Flood) ->
             done = list(threads.map(one, names, [start + number / _PER_SECOND for number in range(count)]))
     arrived = sink.arrivals({name for name, _, _ in done})
     sent = sorted(arrived[name] - began for name, began, _ in done)
-    return Figures(sorted(took for _, _, took in done), sent, dict(flood.statuses), flood.unsaid)
+    return Figures(sorted(took for _, _, took in done), sent, dict(flood.statuses), flood.odd, flood.unsaid)
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ def test_the_first_address_comes_with_its_secret_and_later_ones_keep_it(each_lin
     assert (other[0].url, other[0].secrets, other[0].enabled) == ("https://lims.lab.example/", 1, True)
     with line.database.read() as session:
         assert endpoints.signing_secrets(session, session.scalars(select(CallbackEndpoint.id)).one()) == [secret]
-        told = session.execute(select(AuditEntry.action, AuditEntry.actor)).all()
+        told = session.execute(select(AuditEntry.action, AuditEntry.actor).order_by(AuditEntry.id)).all()
     assert told == [("callback.registered", "tests"), ("callback.changed", "tests")]
 
 

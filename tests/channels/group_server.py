@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,9 @@ class Play:
 
     ``answers`` are the whole replies to MAIL, RCPT, DATA, RSET, CONTENT and a lone DOT, without the last line
     end. ``closes`` and ``hangs`` name the one that is never answered; ``times`` bounds how often it closes.
-    BODY as such stands for the first octets of the content. ``packet`` is the octets of each packet of replies.
+    BODY as such stands for the first octets of the content. ``packet`` is the octets of each packet of replies,
+    ``after`` what follows each of them. ``greets`` is waited for before the greeting. ``signs_in`` answers AUTH: it is
+    given the command's words, and asks for a further line by a challenge.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -32,6 +34,9 @@ class Play:
     times: int = 1_000_000
     hangs: str | None = None
     packet: int | None = None
+    after: str = ""
+    greets: threading.Event | None = None
+    signs_in: Callable[[list[str], Callable[[str], str]], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class GroupServer:
         self.kept: list[Kept] = []
         self.groups: list[list[str]] = []
         self.connections = 0
+        self.open, self.most_open = 0, 0
+        self.names: list[str] = []
+        self.logins: list[str] = []
+        self.mechanisms = "PLAIN"
         self.extensions = extensions or ("PIPELINING", "SIZE 50000000")
         self.tls, self.credentials = tls, credentials
         self.over = threading.Event()
@@ -114,15 +123,20 @@ class _Talk:
         self._sender = self._recipient = ""
 
     def run(self) -> None:
+        self._server.open += 1
+        self._server.most_open = max(self._server.open, self._server.most_open)
         with contextlib.suppress(OSError, _End):
             if self._server.tls == "tls":
                 self._wrap()
+            if self._server.play.greets is not None:
+                self._server.play.greets.wait(10)
             self._say("220 group.test ESMTP")
             while True:
                 self._command(self._line())
         with contextlib.suppress(OSError, _End):
             self._flush()
         # A shutdown by itself would leave TLS without its end; a close by itself could drop what was said.
+        self._server.open -= 1
         self._sock.close()
 
     def _wrap(self) -> None:
@@ -130,7 +144,7 @@ class _Talk:
         self._secure = True
 
     def _say(self, reply: str) -> None:
-        self._said += reply.encode() + b"\r\n"
+        self._said += f"{reply}\r\n{self._server.play.after}".encode()
 
     def _flush(self) -> None:
         said, self._said = self._said, b""
@@ -166,11 +180,15 @@ class _Talk:
         verb = line[:4].upper()
         match verb:
             case "EHLO":
+                self._server.names.append(line[5:])
                 self._say("\r\n".join(["250-group.test", *(f"250-{name}" for name in self._offers()), "250 HELP"]))
             case "STAR":
                 self._say("220 go ahead")
                 self._flush()
                 self._wrap()
+            case "AUTH" if self._server.play.signs_in is not None:
+                self._server.logins.append(line.split()[1])
+                self._say(self._server.play.signs_in(line.split()[1:], self._ask))
             case "AUTH":
                 given = b64decode(line.split()[2]).decode().split("\0")[1:]
                 self._say("235 2.7.0 welcome" if tuple(given) == self._server.credentials else "535 5.7.8 wrong")
@@ -194,7 +212,11 @@ class _Talk:
         else:
             yield "STARTTLS"
         if self._server.credentials:
-            yield "AUTH PLAIN"
+            yield f"AUTH {self._server.mechanisms}"
+
+    def _ask(self, challenge: str) -> str:
+        self._say(f"334 {challenge}")
+        return self._line()
 
     def _taken(self, step: str, usual: str) -> str:
         """Answer a step as scripted; return the reply if it is a good one, else nothing."""

@@ -59,7 +59,11 @@ def test_a_request_has_the_documented_members(server: SendGridServer) -> None:
             {"type": "text/plain", "value": MAIL.text},
             {"type": "text/html", "value": MAIL.html},
         ],
-        "headers": {"Message-ID": f"<{MAIL.message_id}>", "Auto-Submitted": "auto-generated"},
+        "headers": {
+            "Message-ID": f"<{MAIL.message_id}>",
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+        },
     }
     assert receipt.provider_message_id == "sg-1"
 

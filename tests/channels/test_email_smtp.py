@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.channels.base import Channel, Outcome, ProviderError, Receipt
+from backend.channels.base import Channel, Outcome, ProviderError, Receipt, Scope
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
 from backend.channels.registry import providers_for
 from backend.channels.smtp_handshake import Timeouts
@@ -143,7 +143,7 @@ def test_greylisting_is_over_after_the_second_attempt() -> None:
         server.script.greylist["ann@lab.example"] = 2
         connection = SmtpProvider(server.address).open()
         assert refused(connection).detail == "451 4.7.1 greylisted, come back later"
-        assert refused(connection).outcome is Outcome.RETRY
+        assert refused(connection).scope is Scope.RECIPIENT
         assert connection.send(message(address="bob@lab.example")).detail.startswith("250")
         assert connection.send(message()).detail.startswith("250")
         assert server.resets == 2
@@ -154,7 +154,7 @@ def test_greylisting_is_over_after_the_second_attempt() -> None:
     ("reply", "outcome", "down"),
     [
         ("550 5.1.1 no such user", Outcome.PERMANENT, False),
-        ("454 Throttling failure: Daily message quota exceeded", Outcome.THROTTLED, False),
+        ("454 Throttling failure: Daily message quota exceeded", Outcome.THROTTLED, True),
         ("421 4.7.0 going away", Outcome.RETRY, True),
         ("nonsense", Outcome.RETRY, True),
     ],
@@ -191,7 +191,7 @@ def test_a_refused_sender_is_a_fault_of_the_set_up() -> None:
     with SmtpServer() as server:
         server.script.on_mail = "550 5.7.1 sender address not allowed"
         fault = refused(SmtpProvider(server.address).open())
-    assert (fault.outcome, fault.route_down) == (Outcome.CONFIG, True)
+    assert (fault.outcome, fault.scope) == (Outcome.CONFIG, Scope.SENDER)
 
 
 def test_a_connection_closed_while_idle_is_renewed_silently() -> None:
@@ -237,12 +237,12 @@ def test_what_a_new_session_refuses_too_is_the_messages() -> None:
     with SmtpServer() as server:
         connection = SmtpProvider(server.address).open()
         connection.send(message())
-        server.script.on_mail = "452 4.3.1 insufficient storage"
+        server.script.on_mail = "451 4.3.0 queue file"
         fault = refused(connection)
         assert (fault.outcome, fault.route_down, fault.detail) == (
             Outcome.RETRY,
             False,
-            "452 4.3.1 insufficient storage",
+            "451 4.3.0 queue file",
         )
         assert server.connections == 2
 
@@ -260,11 +260,15 @@ def test_a_notice_on_an_idle_session_is_no_answer_to_the_next_message(notice: st
         assert len(server.messages) == 2
 
 
-def test_a_rate_that_a_new_session_has_too_opens_none() -> None:
+@pytest.mark.parametrize(
+    "reply",
+    ["454 Throttling failure: Maximum sending rate exceeded", "450 4.7.1 Error: too much mail", "452 4.3.1 disk full"],
+)
+def test_a_limit_that_a_new_session_has_too_opens_none(reply: str) -> None:
     with SmtpServer() as server:
         connection = SmtpProvider(server.address).open()
         connection.send(message())
-        server.script.on_content = "454 Throttling failure: Maximum sending rate exceeded"
+        server.script.on_content = reply
         assert refused(connection).outcome is Outcome.THROTTLED
         assert server.connections == 1
 
@@ -312,7 +316,7 @@ def test_a_connection_lost_after_the_final_dot_is_ambiguous_and_not_renewed() ->
 @pytest.mark.parametrize(
     ("place", "waits", "outcome"),
     [
-        ("greeting", Timeouts(connect=0.2), Outcome.RETRY),
+        ("greeting", Timeouts(greeting=0.2), Outcome.RETRY),
         ("mail", Timeouts(exchange=0.3), Outcome.RETRY),
         ("rcpt", Timeouts(exchange=0.3), Outcome.RETRY),
         ("final", Timeouts(final=0.2), Outcome.AMBIGUOUS),
@@ -375,6 +379,7 @@ def test_the_server_runs_as_a_process_that_keeps_each_mail_as_a_file(tmp_path: P
 def test_the_default_waits_are_bounded_before_the_final_dot_and_long_after_it() -> None:
     waits = Timeouts()
     assert waits.connect + waits.exchange <= 75
+    assert waits.greeting == 300
     assert waits.final == 600
 
 

@@ -49,6 +49,7 @@ def test_a_mail_carries_the_headers_of_an_automatic_message() -> None:
         "Message-ID": f"<{DELIVERY_ID}@carillon.example>",
         "MIME-Version": "1.0",
         "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "OOF, AutoReply",
         "Content-Type": f'multipart/alternative; boundary="=_{DELIVERY_ID}"',
     }
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
@@ -127,6 +128,13 @@ def test_a_missing_subject_is_an_empty_one() -> None:
         ("x@y.example <a@b.example>", "x@y.example", "a@b.example"),
         ("=?utf-8?q?fake?= <a@b.example>", "=?utf-8?q?fake?=", "a@b.example"),
         ("板" * 60 + " <a@b.example>", "板" * 60, "a@b.example"),
+        ("a@b.example (Sanger Lab)", "Sanger Lab", "a@b.example"),
+        ("(PSD) Lab <a@b.example>", "(PSD) Lab", "a@b.example"),
+        ("Lab (PSD) <a@b.example> (main)", "Lab (PSD) (main)", "a@b.example"),
+        ("  Lab < a @ b.example > ", "Lab", "a@b.example"),
+        ("Labör <a@müller.example>", "Labör", "a@xn--mller-kva.example"),
+        ("a@straße.example", "", "a@xn--strae-oqa.example"),
+        ('"a <b> \\"c\\"" <a@b.example>', 'a <b> "c"', "a@b.example"),
         ("Long " * 12 + "<a@b.example>", ("Long " * 12).strip(), "a@b.example"),
     ],
 )
@@ -152,6 +160,11 @@ def test_the_sender_keeps_its_name_and_address(sender: str, name: str, address: 
         {"sender": "A <a@b.example> <c@d.example"},
         {"sender": "A <a@b.example, c@d.example>"},
         {"sender": "no address"},
+        {"sender": "a@b.example (one) (two)"},
+        {"sender": "A <a@b.example> c"},
+        {"sender": "a@\u2028.example"},
+        {"sender": "a@ü..example"},
+        {"sender": "A <a@[192.0.2.1]>"},
         {"sender": ""},
         {"address": "ann@lab.example\r\nBcc: evil@x.example"},
         {"address": "ann@lab.example\n"},

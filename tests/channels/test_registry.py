@@ -70,7 +70,7 @@ def test_the_order_of_preference_is_kept() -> None:
         ("smtp://mary:hunter2#x@mail.example", "percent-encode"),
         ("smtp://mary:hunter2@[mail", "host"),
         ("smtp://mary:hunter2@mail.example/path", "percent-encode"),
-        ("smtp://mail.example?hunter2=1", "known are: ca, tls"),
+        ("smtp://mail.example?hunter2=1", "known are: auth, bounces, ca,"),
         ("smtp://mail.example?tls=none&tls=tls", "twice"),
         ("smtp://mail.example?tls=hunter2", "none, starttls or tls"),
         ("smtp://mail.example?scheme=http", "unknown option"),

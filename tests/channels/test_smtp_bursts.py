@@ -40,7 +40,7 @@ def test_a_refusal_is_of_one_message_alone() -> None:
         server.script.replies["reader-2@lab.example"] = "451 4.7.1 greylisted"
         connection = SmtpProvider(server.address).open()
         messages = [*some(3), message(address="not an address")]
-        assert outcomes(connection, messages) == ["accepted", "permanent", "retry", "permanent"]
+        assert outcomes(connection, messages) == ["accepted", "permanent", "throttled", "permanent"]
         faults = [one for one in connection.send_all(some(3)) if isinstance(one, ProviderError)]
         assert [fault.bad_address for fault in faults] == [True, False]
         assert {mail.envelope_to for mail in server.wait_for(2)} == {"reader-0@lab.example"}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
 from backend.channels.smtp_handshake import Timeouts
-from backend.channels.smtp_replies import Step
 from backend.channels.smtp_session import Envelope, Session
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed, Wire
 from tests.channels.group_server import GroupServer, Play
 from tests.channels.messages import message
@@ -103,7 +103,7 @@ def test_a_loss_behind_tls_is_the_same_as_without(tls: str, tmp_path: Path) -> N
 
 
 RCPT_GONE = "550 5.1.1 no such user"
-AWAY = (Outcome.CONFIG, True, "5.7.1")
+AWAY = (Outcome.CONFIG, False, "5.7.1")
 GONE = (Outcome.PERMANENT, False, "5.1.1")
 
 
@@ -114,7 +114,7 @@ GONE = (Outcome.PERMANENT, False, "5.1.1")
         ({"MAIL": "550-5.7.1 not\r\n550-5.7.1 yours\r\n550 5.7.1 at all"}, AWAY, "RSET", 1),
         # What may be of the session ends it.
         ({"MAIL": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "QUIT", 2),
-        ({"RCPT": "452 4.5.3 too many messages"}, (Outcome.RETRY, False, "4.5.3"), "QUIT", 2),
+        ({"RCPT": "452 4.5.3 too many messages"}, (Outcome.THROTTLED, False, "4.5.3"), "QUIT", 2),
         ({"CONTENT": "451 4.3.0 later"}, (Outcome.RETRY, False, "4.3.0"), "QUIT", 2),
         ({"MAIL": "550 5.7.1 not yours", "DATA": "354 go on"}, AWAY, "DOT", 1),
         ({"RCPT": RCPT_GONE}, GONE, "RSET", 1),
@@ -284,7 +284,7 @@ def test_a_huge_mail_arrives_whole(either: GroupServer) -> None:
 @pytest.fixture(scope="module")
 def session() -> Iterator[tuple[Session, GroupServer]]:
     with GroupServer() as server:
-        yield Session(SmtpProvider(server.address)._server, monotonic() + 10), server
+        yield Session(SmtpProvider(server.address)._server), server
 
 
 @given(st.lists(st.text(".ab\0é", max_size=5), min_size=1, max_size=8), st.booleans())
@@ -334,7 +334,7 @@ def test_an_interrupted_transaction_leaves_no_replies_for_the_next(
 
 def test_a_session_that_is_over_says_so() -> None:
     with GroupServer() as server:
-        session = Session(SmtpProvider(server.address)._server, monotonic() + 10)
+        session = Session(SmtpProvider(server.address)._server)
         session.quit()
         session.quit()
         assert not session.is_open

@@ -3,7 +3,8 @@
 import pytest
 
 from backend.channels.base import Outcome
-from backend.channels.smtp_replies import Step, error, reply
+from backend.channels.smtp_replies import error, reply
+from backend.channels.smtp_steps import Step
 
 RETRY, PERMANENT, THROTTLED, CONFIG, AMBIGUOUS = (
     Outcome.RETRY,
@@ -25,20 +26,20 @@ RETRY, PERMANENT, THROTTLED, CONFIG, AMBIGUOUS = (
         (Step.AUTH, 535, "5.7.8 wrong", CONFIG, True, "5.7.8"),
         (Step.AUTH, 534, "5.7.9 mechanism too weak", CONFIG, True, "5.7.9"),
         (Step.MAIL, 530, "5.7.0 Authentication required", CONFIG, True, "5.7.0"),
-        (Step.MAIL, 550, "5.7.1 not your address", CONFIG, True, "5.7.1"),
-        (Step.MAIL, 553, "5.1.8 bad sender", CONFIG, True, "5.1.8"),
+        (Step.MAIL, 550, "5.7.1 not your address", CONFIG, False, "5.7.1"),
+        (Step.MAIL, 553, "5.1.8 bad sender", CONFIG, False, "5.1.8"),
         (Step.MAIL, 552, "5.3.4 too big", PERMANENT, False, "5.3.4"),
         (Step.MAIL, 451, "later", RETRY, False, "451"),
         (Step.RCPT, 450, "4.2.0 mailbox busy", RETRY, False, "4.2.0"),
-        (Step.RCPT, 451, "4.7.1 greylisted", RETRY, False, "4.7.1"),
-        (Step.RCPT, 452, "4.5.3 too many recipients", RETRY, False, "4.5.3"),
-        (Step.RCPT, 421, "4.7.0 too many errors", RETRY, True, "4.7.0"),
+        (Step.RCPT, 451, "4.7.1 greylisted", THROTTLED, False, "4.7.1"),
+        (Step.RCPT, 452, "4.5.3 too many recipients", THROTTLED, False, "4.5.3"),
+        (Step.RCPT, 421, "4.7.0 too many errors", THROTTLED, True, "4.7.0"),
         (Step.RCPT, 550, "5.1.1 no such user", PERMANENT, False, "5.1.1"),
         (Step.RCPT, 550, "no such user", PERMANENT, False, "550"),
         (Step.RCPT, 552, "5.2.2 mailbox full", PERMANENT, False, "5.2.2"),
-        (Step.RCPT, 554, "5.7.1 relay access denied", PERMANENT, False, "5.7.1"),
+        (Step.RCPT, 554, "5.7.1 relay access denied", CONFIG, False, "5.7.1"),
         (Step.RCPT, 550, "4.1.1 disagrees in class", PERMANENT, False, "550"),
-        (Step.CONTENT, 454, "Throttling failure: Maximum sending rate exceeded.", THROTTLED, False, "454"),
+        (Step.CONTENT, 454, "Throttling failure: Maximum sending rate exceeded.", THROTTLED, True, "454"),
         (Step.CONTENT, 554, "5.6.0 rejected", PERMANENT, False, "5.6.0"),
         (Step.CONTENT, 451, "4.3.0 queue file", RETRY, False, "4.3.0"),
         (Step.CONTENT, 421, "4.3.0 going down", RETRY, True, "4.3.0"),

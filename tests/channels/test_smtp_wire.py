@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.channels.smtp_replies import Step
+from backend.channels.smtp_steps import Step
 from backend.channels.smtp_wire import Closed, Wire
 
 GROUP = b"250 2.1.0 OK\r\n250-2.1.5 he\r\n250 2.1.5 is here\r\n354 go on\r\n"
@@ -60,7 +60,7 @@ def test_a_group_of_replies_is_the_same_however_it_is_cut(cuts: set[int]) -> Non
         (b" 25 fine\r\n", -1, b""),
         (b"+25 fine\r\n", -1, b""),
         ("٢٥٠ fine\r\n".encode(), -1, b""),
-        (b"\r\n", -1, b""),
+        (b"\r\n\n250 fine\r\n", 250, b"fine"),
         (b"250-fine\r\nHTTP\r\n", -1, b""),
     ],
 )

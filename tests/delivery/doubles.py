@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backend.channels.base import Channel, Connection, Message, Outcome, ProviderError, Receipt
+from backend.channels.base import Channel, Connection, Message, Outcome, ProviderError, Receipt, Scope
 
 Answer = ProviderError | None
 
@@ -91,7 +91,7 @@ class AskingOne(Scripted):
 
 def down(detail: str = "cannot connect") -> ProviderError:
     """The provider's fault: nothing can be sent there now."""
-    return ProviderError(Outcome.RETRY, detail, route_down=True)
+    return ProviderError(Outcome.RETRY, detail, scope=Scope.SERVER)
 
 
 def lost() -> ProviderError:
@@ -101,12 +101,12 @@ def lost() -> ProviderError:
 
 def misconfigured() -> ProviderError:
     """Our own fault, for all messages."""
-    return ProviderError(Outcome.CONFIG, "535 wrong password", route_down=True)
+    return ProviderError(Outcome.CONFIG, "535 wrong password", scope=Scope.ACCOUNT)
 
 
 def throttled(seconds: float | None = None) -> ProviderError:
     """Too much was sent."""
-    return ProviderError(Outcome.THROTTLED, "429 slow down", retry_after=seconds, route_down=True)
+    return ProviderError(Outcome.THROTTLED, "429 slow down", retry_after=seconds, scope=Scope.ACCOUNT)
 
 
 def refused() -> ProviderError:

@@ -1,7 +1,10 @@
 """What slow templates do to a worker: they are sent a few at a time, and nobody else's messages wait for them."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,6 +22,7 @@ from backend.intake.accept import accept_many
 from backend.lib import clock
 from backend.lib.fair import Share
 from backend.registry.lookup import FoundTemplate
+from backend.rendering.model import RenderJob
 from backend.rendering.pool import Bounds, Pool
 from tests.conftest import MovableClock
 from tests.delivery.conftest import Post
@@ -119,6 +123,49 @@ def test_a_service_that_is_worth_nothing_now_loses_its_turn_to_the_next(
     with database.write() as session:
         taken = claims.claim(session, token, Channel.EMAIL, limit=10, turns=turns)
     assert [one.service_id for one in taken] == [other.service_id] * 5
+
+
+def test_what_is_quick_is_out_before_anything_slow_is_begun(
+    post: Post, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = laboratory(post.lab.database, "Archive")
+    seems_slow(pool, Share(post.lab.service_id, urgent=True), 0.6)
+    seems_slow(pool, Share(other.service_id, urgent=True), 0.01)
+    post.accept(priority="HIGH")
+    body = notification(recipient=["A_LAB"], template_id="A_SAMPLE", priority="HIGH")
+    accept_many([other.submission(body)], tasks.nudge)
+    taken: list[tuple[int, int]] = []
+    render = pool.render_some
+
+    def watched(jobs: Sequence[RenderJob], share: Share, *args: Any, **options: Any) -> list[Any]:
+        taken.append((share.service_id, len(post.server.messages)))
+        return render(jobs, share, *args, **options)
+
+    monkeypatch.setattr(pool, "render_some", watched)
+    assert post.hand.send_from(Channel.EMAIL) == 2
+    assert taken == [(other.service_id, 0), (post.lab.service_id, 1)]
+    assert len(post.server.messages) == 2
+
+
+def test_few_threads_are_kept_by_slow_templates(pool: Pool) -> None:
+    """Six threads have claimed a slow one each: two are rendered, and the others go back at once."""
+    seems_slow(pool, SLOW, 0.6)
+    source = "{% for a in range(300) %}{% for b in range(500) %}{% endfor %}{% endfor %}"
+    template = FoundTemplate("X", 1, 1, "text", source, None, None, "template")
+    began = threading.Barrier(6)
+
+    def compose_one(number: int) -> tuple[int, float]:
+        began.wait(30)
+        since = time.monotonic()
+        composed = Composer({1: template}, lambda _batch: []).compose([claim(number, SLOW)])
+        return len(composed.made), time.monotonic() - since
+
+    with ThreadPoolExecutor(6) as threads:
+        done = list(threads.map(compose_one, range(6)))
+    made, left = ([seconds for count, seconds in done if count == one] for one in (1, 0))
+    assert len(made) == 2
+    assert len(left) == 4
+    assert max(left) < min(made)
 
 
 def test_what_went_back_is_sent_by_and_by(post: Post, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from backend.intake import joined
 from backend.intake.accept import Accepted, Outcome, Refused, accept_group, accept_many
 from backend.intake.admission import Admission
 from backend.intake.entries import Done, Entry, Joint, Later
+from backend.intake.explain import explain
 from backend.rendering import acceptance
 from tests.factories import Laboratory, laboratory, notification
 
@@ -135,3 +136,21 @@ def test_long_members_are_read_outside_of_the_group(lab: Laboratory) -> None:
 )
 def test_a_large_batch_is_tried_whole_each_time_that_it_has_doubled(members: int, tried: int) -> None:
     assert joined._most(members) == tried
+
+
+def test_what_is_explained_is_tried_with_the_batch_that_it_would_join(lab: Laboratory) -> None:
+    for number in range(4):
+        told = explain(lab.submission(body(number)))
+        (outcome,) = accept_many([lab.submission(body(number))], nothing)
+        if number < 3:
+            assert (told.would, told.errors) == ("BUFFER", [])
+            assert told.batch is not None
+            assert told.batch.members == number + 1
+            assert isinstance(outcome, Accepted)
+        else:
+            assert isinstance(outcome, Refused)
+            assert (told.would, told.errors) == ("FAIL", list(outcome.problem.errors))
+            assert "does not render the batch that this notification would join" in told.errors[0].detail
+    assert explain(lab.submission(body(0))).would == "DUPLICATE"
+    other = body(9) | {"aggregator_id": "another"}
+    assert explain(lab.submission(other)).would == "BUFFER"

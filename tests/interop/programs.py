@@ -17,7 +17,10 @@ PACKAGES = {
     "java": ("default-jdk-headless",),
     "ruby": ("ruby",),
     "lwp-request": ("libwww-perl",),
+    "dovecot": ("dovecot-imapd",),
     "php": ("php-cli", "php-curl"),
+    "Rscript": ("r-base-core", "r-cran-httr2", "r-cran-jsonlite"),
+    "zsh": ("zsh",),
 }
 _PACKAGE_SECONDS = 1200
 

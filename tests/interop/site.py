@@ -30,8 +30,13 @@ class Site:
         self.token = self._token("notifications:send")
         self.weak_token = self._token("registry:read")
 
+    @property
+    def client(self) -> tuple[str, str]:
+        """Return the id and the secret of the demo service's API client."""
+        return self._access.client_id, self._access.client_secret
+
     def _token(self, scope: str) -> str:
-        client = f"{self._access.client_id}:{self._access.client_secret}".encode()
+        client = ":".join(self.client).encode()
         headers = {
             "Authorization": f"Basic {base64.b64encode(client).decode()}",
             "Content-Type": "application/x-www-form-urlencoded",

@@ -29,6 +29,18 @@ def test_a_child_answers_again_and_again(children: Children) -> None:
     assert ask(children, do="pid") == first
 
 
+@pytest.mark.parametrize(("most", "there"), [(1, 1), (2, 2), (3, 2)])
+def test_a_spare_one_is_started_before_it_is_needed(most: int, there: int) -> None:
+    made = Children("tests.lib.answering_child", most, spare=True)
+    try:
+        pids = {ask(made, do="pid") for _ in range(3)}
+        made._starter.submit(lambda: None).result()
+        assert len(made._idle) == there
+        assert pids <= {child.pid for child in made._idle}
+    finally:
+        made.close()
+
+
 def test_a_large_question_and_answer_pass(children: Children) -> None:
     text = "x" * 3_000_000
     assert ask(children, do="echo", text=text) == text

@@ -93,6 +93,48 @@ def test_slow_work_of_all_together_has_half_of_the_threads_even_if_it_is_urgent(
     assert desk.threads.affordable(slow[2], 200, 1.0) >= 1
 
 
+def test_nobody_waits_in_vain_behind_slow_work() -> None:
+    desk = Desk()
+    slow, urgent, quick = Share(1), Share(1, urgent=True), Share(2)
+    for share, seconds in ((slow, 0.6), (urgent, 0.6), (quick, 0.01)):
+        learn(desk, share, seconds)
+    asked = [desk.ask(slow), desk.ask(urgent)]
+    for share in (slow, urgent):
+        with pytest.raises(Busy):
+            desk.threads.run(share, lambda _watch: None, in_vain=False)
+    assert desk.threads.run(quick, lambda _watch: 7, in_vain=False) == 7
+    for share, done in zip((slow, urgent), asked, strict=True):
+        desk.end(share)
+        done.result(30)
+    assert desk.threads.run(slow, lambda _watch: 8, in_vain=False) == 8
+
+
+def test_what_waits_counts_as_slow_work_too() -> None:
+    desk = Desk()
+    slow, quick = Share(1), [Share(number) for number in (2, 3)]
+    learn(desk, slow, 0.6)
+    asked = [desk.ask(share) for share in quick for _ in range(2)]
+    assert desk.threads.affordable(slow, 200, 1.0) == 1
+    asked += [desk.ask(slow) for _ in range(2)]
+    assert desk.threads.affordable(slow, 200, 1.0) == 0
+    for share in (slow, *quick):
+        desk.end(share, 2)
+    for done in asked:
+        done.result(30)
+
+
+def test_one_piece_shows_whether_a_new_share_is_slow() -> None:
+    desk, new = Desk(), Share(1)
+    assert desk.threads.affordable(new, 200, 1.0) == 200
+    first = desk.ask(new)
+    assert desk.threads.affordable(new, 200, 1.0) == 0
+    with pytest.raises(Busy):
+        desk.threads.run(new, lambda _watch: None, in_vain=False)
+    desk.end(new)
+    first.result(30)
+    assert desk.threads.run(new, lambda _watch: 7, in_vain=False) == 7
+
+
 def test_turns_go_by_the_time_that_each_has_used() -> None:
     desk = Desk(Limits(threads=1, waiting=1_000, room=10_000, patience=1e9))
     slow, quick = Share(1), Share(2)

@@ -51,7 +51,7 @@ def faults(data: Any) -> dict[str, tuple[str, str]]:
         ([], "", "invalid_type", "Must be an object."),
         ({"name": "a"}, "/name", "invalid_value", "Must have at least 2 characters."),
         ({"name": "abcde"}, "/name", "invalid_value", "Must have at most 4 characters."),
-        ({"name": "ABC"}, "/name", "invalid_value", "Must match ^[a-z]+$."),
+        ({"name": "ABC"}, "/name", "invalid_value", "Must have the form that the API documentation shows."),
         (GOOD | {"count": 0}, "/count", "invalid_value", "Must be at least 1."),
         (GOOD | {"count": 10}, "/count", "invalid_value", "Must be at most 9."),
         (GOOD | {"kind": "three"}, "/kind", "invalid_value", "Must be one of 'one' or 'two'."),
@@ -75,14 +75,14 @@ def test_all_faults_are_told_at_once() -> None:
 def test_the_detail_names_the_first_place_and_counts_the_others() -> None:
     with pytest.raises(Problem) as caught:
         shapes.check(Sample, {"name": 1, "count": 0, "size": 2})
-    assert "at /name: Must be a string and 2 more." in caught.value.detail
+    assert "schema: the name must be a string. There are 2 more faults." in caught.value.detail
 
 
 def test_of_many_faults_fifty_are_told_and_all_are_counted() -> None:
     with pytest.raises(Problem) as caught:
         shapes.check(Sample, GOOD | {f"x{number}": number for number in range(3_000)})
     assert len(caught.value.errors) == 50
-    assert "2999 more" in caught.value.detail
+    assert "2999 more faults" in caught.value.detail
 
 
 def test_a_name_of_hostile_length_makes_no_answer_of_hostile_length() -> None:

@@ -54,7 +54,7 @@ def test_the_secret_is_shown_once_and_rotated(browser: Browser, lab: Laboratory)
     with lab.database.read() as session:
         endpoint = session.scalars(select(CallbackEndpoint)).one()
         assert endpoints.signing_secrets(session, endpoint.id) == [second, first]
-        actions = session.scalars(select(AuditEntry.action)).all()
+        actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
         actors = set(session.scalars(select(AuditEntry.actor)))
     assert actions == ["callback.registered", "callback.changed", "callback.secret_rotated"]
     assert actors == {"ada@lab.example"}

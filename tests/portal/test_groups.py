@@ -149,7 +149,9 @@ def test_a_platform_administrator_keeps_the_map(browser: Browser, lab: int, data
     assert browser.send(f"/portal/admin/groups/{row.id}/remove").status_code == 303
     with database.read() as session:
         assert "lims-writers" not in [one.group for one in group_roles.listed(session)]
-        entries = session.scalars(select(AuditEntry.action).where(AuditEntry.subject == "lims-writers")).all()
+        entries = session.scalars(
+            select(AuditEntry.action).where(AuditEntry.subject == "lims-writers").order_by(AuditEntry.id)
+        ).all()
     assert list(entries) == ["group_role.set", "group_role.removed"]
 
 

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 from sqlalchemy import text
 
-from backend.accounts import audit_log
+from backend.accounts import audit, audit_log
 from backend.accounts.audit_log import Filter
 from backend.db.models.batches import Batch
 from backend.db.models.jobs import JobSource
@@ -13,7 +13,7 @@ from backend.db.session import Database
 from backend.lib import clock
 from backend.portal import recipients_csv
 from backend.reports import jobs
-from tests.growth import Cost, measured
+from tests.growth import Cost, counted, measured
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user
@@ -102,6 +102,19 @@ def test_lists_that_grow(browser: Browser, lab: Desk, what: list[str], pages: li
 
 def _address(lab: Desk, page: str) -> str:
     return page if page.startswith("/") else f"{lab.home}/{page}"
+
+
+def test_what_an_audit_log_is_asked_for_by_action_is_found_by_an_index(lab: Desk) -> None:
+    with lab.lab.database.write() as session:
+        audit.record(session, audit.SYSTEM, "service.made", "Laboratory", service_id=lab.lab.service_id)
+    for many in (20, 20_000):
+        insert(lab, "audit", many)
+        for service_id in (lab.lab.service_id, None):
+            with counted(lab.lab.database) as steps, lab.lab.database.read() as session:
+                assert {"recipient.changed", "service.made"} <= set(audit_log.actions(session, service_id))
+                (one,) = audit_log.page(session, Filter(service_id=service_id, action="service.made")).rows
+            assert one.subject == "Laboratory"
+            assert steps.hundreds < 20, (many, service_id)
 
 
 def test_a_job_of_many_notifications_and_faulty_rows(browser: Browser, lab: Desk) -> None:

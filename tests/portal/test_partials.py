@@ -62,3 +62,23 @@ def test_what_is_used_is_not_deleted_and_the_list_says_what_is_a_partial(browser
     assert answer.status_code == 422
     assert "X_LETTER is made with X_LINE" in answer.text
     assert current(lab, "X_LINE").version == 1
+
+
+def test_an_old_version_is_shown_with_the_partials_that_it_was_published_with(
+    browser: Browser, lab: Laboratory
+) -> None:
+    draft(lab, "<p>Other words</p>")
+    browser.send(address(lab, "/X_LINE/publish"), revision="1")
+    for version, line in (("1", "Line"), ("2", "Other words")):
+        assert f"Ada\n\n{line}" in browser.get(address(lab, f"/X_LETTER/versions/{version}")).text
+        framed = browser.get(address(lab, f"/X_LETTER/versions/{version}/frame")).text
+        assert framed == f"Ada <p>{line}</p>"
+    compared = browser.get(address(lab, "/X_LETTER/compare?old=1&new=2&view=rendered")).text
+    for which in ("versions/1", "versions/2"):
+        assert f"/X_LETTER/{which}/frame" in compared
+    with lab.database.write() as session:
+        key = Key(lab.service_id, "X_LETTER")
+        present = drafts.working(session, key)
+        text = TemplateContent(name="Letter", format="html", source="Dear {{ name }} {% include 'X_LINE' %}")
+        drafts.save(session, key, text, present.revision, "ada@lab.example")
+    assert browser.get(address(lab, "/X_LETTER/versions/draft/frame")).text == "Dear Ada <p>Other words</p>"

@@ -133,9 +133,12 @@ def test_the_sender_is_of_the_permitted_domain(browser: Browser, database: Datab
     page = browser.get(address).text
     assert 'value="Labör"' in page
     assert 'value="lab@mail.localhost.localdomain"' in page
+    browser.send(address, **form | {"sender_name": "Labör (PSD), main"}, sender_address="lab@localhost.localdomain")
+    assert get_service(database, lab).mail_from == '"Labör (PSD), main" <lab@localhost.localdomain>'
+    assert 'value="Labör (PSD), main"' in browser.get(address).text
     browser.send(address, name="Lab LIMS")
     assert get_service(database, lab).mail_from is None
-    assert [action for action, _, _ in entries(database)] == ["service.changed"] * 2
+    assert [action for action, _, _ in entries(database)] == ["service.changed"] * 3
 
 
 @pytest.mark.parametrize("name", ["", "x" * 161, "Proteomics", "a\tb"])

@@ -6,7 +6,7 @@ import pytest
 from httpx import Response
 
 from backend.db.session import Database
-from backend.registry import drafts
+from backend.registry import drafts, templates
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
 from tests.factories import Laboratory, laboratory
@@ -128,6 +128,7 @@ def test_a_template_that_means_harm_gets_an_answer(browser: Browser, lab: Labora
         {"name": "x" * 200},
         {"quiet_seconds": "soon"},
         {"max_items": "0"},
+        {"repeat_after": "soon"},
         {"subject": "x" * 2001},
         {"source": "x" * 262_145},
         {"revision": "-1", "name": "\x07"},
@@ -144,6 +145,20 @@ def test_a_form_with_a_fault_says_so_and_is_not_saved(browser: Browser, lab: Lab
     assert page.status_code == 422
     assert "to be put right" in page.text
     assert draft(lab).revision == 0
+
+
+def test_the_time_to_repeat_is_kept_published_and_shown(browser: Browser, lab: Laboratory) -> None:
+    form = {"name": "S", "format": "html", "source": "<p>new</p>", "revision": "0", "repeat_after": " 24h "}
+    assert browser.send(address(lab), action="save", **form).status_code < 400
+    assert draft(lab).content.repeat_after == "24h"
+    assert re.search(r'name="repeat_after"[^>]* value="24h"', browser.get(address(lab)).text)
+    compared = browser.get(address(lab, "/X_SAMPLE/compare")).text
+    assert "New again after" in compared
+    lab.template("X_SAMPLE", repeat_after="24h")
+    with lab.database.read() as session:
+        newest = templates.get(session, lab.service_id, "X_SAMPLE").version
+    assert "after <code>24h</code>" in browser.get(address(lab, f"/X_SAMPLE/versions/{newest}")).text
+    assert "never: a repeat is not sent" in browser.get(address(lab, "/X_SAMPLE/versions/1")).text
 
 
 def test_samples_are_stored_by_name_shown_and_deleted(browser: Browser, lab: Laboratory) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from backend.db.models.audit import AuditEntry
 from backend.db.session import Database
 from backend.intake.accept import accept_many
-from backend.registry import drafts, templates
+from backend.registry import drafts, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
@@ -260,3 +260,37 @@ def test_a_file_replaces_the_drafts_source(browser: Browser, lab: Laboratory) ->
     assert '<option value="markdown" selected' in page
     assert send(b"# Other", "0").status_code == 409
     assert send(b"\xff", "1").status_code == 400
+
+
+def warned(browser: Browser, lab: Laboratory, source: str, *texts: str) -> str:
+    """Return what the publish page says of a draft with these samples."""
+    with lab.database.write() as session:
+        template_id = drafts.working(session, Key(lab.service_id, "X_SAMPLE")).template_id
+        for number, text in enumerate(texts):
+            samples.put(session, template_id, f"Sample {number}", text)
+    save(lab, source)
+    return browser.get(address(lab, "/X_SAMPLE/publish")).text
+
+
+def test_publishing_without_a_sample_says_what_messages_need(browser: Browser, lab: Laboratory) -> None:
+    page = warned(browser, lab, "<p>{{ name }}</p>\n{{ plate }}")
+    assert "1 warning:" in page
+    assert "Its messages need name, plate." in page
+    assert browser.send(address(lab, "/X_SAMPLE/publish"), revision="1").status_code == 303
+
+
+def test_what_no_sample_has_is_told_before_it_is_published(browser: Browser, lab: Laboratory) -> None:
+    source = "{{ name }}{% if 0 %}\n{{ note }}\n{{ plaet }}{% endif %}"
+    page = warned(browser, lab, source, '{"name": "Ada"}', '{"name": "Eve", "note": "x", "plate": "p"}')
+    assert "1 warning:" in page
+    assert "Line 3: The sample fields have no &#39;plaet&#39;." in page
+    assert "&#39;note&#39;" not in page
+
+
+def test_text_outside_of_the_blocks_is_told_in_the_editor_and_before_it_is_published(
+    browser: Browser, lab: Laboratory
+) -> None:
+    source = "{% extends 'base.html' %}\nHello\n{% block content %}x{% endblock %}"
+    page = warned(browser, lab, source, "{}")
+    assert "Line 2: This stands outside of the blocks and is left out" in page
+    assert "This stands outside of the blocks and is left out" in browser.get(address(lab, "/X_SAMPLE")).text

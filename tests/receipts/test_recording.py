@@ -3,108 +3,28 @@
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
 from backend.batching import manage
-from backend.channels.base import Channel, ReceiptEvent, ReceiptKind
+from backend.channels.base import ReceiptEvent, ReceiptKind
 from backend.db.models.audit import AuditEntry
 from backend.db.models.batches import Batch
-from backend.db.models.notifications import Delivery, Event, Notification
+from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.receipts import ProviderReceipt, RejectionDay
-from backend.db.session import Database
-from backend.delivery import receipt_tasks, receipts, routes
+from backend.delivery import receipt_tasks, receipts
 from backend.delivery.send import Hand
-from backend.intake.accept import Accepted, accept_many
 from backend.registry import suppressions
 from backend.reports import receipts as reports
 from tests import factories
-from tests.conftest import MovableClock
-from tests.factories import Laboratory, laboratory, notification
+from tests.receipts.desk import Desk, receive
 
 SENT, DELIVERED, DELAYED = ReceiptKind.SENT, ReceiptKind.DELIVERED, ReceiptKind.DELAYED
 FAILED, BOUNCED, COMPLAINED = ReceiptKind.FAILED, ReceiptKind.BOUNCED, ReceiptKind.COMPLAINED
 REJECTED = ReceiptKind.REJECTED
-_numbers = itertools.count()
-
-
-class Desk:
-    """A laboratory whose messages have gone out, and what is reported about them."""
-
-    def __init__(self, lab: Laboratory, clock: MovableClock) -> None:
-        self.lab, self.clock = lab, clock
-
-    def send(self, sample: str = "S-1", **changes: Any) -> str:
-        """Accept a notification and send it; return its id."""
-        (outcome,) = accept_many([self.lab.submission(notification(sample, **changes))], lambda _priorities: None)
-        assert isinstance(outcome, Accepted), outcome
-        while Hand("worker-one").send_some():
-            pass
-        return outcome.notification_id
-
-    def delivery(self, notification_id: str) -> Any:
-        """Return the columns of a notification's one delivery, and the notification's status as ``whole``."""
-        with self.lab.database.read() as session:
-            query = select(Delivery, Notification.status.label("whole")).join(Notification)
-            return session.execute(query.where(Notification.uid == UUID(notification_id))).one()
-
-    def put(self, notification_id: str, **values: object) -> None:
-        """Put a delivery into some state, and let its notification follow."""
-        found = self.delivery(notification_id).Delivery
-        with self.lab.database.write() as session:
-            session.execute(update(Delivery).where(Delivery.id == found.id).values(**values))
-
-    def about(self, notification_id: str, kind: ReceiptKind, **values: Any) -> ReceiptEvent:
-        """Make a piece of news about a notification's delivery."""
-        uid = str(self.delivery(notification_id).Delivery.uid)
-        fields = {"provider_message_id": f"m-{uid}", "event_id": f"e-{next(_numbers)}", "delivery_id": uid}
-        return ReceiptEvent(kind=kind, **(fields | values))
-
-    def status(self, notification_id: str) -> tuple[str, str]:
-        """Return the statuses of the delivery and of its notification."""
-        row = self.delivery(notification_id)
-        return row.Delivery.status, row.whole
-
-    def told(self, notification_id: str) -> list[str]:
-        """Return the reports on the time line."""
-        found = self.delivery(notification_id).Delivery
-        with self.lab.database.read() as session:
-            wanted = select(Event.detail).where(Event.delivery_id == found.id, Event.kind.startswith("receipt_"))
-            return [detail or "" for detail in session.scalars(wanted.order_by(Event.id))]
-
-    def suppressed(self, *addresses: str) -> set[str]:
-        with self.lab.database.read() as session:
-            return suppressions.suppressed(session, self.lab.service_id, Channel.EMAIL, addresses)
-
-    def waiting(self) -> int:
-        with self.lab.database.read() as session:
-            wanted = select(func.count(ProviderReceipt.id)).where(ProviderReceipt.due_at.is_not(None))
-            return session.scalar(wanted) or 0
-
-
-@pytest.fixture
-def desk(database: Database, moving_clock: MovableClock) -> Iterator[Desk]:
-    """Give the desk on SQLite."""
-    routes.routes.cache_clear()
-    yield Desk(laboratory(database), moving_clock)
-    routes.routes.cache_clear()
-
-
-@pytest.fixture
-def each_desk(any_database: Database, moving_clock: MovableClock) -> Iterator[Desk]:
-    """Give the desk on each database."""
-    routes.routes.cache_clear()
-    yield Desk(laboratory(any_database), moving_clock)
-    routes.routes.cache_clear()
-
-
-def receive(*events: ReceiptEvent, source: str = "sendgrid", body: bytes = b"{}") -> None:
-    receipts.receive(source, events, body)
 
 
 def test_a_delivered_message_is_delivered_at_the_moment_that_was_reported(each_desk: Desk) -> None:
@@ -144,7 +64,9 @@ def test_the_order_in_which_news_comes_changes_nothing(desk: Desk, order: Sequen
         (DELIVERED, SENT, "DELIVERED"),
         (BOUNCED, DELIVERED, "FAILED"),
         (FAILED, SENT, "FAILED"),
-        (SENT, COMPLAINED, "DELIVERED"),
+        (SENT, COMPLAINED, "FAILED"),
+        (DELIVERED, COMPLAINED, "FAILED"),
+        (COMPLAINED, DELIVERED, "FAILED"),
         (SENT, FAILED, "FAILED"),
     ],
 )
@@ -168,6 +90,20 @@ def test_a_bounce_after_the_delivery_is_told_with_both(each_desk: Desk) -> None:
     found = desk.delivery(identity).Delivery
     assert (found.status, found.delivered_at) == ("FAILED", delivered_at)
     assert "after it had been reported as delivered (550 5.1.1 no such user)" in found.error
+    assert len(desk.told(identity)) == 2
+
+
+def test_a_complaint_after_the_delivery_is_told_with_both(each_desk: Desk) -> None:
+    desk = each_desk
+    identity = desk.send()
+    receive(desk.about(identity, DELIVERED, detail="250 OK"))
+    delivered_at = desk.delivery(identity).Delivery.delivered_at
+    desk.clock.forward(minutes=5)
+    receive(desk.about(identity, COMPLAINED, detail="abuse"))
+    found = desk.delivery(identity).Delivery
+    assert (found.status, found.delivered_at) == ("FAILED", delivered_at)
+    assert "delivered to lab@lab.example, whose reader complained of it (abuse)" in found.error
+    assert desk.suppressed("lab@lab.example") == {"lab@lab.example"}
     assert len(desk.told(identity)) == 2
 
 
@@ -220,7 +156,9 @@ def test_bad_addresses_and_complaints_suppress_the_address_and_are_audited(
     receive(desk.about(identity, kind, detail="550 5.1.1 unknown", address="LAB@lab.example"))
     assert desk.suppressed("lab@lab.example") == ({"lab@lab.example"} if reason else set())
     with desk.lab.database.read() as session:
-        entries = session.execute(select(AuditEntry.action, AuditEntry.subject, AuditEntry.detail)).all()
+        entries = session.execute(
+            select(AuditEntry.action, AuditEntry.subject, AuditEntry.detail).order_by(AuditEntry.id)
+        ).all()
         listed = [one.reason for _, one in suppressions.page(session, desk.lab.service_id, 9)]
     wanted = [("address.suppressed", "EMAIL lab@lab.example", {"reason": reason})] if reason else []
     assert [tuple(entry) for entry in entries] == wanted
@@ -263,8 +201,8 @@ def test_what_waits_in_doubt_is_settled_by_the_provider_knowing_of_it(
     desk.put(identity, status=status, sent_at=None, error="Nobody knows.", doubt="person")
     receive(desk.about(identity, kind))
     found = desk.delivery(identity).Delivery
-    assert found.status == ("SENT" if kind is SENT else "DELIVERED")
-    assert (found.error, found.doubt) == (None, None)
+    assert found.status == {SENT: "SENT", DELIVERED: "DELIVERED", COMPLAINED: "FAILED"}[kind]
+    assert (found.error is None, found.doubt) == (kind is not COMPLAINED, None)
     assert found.sent_at is not None
     assert Hand("worker-one").send_some() == 0  # it does not go again
 

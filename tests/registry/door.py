@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from backend.accounts.clients import SCOPES, create_client
 from backend.accounts.oauth import access_tokens
-from backend.api import errors, recipients, templates
+from backend.api import errors, message_settings, recipients, templates
 from backend.db.models.accounts import Service
 from backend.db.session import Database
 from backend.lib.problems import Problem
@@ -22,7 +22,8 @@ Client = TestClient[Litestar]
 def opened() -> Iterator[Client]:
     """Serve the registry's routes as the whole application serves them."""
     app = Litestar(
-        route_handlers=[*recipients.ROUTES, *templates.ROUTES],
+        logging_config=None,
+        route_handlers=[*recipients.ROUTES, *templates.ROUTES, *message_settings.ROUTES],
         exception_handlers={
             Problem: errors.on_problem,
             HTTPException: errors.on_http_exception,

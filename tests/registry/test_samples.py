@@ -33,7 +33,7 @@ def test_objects_and_lists_of_them_are_samples(text: str) -> None:
         ("[1]", (1, 1), "object in curly brackets"),
         ('"words"', (1, 1), "object in curly brackets"),
         ("", (1, 1), "empty"),
-        ('{"a": 9007199254740993}', (None, None), "At /a"),
+        ('{"a": 9007199254740993}', (None, None), "At the member 'a' of the fields"),
         ('{"a": "' + "x" * 262_144 + '"}', (None, None), "256 KiB"),
     ],
 )

@@ -65,7 +65,7 @@ def test_what_was_sent_is_what_is_read(place: str) -> None:
     source, path = PLACES[place]
     for value in _values(150, 7):
         rendered = _render(source, value)
-        page = lxml.html.document_fromstring(rendered.html or "")
+        page = lxml.html.document_fromstring(rendered.bare_html or "")
         found = page.findall(f".//{path}")
         assert len(found) >= 1, value
         read = _text(found[0])
@@ -75,7 +75,7 @@ def test_what_was_sent_is_what_is_read(place: str) -> None:
 
 @pytest.mark.parametrize("value", [*_values(60, 8), "# h", "- a", "1. a", "    a", "> q", "|---|", "~~~"])
 def test_a_value_begins_no_block(value: str) -> None:
-    html = _render("{{ v }}", value).html or ""
+    html = _render("{{ v }}", value).bare_html or ""
     assert html.count("<p>") == 1
     assert html.replace("<br />\n", "").count("<") == 2
 
@@ -92,24 +92,24 @@ def test_a_value_begins_no_block(value: str) -> None:
     ],
 )
 def test_addresses_lead_where_they_say(source: str, value: str, href: str) -> None:
-    page = lxml.html.document_fromstring(_render(source, value).html or "")
+    page = lxml.html.document_fromstring(_render(source, value).bare_html or "")
     assert [unquote(link.get("href") or "") for link in page.iter("a")] == [href]
 
 
 @pytest.mark.parametrize("source", ["[x]({{ v }})", "<{{ v }}>", "[x][r]\n\n[r]: {{ v }}", "![x]({{ v }})"])
 @pytest.mark.parametrize("value", ["javascript:alert(1)", " JavaScript:alert(1)", "vbscript:x", "data:text/html,x"])
 def test_addresses_that_would_do_something_are_no_links(source: str, value: str) -> None:
-    page = lxml.html.document_fromstring(_render(source, value).html or "")
+    page = lxml.html.document_fromstring(_render(source, value).bare_html or "")
     assert [one for one in page.iter("a", "img") if one.get("href") or one.get("src")] == []
 
 
 def test_what_is_no_address_is_shown_in_its_angles() -> None:
     rendered = _render("List<{{ v }}> and `Map<{{ v }}>`", "a b")
-    assert rendered.html == "<p>List&lt;a b&gt; and <code>Map&lt;a b&gt;</code></p>\n"
+    assert rendered.bare_html == "<p>List&lt;a b&gt; and <code>Map&lt;a b&gt;</code></p>\n"
 
 
 def test_an_empty_value_leaves_nothing() -> None:
-    assert _render("a\n\n{{ v }}\n\nb", "").html == "<p>a</p>\n<p>b</p>\n"
+    assert _render("a\n\n{{ v }}\n\nb", "").bare_html == "<p>a</p>\n<p>b</p>\n"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_an_empty_value_leaves_nothing() -> None:
     ],
 )
 def test_filters_of_what_was_printed_see_the_values(source: str) -> None:
-    assert (_render(source, "*a*").html or "").strip() == "<p>*A*</p>"
+    assert (_render(source, "*a*").bare_html or "").strip() == "<p>*A*</p>"
 
 
 def test_values_count_towards_the_length_of_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,4 +145,4 @@ def test_joiners_survive(form: Format) -> None:
     rendered = render(RenderJob("joiners", Source(form, body, "{{ v }}"), {"v": value}))
     assert rendered.text.strip() == value
     assert rendered.subject == value
-    assert form == "text" or value in (rendered.html or "")
+    assert form == "text" or value in (rendered.bare_html or "")

@@ -8,7 +8,6 @@ import pytest
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.model import RenderJob, Source
-from backend.rendering.titles import html_with
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "rendering" / "sample_report.mjml"
 _CONDITIONAL = re.compile(r"<!--\[if [^\]]*\]>(?!<!-->)(.*?)<!\[endif\]-->", re.DOTALL)
@@ -158,7 +157,7 @@ def test_html_between_sections_is_seen_outside_outlook_too() -> None:
         ("<mjml>\n<mj-body>\n<div>x</div></mj-body></mjml>", 3, "<div>"),
         ("<mjml>\n<mj-body>\n<mj-include path='/etc/passwd'/></mj-body></mjml>", 3, "mj-include"),
         ("<mjml>\n<mj-body>\n<!-- open</mj-body></mjml>", 3, "comment is never closed"),
-        ("<mjml>\n<mj-body>\n{{ a\n b c }}</mj-body></mjml>", 4, "expected token"),
+        ("<mjml>\n<mj-body>\n{{ a\n b c }}</mj-body></mjml>", 4, "'b' cannot stand here"),
         ("<mjml>\n<mj-body>\n{% for x in y %}\n</mj-body></mjml>", 3, "endfor"),
         ("<mjml>\n<mj-body>\n<mj-section {{ a }}></mj-section></mj-body></mjml>", 3, ""),
         (
@@ -203,7 +202,9 @@ def test_lines_are_right_after_hidden_lines_and_long_tags() -> None:
     source += "<mj-text>\n<i>{{ c }}</i>\n</mj-text></mj-column></mj-section></mj-body></mjml>"
     with pytest.raises(Problem, match=r"^Line 13: the field 'c' is missing\.$"):
         _html(source, {"b": 1})
-    assert [(warning.line, warning.code) for warning in check(Source("mjml", source))] == [(8, "missing_alt")]
+    assert [(warning.line, warning.code) for warning in check(Source("mjml", source), {"b": 1, "c": 2})] == [
+        (8, "missing_alt")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -305,14 +306,14 @@ def test_a_message_without_a_title_gets_its_subject() -> None:
 
 def test_the_title_is_that_of_the_subject_used_and_never_empty() -> None:
     source = Source("mjml", _mjml(_column("<mj-text>x</mj-text>")), "Ours")
-    rendered = render(RenderJob("title", source, {}))
-    assert "<title>A &amp; B</title>" in (html_with(rendered, "A & B") or "")
-    assert html_with(rendered, None) == rendered.html
-    bare = render(RenderJob("title", Source("mjml", source.source), {}))
-    assert "<title>Notification</title>" in (bare.html or "")
-    assert "<title>Sent</title>" in (html_with(bare, "Sent") or "")
-    own = render(RenderJob("title", Source("mjml", _mjml("", "<mj-title>Own</mj-title>"), "Ours"), {}))
-    assert "<title>Own</title>" in (html_with(own, "Sent") or "")
+    rendered = render(RenderJob("title", source, {}, subject="A & B"))
+    assert rendered.subject == "Ours"
+    assert "<title>A &amp; B</title>" in (rendered.html or "")
+    bare = Source("mjml", source.source)
+    assert "<title>Notification</title>" in (render(RenderJob("title", bare, {})).html or "")
+    assert "<title>Sent</title>" in (render(RenderJob("title", bare, {}, subject="Sent")).html or "")
+    own = Source("mjml", _mjml("", "<mj-title>Own</mj-title>"), "Ours")
+    assert "<title>Own</title>" in (render(RenderJob("title", own, {}, subject="Sent")).html or "")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +329,7 @@ def test_the_language_is_that_of_the_template_and_never_unknown(root: str, lang:
     ("body", "line", "reason"),
     [
         ("\n{% for x in y %}\n", 2, "endfor"),
-        ("\n\n{{ a\n b c }}", 4, "expected token"),
+        ("\n\n{{ a\n b c }}", 4, "'b' cannot stand here"),
         (_column("<mj-text>\n{{ a|nothing }}</mj-text>"), 2, "no filter named 'nothing'"),
         ("\n{% include 'x' %}", 2, "there is no partial or layout named 'x'"),
         ("\n{% extends 'base.html' %}", 2, "no partial or layout named 'base.html'"),

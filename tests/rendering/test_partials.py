@@ -29,7 +29,7 @@ def _html(source: str, *partials: Partial, form: Format = "mjml", **fields: obje
     made = Source(form, source, None, partials)
     check(made, fields or {"name": "Ada"})
     rendered = render(RenderJob("", made, fields or {"name": "Ada"}))
-    return rendered.html or rendered.text
+    return rendered.bare_html or rendered.text
 
 
 def _fault(source: str, *partials: Partial, form: Format = "mjml") -> str:

@@ -18,7 +18,7 @@ def test_works_without_a_warning(starter: Starter) -> None:
     rendered = render(RenderJob(starter.identifier, source, starter.sample_fields, starter.batch))
     assert rendered.subject
     assert rendered.text
-    assert (rendered.html is None) == (starter.format == "text")
+    assert (rendered.bare_html is None) == (starter.format == "text")
     assert (rendered.markdown is not None) == (starter.format == "markdown")
     assert "\n\n\n" not in rendered.text
     assert not re.search(r"[{<]%|\{\{|None", rendered.text)

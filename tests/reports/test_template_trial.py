@@ -13,6 +13,7 @@ from backend.reports import template_preview, template_trial
 from backend.reports.template_preview import PreviewFault
 
 SHARE = Share(1)
+pytestmark = pytest.mark.usefixtures("database")  # the language and the layout are those of the service
 
 
 def text(source: str, **more: Any) -> TemplateContent:

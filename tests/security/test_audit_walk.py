@@ -44,6 +44,7 @@ OTHERWISE = {
     "POST /notifications/v1/explain": "stores nothing",
     "POST /registry/v1/templates/{template_id:str}/preview": "stores nothing",
     "POST /registry/v1/templates/{template_id:str}/changes": "stores nothing",
+    "POST /registry/v1/settings/changes": "stores nothing",
     "POST /oauth/token": "a token is a signed paper, not kept; when its client last asked is",
     "POST /oauth/introspect": "stores nothing",
     "POST /receipts/bounce": "what becomes of a message is in its events; an address that is suppressed is audited",
@@ -68,6 +69,7 @@ COMMANDS_OTHERWISE = {
     "seed": "leaves an entry, which the tests of the first start look for: it is made from all starter templates",
     "receipts address": "looks",
     "receipts bounce": "as the address of the same name",
+    "dkim new": "writes a file that signs nothing before a setting names it; the database is not asked, nor needed",
 }
 
 
@@ -221,6 +223,7 @@ def examples(register: Register) -> dict[str, Example]:
         ),
         "PUT /registry/v1/recipients/{recipient_id:str}": Example(json=recipient),
         "PUT /registry/v1/templates/{template_id:str}": Example(json=template),
+        "PUT /registry/v1/settings": Example(json={"language": "cy"}),
         "DELETE /registry/v1/recipients/{recipient_id:str}": Example(given={"recipient_id": "A_ALL"}),
         "DELETE /registry/v1/templates/{template_id:str}": Example(given={"template_id": "A_SAMPLE"}),
         "PUT /registry/v1/callback": Example(json={"url": "https://hooks.lab.example/other"}),
@@ -299,6 +302,7 @@ def examples(register: Register) -> dict[str, Example]:
         "team/invitations": Example({"email": "new@lab.example", "role": "viewer"}),
         "team/members/{user_id:int}/role": Example({"role": "editor"}),
         "settings": Example({"name": "Aurora anew"}),
+        "settings/messages": Example({"language": "cy"}),
         "templates/new": Example({"name": "More", "identifier": "A_MORE", "start": "blank:html"}, files={"none": b""}),
         "templates/{identifier:str}": Example({**page, "action": "save"}),
         "templates/{identifier:str}/upload": Example({"revision": "2"}, files=file),

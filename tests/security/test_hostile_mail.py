@@ -31,7 +31,7 @@ from tests.security.hostile_mail import BOUNCES, REFUSED, REWRITTEN, SENT, Parts
 from tests.smtp_server import Received, SmtpServer
 
 SENDER = "Laboratory <lab@lab.example>"
-_HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted"]
+_HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "X-Auto-Response-Suppress"]
 _OF_PARTS = ["Content-Type"]
 _OF_TEXT = ["Content-Type", "Content-Transfer-Encoding"]
 

@@ -26,6 +26,8 @@ class Service(IdentityBase):
     A service that is not ``live`` is on trial. ``daily_limit`` counts messages a day in UTC; null takes the
     installation's limit. ``mail_from`` (such as ``Laboratory <lab@lab.example>``) and ``reply_to`` (an address) are
     the sender of its e-mails and where answers go; null takes the installation's sender, and no reply address.
+    ``language`` is a BCP 47 tag. ``mail_layout`` is the identifier of the layout of its Markdown and text e-mails, or
+    ``none``; null takes our own. Templates are published with both.
     ``built_in`` marks the one through which Carillon sends its own messages.
     """
 
@@ -38,6 +40,8 @@ class Service(IdentityBase):
     daily_limit: Mapped[int | None] = mapped_column(default=None)
     mail_from: Mapped[str | None] = mapped_column(String(320), default=None)
     reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
+    language: Mapped[str] = mapped_column(String(35), default="en", server_default="en")
+    mail_layout: Mapped[str | None] = mapped_column(String(64), default=None)
     built_in: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 

@@ -20,7 +20,11 @@ class AuditEntry(IdentityBase):
     """
 
     __tablename__ = "audit_entries"
-    __table_args__ = (Index("ix_audit_entries_service", "service_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_entries_service", "service_id", "id"),
+        Index("ix_audit_entries_action", "action", "id"),
+        Index("ix_audit_entries_service_action", "service_id", "action", "id"),
+    )
 
     at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     service_id: Mapped[int | None] = mapped_column(ForeignKey("services.id"), default=None)

@@ -102,6 +102,35 @@ class PastNotification(DefaultBase):
     content_digest: Mapped[int] = mapped_column(BigInteger)
 
 
+class IdempotencyKey(DefaultBase):
+    """The content that first came with a key of a client's, where that is the key of several notifications at once.
+
+    ``uid`` names service and key, ``content_digest`` is as that of what is past, ``day`` is when it came.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_day", "day"), {"sqlite_with_rowid": False})
+
+    uid: Mapped[UUID] = mapped_column(GUID(), primary_key=True)
+    day: Mapped[date]
+    content_digest: Mapped[int] = mapped_column(BigInteger)
+
+
+class ContentRepeat(DefaultBase):
+    """Which notification is the newest of a content that is new again after some time.
+
+    ``uid`` is the id that the content gives, ``latest`` that of the notification, ``number`` how many came before it.
+    """
+
+    __tablename__ = "content_repeats"
+    __table_args__ = (Index("ix_content_repeats_accepted_at", "accepted_at"), {"sqlite_with_rowid": False})
+
+    uid: Mapped[UUID] = mapped_column(GUID(), primary_key=True)
+    latest: Mapped[UUID] = mapped_column(GUID())
+    number: Mapped[int]
+    accepted_at: Mapped[datetime] = mapped_column(Moment)
+
+
 class Delivery(IdentityBase):
     """One message to one address: the row that says what is due, who holds it and what came of it.
 

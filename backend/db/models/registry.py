@@ -61,8 +61,9 @@ class TemplateVersion(IdentityBase):
 
     Numbers count from 1. A negative number marks a draft's text that was sent as a test and never published.
     ``batch`` holds ``quiet_seconds``, ``max_wait_seconds`` and ``max_items`` where the template sets its own.
+    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never.
     ``kind`` is ``template``, ``partial`` or ``layout``; ``partials`` are the rows of the versions of all partials and
-    layouts that it is made with, by their identifiers.
+    layouts that it is made with, by their identifiers. ``language`` and ``mail_layout`` are the service's of that time.
     """
 
     __tablename__ = "template_versions"
@@ -76,8 +77,11 @@ class TemplateVersion(IdentityBase):
     subject: Mapped[str | None] = mapped_column(Text, default=None)
     sample_fields: Mapped[Any | None] = mapped_column(JsonB, default=None)
     batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
     kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
     partials: Mapped[dict[str, int] | None] = mapped_column(JsonB, default=None)
+    language: Mapped[str] = mapped_column(String(35), default="en", server_default="en")
+    mail_layout: Mapped[str | None] = mapped_column(String(64), default=None)
     content_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     created_by: Mapped[str] = mapped_column(String(160))
@@ -100,6 +104,7 @@ class TemplateDraft(IdentityBase):
     source: Mapped[str] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text, default=None)
     batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
     kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
     based_on: Mapped[int | None] = mapped_column(default=None)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
@@ -121,6 +126,7 @@ class TemplateCopy(IdentityBase):
     source: Mapped[str] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text, default=None)
     batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
     kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
     why: Mapped[str] = mapped_column(String(10))
     saved_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)

@@ -3,7 +3,7 @@
 from litestar import Router
 
 from backend.portal import access, audit_log
-from backend.portal.admin import groups, held, organisations, providers, services, users
+from backend.portal.admin import groups, held, mail, organisations, providers, services, users
 
 ROUTES = [
     Router(
@@ -14,6 +14,7 @@ ROUTES = [
             *users.ROUTES,
             *groups.ROUTES,
             *providers.ROUTES,
+            *mail.ROUTES,
             *held.ROUTES,
             *audit_log.ADMIN_ROUTES,
         ],

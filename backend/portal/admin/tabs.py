@@ -12,6 +12,7 @@ _TABS = (
     ("users", "Users"),
     ("groups", "Groups"),
     ("providers", "Providers"),
+    ("mail", "Mail domains"),
     ("audit", "Audit log"),
 )
 

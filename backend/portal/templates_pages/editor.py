@@ -258,7 +258,7 @@ def _editor(desk: Desk, text: TemplateContent | None) -> Template:
         copies=kept,
         formats=texts.FORMATS,
         kinds=texts.KINDS,
-        settings_open=bool(desk.faults.keys() & {"name", "format", *texts.BATCH_FIELDS}),
+        settings_open=bool(desk.faults.keys() & {"name", "format", "repeat_after", *texts.BATCH_FIELDS}),
         **previewing.described(found),
     )
 

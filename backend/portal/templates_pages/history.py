@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath, FromQuery
+from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.db import session
@@ -17,11 +18,12 @@ from backend.portal.access import Place
 from backend.portal.pages import go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.portal.templates_pages.renditions import renditions
-from backend.publishing import publish
-from backend.registry import comparison, drafts, samples, templates
+from backend.publishing import publish, sources
+from backend.registry import comparison, drafts, lookup, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.samples import Sample, SampleFault
 from backend.registry.templates import TemplateContent
+from backend.rendering.model import Source
 from backend.reports import template_preview
 from backend.reports.template_preview import Preview
 
@@ -29,6 +31,14 @@ _PAGE = 20
 # PostgreSQL counts versions in 32 bits.
 _LAST_VERSION = 2**31 - 1
 DRAFT = "draft"
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A version, with the partials that it was published with in ``source``, or the draft; ``by`` wrote it."""
+
+    content: TemplateContent
+    by: str
+    source: Source | None = None
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -80,8 +90,9 @@ def show(
     with session.current().read() as reading:
         record = templates.get(reading, place.service_id, identifier)
         version = templates.version(reading, place.service_id, identifier, number)
+        text = _text(reading, place, identifier, which)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(place, version.content, found, sample)
+    preview = _preview(place, text, found, sample)
     return page(
         "templates/version.html",
         place.viewer,
@@ -103,9 +114,9 @@ def frame(
 ) -> Response[str]:
     """Serve the HTML of a version, or of the draft, rendered with a sample, for the sandboxed frame."""
     with session.current().read() as reading:
-        content, _ = _text(reading, place, identifier, which)
+        text = _text(reading, place, identifier, which)
         found = samples.of(reading, drafts.working(reading, Key(place.service_id, identifier)).template_id)
-    preview = _preview(place, content, found, sample)
+    preview = _preview(place, text, found, sample)
     if preview.rendered is None or preview.rendered.html is None:
         raise NotFoundException
     return Response(preview.rendered.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
@@ -174,13 +185,14 @@ def roll_back(
     return go(place.address(f"templates/{identifier}/versions"), done=done)
 
 
-def _text(reading: Any, place: Place, identifier: str, which: str) -> tuple[TemplateContent, str]:
-    """Return the text of a version or of the draft, and who wrote it."""
+def _text(reading: Session, place: Place, identifier: str, which: str) -> Text:
+    """Return the text of a version or of the draft."""
     if which == DRAFT:
         working = drafts.working(reading, Key(place.service_id, identifier))
-        return working.content, working.updated_by
+        return Text(working.content, working.updated_by)
     version = templates.version(reading, place.service_id, identifier, _number(which))
-    return version.content, version.created_by
+    found = lookup.versions(reading, [version.version_id])[version.version_id]
+    return Text(version.content, version.created_by, sources.source_of_version(found))
 
 
 def _number(which: str) -> int:
@@ -190,17 +202,18 @@ def _number(which: str) -> int:
     return found
 
 
-def _side(reading: Any, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:
-    content, by = _text(reading, place, identifier, which)
-    return Side(which, _label(which), content, by, _preview(place, content, found, ""))
+def _side(reading: Session, place: Place, identifier: str, which: str, found: list[Sample]) -> Side:
+    text = _text(reading, place, identifier, which)
+    return Side(which, _label(which), text.content, text.by, _preview(place, text, found, ""))
 
 
 def _label(which: str) -> str:
     return "Draft" if which == DRAFT else f"Version {which}"
 
 
-def _preview(place: Place, content: TemplateContent, found: list[Sample], name: str) -> Preview:
+def _preview(place: Place, text: Text, found: list[Sample], name: str) -> Preview:
     """Render a text with the sample of this name, or the first, or the version's own fields."""
+    content = text.content
     fields: Any = content.sample_fields if content.sample_fields is not None else {}
     chosen = next((one for one in found if one.name == name), found[0] if found else None)
     if chosen is not None:
@@ -208,7 +221,8 @@ def _preview(place: Place, content: TemplateContent, found: list[Sample], name: 
             fields = samples.read(chosen.text)
         except SampleFault:
             fields = {}
-    return template_preview.preview(content, fields, place.share, batch=isinstance(fields, list))
+    batch = isinstance(fields, list)
+    return template_preview.preview(content, fields, place.share, batch=batch, source=text.source)
 
 
 def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str, str]]:
@@ -218,6 +232,7 @@ def _settings(old: TemplateContent, new: TemplateContent) -> list[tuple[str, str
         ("Format", old.format, new.format),
         ("Subject", old.subject or "none", new.subject or "none"),
         ("Batches", _batch(old), _batch(new)),
+        ("New again after", old.repeat_after or "never", new.repeat_after or "never"),
     ]
     return [(label, before, after) for label, before, after in pairs if before != after]
 

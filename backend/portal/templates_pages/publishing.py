@@ -16,7 +16,7 @@ from backend.portal import access
 from backend.portal.access import Place
 from backend.portal.forms import Faults
 from backend.portal.pages import go, page
-from backend.portal.templates_pages import previewing
+from backend.portal.templates_pages import changing, previewing
 from backend.publishing import publish as publishing
 from backend.publishing.publish import Change, Plan
 from backend.registry import comparison, drafts, samples, template_usage, templates
@@ -65,15 +65,13 @@ def _look(place: Place, identifier: str) -> Look:
         published = None
         if present.published is not None:
             published = templates.get(reading, place.service_id, identifier).content
-        fields = samples.first_fields(reading, present.template_id)
+        fields = samples.all_fields(reading, present.template_id)
         payloads = template_usage.last_payloads(reading, place.service_id, identifier)
         content = drafts.content_to_publish(reading, Key(place.service_id, identifier))
         plan = publishing.plan(reading, place.service_id, identifier, content)
-    batch = isinstance(fields, list)
-    sample = {} if fields is None else fields
-    preview = template_preview.preview(present.content, sample, place.share, batch=batch)
+    preview = template_preview.before_publishing(present.content, fields, place.share)
     trials = template_trial.try_payloads(present.content, published, payloads, place.share)
-    return Look(present, published, preview, trials, plan, publishing.changes(plan, place.share))
+    return Look(present, published, preview, trials, plan, publishing.changes(plan.users, place.share))
 
 
 @get("/templates/{identifier:str}/publish", guards=[access.editors], sync_to_thread=True)
@@ -141,6 +139,7 @@ def _page(place: Place, found: Look, *, status_code: int = 200, changed: bool = 
         place=place,
         status_code=status_code,
         look=found,
+        frames=changing.frames(place, found.changes),
         refusal=refusal,
         changed=changed,
         added=sum(row.kind in {"added", "changed"} for row in rows),

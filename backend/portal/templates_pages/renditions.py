@@ -28,7 +28,7 @@ class SlackBlock(msgspec.Struct, frozen=True):
 
 
 class Renditions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the preview shows; ``framed`` is the HTML for the frame, absent where the format has none.
+    """What the preview shows; ``framed`` is the HTML for the frame, absent where it is too long.
 
     ``heights`` are of the frame, in CSS pixels by width, and rather too great than too small: the frame's document
     cannot be measured from outside, and the page scrolls in its stead, so that a new rendition keeps the place.
@@ -61,16 +61,16 @@ def renditions(rendered: Rendered, size: int) -> Renditions:
         framed=framed,
         too_long=html is not None and framed is None,
         heights={view: _height(html or "", text, width) for view, width in _WIDTHS.items()},
-        slack=_slack(rendered, text, framed),
+        slack=_slack(rendered, text, rendered.bare_html if framed is not None else None),
         sms=sms,
         segments=sms_segments.segments(sms),
         size=size,
     )
 
 
-def _slack(rendered: Rendered, text: str, framed: str | None) -> list[SlackBlock]:
+def _slack(rendered: Rendered, text: str, html: str | None) -> list[SlackBlock]:
     shown: list[SlackBlock] = []
-    for block in slack_blocks.blocks(rendered.subject, text, framed):
+    for block in slack_blocks.blocks(rendered.subject, text, html):
         if isinstance(block, Divider):
             shown.append(SlackBlock("divider"))
         elif isinstance(block, Header):

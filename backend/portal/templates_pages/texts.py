@@ -33,6 +33,7 @@ class EditorForm(msgspec.Struct, kw_only=True):
     quiet_seconds: str = ""
     max_wait_seconds: str = ""
     max_items: str = ""
+    repeat_after: str = ""
     mode: str = "NORMAL"
     view: str = "desktop"
     sample_name: str = ""
@@ -74,6 +75,7 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
         "source": unified(form.source).replace("\x00", ""),
         "subject": form.subject.replace("\x00", "").strip() or None,
         "batch": _batch(form, faults),
+        "repeat_after": form.repeat_after.strip() or None,
     }
     empty = not given["source"]
     try:
@@ -93,6 +95,7 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
         source=given["source"],
         subject=shape.subject,
         batch=batch,
+        repeat_after=shape.repeat_after,
     )
 
 
@@ -143,6 +146,7 @@ def form_of(text: TemplateContent, revision: int, present: list[Sample]) -> Edit
         format=text.format,
         subject=text.subject or "",
         source=text.source,
+        repeat_after=text.repeat_after or "",
         mode=mode_of(sample.text),
         sample_name=sample.name,
         sample=sample.text,

@@ -7,10 +7,9 @@ from lxml import etree
 
 from backend.rendering.mjml.elements import Defaults
 from backend.rendering.mjml.numbers import written
+from backend.rendering.model import LANGUAGE
 
 _BREAKPOINT = "480px"
-# Of what Carillon writes by itself; the reference says "und", which tells a screen reader nothing.
-LANGUAGE = "en"
 _HEAD = """<!--[if !mso]><!--><meta http-equiv="X-UA-Compatible" content="IE=edge"><!--<![endif]-->
 <meta http-equiv="Content-Type" content="text/html; charset=UTF-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

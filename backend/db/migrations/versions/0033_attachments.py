@@ -5,7 +5,7 @@ from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
 revision = "0033"
-down_revision = "0030"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

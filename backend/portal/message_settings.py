@@ -1,0 +1,121 @@
+"""The language of a service's messages and the layout of its e-mails: what a change does is shown, then done."""
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+
+from backend.db import session
+from backend.lib.problems import Problem
+from backend.portal import access
+from backend.portal.access import Place
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go, page
+from backend.portal.templates_pages import changing
+from backend.publishing import mail_settings, sources
+from backend.publishing.mail_settings import SettingsPlan
+from backend.publishing.publish import Change
+from backend.rendering.locales import languages
+from backend.rendering.model import NO_LAYOUT
+
+
+class MessagesForm(msgspec.Struct, kw_only=True):
+    """A language, a layout (empty for ours), and the mark of the change that the person has looked at."""
+
+    language: str = ""
+    mail_layout: str = ""
+    seen: str = ""
+
+
+class Review(msgspec.Struct, frozen=True):
+    """A change before it is made, with what becomes of the templates."""
+
+    plan: SettingsPlan
+    changes: list[Change]
+
+    @property
+    def breaks(self) -> bool:
+        """Tell whether a template would not render any more."""
+        return any(one.breaks for one in self.changes)
+
+    @property
+    def mark(self) -> str:
+        """Name the change, so that only what was shown is done."""
+        told = (self.plan.after, [one.record.version_id for one in self.plan.users])
+        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:24]
+
+    def status(self, form: MessagesForm) -> int:
+        """Return the status of the page: the change cannot be made, or is another than the one that was seen."""
+        return 422 if self.breaks else 409 if form.seen else 200
+
+
+_ADDRESS = "settings/messages"
+
+
+@get("/settings/messages", guards=[access.administrators], sync_to_thread=True)
+def show(place: NamedDependency[Place]) -> Page:
+    """Show the present language and layout in a form."""
+    with session.current().read() as reading:
+        present = sources.mail_settings(reading, place.service_id)
+    form = MessagesForm(language=present.language, mail_layout=present.layout or "")
+    return _page(place, form, Faults())
+
+
+@post("/settings/messages", guards=[access.administrators], sync_to_thread=True)
+def save(
+    place: NamedDependency[Place], data: Annotated[MessagesForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[Any]:
+    """Show what a change would do to the templates; do it once that was seen, if it is still the same."""
+    try:
+        with session.current().read() as reading:
+            planned = mail_settings.plan(reading, place.service_id, data.language, data.mail_layout or None)
+        review = Review(planned, mail_settings.changes(planned, place.share))
+    except Problem as problem:
+        return _page(place, data, _faults(problem))
+    if review.breaks or (review.changes and data.seen != review.mark):
+        return _page(place, data, Faults(), review)
+    with session.current().write() as transaction:
+        anew = mail_settings.put(transaction, place.service_id, planned, place.actor)
+    if not anew and planned.before == planned.after:
+        return go(place.address("settings"), "Nothing was changed.")
+    many = "1 template is" if len(anew) == 1 else f"{len(anew)} templates are"
+    return go(place.address("settings"), f"The settings are saved; {many} published anew with them.")
+
+
+def _faults(problem: Problem) -> Faults:
+    faults = Faults()
+    for error in problem.errors:
+        faults.add(error.pointer.strip("/"), error.detail)
+    if not faults:
+        raise problem
+    return faults
+
+
+def _page(place: Place, form: MessagesForm, faults: Faults, review: Review | None = None) -> Page:
+    with session.current().read() as reading:
+        own = mail_settings.layouts(reading, place.service_id)
+    choices = [("", "Carillon’s layout", "Calm and plain: a column of text that suits phones and dark screens.")]
+    choices += [(one.identifier, one.content.name, f"{one.identifier}, one of your layouts") for one in own]
+    choices.append((NO_LAYOUT, "No layout", "The text as the mail program shows it by itself."))
+    return page(
+        "settings/messages.html",
+        place.viewer,
+        current="settings",
+        place=place,
+        status_code=review.status(form) if review else faults.status,
+        form=form,
+        faults=faults,
+        languages=languages(),
+        layouts=choices,
+        review=review,
+        changes=review.changes if review else [],
+        frames=changing.frames(place, review.changes) if review else {},
+        address=place.address(_ADDRESS),
+    )
+
+
+ROUTES = [show, save]
