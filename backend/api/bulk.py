@@ -13,7 +13,7 @@ from backend.accounts import rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
-from backend.api import bodies, errors, guards, notifications
+from backend.api import bodies, errors, guards, large_bodies, notifications
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
 from backend.db.models.notifications import NotificationStatus
 from backend.intake import idempotency
@@ -66,6 +66,7 @@ _frame = msgspec.json.Decoder(_Frame)
     guards=[guards.bearer],
     opt={"scope": notifications.SEND, "body": BulkIn, "parameters": (IDEMPOTENCY_KEY,)},
     status_code=200,
+    request_max_body_size=large_bodies.MOST_BYTES,
     responses=errors.documented(400, 401, 403, 413, 415, 422, 429, 503),
     tags=["Notifications"],
     operation_id="sendNotifications",
@@ -80,15 +81,17 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
     An `Idempotency-Key` header is that of all of them: the same key and notifications are answered as before, the
     same key with other notifications is refused with 422, and nothing of it is taken.
     """
-    return await take(guards.principal(request), await bodies.raw_json(request), request.scope)
+    bodies.see_that_it_is_json(request)
+    with large_bodies.room.taken() as reader:
+        raw = await reader.read(request, several=True)
+        return await take(guards.principal(request), raw, request.scope)
 
 
 async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]:
     """Hand the notifications of one body over to intake, and answer."""
     key = notifications.idempotency_key(scope)
-    given = [
-        Submission(client.service_id, client.api_client_id, part, key=key, shares_key=True) for part in _split(raw)
-    ]
+    parts = _split(raw) if len(raw) <= bodies.MAX_BYTES else await sync_to_thread(_split, raw)
+    given = [Submission(client.service_id, client.api_client_id, part, key=key, shares_key=True) for part in parts]
     if key is not None:
         await sync_to_thread(_hold_together, given, key)
     within, quota = await _count(client, len(given), scope)

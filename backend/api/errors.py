@@ -122,7 +122,7 @@ DESCRIPTIONS = {
     403: "The access token lacks the scope",
     404: "Nothing here that this client may see",
     409: "In conflict with what is there",
-    413: "The body is larger than 1 MiB",
+    413: "The body is larger than 1 MiB beside the files of notifications, or these than 10 MiB",
     415: "The body is not JSON",
     422: "Well formed, but it cannot be carried out",
     429: "Too many requests, or the daily limit is reached",

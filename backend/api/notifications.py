@@ -9,14 +9,13 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
-from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
 from backend.accounts.faults import unavailable_without_database
-from backend.api import access_log, bodies, errors, guards, parameters
+from backend.api import access_log, bodies, errors, guards, large_bodies, parameters
 from backend.api.guards import bearer, principal
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
 from backend.db import session as db
@@ -62,6 +61,7 @@ def intake() -> Admission:
     guards=[bearer],
     opt={"scope": SEND, "body": NotificationIn, "parameters": (IDEMPOTENCY_KEY,), guards.LATE: True},
     status_code=202,
+    request_max_body_size=large_bodies.MOST_BYTES,
     responses={
         200: ResponseSpec(
             data_container=Dispatched,
@@ -85,15 +85,16 @@ async def send(request: _AnyRequest) -> Response[Dispatched]:
         bodies.see_that_it_is_json(request)
     except Problem as problem:
         refusal = refusal or problem
-    try:
-        raw = await request.body()
-    except HTTPException as error:
-        if error.status_code != 413:
-            raise
-        # It is not read, so that nothing of it makes an id: this one is its own, and no repeat of it will have it.
-        raw, uid = b"", ids.random_id()
-        refusal = refusal or Problem("too_large", bodies.TOO_LARGE)
-    return await take(principal(request), raw, request.scope, refusal=refusal, uid=uid)
+    with large_bodies.room.taken() as reader:
+        try:
+            raw = await reader.read(request)
+        except Problem as problem:
+            if problem.code != "too_large":
+                raise
+            # Nothing of it makes an id: this one is its own, and no repeat of it will have it.
+            raw, uid = b"", ids.random_id()
+            refusal = refusal or problem
+        return await take(principal(request), raw, request.scope, refusal=refusal, uid=uid)
 
 
 async def take(
@@ -142,6 +143,7 @@ def dispatched(outcome: Accepted) -> Dispatched:
     guards=[bearer],
     opt={"scope": SEND, "body": NotificationIn},
     status_code=200,
+    request_max_body_size=large_bodies.MOST_BYTES,
     responses=errors.documented(400, 401, 403, 413, 415, 429, 503),
     tags=_TAGS,
     operation_id="explainNotification",
@@ -150,8 +152,10 @@ def dispatched(outcome: Accepted) -> Dispatched:
 async def explain(request: _AnyRequest) -> Explanation:
     """Judge and render a notification with nothing stored and nothing sent."""
     client = principal(request)
-    raw = await bodies.raw_json(request)
-    return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
+    bodies.see_that_it_is_json(request)
+    with large_bodies.room.taken() as reader:
+        raw = await reader.read(request)
+        return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
 
 
 def _explain(submission: Submission) -> Explanation:

@@ -18,6 +18,8 @@ PREFIX = "#/components/schemas/"
 # The API's words for our classes, where they are others.
 _NAMES = {
     "AggregatorAnswer": "Aggregator",
+    "AttachmentIn": "AttachmentRequest",
+    "AttachmentReport": "Attachment",
     "BatchAnswer": "BatchRules",
     "BatchRow": "Batch",
     "BatchShape": "BatchRulesRequest",

@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.batching.keys import Key, Limits, of_a_restored_database
+from backend.channels.attachments import MAX_BYTES
 from backend.db.driver import Insert
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.statements import for_dialect
@@ -17,13 +18,17 @@ from backend.lib import clock, ids
 
 
 class Joining(msgspec.Struct, frozen=True):
-    """One channel of a notification for one recipient; ``notification_id`` is the row, ``uid`` the public id."""
+    """One channel of a notification for one recipient; ``notification_id`` is the row, ``uid`` the public id.
+
+    ``attached_bytes`` is how much its files have together.
+    """
 
     key: Key
     limits: Limits
     notification_id: int
     uid: UUID
     channel_index: int
+    attached_bytes: int = 0
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -36,9 +41,10 @@ class Moment(msgspec.Struct, frozen=True):
 def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
     """Put each into the open batch of its key, in the order given; return when the new and the full ones are due.
 
-    Keys are taken in one order, so that two of these never wait for each other. A batch that is full closes, and
-    the next one of the key takes the rest and is held back too if the full one was. All keys are served together, by
-    as many rounds of a few statements as the fullest of them needs batches.
+    Keys are taken in one order, so that two of these never wait for each other. A batch that is full, or whose message
+    could not carry the next one's files as well, closes; the next batch of the key takes the rest and is held back too
+    if the full one was. All keys are served together, by as many rounds of a few statements as the fullest of them
+    needs batches.
     """
     groups: dict[str, list[Joining]] = {}
     for one in joining:
@@ -57,6 +63,17 @@ def hold(session: Session, joining: Sequence[Joining]) -> list[Moment]:
     return moments
 
 
+def _room(batch: "_Open", joining: Sequence[Joining]) -> int:
+    """Count how many of these a batch can take, in their order; an empty one takes the first, whatever files it has."""
+    most = max(0, joining[0].limits.max_items - batch.members)
+    carried = batch.attached_bytes
+    for count, one in enumerate(joining[:most]):
+        carried += one.attached_bytes
+        if one.attached_bytes and carried > MAX_BYTES:
+            return count
+    return min(most, len(joining))
+
+
 class _Open(msgspec.Struct, frozen=True):
     """An open batch whose row this transaction has locked."""
 
@@ -72,11 +89,12 @@ class _Open(msgspec.Struct, frozen=True):
     quiet_seconds: float
     max_wait_seconds: float
     max_items: int
+    attached_bytes: int
 
 
 _batches = cast("Table", Batch.__table__)
 _COLUMNS = tuple(_batches.c[name] for name in _Open.__struct_fields__)
-_CHANGED = ("members", "last_seq", "last_member_at", "closes_at", "why", *Limits.__struct_fields__)
+_CHANGED = ("members", "last_seq", "last_member_at", "closes_at", "why", "attached_bytes", *Limits.__struct_fields__)
 _EXTEND = (
     update(_batches)
     .where(_batches.c.id == bindparam("batch"))
@@ -138,8 +156,8 @@ class _Part(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, batch: _Open, some: Sequence[Joining]) -> "_Part":
-        """Part those who come for a batch: it takes as many as the first of them lets it."""
-        room = max(0, some[0].limits.max_items - batch.members)
+        """Part those who come for a batch: it takes as many as the first of them, and their files, let it."""
+        room = _room(batch, some)
         return cls(batch, some[:room], list(some[room:]), clock.now())
 
     def rows(self) -> list[dict[str, Any]]:
@@ -189,6 +207,7 @@ class _Part(msgspec.Struct, frozen=True):
             "last_member_at": self.at if self.joined else self.batch.last_member_at,
             "closes_at": closes_at,
             "why": why,
+            "attached_bytes": self.batch.attached_bytes + sum(one.attached_bytes for one in self.joined),
             "status": (BatchStatus.CLOSED if full else BatchStatus.OPEN).value,
             "closed_at": self.at if full else None,
         } | msgspec.structs.asdict(self.limits)
@@ -204,11 +223,12 @@ class _Part(msgspec.Struct, frozen=True):
         )
 
 
-def expected(session: Session, key: Key, limits: Limits) -> tuple[datetime, int]:
+def expected(session: Session, key: Key, limits: Limits, attached_bytes: int = 0) -> tuple[datetime, int]:
     """Return when the batch of a key would close if something joined it now, and its members with that one."""
     now = clock.now()
     batch = session.scalar(select(Batch).where(Batch.key == key.digest(), Batch.status == BatchStatus.OPEN.value))
-    if batch is None or batch.members >= limits.max_items:
+    overfull = batch is not None and attached_bytes > 0 and batch.attached_bytes + attached_bytes > MAX_BYTES
+    if batch is None or batch.members >= limits.max_items or overfull:
         members, opened_at, due = 1, now, False
     else:
         members, opened_at, due = batch.members + 1, batch.opened_at, batch.closes_at <= now

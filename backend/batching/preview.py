@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from backend.batching import flush
 from backend.batching.manage import nothing_waits
+from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.db import session as db
 from backend.db.models.batches import Batch
-from backend.delivery import claims
+from backend.delivery import attached, claims
 from backend.delivery.compose import html_for, render_job
 from backend.lib.fair import Share
 from backend.lib.problems import Problem
@@ -21,7 +22,10 @@ from backend.rendering.pool import PREVIEWS
 
 
 class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """One message; where none can be made, ``error`` says why. ``members`` counts what it is made of."""
+    """One message; where none can be made, ``error`` says why. ``members`` counts what it is made of.
+
+    ``attachments`` are the files that go with it.
+    """
 
     batch_id: str
     channel: Channel
@@ -33,6 +37,7 @@ class BatchPreview(msgspec.Struct, frozen=True, kw_only=True):
     html: str | None = None
     text: str | None = None
     error: str | None = None
+    attachments: list[AttachedFile] = []
 
 
 # Rendering stops after so many batches, or this time, or so many characters of messages.
@@ -89,6 +94,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
         template_id=batch.template,
         template_version=version.number if version else None,
         members=batch.members,
+        attachments=attached.of_batch(session, batch.id) if batch.attached_bytes else [],
     )
     if version is None:
         return msgspec.structs.replace(plain, error=f"The template {batch.template} is no longer registered.")

@@ -7,6 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from backend.channels.attachments import Attachment
+
 
 class Channel(enum.StrEnum):
     """The ways on which a message can reach somebody; the value is also the type of an endpoint."""
@@ -20,6 +22,8 @@ class Channel(enum.StrEnum):
     APPRISE = "APPRISE"
 
 
+# Their messages can carry files.
+CARRYING_FILES = frozenset({Channel.EMAIL, Channel.FRESHSERVICE})
 # They have a markup of their own, which is made of the HTML whatever the notification's content type is.
 CHATS = frozenset({Channel.SLACK, Channel.MSTEAMS})
 
@@ -59,6 +63,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ``reply_to`` is an address like ``sender``. ``urgent`` says that the notification's priority is HIGH.
     ``thread`` is the provider's identifier of the last accepted message with the same service, aggregator_id and
     address, for providers that can add to what they have. ``service_id`` is the number of the service that sends it.
+    ``attachments`` are there in the channels of ``CARRYING_FILES`` alone.
     """
 
     delivery_id: str
@@ -73,6 +78,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     thread: str | None = None
     service_id: int | None = None
+    attachments: tuple[Attachment, ...] = ()
 
     def __repr__(self) -> str:
         """Name the delivery alone: an address can be a secret URL, and the content belongs to its readers."""

@@ -1,6 +1,6 @@
 """E-mail over SendGrid: its Mail Send interface of version 3 and its signed event webhook."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from backend.channels import delivery_ids, http_outcomes
+from backend.channels.attachments import Attachment
 from backend.channels.base import (
     Channel,
     ForgedReceipt,
@@ -171,9 +172,22 @@ def _mail(message: Message) -> dict[str, object]:
             "X-Auto-Response-Suppress": "OOF, AutoReply",
         },
     }
+    if message.attachments:
+        mail["attachments"] = [_file(file, shown=message.html is not None) for file in message.attachments]
     if message.reply_to:
         mail["reply_to"] = _person(message.reply_to)
     return mail
+
+
+def _file(file: Attachment, *, shown: bool) -> dict[str, str]:
+    """Describe a file; one that the HTML shows is found by its identifier."""
+    described = {
+        "content": b64encode(file.content).decode("ascii"),
+        "type": file.type,
+        "filename": file.name,
+        "disposition": "attachment",
+    }
+    return described | {"disposition": "inline", "content_id": file.name} if file.inline and shown else described
 
 
 def _person(given: str) -> dict[str, str]:

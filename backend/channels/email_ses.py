@@ -9,6 +9,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from backend.channels import delivery_ids, http_outcomes, mime, ses_events
+from backend.channels.attachments import more_seconds
 from backend.channels.base import (
     Channel,
     ForgedReceipt,
@@ -158,7 +159,8 @@ class _SesAccount(msgspec.Struct, frozen=True):
         request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
         SigV4Auth(self.credentials, "ses", self.region).add_auth(request)
         headers = {name: str(value) for name, value in request.headers.items()}
-        return http_outcomes.exchange("POST", url, headers=headers, body=body, timeout=self.timeout)
+        timeout = self.timeout + more_seconds(len(body))
+        return http_outcomes.exchange("POST", url, headers=headers, body=body, timeout=timeout)
 
 
 def _where(parts: ProviderAddress) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Literal
 
 from backend.channels import delivery_ids, dkim, mime, smtp_address
+from backend.channels.attachments import more_seconds
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
 from backend.channels.provider_address import place, provider_name
@@ -180,7 +181,8 @@ class SmtpConnection:
         if session is None:
             session = self._sessions[slot] = Session(self._server)
         try:
-            answer = yield from session.submission(envelope, content, monotonic() + self._server.timeouts.exchange)
+            deadline = monotonic() + self._server.timeouts.exchange + more_seconds(len(content))
+            answer = yield from session.submission(envelope, content, deadline)
         finally:
             if not session.is_open:
                 self._sessions.pop(slot, None)

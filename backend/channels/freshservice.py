@@ -1,13 +1,15 @@
 """Tickets in Freshservice (API v2): one for each message, or a note on the open ticket of what belongs together."""
 
 import html
+from collections.abc import Sequence
 from urllib.parse import quote
 
 import lxml.html
 import msgspec
 from lxml import etree
 
-from backend.channels import http_outcomes
+from backend.channels import form_data, http_outcomes
+from backend.channels.attachments import Attachment
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.http_account import HttpAccount, basic
 from backend.channels.provider_address import base_address, parse, place, provider_name, required
@@ -101,7 +103,7 @@ class FreshserviceConnection:
         email, options = _read(message.address)
         if message.thread and options.get("thread") != "off" and self._is_open(message.thread):
             return self._add_note(message, message.thread)
-        answer = self._account.call("POST", "/api/v2/tickets", msgspec.json.encode(_ticket(message, email, options)))
+        answer = self._post("/api/v2/tickets", _ticket(message, email, options), message.attachments)
         made = http_outcomes.decoded(self._taken(answer), _OneTicket)
         if made is None:
             raise http_outcomes.unreadable(answer)
@@ -142,12 +144,18 @@ class FreshserviceConnection:
     def _add_note(self, message: Message, number: str) -> Receipt:
         subject = f"<p><strong>{html.escape(message.subject)}</strong></p>" if message.subject else ""
         body = f"{subject}{description(message)}<p><small>{tag(message)}</small></p>"
-        answer = self._account.call(
-            "POST", f"/api/v2/tickets/{number}/notes", msgspec.json.encode({"body": body, "private": False})
-        )
+        note: dict[str, object] = {"body": body, "private": False}
+        answer = self._post(f"/api/v2/tickets/{number}/notes", note, message.attachments)
         if http_outcomes.decoded(self._taken(answer), _OneNote) is None:
             raise http_outcomes.unreadable(answer)
         return Receipt(number, f"note on ticket {number}")
+
+    def _post(self, path: str, members: dict[str, object], files: Sequence[Attachment]) -> Answer:
+        """Send members as JSON, or with files as a form, which is what takes these."""
+        if not files:
+            return self._account.call("POST", path, msgspec.json.encode(members))
+        body, content_type = form_data.encode(members, [("attachments[]", file) for file in files])
+        return self._account.call("POST", path, body, content_type)
 
     def _asked(self, path: str, *, or_missing: bool = False) -> Answer:
         """Read something; where that fails nothing is in doubt, since reading changes nothing."""

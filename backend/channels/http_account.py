@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from backend.channels import http_outcomes
+from backend.channels.attachments import more_seconds
 from backend.lib.outbound import Answer
 
 
@@ -35,7 +36,8 @@ class HttpAccount(msgspec.Struct, frozen=True, kw_only=True):
             **({} if body is None else {"Content-Type": content_type}),
             **more,
         }
-        return http_outcomes.exchange(method, self.base + path, headers=fields, body=body, timeout=self.timeout)
+        timeout = self.timeout + more_seconds(len(body or b""))
+        return http_outcomes.exchange(method, self.base + path, headers=fields, body=body, timeout=timeout)
 
 
 def basic(user: str, password: str) -> str:

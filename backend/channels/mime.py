@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from backend.channels import delivery_ids
 from backend.channels.base import Message
+from backend.channels.mime_files import multipart
+from backend.channels.mime_files import part as file_part
 from backend.channels.mime_headers import (
     encode_text,
     message_identifier,
@@ -31,7 +33,8 @@ _PIECES = re.compile(rb"(?s).{1,75}(?<!=)(?<!=.)")
 def build(message: Message, now: datetime) -> bytes:
     """Return the whole mail with CRLF line ends, dated ``now`` (an aware time).
 
-    Text and HTML become ``multipart/alternative``, the text first; text alone becomes ``text/plain``. Lone
+    Text and HTML become ``multipart/alternative``, the text first; text alone becomes ``text/plain``. With files it is
+    ``multipart/mixed``, and HTML with the images that it shows as ``cid:NAME`` is ``multipart/related``. Lone
     surrogates become U+FFFD. Raises ``ValueError`` if the subject, an address or an identifier contains CR, LF
     or NUL or is otherwise unfit for a header.
     """
@@ -47,6 +50,8 @@ def build(message: Message, now: datetime) -> bytes:
     ]
     if message.reply_to:
         header.append(sender_field(message.reply_to, "Reply-To")[0])
+    if message.attachments:
+        return b"\r\n".join([*header, _with_files(message)])
     boundary = _boundary(message.delivery_id)
     text = _part(b"text/plain", message.text, boundary)
     if message.html is None:
@@ -61,6 +66,23 @@ def build(message: Message, now: datetime) -> bytes:
         html,
         boundary,
     )
+
+
+def _with_files(message: Message) -> bytes:
+    """Return the part that holds all of a mail with files.
+
+    Images that the HTML shows are beside it (RFC 2387), as an alternative to the text; all other files follow.
+    """
+    mark = delivery_ids.checked(message.delivery_id).encode("ascii")
+    shown = [file for file in message.attachments if file.inline and message.html is not None]
+    body = _part(b"text/plain", message.text, mark)
+    if message.html is not None:
+        html = _part(b"text/html", message.html, mark)
+        if shown:
+            html = multipart(b"related", mark, [html, *(file_part(file, related=True) for file in shown)])
+        body = multipart(b"alternative", mark, [body, html])
+    others = [file_part(file, related=False) for file in message.attachments if file not in shown]
+    return multipart(b"mixed", mark, [body, *others]) if others else body
 
 
 @lru_cache(maxsize=4)

@@ -18,7 +18,8 @@ from backend.db.leases import LENGTH
 from backend.db.migrate import Fit
 from backend.delivery import mailboxes
 from backend.delivery import routes as delivery_routes
-from backend.lib import clock, outages, queue, queue_storage, settings
+from backend.lib import clamd, clock, outages, queue, queue_storage, settings
+from backend.lib.clamd import ScannerFault
 from backend.reports import depths, ledger, providers, sender_domains
 from backend.reports.depths import Depths
 from backend.restored import report as restored
@@ -113,6 +114,19 @@ def _providers() -> str:
         f"{channel.value}: {', '.join(provider.describe() for provider in routes[channel]) or 'outbox'}"
         for channel in Channel
     )
+
+
+def _scanner() -> str:
+    place = settings.current().scanner
+    if place is None:
+        return "none is set: attachments are not looked through for viruses"
+    try:
+        clamd.ping(place)
+    except ScannerFault as fault:
+        raise Fault(
+            f"{place[0]}:{place[1]} does not answer: {fault}, and notifications with attachments are refused"
+        ) from fault
+    return f"{place[0]}:{place[1]} answers"
 
 
 def _routes() -> str:
@@ -225,6 +239,7 @@ CHECKS = (
     Check("storage", _storage, of_database=True),
     Check("queue", _queue),
     Check("providers", _providers),
+    Check("scanner", _scanner),
     Check("routes", _routes, of_database=True),
     Check("workers", _workers, of_database=True),
     Check("messages", _messages, of_database=True),

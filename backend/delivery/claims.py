@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.db import driver, leases
 from backend.db.leases import LostError
@@ -26,7 +27,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     ``token`` is that of the lease under which it was claimed.
     ``attempts`` counts the tries before this one; ``accepted_at`` is when it was queued, or last queued anew. It
     belongs to a notification, or to a batch: then ``fields`` is null, since the members' fields are read by
-    ``batch_fields`` when their turn comes.
+    ``batch_fields`` when their turn comes, and ``attachments`` are empty, while ``attached_bytes`` tells of files.
     """
 
     token: str
@@ -51,6 +52,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     doubt: str | None = None
     provider: str | None = None
+    attachments: Sequence[AttachedFile] = ()
+    attached_bytes: int = 0
 
     @property
     def trace(self) -> UUID:
@@ -118,6 +121,8 @@ class _Part(msgspec.Struct, frozen=True):
     aggregator_id: str | None = None
     sender: str | None = None
     batch_uid: UUID | None = None
+    attachments: list[AttachedFile] = []
+    attached_bytes: int = 0
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -130,10 +135,16 @@ _read = msgspec.json.Decoder(_Content).decode
 def _batches(session: Session, batch_ids: set[int]) -> dict[int, _Part]:
     if not batch_ids:
         return {}
-    columns = (Batch.id, Batch.uid, Batch.content_type, Batch.subject, Batch.aggregator_id)
+    columns = (Batch.id, Batch.uid, Batch.content_type, Batch.subject, Batch.aggregator_id, Batch.attached_bytes)
     rows = session.execute(select(*columns).where(Batch.id.in_(batch_ids)))
     return {
-        row.id: _Part(row.content_type, subject=row.subject, aggregator_id=row.aggregator_id, batch_uid=row.uid)
+        row.id: _Part(
+            row.content_type,
+            subject=row.subject,
+            aggregator_id=row.aggregator_id,
+            batch_uid=row.uid,
+            attached_bytes=row.attached_bytes,
+        )
         for row in rows
     }
 
@@ -182,6 +193,8 @@ def _claim(token: str, row: Sequence[Any], batches: Mapping[int, _Part]) -> Clai
         reply_to=reply_to,
         doubt=doubt,
         provider=provider,
+        attachments=part.attachments,
+        attached_bytes=part.attached_bytes + sum(file.size for file in part.attachments),
     )
 
 

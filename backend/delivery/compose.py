@@ -13,8 +13,10 @@ from typing import Any
 
 import msgspec
 
+from backend.channels.attachments import Attachment
 from backend.channels.base import CHATS, Channel, Message, Outcome
 from backend.db.models.notifications import Priority
+from backend.delivery.attached import Carried
 from backend.delivery.claims import Claim
 from backend.delivery.record import RENDERING, Result
 from backend.lib import ids, metrics, settings, traces
@@ -56,6 +58,7 @@ class Composer:
     """Makes the messages of one group of claims.
 
     ``load`` reads the fields of a batch by its row's id. ``threads`` names by the claim's id what it continues.
+    ``carried`` are the files.
     With ``one_at_least`` no slow template is put off before one message is made.
     """
 
@@ -64,9 +67,11 @@ class Composer:
         versions: Mapping[int, FoundTemplate],
         load: Load,
         threads: Mapping[int, str] = MappingProxyType({}),
+        carried: Carried | None = None,
         *,
         one_at_least: bool = False,
     ) -> None:
+        self._carried = carried or Carried()
         self._versions = versions
         self._load = load
         self._threads = threads
@@ -86,13 +91,16 @@ class Composer:
                 self._one_at_least = self._one_at_least and not rendered
                 composed.left += some[len(rendered) :]
                 for claim, one in zip(some, rendered, strict=False):
-                    composed.made.append((claim, _message(claim, one, self._threads.get(claim.id))))
+                    composed.made.append((claim, self._message(claim, one)))
         return composed
 
     def _rendered(self, claims: Sequence[Claim], share: Share) -> list[Rendered | Problem]:
         """Render the first of the claims, as many as there is room for; those of a batch have one message."""
         left = self._seconds[DELIVERIES.is_slow(share)]
         if (left <= 0 or self._characters <= 0) and not self._one_at_least:
+            return []
+        claims = claims[: self._carried.affordable(claims)]
+        if not claims:
             return []
         batch = claims[0].batch_id
         jobs = [self._batch_job(claims[0], batch)] if batch is not None else [self._job(claim) for claim in claims]
@@ -104,6 +112,14 @@ class Composer:
         if traces.enabled():
             traces.mark_all((claim.trace for claim in claims[: len(made)]), "render", step.seconds)
         return made * len(claims) if batch is not None else made
+
+    def _message(self, claim: Claim, rendered: Rendered | Problem) -> Message | Result:
+        if isinstance(rendered, Problem):
+            return _unsent(claim, f"The template does not render: {rendered.detail}")
+        files = self._carried.of(claim)
+        if files is None:
+            return _unsent(claim, "One of its attachments is no longer kept.")
+        return _message(claim, rendered, self._threads.get(claim.id), files)
 
     def _batch_job(self, claim: Claim, batch_id: int) -> RenderJob:
         version = self._versions[claim.template_version_id]
@@ -163,10 +179,11 @@ def html_for(channel: str, rendered: Rendered) -> str | None:
     return rendered.html if channel == Channel.EMAIL else rendered.bare_html
 
 
-def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> Message | Result:
-    if isinstance(rendered, Problem):
-        detail = f"The template does not render: {rendered.detail}"
-        return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
+def _unsent(claim: Claim, detail: str) -> Result:
+    return Result(claim=claim, outcome=Outcome.PERMANENT, provider=RENDERING, detail=detail)
+
+
+def _message(claim: Claim, rendered: Rendered, thread: str | None, files: tuple[Attachment, ...]) -> Message:
     house, identity = settings.current().mail_from, str(claim.uid)
     return Message(
         delivery_id=identity,
@@ -182,6 +199,7 @@ def _message(claim: Claim, rendered: Rendered | Problem, thread: str | None) -> 
         urgent=claim.priority == Priority.HIGH,
         thread=thread,
         service_id=claim.service_id,
+        attachments=files,
     )
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import product
 
+from backend.channels.attachments import more_seconds
 from backend.channels.base import Bursting, Channel
 from backend.db import session as db
 from backend.db.models.notifications import Priority
@@ -82,7 +83,7 @@ class Lanes:
         """Relieve the threads that have waited for an answer for too long."""
         for group in self.hand.groups():
             attempt = group.attempt
-            if attempt is not None and group.waited() > STUCK_SECONDS and group.given_up is not attempt:
+            if attempt is not None and group.waited() > _patience(attempt) and group.given_up is not attempt:
                 group.given_up = attempt
                 self._relieve(group, attempt)
 
@@ -127,3 +128,8 @@ class Lanes:
         for lane, crew in self._crews.items():
             if crew.relieve(group.thread, _MOST_STUCK):
                 self._gates[lane].give_away(group.thread)
+
+
+def _patience(attempt: Attempt) -> float:
+    """Return after how many seconds an answer is late; files take theirs to be sent."""
+    return STUCK_SECONDS + more_seconds(attempt.claim.attached_bytes)

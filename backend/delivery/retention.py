@@ -18,6 +18,7 @@ from backend.db.models.notifications import (
     OutboxMessage,
     PastNotification,
 )
+from backend.delivery import files
 from backend.lib import clock, ids, settings
 
 CHUNK = 300
@@ -65,8 +66,8 @@ def old_batches(session: Session) -> Sequence[int]:
 def forget_notifications(session: Session, identities: Sequence[int]) -> int:
     """Delete those of these notifications that are still to be deleted, with all that belongs to them.
 
-    That is their deliveries, events, outbox messages and places in batches; usage stays, and of what was accepted an
-    entry by which the same content is known when it comes again. Returns how many.
+    That is their deliveries, events, outbox messages, files and places in batches; usage stays, and of what was
+    accepted an entry by which the same content is known when it comes again. Returns how many.
     """
     still = select(Notification.id).where(Notification.id.in_(identities), _forgettable())
     taken = session.scalars(still.order_by(Notification.id).with_for_update(skip_locked=True)).all()
@@ -75,6 +76,7 @@ def forget_notifications(session: Session, identities: Sequence[int]) -> int:
         _delete_deliveries(session, select(Delivery.id).where(Delivery.notification_id.in_(taken)))
         session.execute(delete(Event).where(Event.notification_id.in_(taken)))
         session.execute(delete(BatchMember).where(BatchMember.notification_id.in_(taken)))
+        files.forget(session, taken)
         session.execute(delete(Notification).where(Notification.id.in_(taken)))
     return len(taken)
 

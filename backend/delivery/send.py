@@ -11,10 +11,24 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from backend.channels import sms_segments
+from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel, Message, Outcome
 from backend.db import session as db
 from backend.db.leases import Lease, LostError, Observer
-from backend.delivery import choice, claims, handover, providers, record, routes, suppressing, threads, watch
+from backend.delivery import (
+    attached,
+    choice,
+    claims,
+    files,
+    handover,
+    providers,
+    record,
+    routes,
+    suppressing,
+    threads,
+    watch,
+)
+from backend.delivery.attached import Carried
 from backend.delivery.choice import Choice
 from backend.delivery.claims import Claim
 from backend.delivery.compose import Composer, most_at_once, quick_first
@@ -162,7 +176,8 @@ class Hand:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
             continued = threads.of(session, taken) if channel in threads.CONTINUED else {}
             suppressed = suppressions.among(session, channel, {(one.service_id, one.address) for one in taken})
-        composer = Composer(versions, _batch_fields, continued, one_at_least=chosen.trial is not None)
+        carried = Carried(_file, _batch_files)
+        composer = Composer(versions, _batch_fields, continued, carried, one_at_least=chosen.trial is not None)
         composed = composer.compose(taken)
         self.release(composed.left)
         if not composed.made:
@@ -287,6 +302,16 @@ def _to_send(
 def _batch_fields(batch_id: int) -> list[Any]:
     with db.current().read() as session:
         return claims.batch_fields(session, batch_id)
+
+
+def _file(service_id: int, digest: str) -> bytes | None:
+    with db.current().read() as session:
+        return files.content(session, service_id, digest)
+
+
+def _batch_files(batch_id: int) -> list[AttachedFile]:
+    with db.current().read() as session:
+        return attached.of_batch(session, batch_id)
 
 
 def _to_outbox(claim: Claim, message: Message) -> Result:

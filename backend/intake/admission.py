@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from backend.intake import scanning
 from backend.intake.accept import Nudge, accept_group
 from backend.intake.content import Submission
 from backend.intake.entries import Done, Entry, Job, Later
@@ -37,7 +38,7 @@ class Admission:
         """Return what became of submissions that came together."""
         caller = object()
         entries = [Entry(submission=one, caller=caller) for one in submissions]
-        if sum(len(one.raw) for one in submissions) > _SHORT_BODY:
+        if sum(len(one.raw) for one in submissions) > _SHORT_BODY or scanning.may_be_needed(submissions):
             await self._read(entries)
         outcomes: dict[int, Outcome] = {}
         left = list(range(len(entries)))
@@ -54,7 +55,7 @@ class Admission:
     async def _read(self, entries: Sequence[Entry]) -> None:
         def work(_watch: Watch) -> None:
             for entry in entries:
-                entry.read()
+                entry.content = scanning.scanned(entry.read())
 
         try:
             await asyncio.wrap_future(self._readers.submit(Share(entries[0].submission.service_id), work))

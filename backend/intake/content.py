@@ -6,7 +6,9 @@ from uuid import UUID
 
 import msgspec
 
-from backend.intake import schema
+from backend.channels.attachments import AttachedFile
+from backend.intake import attachments, schema
+from backend.intake.attachments import NOTHING, Attached
 from backend.intake.schema import NotificationIn
 from backend.lib import ids, shapes, strict_json
 from backend.lib.problems import FieldError, Problem
@@ -45,7 +47,8 @@ class Content(msgspec.Struct, frozen=True):
 
     ``canonical`` is empty for what is no JSON object; ``keyed`` tells that the identity is not made of the content.
     ``refusal`` says why it is not taken, whatever it says. ``content_uid`` is the identity that the content gives, if
-    that is what gives it one; ``occurrence`` comes with templates that say when it is new again.
+    that is what gives it one; ``occurrence`` comes with templates that say when it is new again. ``attached`` are its
+    files, of which ``canonical`` tells their digests.
     """
 
     service_id: int
@@ -57,6 +60,7 @@ class Content(msgspec.Struct, frozen=True):
     keyed: bool = False
     refusal: Problem | None = None
     content_uid: UUID | None = None
+    attached: Attached = NOTHING
     occurrence: Occurrence | None = None
 
 
@@ -70,9 +74,9 @@ def read(submission: Submission) -> Content:
     if not isinstance(data, dict):
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])
-    notification, fault = _judge_form(data, plain=is_plain)
+    notification, attached, fault = _judge_form(data, plain=is_plain)
     try:
-        canonical = ids.canonical(spelled_out(notification) if notification else data, plain=is_plain)
+        canonical = ids.canonical(_spelled_out(notification, attached) if notification else data, plain=is_plain)
     except RecursionError as error:
         raise strict_json.too_deep() from error
     uid = _identity(submission, canonical)
@@ -86,6 +90,7 @@ def read(submission: Submission) -> Content:
         submission.key is not None,
         submission.refusal,
         uid if submission.uid is None and submission.key is None else None,
+        attached,
     )
 
 
@@ -106,19 +111,23 @@ def _identity(submission: Submission, canonical: bytes) -> UUID:
     return ids.notification_id(submission.service_id, canonical)
 
 
-def _judge_form(data: dict[str, Any], *, plain: bool) -> tuple[NotificationIn | None, Problem | None]:
+def _judge_form(data: dict[str, Any], *, plain: bool) -> tuple[NotificationIn | None, Attached, Problem | None]:
     try:
         notification = shapes.check(NotificationIn, data, plain=plain)
+        if errors := schema.across(notification):
+            raise shapes.invalid(errors)
+        return notification, attachments.read(notification), None
     except Problem as problem:
-        return None, problem
-    errors = schema.across(notification)
-    return (None, shapes.invalid(errors)) if errors else (notification, None)
+        return None, NOTHING, problem
 
 
-def spelled_out(notification: NotificationIn) -> dict[str, Any]:
+def _spelled_out(notification: NotificationIn, attached: Attached) -> dict[str, Any]:
     """Write a notification with every default spelled out and nothing that says nothing."""
     content: dict[str, Any] = {
-        "channels": [_spelled_out_channel(channel) for channel in notification.channels],
+        "channels": [
+            _spelled_out_channel(channel, attached.channels.get(index))
+            for index, channel in enumerate(notification.channels)
+        ],
         "priority": notification.priority,
     }
     if notification.aggregator_id is not None:
@@ -126,8 +135,8 @@ def spelled_out(notification: NotificationIn) -> dict[str, Any]:
     return content
 
 
-def _spelled_out_channel(channel: schema.ChannelIn) -> dict[str, Any]:
-    content = {
+def _spelled_out_channel(channel: schema.ChannelIn, files: list[AttachedFile] | None) -> dict[str, Any]:
+    content: dict[str, Any] = {
         "type": channel.type,
         "recipient": list(dict.fromkeys(channel.recipient)),
         "content_type": channel.content_type,
@@ -136,4 +145,6 @@ def _spelled_out_channel(channel: schema.ChannelIn) -> dict[str, Any]:
     }
     if channel.subject is not None:
         content["subject"] = channel.subject
+    if files:
+        content["attachments"] = [msgspec.structs.asdict(one) for one in files]
     return content

@@ -9,13 +9,14 @@ import msgspec
 from backend.batching import keys
 from backend.batching.hold import expected
 from backend.channels.addresses import masked
+from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.channels.sms_segments import Segments, segments
 from backend.db import session as db
 from backend.db.models.notifications import Priority
 from backend.delivery import routes
 from backend.delivery.compose import html_for
-from backend.intake import content, lookup, repeats, store, switches
+from backend.intake import content, lookup, repeats, scanning, store, switches
 from backend.intake.content import Content, Submission
 from backend.intake.joined import Joins, refusal
 from backend.intake.judge import Plan, PlannedChannel, judge
@@ -47,7 +48,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
 
     ``messages_total`` counts the addresses where there are more than the thousand that the recipients list,
-    ``warnings`` say what of the message its readers may not see.
+    ``warnings`` say what of the message its readers may not see, ``attachments`` what goes with it.
     """
 
     type: Channel
@@ -61,6 +62,7 @@ class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     segments: Segments | None = None
     messages_total: int | None = None
     warnings: list[TemplateWarning] = []
+    attachments: list[AttachedFile] = []
 
 
 class ExplainedBatch(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ def explain(submission: Submission) -> Explanation:
     Raises:
         Problem: when it is no JSON object, so that there is nothing to explain, or cannot be rendered just now.
     """
-    read = content.read(submission)
+    read = scanning.scanned(content.read(submission))
     with db.current().look() as session:
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
@@ -131,7 +133,7 @@ def explain(submission: Submission) -> Explanation:
         notification_id=str(read.uid),
         would=would,
         errors=[],
-        channels=_channels(verdict),
+        channels=_channels(read, verdict),
         batch=batch,
         repeat=repeat,
     )
@@ -154,21 +156,22 @@ def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
 
 def _batch(read: Content, plan: Plan) -> ExplainedBatch:
     limits = {
-        key: keys.limits(planned.template.batch)
-        for planned in plan.channels
+        key: (keys.limits(planned.template.batch), read.attached.size(index))
+        for index, planned in enumerate(plan.channels)
         for key in store.batch_keys(read, planned.channel)
     }
     with db.current().read() as session:
-        found = [expected(session, key, limit) for key, limit in limits.items()]
+        found = [expected(session, key, limit, size) for key, (limit, size) in limits.items()]
     closes_at, members = min(found)
     return ExplainedBatch(next(iter(limits)).aggregator_id, members, closes_at)
 
 
-def _channels(plan: Plan) -> list[ExplainedChannel]:
-    return [_channel(planned) for planned in plan.channels]
+def _channels(read: Content, plan: Plan) -> list[ExplainedChannel]:
+    files = read.attached.channels
+    return [_channel(planned, files.get(index, [])) for index, planned in enumerate(plan.channels)]
 
 
-def _channel(planned: PlannedChannel) -> ExplainedChannel:
+def _channel(planned: PlannedChannel, files: list[AttachedFile]) -> ExplainedChannel:
     channel = planned.channel
     return ExplainedChannel(
         type=Channel(channel.type),
@@ -182,6 +185,7 @@ def _channel(planned: PlannedChannel) -> ExplainedChannel:
         provider=routes.preferred(Channel(channel.type)),
         segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
         warnings=clipped(planned.rendered) if channel.content_type == "html" else [],
+        attachments=files,
     )
 
 

@@ -24,6 +24,17 @@ MAX_AGGREGATOR = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
+class AttachmentIn(Shape):
+    """A file that goes with the messages of a channel."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, description="The file's name, without a path.")]
+    type: Annotated[str, Field(min_length=3, max_length=255, description="Its media type, such as `application/pdf`.")]
+    content: Annotated[str, Field(description="The file in base64; all of a notification have at most 10 MiB.")]
+    inline: Annotated[
+        bool, Field(description="An image that the template's HTML shows as `cid:NAME`, not one for the list of files.")
+    ] = False
+
+
 def _either(schema: dict[str, Any]) -> None:
     """Say in JSON Schema that ``recipients`` is another name of ``recipient``, and that one of them is needed.
 
@@ -65,6 +76,10 @@ class ChannelIn(Shape):
         dict[str, JsonValue],
         Field(default_factory=dict, description="Arguments of the template."),
         WithJsonSchema({"type": "object", "additionalProperties": True}),
+    ]
+    attachments: Annotated[
+        list[AttachmentIn],
+        Field(default_factory=list, max_length=50, description="Files for EMAIL and FRESHSERVICE."),
     ]
 
     model_config = ConfigDict(json_schema_extra=_either)

@@ -10,6 +10,8 @@ from backend.intake.judge import Registered, endpoints
 _ROWS = 1_000
 # To join a batch takes as long as to store so many deliveries.
 _ROWS_OF_A_PLACE = 20
+# To store so many octets of files takes as long as to store a delivery.
+_BYTES_OF_A_ROW = 4096
 
 
 class Portion:
@@ -25,7 +27,7 @@ class Portion:
 
     def takes(self, entry: Entry, content: Content, registered: Registered) -> bool:
         """Tell whether a notification may be stored in this group, before it is judged."""
-        rows = _rows(content, registered)
+        rows = _rows(content, registered) + sum(map(len, content.attached.files.values())) // _BYTES_OF_A_ROW
         if rows > _ROWS:
             if self._has_large or (self._urgent and not entry.share.urgent and entry.rounds == 1):
                 return False

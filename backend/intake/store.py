@@ -14,6 +14,7 @@ from backend.batching.hold import Joining, Moment, hold
 from backend.batching.keys import Key, limits
 from backend.db.driver import Insert, Select, execute, settle, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.delivery import files
 from backend.intake import repeats
 from backend.intake.content import Content
 from backend.intake.judge import Plan, ServiceState
@@ -106,6 +107,7 @@ def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services:
             else:
                 deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
     _finish(session, judged, results, known, meter.moment)
+    _keep_files(session, judged, results, known)
     INSERT_DELIVERIES.send(session, deliveries)
     repeats.remember(session, [one for one, _ in judged if results[one.uid] == "new"], meter.moment)
     meter.store()
@@ -215,6 +217,18 @@ def _finish(
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
 
 
+def _keep_files(
+    session: Session,
+    judged: Sequence[tuple[Content, Verdict]],
+    results: Mapping[UUID, Result],
+    known: Mapping[UUID, _Row],
+) -> None:
+    for content, _ in judged:
+        if content.attached.files and results[content.uid] == "new":
+            settle(session)
+            files.keep(session, content.service_id, known[content.uid].id, content.attached.files)
+
+
 def messages(content: Content, plan: Plan) -> Counter[str]:
     """Count the messages of a plan by channel type; one that joins batches counts once for each of them.
 
@@ -230,7 +244,7 @@ def messages(content: Content, plan: Plan) -> Counter[str]:
 def _joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
     """List the batches that a notification joins: one for each channel and recipient."""
     return [
-        Joining(key, limits(planned.template.batch), notification_id, content.uid, index)
+        Joining(key, limits(planned.template.batch), notification_id, content.uid, index, content.attached.size(index))
         for index, planned in enumerate(plan.channels)
         for key in batch_keys(content, planned.channel)
     ]

@@ -62,8 +62,9 @@ _ROWS = (
         "too_large",
         "Request too large",
         413,
-        "The body is larger than the limit.",
-        "Send at most 1 MiB a request; split the data over several notifications.",
+        "The body is larger than the limit, or the files in it have more bytes than a notification may.",
+        "Send at most 1 MiB a request beside the files of notifications, and 10 MiB of these; split the data over"
+        " several notifications.",
     ),
     Entry(
         "unsupported_media_type",
@@ -208,6 +209,13 @@ _ROWS = (
         422,
         "The notification is well formed but cannot be carried out as a whole, so no part of it was sent.",
         "Mend each place that the list of errors points at and send it again.",
+    ),
+    Entry(
+        "invalid_attachment",
+        "Attachment refused",
+        422,
+        "A file of the notification cannot be sent as it is, so no part of the notification was sent.",
+        "Mend each file that the list of errors points at, or leave it out, and send the notification again.",
     ),
     Entry(
         "unknown_recipient",

@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str
     metrics_allow: tuple[IPv4Network | IPv6Network, ...]
     keep_alive_seconds: int
+    scanner: tuple[str, int] | None
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -216,6 +217,16 @@ class _Reader:
                 raise SettingError(f"CARILLON_{name} must list places such as mail.lab.example:25, not {one!r}.")
         return given
 
+    def scanner(self, name: str) -> tuple[str, int] | None:
+        given = self.text(name)
+        if not given:
+            return None
+        parts = _split(given)
+        usable = parts is not None and parts.scheme == "clamd" and parts.hostname and "@" not in parts.netloc
+        if parts is None or not usable or parts.path or parts.query or parts.fragment:
+            raise SettingError(f"CARILLON_{name} must look like clamd://scanner.lab.example:3310, not {given[:80]!r}.")
+        return parts.hostname or "", parts.port or 3310
+
 
 def _split(address: str) -> SplitResult | None:
     """Take an address apart; None for one whose host or port is impossible."""
@@ -279,6 +290,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         metrics_allow=read.networks("METRICS_ALLOW"),
         # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
         keep_alive_seconds=read.number("KEEP_ALIVE_SECONDS", 75, 1, 86_400),
+        scanner=read.scanner("SCANNER"),
     )
 
 

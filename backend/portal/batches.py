@@ -19,7 +19,7 @@ from backend.portal.access import Place
 from backend.portal.notification import decided, framed
 from backend.portal.pages import Go, Page, go, page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import batch_pages
+from backend.reports import attachments, batch_pages
 from backend.reports.batch_pages import BatchPage
 
 View = Literal["message", "text", "answers"]
@@ -124,7 +124,9 @@ def message(
         return _framed("This batch did not become a message.", "text/plain")
     made = preview.of_batch(place.service_id, uid)
     if made.html is not None and view == "message":
-        return _framed(made.html, "text/html")
+        with session.current().read() as reading:
+            shown = attachments.with_images(reading, place.service_id, made.attachments, made.html)
+        return _framed(shown, "text/html")
     return _framed(made.error or made.text or "", "text/plain")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, Literal
+from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -19,7 +20,7 @@ from backend.portal import access, live
 from backend.portal.access import Place
 from backend.portal.pages import Go, Page, go, page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import particulars, rendition
+from backend.reports import attachments, particulars, rendition
 from backend.reports.particulars import DeliveryRow, Particulars
 
 View = Literal["message", "text", "fields", "answers"]
@@ -155,6 +156,22 @@ def message(
     return framed(place, delivery_uid, view)
 
 
+@get("/notifications/{uid:uuid}/attachments/{sha256:str}", sync_to_thread=True)
+def attachment(place: NamedDependency[Place], uid: FromPath[UUID], sha256: FromPath[str]) -> Response[bytes]:
+    """Serve one file of a notification, to be saved and not to be shown here."""
+    with session.current().read() as reading:
+        found = attachments.one(reading, place.service_id, uid, sha256)
+    if found is None:
+        raise NotFoundException
+    headers = {
+        # RFC 6266, section 4.3.
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "Content-Security-Policy": MESSAGE_POLICY,
+        "Cache-Control": "no-store",
+    }
+    return Response(found.content, media_type=found.type, headers=headers)
+
+
 def _check_delivery(place: Place, uid: UUID, delivery_uid: UUID) -> None:
     with session.current().read() as reading:
         if not particulars.has_delivery(reading, place.service_id, uid, delivery_uid):
@@ -232,4 +249,4 @@ def _messages(count: int) -> str:
     return f"{count} message" + (" is" if count == 1 else "s are")
 
 
-ROUTES = [show, refresh, message, send_again, cancel, judge_again, take_out, decide]
+ROUTES = [show, refresh, message, attachment, send_again, cancel, judge_again, take_out, decide]

@@ -132,10 +132,11 @@ def rendition_of_service(place: NamedDependency[Place], uid: FromPath[UUID]) -> 
 
 
 def _rendition(way: Way, uid: UUID) -> Response[str]:
-    message = _message(way, uid)
-    if not message.html:
+    with session.current().read() as reading:
+        html = outbox.shown_html(reading, way.access.services, uid)
+    if not html:
         raise NotFoundException
-    return Response(message.html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
 
 
 def _message(way: Way, uid: UUID) -> Message:

@@ -64,16 +64,28 @@ class RecipientReport(msgspec.Struct, frozen=True, omit_defaults=True):
     batch: MembershipReport | None = None
 
 
-class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
+class AttachmentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a channel; ``size`` is in bytes, and ``inline`` one that the message's HTML shows."""
+
+    name: str
+    type: str
+    size: int
+    sha256: str
+    inline: bool
+
+
+class ChannelReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One channel of a notification; ``template_version`` is null for one that was refused.
 
-    ``type`` is null where a refused notification asked for a channel that there is not.
+    ``type`` is null where a refused notification asked for a channel that there is not, and ``attachments`` is there
+    where it has any.
     """
 
     type: Channel | None
     template_id: str
     template_version: int | None
     recipients: list[RecipientReport]
+    attachments: list[AttachmentReport] = []
 
 
 class EventReport(msgspec.Struct, frozen=True):

@@ -12,11 +12,13 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, selec
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
+from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification, NotificationStatus
 from backend.db.models.registry import TemplateVersion
 from backend.db.types import Moment
-from backend.reports import batches
+from backend.delivery import attached
+from backend.reports import attachments, batches
 from backend.reports.batches import Membership, Memberships
 from backend.reports.model import (
     ChannelReport,
@@ -193,8 +195,9 @@ def _channels(session: Session, found: Found) -> list[ChannelReport]:
     channels = asked.get("channels") if isinstance(asked, dict) else None
     numbers = _version_numbers(session, {delivery.template_version_id for delivery in found.deliveries})
     places = _Places(found)
+    files = attached.named(found.notification.content)
     return [
-        _channel(channel, partial(places.of, index), numbers)
+        _channel(channel, partial(places.of, index), numbers, files[index] if index < len(files) else ())
         for index, channel in enumerate(channels if isinstance(channels, list) else [])
         if isinstance(channel, dict)
     ]
@@ -213,7 +216,12 @@ def _word(value: object) -> str:
     return str(value)[:MAX_WORD].encode("utf-8", "backslashreplace").decode()
 
 
-def _channel(channel: dict[str, Any], place: Callable[[str], _Place], numbers: dict[int, int | None]) -> ChannelReport:
+def _channel(
+    channel: dict[str, Any],
+    place: Callable[[str], _Place],
+    numbers: dict[int, int | None],
+    files: Sequence[AttachedFile],
+) -> ChannelReport:
     named = channel.get("recipient", channel.get("recipients"))
     recipients = [_word(name) for name in named] if isinstance(named, list) else []
     places = {name: place(name) for name in recipients}
@@ -223,6 +231,7 @@ def _channel(channel: dict[str, Any], place: Callable[[str], _Place], numbers: d
         template_id=_word(channel.get("template_id", "")),
         template_version=versions[0] if versions else None,
         recipients=[_recipient(name, places[name]) for name in recipients],
+        attachments=attachments.reported(files),
     )
 
 

@@ -13,6 +13,8 @@ from backend.channels.addresses import masked
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage
+from backend.reports import attachments
+from backend.reports.model import AttachmentReport
 
 PAGE_SIZE = 50
 
@@ -55,6 +57,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     html: str | None
     service: str
     created_at: datetime
+    attachments: list[AttachmentReport]
 
 
 def page(
@@ -117,7 +120,16 @@ def message(session: Session, services: Collection[int] | None, uid: UUID) -> Me
     record = session.execute(_of(services, query)).one_or_none()
     if record is None:
         return None
-    return Message(**{**record._asdict(), "address": masked(record.channel, record.address)})
+    delivery = session.scalars(select(Delivery).where(Delivery.uid == uid)).one()
+    files = attachments.reported(attachments.of_delivery(session, delivery))
+    return Message(**{**record._asdict(), "address": masked(record.channel, record.address)}, attachments=files)
+
+
+def shown_html(session: Session, services: Collection[int] | None, uid: UUID) -> str | None:
+    """Return the HTML of one delivery's message with its images in it, or nothing if there is none."""
+    query = select(OutboxMessage.html, Delivery).join(Delivery, OutboxMessage.delivery_id == Delivery.id)
+    record = session.execute(_of(services, query.where(Delivery.uid == uid))).one_or_none()
+    return attachments.shown_html(session, record[1], record[0]) if record and record[0] else None
 
 
 def _rows(services: Collection[int] | None) -> Select[*tuple[Any, ...]]:

@@ -18,6 +18,7 @@ from backend.lib.fair import Share
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.rendering.pool import PREVIEWS
+from backend.reports import attachments
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +61,12 @@ def of_delivery(session: Session, service_id: int, uid: UUID) -> Rendition | Non
     delivery, plain = found
     if plain.kept:
         kept = session.scalars(select(OutboxMessage).where(OutboxMessage.delivery_id == delivery.id)).one()
-        return msgspec.structs.replace(plain, subject=kept.subject, text=kept.text, html=kept.html)
-    return _rendered(session, delivery, plain)
+        whole = msgspec.structs.replace(plain, subject=kept.subject, text=kept.text, html=kept.html)
+    else:
+        whole = _rendered(session, delivery, plain)
+    if whole.html is None:
+        return whole
+    return msgspec.structs.replace(whole, html=attachments.shown_html(session, delivery, whole.html))
 
 
 def _origin(session: Session, service_id: int, uid: UUID) -> tuple[Delivery, Rendition] | None:

@@ -1,5 +1,6 @@
 """SendGrid: its requests against a server of its kind, its signed events with the published vector."""
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from backend.channels.attachments import Attachment
 from backend.channels.base import ForgedReceipt, Outcome, ProviderError, ReceiptKind, ReceiptRequest
 from backend.channels.email_sendgrid import SendGridProvider
 from backend.lib.settings import Settings
+from tests.attachments import PDF, PNG
 from tests.channels.messages import DELIVERY_ID, message
 from tests.conftest import MovableClock
 from tests.vendors.http_server import Reply
@@ -208,3 +211,16 @@ def test_what_is_no_news_spoils_nothing(server: SendGridServer) -> None:
     odd = EVENT | {"event": "delivered", "timestamp": 1e300, "delivery_id": "../../etc"}
     (event,) = provider.receipts(server.events(*nothing, odd))
     assert (event.at, event.delivery_id) == (None, None)
+
+
+def test_files_go_in_base64_and_images_with_their_identifier(server: SendGridServer) -> None:
+    files = (
+        Attachment(name="Über die Probe.pdf", type="application/pdf", content=PDF),
+        Attachment(name="logo.png", type="image/png", content=PNG, inline=True),
+    )
+    SendGridProvider(server.address).open().send(message(attachments=files))
+    report, logo = server.http.seen[0].json()["attachments"]
+    assert (b64decode(report.pop("content")), b64decode(logo.pop("content"))) == (PDF, PNG)
+    assert report == {"type": "application/pdf", "filename": "Über die Probe.pdf", "disposition": "attachment"}
+    inline = {"disposition": "inline", "content_id": "logo.png"}
+    assert logo == {"type": "image/png", "filename": "logo.png"} | inline

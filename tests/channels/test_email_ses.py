@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from backend.channels.attachments import Attachment
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.email_ses import SesProvider
 from backend.lib.settings import Settings
+from tests.attachments import PDF
 from tests.channels.messages import DELIVERY_ID, message
 from tests.vendors.http_server import Reply
 from tests.vendors.ses import KEY_ID, REGION, SECRET, SesServer
@@ -38,6 +40,14 @@ def test_a_request_is_signed_and_has_the_documented_members(server: SesServer) -
     assert (mail["Message-ID"], mail["Reply-To"]) == (f"<{MAIL.message_id}>", "Lab desk <desk@lab.example>")
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert receipt.provider_message_id == "0100ses-1-000000"
+
+
+def test_files_are_in_the_mail_that_is_sent_as_it_is(server: SesServer) -> None:
+    report = Attachment(name="Über die Probe.pdf", type="application/pdf", content=PDF)
+    SesProvider(server.address).open().send(message(attachments=(report,)))
+    (taken,) = server.taken
+    (attached,) = taken.mail.iter_attachments()
+    assert (attached.get_filename(), attached.get_payload(decode=True)) == ("Über die Probe.pdf", PDF)
 
 
 def test_a_wrong_secret_is_a_fault_of_the_settings(server: SesServer) -> None:

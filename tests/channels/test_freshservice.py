@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from backend.channels.attachments import Attachment
 from backend.channels.base import Asking, Channel, Outcome, ProviderError, Receipt
 from backend.channels.freshservice import FreshserviceProvider
 from backend.lib.settings import Settings
+from tests.attachments import PDF, PNG
 from tests.channels.messages import DELIVERY_ID, message
 from tests.vendors.freshservice import KEY, FreshserviceServer
 from tests.vendors.http_server import Fault, Reply
@@ -167,3 +169,19 @@ def test_a_desk_that_misbehaves_leaves_it_open_in_bounded_time(desk: Freshservic
     with pytest.raises(ProviderError) as caught:
         send(desk, 0.5, thread="4201")
     assert caught.value.outcome is Outcome.RETRY, "nothing was sent while it was asked for its ticket"
+
+
+def test_files_go_with_a_ticket_and_with_a_note(desk: FreshserviceServer) -> None:
+    files = (
+        Attachment(name="Über die Probe.pdf", type="application/pdf", content=PDF),
+        Attachment(name="logo.png", type="image/png", content=PNG, inline=True),
+    )
+    first = send(desk, attachments=files, address="alerts@lab.example;group_id=42", text="well: A1", html=None)
+    expected = [{"name": one.name, "content_type": one.type, "size": len(one.content)} for one in files]
+    (made,) = desk.taken
+    assert made["attachments"] == expected
+    assert all(b"\r\n\r\n%s\r\n--" % one.content in desk.http.seen[0].body for one in files)
+    assert (made["group_id"], made["tags"], made["description"]) == (42, [TAG], "<div>well: A1</div>")
+    send(desk, attachments=files[:1], thread=first.provider_message_id)
+    (note,) = desk.notes[4201]
+    assert (note["attachments"], note["private"]) == (expected[:1], "false")

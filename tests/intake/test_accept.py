@@ -95,7 +95,7 @@ def test_a_refused_notification_is_read_back_with_its_reason(counter: Counter) -
     assert (report.status, report.notification_id) == ("FAILED", outcome.notification_id)
     assert report.problem is not None
     assert report.problem.code == "unknown_template"
-    assert report.problem.errors[0]["pointer"] == "/channels/0/template_id"
+    assert report.problem.errors[0].pointer == "/channels/0/template_id"
     (shown,) = report.channels
     assert (shown.type, shown.template_id, shown.template_version) == ("EMAIL", "X_UNKNOWN", None)
     assert [(one.recipient, one.deliveries) for one in shown.recipients] == [("X_LAB", [])]
@@ -113,7 +113,7 @@ def test_a_refused_notification_is_judged_afresh_and_may_be_accepted(
     assert (again.notification_id, again.problem.code) == (refused.notification_id, "unknown_recipient")
     still = counter.report(again)
     assert still.status == "FAILED"
-    assert [error["code"] for error in still.problem.errors if still.problem] == ["unknown_recipient"]
+    assert [error.code for error in still.problem.errors if still.problem] == ["unknown_recipient"]
     moving_clock.forward(minutes=5)
     counter.laboratory.recipient("X_LATER", ("EMAIL", "later@lab.example"))
     accepted = counter.accepted(body)

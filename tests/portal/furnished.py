@@ -1,5 +1,6 @@
 """An installation with something on every page of the portal, and the addresses of all these pages."""
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from backend.registry import drafts, suppressions
 from backend.registry.drafts import Key
 from backend.rendering.starters import starters
 from backend.spreadsheets import control, tasks
+from tests.attachments import PDF, attachment
 from tests.factories import Laboratory
 from tests.portal.crowd import crowd
 from tests.portal.desk import Desk, desk, desk_of
@@ -109,6 +111,7 @@ def furnish(database: Database, lab: Laboratory | None = None, *, many: int = 0)
             "users/{user_id:int}": f"users/{people['user']}",
             "organisations/{organisation_id:int}": f"organisations/{people['organisation']}",
             "notifications/{uid:uuid}": f"notifications/{now['notification']}",
+            "attachments/{sha256:str}": f"attachments/{hashlib.sha256(PDF).hexdigest()}",
             "messages/{delivery_uid:uuid}": f"messages/{now['delivery']}",
             "batches/{uid:uuid}": f"batches/{sent}",
             "outbox/{uid:uuid}": f"outbox/{now['outbox']}",
@@ -211,7 +214,9 @@ def _now(made: Desk) -> dict[str, Any]:
     subject = "Deployment of the accessioning service on Thursday, with a subject that is longer than a line"
     outbox = message(lab.database, lab.service_id, subject, address=_LONG)
     group = ["X_ACCESSIONING_AND_SAMPLE_RECEPTION_STAKEHOLDERS", "X_TWO"]
-    told = made.accept("S-22", recipient=group, subject="Problems with the accessioning of plate 2847")
+    given = [attachment("Protokoll der Prüfung von Platte 2847, mit allen Messwerten.pdf"), attachment("data", b"1;2")]
+    subject = "Problems with the accessioning of plate 2847"
+    told = made.accept("S-22", recipient=group, subject=subject, attachments=given)
     made.settle(DeliveryStatus.FAILED, _GONE, most=1)
     made.settle(DeliveryStatus.SENT, "250 2.0.0 Ok: queued as 4WxYz3", most=1)
     made.settle(DeliveryStatus.RETRYING, "451 4.7.1 Greylisted, come back in some minutes")

@@ -33,6 +33,7 @@ TABLES: dict[tuple[str | None, str], tuple[str, str]] = {
     ("clients", "client_id"): ("api_clients", "client_id"),
     ("secrets", "secret_id"): ("client_secrets", "id"),
     ("jobs", "uid"): ("spreadsheets", "uid"),
+    ("attachments", "sha256"): ("stored_files", "sha256"),
     (None, "suppression_id"): ("suppressions", "id"),
 }
 WORDS = {

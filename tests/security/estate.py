@@ -24,6 +24,7 @@ from backend.lib import clock, ids
 from backend.registry import drafts, previews, samples, suppressions, templates
 from backend.spreadsheets import control
 from backend.spreadsheets.control import Upload
+from tests.attachments import attachment
 from tests.factories import Laboratory
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import PASSWORD
@@ -67,7 +68,8 @@ def holding(database: Database, word: str) -> Holding:
     lab.recipient(f"{prefix}_ALL", ("EMAIL", f"desk@{word.lower()}.example"), ("SMS", "+447700900123"))
     own: dict[str, Any] = {"recipient": [f"{prefix}_ALL"], "template_id": f"{prefix}_SAMPLE"}
     sample = f"{word}-sample"
-    made.accept(f"{sample}-1", **own, subject=f"{word} outbox")
+    files = [attachment(f"{word}-file.txt", word.encode())]
+    made.accept(f"{sample}-1", **own, subject=f"{word} outbox", attachments=files)
     made.keep()
     made.accept(f"{sample}-2", **own)
     made.submit(_to_nobody(sample, own))

@@ -1,6 +1,7 @@
 """Freshservice's tickets (API v2), by its published reference: making, reading, filtering by tag, notes."""
 
 import json
+import re
 from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -10,9 +11,37 @@ from tests.vendors.http_server import Refusal, Reply, Seen, VendorServer
 KEY = "hunter2/:@ %"
 _FIELDS = {
     *("email", "subject", "description", "status", "priority", "source", "tags", "type", "group_id", "responder_id"),
-    *("department_id", "category", "sub_category", "item_category", "urgency", "impact", "workspace_id"),
+    *("attachments", "department_id", "category", "sub_category", "item_category", "urgency", "impact", "workspace_id"),
 }
 _NUMBERS = {"status", "priority", "source", "group_id", "responder_id", "department_id", "workspace_id"}
+
+
+def _members(seen: Seen) -> dict[str, Any]:
+    """Read what came as JSON, or as the form that carries files: there every value is a text."""
+    kind = seen.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        found: dict[str, Any] = seen.json()
+        return found
+    boundary = b"--" + kind.partition("boundary=")[2].encode()
+    first, *pieces, last = seen.body.split(boundary)
+    assert (first, last) == (b"", b"--\r\n")
+    members: dict[str, Any] = {}
+    for piece in pieces:
+        head, _, content = piece.removeprefix(b"\r\n").removesuffix(b"\r\n").partition(b"\r\n\r\n")
+        told = dict(re.findall(r'(\w+)="([^"]*)"', head.decode()))
+        value: Any
+        if "filename" in told:
+            kind = head.decode().partition("Content-Type: ")[2]
+            value = {"name": told["filename"], "content_type": kind, "size": len(content)}
+        elif told["name"] in _NUMBERS:
+            value = int(content)
+        else:
+            value = content.decode()
+        if told["name"].endswith("[]"):
+            members.setdefault(told["name"].removesuffix("[]"), []).append(value)
+        else:
+            members[told["name"]] = value
+    return members
 
 
 class FreshserviceServer(VendorServer):
@@ -44,7 +73,7 @@ class FreshserviceServer(VendorServer):
             case "GET", "conversations":
                 return Reply(200, {"conversations": self.notes[number]})
             case "POST", "notes":
-                note = {"id": 900 + len(self.notes[number]), **seen.json()}
+                note = {"id": 900 + len(self.notes[number]), **_members(seen)}
                 self.notes[number].append(note)
                 return Reply(201, {"conversation": note})
         return Reply(405)
@@ -55,7 +84,7 @@ class FreshserviceServer(VendorServer):
         return Reply(200, {"tickets": found, "total": len(found)})
 
     def read(self, seen: Seen) -> tuple[str, Any]:
-        body = seen.json()
+        body = _members(seen)
         wrong = [name for name in body if name not in _FIELDS or (name in _NUMBERS) != isinstance(body[name], int)]
         wrong = [name for name in wrong if name not in {"urgency", "impact"}]
         if wrong or any(len(tag) > 32 for tag in body["tags"]) or not body["subject"] or not body["description"]:

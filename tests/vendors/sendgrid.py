@@ -32,6 +32,14 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     value: str
 
 
+class _Attachment(msgspec.Struct, forbid_unknown_fields=True):
+    content: str
+    filename: str
+    type: str | None = None
+    disposition: str = "attachment"
+    content_id: str | None = None
+
+
 class Mail(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from"}):
     """The members of a request that a plain message needs."""
 
@@ -41,6 +49,7 @@ class Mail(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from"}
     content: list[_Content]
     reply_to: _Person | None = None
     headers: dict[str, str] = {}
+    attachments: list[_Attachment] = []
 
 
 class SendGridServer(VendorServer):

@@ -46,6 +46,7 @@ class Batch(IdentityBase):
     ``uid`` is derived from the key and the first member. ``key`` is the SHA-256 of service, aggregator_id, type,
     recipient, template, content type and subject; at most one batch of a key is open. ``members`` counts those that
     were not removed, ``last_seq`` numbers the newest. The limits are those in force for the newest member.
+    ``attached_bytes`` is how much the files of all that joined have, removed ones included.
     ``template_version_id`` is set when the batch is dispatched. ``error`` says why no message could be made of it;
     such a batch can be dispatched again.
     """
@@ -74,6 +75,7 @@ class Batch(IdentityBase):
     quiet_seconds: Mapped[float]
     max_wait_seconds: Mapped[float]
     max_items: Mapped[int]
+    attached_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     opened_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     last_member_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     closes_at: Mapped[datetime] = mapped_column(Moment)

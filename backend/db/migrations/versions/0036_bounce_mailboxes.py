@@ -5,7 +5,7 @@ from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
 
 revision = "0036"
-down_revision = "0032"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,119 @@
+"""Bodies of notifications that carry files: larger than all others may be, and few of them in memory at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.concurrency import sync_to_thread
+from litestar.exceptions import HTTPException
+
+from backend.api.bodies import MAX_BYTES
+from backend.lib.problems import Problem
+
+# 10 MiB of files in base64, 1 MiB for the rest, and what escaped slashes or the names of many files add.
+MOST_BYTES = 16 * 1024 * 1024
+# What the requests at hand may have in memory beyond the MiB that each may: a body is there as text and decoded too.
+_IN_MEMORY = 8 * MOST_BYTES
+TOO_LARGE = (
+    "The body is larger than 1 MiB (1,048,576 bytes) beside the contents of attachments, or with these than 16 MiB."
+)
+
+
+class _File(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Channel(msgspec.Struct):
+    attachments: list[_File] = []
+
+
+class _Notification(msgspec.Struct):
+    channels: list[_Channel] = []
+
+
+class _Several(msgspec.Struct):
+    notifications: list[_Notification] = []
+
+
+_one, _several = msgspec.json.Decoder(_Notification), msgspec.json.Decoder(_Several)
+
+
+class Room:
+    """The memory that the large bodies of this process share."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextmanager
+    def taken(self) -> Iterator["Reader"]:
+        """Give back what a request's body takes up when the request has been dealt with."""
+        reader = Reader(self)
+        try:
+            yield reader
+        finally:
+            self._left += reader.held
+
+    def take(self, size: int) -> None:
+        """Take some of it.
+
+        Raises:
+            Problem: ``unavailable`` if there is not so much.
+        """
+        if size > self._left:
+            detail = "Many large requests are being read at this moment; nothing was kept. Try again in 5 seconds."
+            raise Problem("unavailable", detail, headers={"Retry-After": "5"})
+        self._left -= size
+
+
+class Reader:
+    """Reads one body; ``held`` is what it takes up of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self.held = 0
+        self._room = room
+
+    async def read(self, request: Request[Any, Any, Any], *, several: bool = False) -> bytes:
+        """Read a body of one notification, or of ``several``.
+
+        Raises:
+            Problem: ``too_large``, or ``unavailable`` if too many others are large at this moment.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for piece in request.stream():
+                size += len(piece)
+                self._hold(size - MAX_BYTES)
+                pieces.append(piece)
+        except HTTPException as error:
+            if error.status_code != 413:
+                raise
+            raise Problem("too_large", TOO_LARGE) from error
+        raw = b"".join(pieces)
+        if len(raw) > MAX_BYTES and not await sync_to_thread(_fits, raw, several=several):
+            raise Problem("too_large", TOO_LARGE)
+        return raw
+
+    def _hold(self, beyond: int) -> None:
+        if beyond > self.held:
+            self._room.take(beyond - self.held)
+            self.held = beyond
+
+
+def _fits(raw: bytes, *, several: bool) -> bool:
+    """Tell whether a body is as small as others beside the files in it; of one that is no JSON that is said later."""
+    if b'"attachments"' not in raw:
+        return False
+    try:
+        notifications = _several.decode(raw).notifications if several else [_one.decode(raw)]
+    except msgspec.ValidationError:
+        return False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True
+    channels = [channel for one in notifications for channel in one.channels]
+    return len(raw) - sum(len(file.content) for channel in channels for file in channel.attachments) <= MAX_BYTES
+
+
+room = Room(_IN_MEMORY)

@@ -1,0 +1,56 @@
+"""The files of notifications in the database: each once a service, there for as long as a notification has it."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import delete, exists, insert, select
+from sqlalchemy.orm import Session
+
+from backend.db import statements
+from backend.db.models.attachments import FileUse, StoredFile
+
+_AT_ONCE = 500
+
+
+def keep(session: Session, service_id: int, notification_id: int, files: Mapping[str, bytes]) -> None:
+    """Store the files of a notification, given by their SHA-256; what the service has is not stored again."""
+    known = _locked(session, service_id, files)
+    while missing := files.keys() - known.keys():
+        rows = [{"service_id": service_id, "sha256": digest, "content": files[digest]} for digest in sorted(missing)]
+        # What another process has stored meanwhile is found by the next look, if none has deleted it before that.
+        session.execute(statements.insert(session, StoredFile).on_conflict_do_nothing(), rows)
+        known = _locked(session, service_id, files)
+    uses = [{"notification_id": notification_id, "file_id": identity} for identity in known.values()]
+    session.execute(insert(FileUse), uses)
+
+
+def _locked(session: Session, service_id: int, digests: Collection[str]) -> dict[str, int]:
+    """Find files by their SHA-256 and hold them, so that nobody deletes them before they are used."""
+    own = (StoredFile.service_id == service_id, StoredFile.sha256.in_(digests))
+    found = session.execute(
+        select(StoredFile.sha256, StoredFile.id).where(*own).order_by(StoredFile.id).with_for_update()
+    )
+    return dict(found.tuples().all())
+
+
+def content(session: Session, service_id: int, digest: str) -> bytes | None:
+    """Read a file; None if the service has none of this SHA-256."""
+    wanted = select(StoredFile.content).where(StoredFile.service_id == service_id, StoredFile.sha256 == digest)
+    found: bytes | None = session.scalar(wanted)
+    return found
+
+
+def forget(session: Session, notification_ids: Sequence[int]) -> None:
+    """Delete what notifications that are deleted have of files, and each file that no other has."""
+    of_these = FileUse.notification_id.in_(notification_ids)
+    named = session.scalars(select(FileUse.file_id).where(of_these).distinct()).all()
+    if not named:
+        return
+    session.execute(delete(FileUse).where(of_these))
+    for start in range(0, len(named), _AT_ONCE):
+        some = StoredFile.id.in_(named[start : start + _AT_ONCE])
+        # Locked first and looked at then: by a statement of its own, which sees who has begun to use one meanwhile.
+        locked = session.scalars(select(StoredFile.id).where(some).order_by(StoredFile.id).with_for_update()).all()
+        unused = ~exists().where(FileUse.file_id == StoredFile.id)
+        session.execute(
+            delete(StoredFile).where(StoredFile.id.in_(locked), unused).execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,140 @@
+"""The files in a notification: decoded, checked, and named by what they hold."""
+
+import hashlib
+import re
+import unicodedata
+from binascii import Error, a2b_base64
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from backend.channels.attachments import MAX_BYTES, AttachedFile
+from backend.channels.base import CARRYING_FILES
+from backend.intake import file_types
+from backend.intake.schema import AttachmentIn, NotificationIn
+from backend.lib.problems import FieldError, Problem
+from backend.lib.shapes import MAX_ERRORS
+
+_CODE = "invalid_attachment"
+_LONGEST_NAME = 200  # octets, since file systems take 255 and programs add to them
+# Where cid:NAME stands in HTML no character may need an escape (RFC 2392, section 2).
+_INLINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """The files of a notification: what each channel (by its index) names, and their octets by SHA-256."""
+
+    channels: Mapping[int, list[AttachedFile]] = {}
+    files: Mapping[str, bytes] = {}
+
+    def size(self, index: int) -> int:
+        """Return how many octets the files of a channel have."""
+        return sum(one.size for one in self.channels.get(index, ()))
+
+
+NOTHING = Attached()
+
+
+def read(notification: NotificationIn) -> Attached:
+    """Decode and check all files of a notification.
+
+    Raises:
+        Problem: ``too_large`` if they have more than 10 MiB, ``invalid_attachment`` with every other fault.
+    """
+    if not any(channel.attachments for channel in notification.channels):
+        return NOTHING
+    errors: list[FieldError] = []
+    channels: dict[int, list[AttachedFile]] = {}
+    files: dict[str, bytes] = {}
+    for index, channel in enumerate(notification.channels):
+        pointer = f"/channels/{index}/attachments"
+        if channel.attachments and channel.type not in CARRYING_FILES:
+            detail = f"Messages of the channel {channel.type} carry no files; EMAIL and FRESHSERVICE do."
+            errors.append(FieldError(pointer, _CODE, detail))
+            continue
+        names: set[str] = set()
+        for position, given in enumerate(channel.attachments):
+            place = f"{pointer}/{position}"
+            content = _decoded(given)
+            faults = list(_faults(place, given, content, names))
+            names.add(given.name.casefold())
+            if faults or content is None:
+                errors += faults
+                continue
+            digest = hashlib.sha256(content).hexdigest()
+            files[digest] = content
+            channels.setdefault(index, []).append(
+                AttachedFile(
+                    name=given.name,
+                    type=given.type.lower(),
+                    size=len(content),
+                    sha256=digest,
+                    inline=given.inline,
+                )
+            )
+    total = sum(one.size for named in channels.values() for one in named)
+    if total > MAX_BYTES:
+        raise _too_large(total)
+    if errors:
+        raise _refusal(errors)
+    return Attached(channels, files)
+
+
+def _too_large(total: int) -> Problem:
+    detail = (
+        f"The attachments have {total:,} bytes together, and those of one notification may have {MAX_BYTES:,} (10 MiB)."
+        " Send a link to what is larger."
+    )
+    return Problem("too_large", detail, errors=[FieldError("/channels", "too_large", detail)])
+
+
+def _refusal(errors: list[FieldError]) -> Problem:
+    more = "" if len(errors) == 1 else f" There are {len(errors)} faults in all."
+    detail = f"Nothing was sent: at {errors[0].pointer}: {errors[0].detail}{more}"
+    return Problem(_CODE, detail, errors=errors[:MAX_ERRORS])
+
+
+def _decoded(given: AttachmentIn) -> bytes | None:
+    try:
+        return a2b_base64(given.content.encode("ascii"), strict_mode=True)
+    except (Error, UnicodeEncodeError):
+        return None
+
+
+def _faults(place: str, given: AttachmentIn, content: bytes | None, names: set[str]) -> Iterator[FieldError]:
+    """Find what is wrong with one file; of what concerns its content the first fault alone."""
+    fault = _name_fault(given.name)
+    if fault is None and given.name.casefold() in names:
+        fault = f"Another attachment of this channel is called {given.name} too."
+    if fault is None and given.inline and not _INLINE_NAME.fullmatch(given.name):
+        fault = "The name of an inline image stands in cid:NAME: ASCII letters, digits, dots, dashes and underscores."
+    if fault:
+        yield FieldError(f"{place}/name", _CODE, fault)
+    media_type = given.type.lower()
+    of_type = file_types.type_fault(media_type)
+    if of_type is None and given.inline and not media_type.startswith("image/"):
+        of_type = f"Only images can be inline, and {media_type} is none."
+    if of_type:
+        yield FieldError(f"{place}/type", _CODE, of_type)
+    elif content is None:
+        detail = "The content is not base64 (RFC 4648, section 4) without line breaks and with its padding."
+        yield FieldError(f"{place}/content", _CODE, detail)
+    elif not content:
+        yield FieldError(f"{place}/content", _CODE, "The file is empty.")
+    elif dangerous := file_types.danger(given.name, media_type, content):
+        yield FieldError(place, _CODE, dangerous)
+    elif untrue := file_types.disagreement(given.name, media_type, content):
+        yield FieldError(place, _CODE, untrue)
+
+
+def _name_fault(name: str) -> str | None:
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"A name has at most {_LONGEST_NAME} bytes in UTF-8."
+    # Control and format characters, among them those that turn the direction of writing and so hide an extension.
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in name):
+        return "A name holds no control characters, line breaks or invisible characters."
+    if "/" in name or "\\" in name:
+        return "A name is one file's, without a path: it holds neither / nor \\."
+    if name != name.strip() or name.endswith(".") or name.startswith("."):
+        return "A name neither begins nor ends with a dot or a space."
+    return None
