@@ -79,8 +79,7 @@ def _relaxed_body(body: bytes) -> bytes:
     """Return a body in its relaxed form (section 3.4.4): white space folded, empty lines at the end left out."""
     if b"  " in body or b"\t" in body or b" \r\n" in body or body.endswith(b" "):
         body = _BLANKS_AT_END.sub(b"", _BLANKS.sub(b" ", body))
-    while body.endswith(b"\r\n"):
-        body = body[:-2]
+    body = body.rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
 

@@ -55,17 +55,20 @@ def joined(files: Iterable[AttachedFile]) -> list[AttachedFile]:
     Of several images that are called the same the first is what ``cid:NAME`` shows, and the others are attached.
     """
     found: dict[str, AttachedFile] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], str] = {}
     for file in files:
-        if (file.name, file.sha256) in seen:
+        same = seen.get((file.name, file.sha256))
+        if same is not None:
+            if file.inline and found[same].name == file.name:
+                found[same] = msgspec.structs.replace(found[same], inline=True)
             continue
-        seen.add((file.name, file.sha256))
         name, number = file.name, 1
         while name.casefold() in found:
             number += 1
             stem, dot, extension = file.name.rpartition(".")
             name = f"{stem} ({number}).{extension}" if dot else f"{file.name} ({number})"
         changed = msgspec.structs.replace(file, name=name, inline=file.inline and number == 1)
+        seen[file.name, file.sha256] = name.casefold()
         found[name.casefold()] = changed
     return list(found.values())
 

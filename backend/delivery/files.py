@@ -46,8 +46,9 @@ def forget(session: Session, notification_ids: Sequence[int]) -> None:
     if not named:
         return
     session.execute(delete(FileUse).where(of_these))
-    for start in range(0, len(named), _AT_ONCE):
-        some = StoredFile.id.in_(named[start : start + _AT_ONCE])
+    inorder = sorted(named)  # as those who store hold them, so that neither waits for the other
+    for start in range(0, len(inorder), _AT_ONCE):
+        some = StoredFile.id.in_(inorder[start : start + _AT_ONCE])
         # Locked first and looked at then: by a statement of its own, which sees who has begun to use one meanwhile.
         locked = session.scalars(select(StoredFile.id).where(some).order_by(StoredFile.id).with_for_update()).all()
         unused = ~exists().where(FileUse.file_id == StoredFile.id)

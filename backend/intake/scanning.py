@@ -1,6 +1,7 @@
 """Having the files of notifications looked through by a virus scanner, where one is set, before they are taken."""
 
 import logging
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -12,12 +13,15 @@ from backend.lib.problems import FieldError, Problem
 
 logger = logging.getLogger(__name__)
 
+# A letter of "attachments", of which all are U+0061 to U+0074, written as an escape.
+_ESCAPED_LETTER = re.compile(rb"\\u00[67]")
+
 
 def may_be_needed(submissions: Sequence[Submission]) -> bool:
     """Tell whether a scanner may have to be asked about these, which takes time; their names may be escaped."""
     if settings.current().scanner is None:
         return False
-    return any(b'"attachments"' in one.raw or b"\\u" in one.raw for one in submissions)
+    return any(b'"attachments"' in one.raw or _ESCAPED_LETTER.search(one.raw) for one in submissions)
 
 
 def scanned(content: Content) -> Content:

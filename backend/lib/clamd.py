@@ -5,7 +5,8 @@ import socket
 from contextlib import suppress
 from struct import pack
 
-_SECONDS = 60.0  # for a connection, and for each answer: large documents take some seconds
+_CONNECT_SECONDS = 5.0
+_SECONDS = 60.0  # for each answer: large documents take some seconds
 _PIECE = 64 * 1024
 _LONGEST_ANSWER = 4096
 _FOUND = re.compile(r"stream: (.{1,200}) FOUND", re.DOTALL)
@@ -44,7 +45,8 @@ def ping(place: tuple[str, int]) -> None:
 
 def _asked(place: tuple[str, int], request: bytes) -> str:
     try:
-        with socket.create_connection(place, _SECONDS) as line:
+        with socket.create_connection(place, _CONNECT_SECONDS) as line:
+            line.settimeout(_SECONDS)
             with suppress(BrokenPipeError, ConnectionResetError):  # it says why, as where a file is too large for it
                 line.sendall(request)
             answer = b""

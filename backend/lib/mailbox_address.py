@@ -1,6 +1,7 @@
 """The mailbox to which bounces come: ``imaps://user:password@host/folder``, as a setting gives it."""
 
 import hashlib
+import re
 import ssl
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -8,6 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 _PORTS = {"imaps": 993, "imap": 143}
+# An astring as RFC 3501 has it, which imaplib sends as it is (section 9, ASTRING-CHAR).
+_PLAIN_USER = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _OPTIONS = {"ca", "tls", "move", "most"}
 _MOST = range(1, 1001)
 
@@ -96,12 +99,19 @@ def _check(mailbox: Mailbox) -> None:
         raise UnusableMailbox("has an option tls other than starttls.")
     if mailbox.tls == "none" and not _is_loopback(mailbox.host):
         raise UnusableMailbox("would send the password in clear text: use imaps://, or imap:// with ?tls=starttls.")
-    if mailbox.move_to == mailbox.folder:
+    if not mailbox.password.isascii() or not _PLAIN_USER.fullmatch(mailbox.user):
+        raise UnusableMailbox("has a user or password with a character that IMAP's LOGIN cannot carry.")
+    if _folded(mailbox.move_to) == _folded(mailbox.folder):
         raise UnusableMailbox("would move messages to the folder in which they are.")
     try:
         mailbox.context()
     except OSError:
         raise UnusableMailbox("has an option ca whose file cannot be read as certificates.") from None
+
+
+def _folded(folder: str) -> str:
+    """Return a folder's name in one spelling: INBOX is the same in any case (RFC 9051, section 5.1)."""
+    return folder.upper() if folder.upper() == "INBOX" else folder
 
 
 def _most(given: str) -> int:

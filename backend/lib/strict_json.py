@@ -21,7 +21,8 @@ _LONG = re.compile(rb"[0-9][0-9]{15}(?<![^\s:,\[-][0-9]{16})")
 # A look for sixteen digits in a row that costs a hundredth of the expression, which is asked where there are any.
 _ZEROS = bytes(ord("0") if chr(octet).isdecimal() and octet < 128 else octet for octet in range(256))
 _SIXTEEN = b"0" * 16
-_STRING = r'"(?:[^"\\]|\\.)*"'
+# Possessive, so that a long string leaves nothing behind to come back to.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
 _NAMES = re.compile(rf"(?P<name>{_STRING})(?=[ \t\r\n]*:)|{_STRING}|[{{}}\[\]]")
 

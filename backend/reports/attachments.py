@@ -3,12 +3,13 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.channels.attachments import AttachedFile, Attachment
+from backend.channels.attachments import MAX_BYTES, AttachedFile, Attachment
 from backend.db.models.notifications import Delivery, Notification
 from backend.delivery import attached, files
 from backend.reports.model import AttachmentReport
@@ -49,13 +50,21 @@ def one(session: Session, service_id: int, uid: UUID, sha256: str) -> Attachment
 def with_images(session: Session, service_id: int, named: Iterable[AttachedFile], html: str) -> str:
     """Put the images among a message's files into its HTML, where a page shows it without the rest of the mail."""
     shown = {file.name: file for file in named if file.inline}
+    room = 2 * MAX_BYTES
+
+    @cache
+    def address(name: str) -> str | None:
+        file = shown.get(name)
+        content = files.content(session, service_id, file.sha256) if file else None
+        return f"data:{file.type};base64,{b64encode(content).decode('ascii')}" if file and content else None
 
     def embedded(found: re.Match[str]) -> str:
-        file = shown.get(found[1])
-        content = files.content(session, service_id, file.sha256) if file else None
-        if file is None or content is None:
+        nonlocal room
+        image = address(found[1])
+        if image is None or len(image) > room:
             return found[0]
-        return f"data:{file.type};base64,{b64encode(content).decode('ascii')}"
+        room -= len(image)
+        return image
 
     return _SHOWN.sub(embedded, html) if shown else html
 

@@ -52,6 +52,19 @@ def test_all_beside_the_files_is_as_small_as_ever(site: Site) -> None:
     is_problem(site.http.post("/notifications/v1", content=large, headers=JSON), 413, "too_large")
 
 
+@pytest.mark.parametrize("content", ["[{},{},{}]", "{}", "12"])
+def test_what_is_no_text_is_no_file_that_may_be_large(site: Site, content: str) -> None:
+    filled = content.replace("{}", '{"a":"' + "b" * MIB + '"}').replace("12", "1" * MIB + "2")
+    whole = json.dumps(notification(attachments=[attachment(content="@")])).replace('"@"', filled)
+    assert len(whole) > MIB
+    is_problem(site.http.post("/notifications/v1", content=whole.encode(), headers=JSON), 413, "too_large")
+
+
+def test_malformed_json_is_read_on_for_its_fault_only_where_files_may_be_why_it_is_large(site: Site) -> None:
+    broken = b'{"attachments": [' + b"{}," * 500_000
+    is_problem(site.http.post("/notifications/v1", content=broken, headers=JSON), 413, "too_large")
+
+
 def test_malformed_json_with_files_is_told_as_such(site: Site) -> None:
     broken = body(2 * MIB)[:-1] + b",}"
     problem = is_problem(site.http.post("/notifications/v1", content=broken, headers=JSON), 400, "malformed_json")

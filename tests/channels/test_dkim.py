@@ -93,7 +93,9 @@ def test_what_a_server_was_given_verifies(keys: Keys, configure: Callable[..., s
     assert [keys.verdicts(mail.content) for mail in mails] == [[True, True]] * len(MAILS)
 
 
-@pytest.mark.parametrize("body", ["Grüße".encode(), b"\xff\xfe  \t\r\n\r\n", b"", b"\r\n", b"a\r\n\r\nb \r\n"])
+@pytest.mark.parametrize(
+    "body", ["Grüße".encode(), b"\xff\xfe  \t\r\n\r\n", b"", b"\r\n", b"a\r\n\r\nb \r\n", b"x" + b" \r\n" * 300_000]
+)
 def test_octets_of_eight_bits_and_odd_ends_verify(keys: Keys, body: bytes) -> None:
     head = b"From: a@carillon.example\r\nTo: b@lab.example\r\nSubject: folded\r\n \t over  lines \r\n\r\n"
     mail = signed(head + body, "a@carillon.example", keys.read(), NOW)

@@ -1,12 +1,17 @@
 """Files from the request of a client system to the mailbox."""
 
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
-from backend.channels.attachments import MAX_BYTES
+from backend.channels.attachments import MAX_BYTES, AttachedFile
 from backend.db.models.attachments import FileUse, StoredFile
+from backend.db.models.notifications import Notification
+from backend.delivery import attached
+from backend.reports import attachments
 from tests.attachments import PDF, PNG, attachment
 from tests.delivery.conftest import Post
 from tests.smtp_server import Received
@@ -44,6 +49,22 @@ def test_every_address_gets_the_files_and_few_of_them_are_in_memory_at_a_time(po
     assert len({one.envelope_to for one in received}) == 5
     assert all(files_of(one) == {"report.pdf": large} for one in received)
     assert post.server.wait_for(5) == received
+
+
+def test_an_image_that_was_a_plain_file_before_is_shown_all_the_same() -> None:
+    plain = AttachedFile(name="logo.png", type="image/png", size=len(PNG), sha256="a" * 64, inline=False)
+    shown = msgspec.structs.replace(plain, inline=True)
+    assert attached.joined([plain, shown]) == [shown]
+    assert attached.joined([shown, plain]) == [shown]
+
+
+def test_a_page_shows_an_image_as_often_as_there_is_room_for_it(post: Post) -> None:
+    large = PNG + bytes(MAX_BYTES - len(PNG))
+    notification_id = UUID(post.accept(attachments=[attachment("logo.png", large, inline=True)]))
+    with post.lab.database.read() as session:
+        content = session.scalar(select(Notification.content).where(Notification.uid == notification_id))
+        html = attachments.with_images(session, post.lab.service_id, attached.named(content)[0], "cid:logo.png " * 50)
+    assert (html.count("data:image/png"), html.count("cid:logo.png")) == (1, 49)
 
 
 def test_without_a_file_that_is_gone_nothing_is_sent(post: Post) -> None:

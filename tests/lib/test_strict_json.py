@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -229,3 +230,15 @@ def test_the_quick_reading_is_the_strict_one(raw: bytes) -> None:
 def test_what_is_plain_has_no_faults(value: Any) -> None:
     read, is_plain = strict_json.read(json.dumps(value).encode())
     assert not (is_plain and strict_json.faults(read))
+
+
+@pytest.mark.parametrize("ending", [b'"a": 1, "a": 2', b'"a": NaN', b'"a": 1,'])
+def test_a_fault_behind_a_long_text_is_found_without_much_memory(ending: bytes) -> None:
+    raw = b'{"content": "' + b"A\\/" * 1_000_000 + b'", ' + ending + b"}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(Problem):
+            strict_json.parse(raw)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
