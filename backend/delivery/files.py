@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.db import statements
@@ -21,6 +21,16 @@ def keep(session: Session, service_id: int, notification_id: int, files: Mapping
         known = _locked(session, service_id, files)
     uses = [{"notification_id": notification_id, "file_id": identity} for identity in known.values()]
     session.execute(insert(FileUse), uses)
+
+
+def hold(session: Session, digests: Collection[tuple[int, str]]) -> None:
+    """Hold the files that there are of these, by service and SHA-256, in the one order in which they are deleted.
+
+    Whoever stores the files of several notifications in one transaction does so first: two that take what they
+    need one by one, each in an order of its own, may wait for each other.
+    """
+    these = tuple_(StoredFile.service_id, StoredFile.sha256).in_(sorted(digests))
+    session.execute(select(StoredFile.id).where(these).order_by(StoredFile.id).with_for_update()).all()
 
 
 def _locked(session: Session, service_id: int, digests: Collection[str]) -> dict[str, int]:

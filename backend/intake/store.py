@@ -223,10 +223,14 @@ def _keep_files(
     results: Mapping[UUID, Result],
     known: Mapping[UUID, _Row],
 ) -> None:
-    for content, _ in judged:
-        if content.attached.files and results[content.uid] == "new":
-            settle(session)
-            files.keep(session, content.service_id, known[content.uid].id, content.attached.files)
+    new = [content for content, _ in judged if content.attached.files and results[content.uid] == "new"]
+    if not new:
+        return
+    settle(session)
+    if len(new) > 1:
+        files.hold(session, {(content.service_id, digest) for content in new for digest in content.attached.files})
+    for content in new:
+        files.keep(session, content.service_id, known[content.uid].id, content.attached.files)
 
 
 def messages(content: Content, plan: Plan) -> Counter[str]:
