@@ -82,7 +82,7 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
     same key with other notifications is refused with 422, and nothing of it is taken.
     """
     bodies.see_that_it_is_json(request)
-    with large_bodies.room.taken() as reader:
+    with large_bodies.room.taken(guards.principal(request).service_id) as reader:
         raw = await reader.read(request, several=True)
         return await take(guards.principal(request), raw, request.scope)
 

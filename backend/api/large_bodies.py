@@ -1,5 +1,6 @@
 """Bodies of notifications that carry files: larger than all others may be, and few of them in memory at a time."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,41 +45,47 @@ _one, _several = msgspec.json.Decoder(_Notification), msgspec.json.Decoder(_Seve
 
 
 class Room:
-    """The memory that the large bodies of this process share."""
+    """The memory that the large bodies of this process share, of which a service has half at most."""
 
     def __init__(self, most: int) -> None:
         self._left = most
+        self._share = most // 2
+        self._held: Counter[int] = Counter()
 
     @contextmanager
-    def taken(self) -> Iterator["Reader"]:
+    def taken(self, service_id: int) -> Iterator["Reader"]:
         """Give back what a request's body takes up when the request has been dealt with."""
-        reader = Reader(self)
+        reader = Reader(self, service_id)
         try:
             yield reader
         finally:
             self._left += reader.held
+            self._held[service_id] -= reader.held
+            self._held = +self._held
 
-    def take(self, size: int) -> None:
+    def take(self, service_id: int, size: int) -> None:
         """Take some of it.
 
         Raises:
             Problem: ``unavailable`` if there is not so much.
         """
-        if size > self._left:
+        if size > min(self._left, self._share - self._held[service_id]):
             detail = "Many large requests are being read at this moment; nothing was kept. Try again in 5 seconds."
             raise Problem("unavailable", detail, headers={"Retry-After": "5"})
         self._left -= size
+        self._held[service_id] += size
 
 
 class Reader:
     """Reads one body; ``held`` is what it takes up of the room."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, service_id: int) -> None:
         self.held = 0
         self._room = room
+        self._service_id = service_id
 
-    async def read(self, request: Request[Any, Any, Any], *, several: bool = False) -> bytes:
-        """Read a body of one notification, or of ``several``.
+    async def read(self, request: Request[Any, Any, Any], *, several: bool = False, refused: bool = False) -> bytes:
+        """Read a body of one notification, or of ``several``; what is ``refused`` whatever it says takes up no room.
 
         Raises:
             Problem: ``too_large``, or ``unavailable`` if too many others are large at this moment.
@@ -88,6 +95,8 @@ class Reader:
         try:
             async for piece in request.stream():
                 size += len(piece)
+                if refused and size > MAX_BYTES:
+                    raise Problem("too_large", TOO_LARGE)
                 self._hold(size - MAX_BYTES)
                 pieces.append(piece)
         except HTTPException as error:
@@ -101,7 +110,7 @@ class Reader:
 
     def _hold(self, beyond: int) -> None:
         if beyond > self.held:
-            self._room.take(beyond - self.held)
+            self._room.take(self._service_id, beyond - self.held)
             self.held = beyond
 
 

@@ -85,9 +85,9 @@ async def send(request: _AnyRequest) -> Response[Dispatched]:
         bodies.see_that_it_is_json(request)
     except Problem as problem:
         refusal = refusal or problem
-    with large_bodies.room.taken() as reader:
+    with large_bodies.room.taken(principal(request).service_id) as reader:
         try:
-            raw = await reader.read(request)
+            raw = await reader.read(request, refused=refusal is not None)
         except Problem as problem:
             if problem.code != "too_large":
                 raise
@@ -153,7 +153,7 @@ async def explain(request: _AnyRequest) -> Explanation:
     """Judge and render a notification with nothing stored and nothing sent."""
     client = principal(request)
     bodies.see_that_it_is_json(request)
-    with large_bodies.room.taken() as reader:
+    with large_bodies.room.taken(principal(request).service_id) as reader:
         raw = await reader.read(request)
         return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
 
