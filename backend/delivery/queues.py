@@ -45,7 +45,7 @@ class Tails:
             return free + random.random() * farthest  # noqa: S311 - no secret
 
     def was_refused(self, provider: str, delivery: int) -> bool:
-        """Note that a provider refused a delivery as one too many; tell whether it did so before, as far as is known."""
+        """Note that a provider refused a delivery as one too many; tell whether it is known to have done so before."""
         with self._lock:
             before = (provider, delivery) in self._refused
             self._refused[provider, delivery] = None
