@@ -10,6 +10,8 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from backend.channels.base import (
     WHOLE_ROUTE,
     Asking,
@@ -70,20 +72,28 @@ def width(passage: Passage) -> int:
     return min(connection.burst, WIDEST) if connection is not None else 1
 
 
-def turn(some: Sequence[Claim], passage: Passage) -> int:
-    """Wait for the turn of the first of some messages; return how many of them may leave now, 0 if none may soon.
+class Turn(msgspec.Struct, frozen=True):
+    """How many messages may leave now, 0 if none may soon, and the provider whose rate they are counted in, if any."""
+
+    count: int
+    provider: str | None = None
+
+
+def turn(some: Sequence[Claim], passage: Passage) -> Turn:
+    """Wait for the turn of the first of some messages; say how many of them may leave now.
 
     While the provider that comes first has as many as it bears, the next that has room for more takes the group.
     """
     provider = _first(passage)
     if provider is None or not passage.rates.knows(provider.name):
-        return len(some)
+        return Turn(len(some))
     others = [one for one in passage.choice.providers if one.name not in passage.choice.down]
     if passage.rates.is_full(provider.name):
         free = next((one for one in others if not passage.rates.is_full(one.name)), provider)
         passage.choice.providers.sort(key=lambda one: one is not free)
         provider = free
-    return passage.rates.take(provider.name, some[0].priority, len(some), _PATIENCE_SECONDS)
+    count = passage.rates.take(provider.name, some[0].priority, len(some), _PATIENCE_SECONDS)
+    return Turn(count, provider.name)
 
 
 def _first(passage: Passage) -> Provider | None:
