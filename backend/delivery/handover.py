@@ -23,6 +23,7 @@ from backend.channels.base import (
     Repeatable,
     Scope,
 )
+from backend.channels.smtp_places import Busy
 from backend.db import session as db
 from backend.db.leases import LostError
 from backend.delivery import consequences, doubt, patience, places, providers, record, routes, watch
@@ -49,6 +50,9 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         found = _ask(claim, message, passage.connections)
         if found is not None:
             return found
+    turned = passage.turned.pop(claim.id, None)
+    if turned is not None:
+        return Waiting(claim, turned, None)
     before = passage.passed.pop(claim.id, None)
     tried = [] if before is None else [before]
     waits: list[Wait] = []
@@ -60,8 +64,12 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         wait = _held(claim, message, provider, passage)
         if wait is not None:
             waits.append(wait)
-        else:
+            continue
+        try:
             tried.append(_attempt(claim, message, provider, passage))
+        except Busy as busy:
+            waits.append(_turned(claim, provider, busy, passage))
+            break
     return patience.settle(claim, message, passage, tried, waits)
 
 
@@ -130,6 +138,9 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 known = []
                 continue
             claim, message = next(answers)
+            if isinstance(answer, Busy):
+                passage.turned[claim.id] = _turned(claim, provider, answer, passage).until
+                continue
             result = _told(claim, provider, answer, connection)
             seen.append((result, time.perf_counter() - began))
             consequences.follow_up(result, message, provider, passage, begun)
@@ -215,6 +226,11 @@ def _paced(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wa
     return patience.for_address(held, until, provider)
 
 
+def _turned(claim: Claim, provider: Provider, busy: Busy, passage: Passage) -> Wait:
+    """Wait for room here; it is no attempt, for the provider has seen nothing of it."""
+    return patience.for_turn((provider.name, ""), claim.priority, busy.seconds, busy.pace, passage)
+
+
 def _attempt(claim: Claim, message: Message, provider: Provider, passage: Passage) -> Result:
     group, connection = passage.group, passage.connections.to(provider)
     _begin([claim], provider, passage)
@@ -223,6 +239,8 @@ def _attempt(claim: Claim, message: Message, provider: Provider, passage: Passag
     group.begin(claim, provider)
     try:
         answer = connection.send(message)
+    except Busy:
+        raise
     except ProviderError as fault:
         answer = fault
     except Exception as fault:
