@@ -11,7 +11,7 @@ from backend.channels.base import Channel, Message, Outcome, ProviderError, Rece
 from backend.channels.mime_headers import sender_field
 from backend.channels.provider_address import place, provider_name
 from backend.channels.smtp_handshake import Server, Timeouts
-from backend.channels.smtp_places import Places, Turns
+from backend.channels.smtp_places import Busy, Places, Turns
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
 from backend.lib import clock, settings
@@ -19,6 +19,9 @@ from backend.lib import clock, settings
 logger = logging.getLogger(__name__)
 
 _BURST = 8  # messages under way at once, over as many sessions
+_NARROW_SECONDS = 60.0  # a server that had no more sessions for us may have them again then
+_PATIENCE_SECONDS = 1.0  # for a session, or a turn; what has to wait for longer is not kept in hand
+_PLACE_SECONDS = 0.1  # about as often a session becomes free
 _MOMENT_SECONDS = 0.02  # what waits for longer is told before it is waited for
 
 
@@ -64,7 +67,15 @@ class SmtpConnection:
         self._turns = turns
         self._sessions: dict[int, Session] = {}
         # With a rate, no more at once than a second's messages, so that none waits long for its turn.
-        self.burst = min(_BURST, max(1, int(server.limits.rate or _BURST)), server.limits.connections or _BURST)
+        self._width = min(_BURST, max(1, int(server.limits.rate or _BURST)), server.limits.connections or _BURST)
+        self._narrow: tuple[int, float] | None = None
+
+    @property
+    def burst(self) -> int:
+        """How many messages may be under way at once: fewer for a while after the server had no more sessions."""
+        if self._narrow is not None and monotonic() >= self._narrow[1]:
+            self._narrow = None
+        return self._width if self._narrow is None else self._narrow[0]
 
     def send(self, message: Message) -> Receipt:
         """Send one message to its one recipient.
@@ -99,7 +110,7 @@ class SmtpConnection:
             _go_on(steps, slot, done)
             if slot and slot not in self._sessions and _is_down(done.get(slot)):
                 # The server takes no more sessions than we have.
-                self.burst = slot
+                self._narrow = slot, monotonic() + _NARROW_SECONDS
                 break
             under_way.append(steps)
             if _is_down(done.get(0)):
@@ -149,10 +160,7 @@ class SmtpConnection:
             envelope = self._envelope(message)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
-        if not self._has_place(slot, self._server.timeouts.exchange):
-            raise ProviderError(Outcome.THROTTLED, "all connections that the mail server may have are in use")
-        if self._turns is not None:
-            self._turns.wait()
+        self._take_turn(slot)
         reused = slot in self._sessions
         try:
             return (yield from self._attempt(slot, envelope, content))
@@ -163,6 +171,14 @@ class SmtpConnection:
             return (yield from self._attempt(slot, envelope, content))
         except Closed as closed:
             raise closed.error() from None
+
+    def _take_turn(self, slot: int) -> None:
+        """Wait a little for a session, and for a turn, where there may be only so many of them."""
+        if not self._has_place(slot, _PATIENCE_SECONDS):
+            detail = "all connections that the mail server may have are in use"
+            raise Busy(detail, _PATIENCE_SECONDS, _PLACE_SECONDS)
+        if self._turns is not None and (left := self._turns.wait(_PATIENCE_SECONDS)):
+            raise Busy(f"by the rate that is set, its turn comes in {left:.0f} seconds", left, self._turns.gap)
 
     def _envelope(self, message: Message) -> Envelope:
         """Return who sends to whom; what cannot be delivered returns to an address of this delivery's own."""

@@ -53,12 +53,17 @@ def _rule(fault: Fault, *patterns: str) -> _Rule:
 # the one in the words of the other ("Recipient address rejected: blocked using …", Postfix).
 _TEXTS = (
     # Rspamd and SpamAssassin of an address in the content, on lists that have nothing to do with the one of servers.
-    _rule(Fault.CONTENT, r"\buribl\b|\bsurbl\b|\burls?\b[^.;]{0,40}(?:listed|block|reputation)"),
+    _rule(
+        Fault.CONTENT,
+        r"\buribl\b|\bsurbl\b|\burls?\b[^.;]{0,40}(?:listed|block|reputation)",
+        r"\b(?:body contains|links?) (?:\w+ ){0,4}(?:black|block)?listed (?:on|in|by|at)\b",
+    ),
     # One reader's own list of senders: Exchange, Gmail, Dovecot with Sieve.
     _rule(
         Fault.POLICY,
         r"(?:recipient|user)(?:'s)? (?:has |have )?(?:personal|blocked|blacklisted|block list)|by (?:the )?recipient\b|"
         r"personal (?:block|black)",
+        r"\b(?:user|recipient|mailbox|group)\b[^.;]{0,40}\b(?:does not|doesn't|only) accepts? (?:mail|messages) from",
     ),
     # Postfix with a DNS blocklist, Exchange Online Protection, Proofpoint, Cisco IronPort, Barracuda, Spamhaus.
     _rule(
@@ -93,11 +98,17 @@ _TEXTS = (
         r"not owned by|bad outbound sender|email address is not verified|domain of sender|verify (?:the )?sender",
         r"sender (?:verify|verification|callout)|callout verification",
     ),
+    # What is too much in one message, not in how many: Rspamd, Exim (acl_smtp_mime), Courier, Postfix with milters.
+    _rule(Fault.ROUTE, r"too many (?:hops|received)"),
+    _rule(
+        Fault.CONTENT,
+        r"too (?:many|much) (?:spam\b(?! (?:from|messages?|mails?|complaints?))|(?:hyper)?links\b|ur[il]s\b|images\b|"
+        r"attach|(?:mime|body) ?parts|header|nested|(?:long|blank) lines)",
+    ),
     # Google 4.2.1 and 5.2.1, Yahoo, Microsoft 365 5.2.121, OpenSMTPD, Exim with ratelimit, SES, Postfix anvil.
     _rule(
         Fault.RATE,
-        r"too (?:many (?!hops)|much|fast|often|quickly)|rate[- ]?limit|\brate\b[^.;]{0,30}exceed|throttl|"
-        r"slow down|try again later",
+        r"too (?:many|much|fast|often|quickly)\b|rate[- ]?limit|\brate\b[^.;]{0,30}exceed|throttl|slow down",
         r"(?:message|recipient|receiving|receive|sending|hourly|daily)\w* (?:limit|quota|rate)|greylist|"
         r"graylist|resources temporarily",
         r"receiving (?:mail|messages) at a rate|unusual rate|deferred due to",
@@ -156,11 +167,13 @@ _TEXTS = (
     ),
     _rule(
         Fault.ROUTE,
-        r"mail (?:loop|for [^ ]{1,80} loops)|too many hops|routing loop|connection (?:timed out|refused|"
+        r"mail (?:loop|for [^ ]{1,80} loops)|routing loop|connection (?:timed out|refused|"
         r"reset)|no route|unreachable|not responding",
         r"retry (?:timeout|time) exceeded|message expired|delivery (?:time|period) expired|"
         r"could not be delivered (?:for|within)|unrouted",
     ),
+    # It is said of much else as well; what tells more comes before.
+    _rule(Fault.RATE, r"try again later"),
     _rule(
         Fault.POLICY,
         r"polic(?:y|ies)|administrative|prohibit|not (?:permitted|allowed|authori[sz]ed)|access denied|"
@@ -187,8 +200,10 @@ _CODES = {
     "4.6": Fault.ROUTE,
     "4.7": Fault.ROUTE,
 }
-# Codes that no server uses for anything else: of our sender, and of a domain that takes no mail from it.
-_CERTAIN = {"1.7": Fault.SENDER, "1.8": Fault.SENDER, "7.26": Fault.AUTHENTICATION}
+# Codes that no server uses for anything else: of our sender, of a domain that takes no mail from it, of the size, and
+# of whom a single recipient of Exchange takes mail from.
+_CERTAIN = {"1.7": Fault.SENDER, "1.8": Fault.SENDER, "7.26": Fault.AUTHENTICATION, "3.4": Fault.SIZE}
+_CERTAIN |= dict.fromkeys(("7.124", "7.129", "7.133", "7.134", "7.135", "7.136"), Fault.POLICY)
 _BY_SUBJECT = {"3": Fault.SYSTEM, "4": Fault.ROUTE, "6": Fault.CONTENT, "7": Fault.POLICY}
 
 

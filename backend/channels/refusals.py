@@ -44,7 +44,7 @@ _OF_DOMAIN = _texts(r"\b(?:for|to|from|of) (?:this |the |your )?(?:recipient |de
 _OF_RECIPIENT = _texts(
     "gr[ea]y-?list",
     r"\b(?:user|recipient|mailbox|account|contact)\b[^.;]{0,40}\b(?:is receiving|receiv\w+ (?:mail|limit|quota))",
-    "recipient's|message receive limit",
+    r"recipient's|message receive limit|\bmailbox (?:\w+ ){0,2}limit",
 )
 _OF_SENDER = _texts(r"\bsender\b[^.;]{0,40}(?:limit|quota|rate|too many)", "(?:per|from) (?:this )?sender")
 # A new session has none of what was counted in the old one: of OpenSMTPD, Exim, Postfix, Exchange and large providers.
@@ -54,6 +54,10 @@ _OF_SESSION = _texts(
     r"\b(?:message|mail|transaction|session)s? (?:limit|per (?:session|connection))",
 )
 _OF_TIME = _texts(r"\brate\b|ratelimit|too (?:fast|often|quickly|much)", "per (?:second|minute|hour|day)|quota|throttl")
+# Greylisting in words of its own: no word of a limit, nor of the server.
+_OF_GREYLIST = _texts(
+    r"\A(?![\s\S]*(?:too |slow down|limit|\brate\b|throttl|exceed|\bserver\b|\bsystem\b))[\s\S]*try again later"
+)
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -183,6 +187,24 @@ TABLE = (
         scope=Scope.SESSION,
         outcome=Outcome.THROTTLED,
         source="RFC 3463: X.5.3, too many recipients",
+    ),
+    _Row(
+        replies=("4",),
+        steps=_RECIPIENT,
+        faults={Fault.RATE},
+        text=_OF_GREYLIST,
+        scope=Scope.RECIPIENT,
+        outcome=Outcome.THROTTLED,
+        source="milter-greylist and sendmail's milters: 451 4.7.1 Please try again later; RFC 6647, 2",
+    ),
+    _Row(
+        replies=("4 4.7.1",),
+        steps=_OF_THE_RECIPIENT,
+        faults={Fault.RATE},
+        text=_OF_GREYLIST,
+        scope=Scope.RECIPIENT,
+        outcome=Outcome.THROTTLED,
+        source="the same after the content: RFC 6647, 2",
     ),
     _Row(
         faults={Fault.RATE},

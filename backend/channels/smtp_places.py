@@ -4,7 +4,20 @@ import threading
 import time
 from time import monotonic
 
+from backend.channels.base import Outcome, ProviderError
 from backend.channels.smtp_session import Session
+
+
+class Busy(ProviderError):
+    """A message was not begun, since there is no room for it here: the mail server has not seen it.
+
+    There may be room after ``seconds``, and then for another one every ``pace`` seconds.
+    """
+
+    def __init__(self, detail: str, seconds: float, pace: float) -> None:
+        super().__init__(Outcome.THROTTLED, detail, retry_after=seconds)
+        self.seconds = seconds
+        self.pace = pace
 
 
 class Places:
@@ -48,14 +61,20 @@ class Turns:
     """Moments at which a message may go, so many of them a second."""
 
     def __init__(self, rate: float) -> None:
-        self._gap = 1.0 / rate
+        self.gap = 1.0 / rate
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Wait for the next moment that nobody else has."""
+    def wait(self, patience: float) -> float:
+        """Wait for the next moment that nobody else has; return 0.
+
+        If it comes after more than ``patience`` seconds, nothing is taken, and after how many it comes is returned.
+        """
         with self._lock:
             now = monotonic()
             mine = max(now, self._next)
-            self._next = mine + self._gap
+            if mine - now > patience:
+                return mine - now
+            self._next = mine + self.gap
         time.sleep(mine - now)
+        return 0.0

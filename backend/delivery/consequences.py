@@ -34,14 +34,14 @@ def follow_up(result: Result, message: Message, provider: Provider, passage: Pas
     failing = passage.tally.note(provider.name, accepted=accepted, fault=fault)
     if outcome is Outcome.THROTTLED:
         _slow_down(result, message, provider, passage, begun)
+        if not whole:
+            _recovered(provider, passage)  # it answers
     elif outcome is Outcome.CONFIG and (whole or places.of_scope(result.scope, message)):
         _hold(result, message, provider, places.of_scope(result.scope, message), passage)
     elif failing or (fault and choice.trial == provider.name):
         _hold(result, message, provider, "", passage)
-    elif not fault and choice.state.faults(provider.name):
-        choice.state.providers.pop(provider.name)
-        with suppress(*OUTAGES), db.current().write() as session:
-            providers.recovered(session, provider.name, "")
+    elif not fault:
+        _recovered(provider, passage)
     if accepted:
         _well(message, provider, passage)
     elif whole and outcome is not Outcome.THROTTLED:
@@ -55,6 +55,15 @@ def is_apart(message: Message, provider: Provider, passage: Passage) -> bool:
         return False
     keys = [(provider.name, place) for place in places.of_message(message)]
     return any(key in held or passage.rates.knows(key) for key in keys)
+
+
+def _recovered(provider: Provider, passage: Passage) -> None:
+    """Forget the faults of a provider."""
+    state = passage.choice.state
+    if state.faults(provider.name):
+        state.providers.pop(provider.name)
+        with suppress(*OUTAGES), db.current().write() as session:
+            providers.recovered(session, provider.name, "")
 
 
 def _slow_down(result: Result, message: Message, provider: Provider, passage: Passage, begun: float) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -51,8 +52,12 @@ class Group:
         self._left.extendleft(reversed(claims))
 
     def take_rest(self) -> list[Claim]:
-        """Take all that has not been begun."""
-        return self.next_some(len(self._left))
+        """Take all that has not been begun, from its end: what the thread takes meanwhile goes on without a gap."""
+        rest: list[Claim] = []
+        while self._left:
+            with suppress(IndexError):  # the thread took the last one
+                rest.append(self._left.pop())
+        return rest[::-1]
 
     def begin(self, claim: Claim, provider: Provider) -> None:
         """Note that the thread now waits for a provider."""

@@ -10,6 +10,8 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from backend.channels.base import (
     WHOLE_ROUTE,
     Asking,
@@ -21,6 +23,7 @@ from backend.channels.base import (
     Repeatable,
     Scope,
 )
+from backend.channels.smtp_places import Busy
 from backend.db import session as db
 from backend.db.leases import LostError
 from backend.delivery import consequences, doubt, patience, places, providers, record, routes, watch
@@ -47,6 +50,9 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         found = _ask(claim, message, passage.connections)
         if found is not None:
             return found
+    turned = passage.turned.pop(claim.id, None)
+    if turned is not None:
+        return Waiting(claim, turned, None)
     before = passage.passed.pop(claim.id, None)
     tried = [] if before is None else [before]
     waits: list[Wait] = []
@@ -58,8 +64,12 @@ def hand_over(claim: Claim, message: Message, passage: Passage) -> Result | Wait
         wait = _held(claim, message, provider, passage)
         if wait is not None:
             waits.append(wait)
-        else:
+            continue
+        try:
             tried.append(_attempt(claim, message, provider, passage))
+        except Busy as busy:
+            waits.append(_turned(claim, provider, busy, passage))
+            break
     return patience.settle(claim, message, passage, tried, waits)
 
 
@@ -70,20 +80,28 @@ def width(passage: Passage) -> int:
     return min(connection.burst, WIDEST) if connection is not None else 1
 
 
-def turn(some: Sequence[Claim], passage: Passage) -> int:
-    """Wait for the turn of the first of some messages; return how many of them may leave now, 0 if none may soon.
+class Turn(msgspec.Struct, frozen=True):
+    """How many messages may leave now, 0 if none may soon, and the provider whose rate they are counted in, if any."""
+
+    count: int
+    provider: str | None = None
+
+
+def turn(some: Sequence[Claim], passage: Passage) -> Turn:
+    """Wait for the turn of the first of some messages; say how many of them may leave now.
 
     While the provider that comes first has as many as it bears, the next that has room for more takes the group.
     """
     provider = _first(passage)
     if provider is None or not passage.rates.knows(provider.name):
-        return len(some)
+        return Turn(len(some))
     others = [one for one in passage.choice.providers if one.name not in passage.choice.down]
     if passage.rates.is_full(provider.name):
         free = next((one for one in others if not passage.rates.is_full(one.name)), provider)
         passage.choice.providers.sort(key=lambda one: one is not free)
         provider = free
-    return passage.rates.take(provider.name, some[0].priority, len(some), _PATIENCE_SECONDS)
+    count = passage.rates.take(provider.name, some[0].priority, len(some), _PATIENCE_SECONDS)
+    return Turn(count, provider.name)
 
 
 def _first(passage: Passage) -> Provider | None:
@@ -120,6 +138,9 @@ def burst(pairs: Sequence[tuple[Claim, Message]], passage: Passage) -> Iterator[
                 known = []
                 continue
             claim, message = next(answers)
+            if isinstance(answer, Busy):
+                passage.turned[claim.id] = _turned(claim, provider, answer, passage).until
+                continue
             result = _told(claim, provider, answer, connection)
             seen.append((result, time.perf_counter() - began))
             consequences.follow_up(result, message, provider, passage, begun)
@@ -205,6 +226,11 @@ def _paced(claim: Claim, provider: Provider, place: str, passage: Passage) -> Wa
     return patience.for_address(held, until, provider)
 
 
+def _turned(claim: Claim, provider: Provider, busy: Busy, passage: Passage) -> Wait:
+    """Wait for room here; it is no attempt, for the provider has seen nothing of it."""
+    return patience.for_turn((provider.name, ""), claim.priority, busy.seconds, busy.pace, passage)
+
+
 def _attempt(claim: Claim, message: Message, provider: Provider, passage: Passage) -> Result:
     group, connection = passage.group, passage.connections.to(provider)
     _begin([claim], provider, passage)
@@ -213,6 +239,8 @@ def _attempt(claim: Claim, message: Message, provider: Provider, passage: Passag
     group.begin(claim, provider)
     try:
         answer = connection.send(message)
+    except Busy:
+        raise
     except ProviderError as fault:
         answer = fault
     except Exception as fault:

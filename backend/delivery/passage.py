@@ -1,5 +1,7 @@
 """What handing over a group needs, from the claims in it to what this process remembers of providers."""
 
+from datetime import datetime
+
 import msgspec
 
 from backend.db.leases import Lease
@@ -16,7 +18,8 @@ from backend.delivery.routes import Connections
 class Passage(msgspec.Struct):
     """What handing over a group needs: its claims, the choice made for it, and what this process remembers.
 
-    ``passed`` holds, by delivery, what came of an attempt together with others that does not end it.
+    ``passed`` holds, by delivery, what came of an attempt together with others that does not end it, and ``turned``
+    until when those wait for which there was no room in it.
     """
 
     group: Group
@@ -27,6 +30,7 @@ class Passage(msgspec.Struct):
     tails: Tails
     lease: Lease
     passed: dict[int, Result] = {}
+    turned: dict[int, datetime] = {}
 
     @property
     def connections(self) -> Connections:

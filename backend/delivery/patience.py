@@ -54,7 +54,7 @@ def for_address(held: Held, until: datetime, provider: Provider) -> Wait:
 def for_turn(key: tuple[str, str], priority: int, seconds: float, pace: float, passage: Passage) -> Wait:
     """Wait for a turn that comes after so many seconds, behind those who wait already."""
     free = clock.now() + timedelta(seconds=seconds)
-    return Wait(min(passage.tails.after(key, priority, free, pace), free + _FARTHEST), None)
+    return Wait(passage.tails.after(key, priority, free, pace, _FARTHEST), None)
 
 
 def settle(
@@ -124,16 +124,18 @@ def _told(moment: datetime) -> str:
 def _again(result: Result, message: Message, passage: Passage) -> datetime:
     """Return when what an attempt was refused for may be over."""
     now, age = clock.now(), clock.now() - result.claim.accepted_at
-    held = _held(result, message, passage)
+    held, far = _held(result, message, passage), min(age / 4, _FARTHEST_BEHIND)
+    # Nor may one message that is refused every time slow its provider down for all the others.
+    throttled = result.outcome is Outcome.THROTTLED and result.scope in _WIDER
+    behind = far if throttled and passage.tails.was_refused(result.provider, result.claim.id) else timedelta()
     if held is not None and held.until > now:
         # What one recipient alone refuses must not keep its sender's other mail waiting: it comes back after that.
         narrow = result.scope in {Scope.SENDER, Scope.DOMAIN}
-        behind = min(age / 4, _FARTHEST_BEHIND) if narrow else timedelta()
-        return max(held.until, now + behind)
+        return max(held.until, now + (far if narrow else behind))
     if result.outcome is Outcome.CONFIG:
         return now + timedelta(seconds=LONGEST[Block.CONFIG])
     if result.scope in _WIDER:
-        return now + _SOON
+        return now + max(_SOON, behind)
     first = timedelta(seconds=max(settings.current().retry_base_seconds, result.retry_after or 0.0))
     return now + max(first, min(age / 2, _LONGEST_WAIT))
 

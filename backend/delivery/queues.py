@@ -1,5 +1,6 @@
 """Queues before addresses with a pace: when a message that has to wait should come back."""
 
+import random
 import threading
 from datetime import datetime, timedelta
 
@@ -19,9 +20,15 @@ class Tails:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tails: dict[tuple[str, str], datetime] = {}
+        self._refused: dict[tuple[str, int], None] = {}
 
-    def after(self, place: tuple[str, str], priority: int, free: datetime, pace: float) -> datetime:
-        """Return when to come back to an address that is ``free`` again then; HIGH comes back at once then."""
+    def after(
+        self, place: tuple[str, str], priority: int, free: datetime, pace: float, farthest: timedelta | None = None
+    ) -> datetime:
+        """Return when to come back to an address that is ``free`` again then; HIGH comes back at once then.
+
+        Nobody comes back later than ``farthest`` behind that; those for whom the queue is too long come spread.
+        """
         if priority == Priority.HIGH:
             return free
         with self._lock:
@@ -29,5 +36,19 @@ class Tails:
                 now = clock.now()
                 self._tails = {key: tail for key, tail in self._tails.items() if tail > now}
             back = max(self._tails.get(place, free), free)
-            self._tails[place] = back + timedelta(seconds=pace)
-            return back
+            tail = back + timedelta(seconds=pace)
+            if farthest is None or tail <= free + farthest:
+                self._tails[place] = tail
+                return back
+            # Who comes back in vain joins the end again: it must not run away from those who are served.
+            self._tails[place] = free + farthest
+            return free + random.random() * farthest  # noqa: S311 - no secret
+
+    def was_refused(self, provider: str, delivery: int) -> bool:
+        """Note that a provider refused a delivery as one too many; tell whether it is known to have done so before."""
+        with self._lock:
+            before = (provider, delivery) in self._refused
+            self._refused[provider, delivery] = None
+            if len(self._refused) > _MANY:
+                del self._refused[next(iter(self._refused))]
+            return before

@@ -27,6 +27,7 @@ _SLOWEST = 0.5  # messages a second; who takes fewer is held back for a while, i
 _AT_ONCE_SECONDS = 0.1  # what was not used in so long a time may leave at once
 _LEFT_OVER = 1.0  # of a message: who comes a little late for a turn is not late for the next one too
 _FORGET_SECONDS = 600.0  # a rate that nobody has refused for so long is none any more
+_MOST = 1000  # rates, after which those are looked for
 _LATELY_SECONDS = 1.0
 _PAUSES = (1.0, 600.0)  # seconds
 _PAUSE_PART = 0.1  # of the time since the last success
@@ -117,6 +118,7 @@ class Rates:
     def __init__(self) -> None:
         self._turn = threading.Condition()
         self._rates: dict[Key, _Rate] = {}
+        self._refused_once: dict[Key, float] = {}
         self._lately: dict[str, _Lately] = {}
         self.of_places = False
 
@@ -157,7 +159,9 @@ class Rates:
         """Take a turn if there is one now; else say after how many seconds there may be one, and how many a turn is."""
         if self.take(key, -1, 1, 0.0):
             return None
-        rate = self._rates[key]
+        rate = self._rates.get(key)
+        if rate is None:  # forgotten a moment ago
+            return None
         return max((1 - rate.tokens) / rate.rate, 0.001), 1 / rate.rate
 
     def knows(self, key: Key) -> bool:
@@ -177,10 +181,12 @@ class Rates:
         if lately is None:
             lately = self._lately[provider] = _Lately(now)
         lately.note(now)
-        if not self._rates:
+        if not self._rates and not self._refused_once:
             return
         with self._turn:
             for key in (provider, *keys):
+                if now - self._refused_once.get(key, now) > _FORGET_SECONDS:
+                    del self._refused_once[key]
                 rate = self._rates.get(key)
                 if rate is not None and now - rate.lowered > _FORGET_SECONDS:
                     del self._rates[key]
@@ -191,7 +197,8 @@ class Rates:
         """Lower a rate for a message that was given away at ``begun`` (``clock.elapsed``) and refused as one too many.
 
         What was under way when the rate was lowered last is of the same fault. Returns for how many seconds nothing
-        should be sent any more where even the slowest rate is too much.
+        should be sent any more where even the slowest rate is too much, or where nothing is known of the rate: a
+        single refusal does not tell it.
         """
         now = clock.elapsed()
         with self._turn:
@@ -199,12 +206,30 @@ class Rates:
             lately = self._lately.get(provider)
             known = lately.rate(now) if lately else None
             if rate is None:
-                first = known or _SLOWEST
+                self._forget(now)
+                once = self._refused_once.get(key)
+                if known is None and (once is None or begun <= once):
+                    self._refused_once.setdefault(key, now)
+                    return _PAUSES[0] if once is None else None
+                rate = self._learned(key, now, known, now if once is None else once)
                 self.of_places = self.of_places or key != provider
-                rate = self._rates[key] = _Rate(first, first, now, now, now, now, worked=known is not None)
             elif begun <= rate.lowered:
                 return None
             rate.lower(now, (known or 0.0) if key == provider else 0.0)
             if rate.rate > _SLOWEST:
                 return None
             return min(max((now - rate.accepted) * _PAUSE_PART, _PAUSES[0]), _PAUSES[1])
+
+    def _learned(self, key: Key, now: float, known: float | None, accepted: float) -> _Rate:
+        """Begin a rate."""
+        self._refused_once.pop(key, None)
+        first = known or _SLOWEST
+        rate = self._rates[key] = _Rate(first, first, now, now, now, accepted, worked=known is not None)
+        return rate
+
+    def _forget(self, now: float) -> None:
+        """Drop what nobody has refused for long, where there is much."""
+        if len(self._rates) + len(self._refused_once) > _MOST:
+            self._rates = {one: rate for one, rate in self._rates.items() if now - rate.lowered <= _FORGET_SECONDS}
+            once = self._refused_once
+            self._refused_once = {one: at for one, at in once.items() if now - at <= _FORGET_SECONDS}

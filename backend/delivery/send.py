@@ -227,21 +227,31 @@ class Hand:
                     self.release([*some, *group.take_rest()])
                     return
                 turn = handover.turn(some, passage)
-                group.put_back(some[turn:])
-                if not turn:
+                group.put_back(some[turn.count :])
+                if not turn.count:
                     self.release(group.take_rest())
                     return
-                pairs = _to_send(some[:turn], messages, outcomes)
-                known: set[int] = set()
-                if len(pairs) > 1:
-                    for results in handover.burst(pairs, passage):
-                        self._mark(run, results, outcomes)
-                        known |= {result.claim.id for result in results}
-                for claim, message in pairs:
-                    if claim.id not in known and outcomes.outage is None:
-                        self._one(run, claim, message, passage, outcomes)
+                pairs = _to_send(some[: turn.count], messages, outcomes)
+                waited = len(outcomes.waiting)
+                self._hand_over(run, pairs, passage, outcomes)
+                if turn.provider is not None:
+                    kept = sum(not one.earlier for one in outcomes.waiting[waited:])
+                    passage.rates.give_back(turn.provider, turn.count - len(pairs) + kept)
                 if time.monotonic() > end:
                     self.release(group.take_rest())  # it is slower than it was: others take some of them
+
+    def _hand_over(
+        self, run: record.Run, pairs: Sequence[tuple[Claim, Message]], passage: Passage, outcomes: _Outcomes
+    ) -> None:
+        """Hand over several messages at once where that is possible, and one after the other what is left of them."""
+        known: set[int] = set()
+        if len(pairs) > 1:
+            for results in handover.burst(pairs, passage):
+                self._mark(run, results, outcomes)
+                known |= {result.claim.id for result in results}
+        for claim, message in pairs:
+            if claim.id not in known and outcomes.outage is None:
+                self._one(run, claim, message, passage, outcomes)
 
     def _one(self, run: record.Run, claim: Claim, message: Message, passage: Passage, outcomes: _Outcomes) -> None:
         result = hand_over(claim, message, passage)

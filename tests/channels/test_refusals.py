@@ -70,6 +70,23 @@ SAID = [
     (DATA, "554 5.5.1 no valid recipients", MESSAGE, GONE),
     (DOT, "554 5.6.0 transaction failed", MESSAGE, GONE),
     (DOT, "550 Administrative prohibition", MESSAGE, GONE),
+    (DOT, "550 5.7.1 Too much spam content; rejected", MESSAGE, GONE),
+    (DOT, "550 5.7.1 Too many links in the message", MESSAGE, GONE),
+    (DOT, "554 5.6.0 too many MIME parts", MESSAGE, GONE),
+    (DOT, "554 5.5.2 too many header lines", MESSAGE, GONE),
+    (DOT, "554 5.4.6 Too many Received headers, mail loop", MESSAGE, GONE),
+    (DOT, "552 5.3.4 message limit exceeded: size", MESSAGE, GONE),
+    (DOT, "554 5.7.1 Blocked: body contains a link listed on spamhaus DBL", MESSAGE, GONE),
+    (DOT, "421 4.7.0 too much spam from 192.0.2.7", ACCOUNT, SLOW),
+    (RCPT, "451 4.7.1 Try again later", RECIPIENT, SLOW),
+    (DOT, "451 4.7.1 Try again later", RECIPIENT, SLOW),
+    (RCPT, "451 4.7.1 Please try again later", RECIPIENT, SLOW),
+    (RCPT, "451 Temporary failure, please try again later", RECIPIENT, SLOW),
+    (RCPT, "451 4.7.1 slow down, and try again later", ACCOUNT, SLOW),
+    (RCPT, "452 4.2.2 Mailbox full, please try again later", RECIPIENT, RETRY),
+    (RCPT, "552 5.2.2 Mailbox daily limit exceeded", RECIPIENT, SLOW),
+    (RCPT, "550 5.7.1 user does not accept mail from unknown senders", RECIPIENT, GONE),
+    (RCPT, "550 5.7.129 Access denied, sender address not allowed for this recipient", RECIPIENT, GONE),
 ]
 
 

@@ -1,5 +1,6 @@
 """Several messages at once over as many sessions: each with its own fate, no more of them than it likes."""
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -57,7 +58,7 @@ def test_where_no_session_can_be_opened_one_message_says_so_for_all() -> None:
         assert outcomes(connection, some(4)) == ["accepted"] * 4
 
 
-def test_a_server_that_takes_one_session_gets_one() -> None:
+def test_a_server_that_takes_one_session_gets_one_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpServer() as server:
         connection = SmtpProvider(server.address).open()
         connection.send(message())
@@ -66,6 +67,9 @@ def test_a_server_that_takes_one_session_gets_one() -> None:
         assert connection.burst == 1
         assert outcomes(connection, some(1)) == ["accepted"]
         assert len(server.wait_for(3)) == 3
+        later = time.monotonic() + 60
+        monkeypatch.setattr("backend.channels.email_smtp.monotonic", lambda: later)
+        assert connection.burst == 8
 
 
 def test_sessions_that_were_closed_while_idle_are_renewed() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
-from backend.channels.smtp_places import Turns
+from backend.channels.smtp_places import Busy, Turns
 from tests.channels.group_server import GroupServer
 from tests.channels.messages import DELIVERY_ID, message
 from tests.smtp_server import SmtpServer
@@ -140,19 +140,29 @@ def test_the_turns_of_a_rate_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("backend.channels.smtp_places.monotonic", lambda: 100.0)
     monkeypatch.setattr("backend.channels.smtp_places.time.sleep", waited.append)
     turns = Turns(4)
-    for _ in range(4):
-        turns.wait()
-    assert waited == [0.0, 0.25, 0.5, 0.75]
+    assert [turns.wait(0.75) for _ in range(6)] == [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+    assert waited == [0.0, 0.25, 0.5, 0.75], "nobody sleeps for longer than its patience"
 
 
 def test_a_rate_is_kept(server: GroupServer, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
+    monkeypatch.setattr("backend.channels.smtp_places.monotonic", lambda: 100.0)
     monkeypatch.setattr("backend.channels.smtp_places.time.sleep", waited.append)
-    sending = connection(server, "&rate=0.5")
-    assert sending.burst == 1
+    sending = connection(server, "&rate=4")
+    assert sending.burst == 4
     for _ in range(3):
         sending.send(message())
-    assert waited == [pytest.approx(wanted, abs=0.5) for wanted in (0, 2, 4)]
+    assert waited == [0.0, 0.25, 0.5]
+
+
+def test_what_has_to_wait_long_for_its_turn_is_not_begun(server: GroupServer) -> None:
+    sending = connection(server, "&rate=0.1")
+    assert sending.burst == 1
+    sending.send(message())
+    with pytest.raises(Busy) as caught:
+        sending.send(message())
+    assert 8 < caught.value.seconds <= 10
+    assert len(server.kept) == 1
 
 
 def decoded(line: str) -> str:

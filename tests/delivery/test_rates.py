@@ -145,3 +145,35 @@ def test_a_domain_has_a_rate_of_its_own(seconds: Seconds) -> None:
     assert rates.wait(("mail", ":domain:us")) is None
     waits = [rates.wait(("mail", ":domain:lab")) for _ in range(100)]
     assert any(waits)
+
+
+def test_a_single_refusal_where_nothing_is_known_sets_no_rate(seconds: Seconds) -> None:
+    rates, begun = Rates(), seconds()
+    assert rates.refused("mail", "mail", begun) == 1.0
+    assert rates.refused("mail", "mail", begun) is None, "the same fault"
+    assert rates.take("mail", NORMAL, 100, 0.0) == 100
+    seconds.now += 2
+    rates.refused("mail", "mail", seconds())
+    assert rates.knows("mail"), "the second tells"
+
+
+def test_a_rate_that_is_forgotten_while_somebody_looks_is_none(
+    seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = Rates()
+    monkeypatch.setattr(rates, "take", lambda *_: 0)
+    assert rates.wait("mail") is None
+
+
+def test_rates_that_nobody_refused_for_long_are_forgotten_when_there_are_many(seconds: Seconds) -> None:
+    rates = Rates()
+
+    def refuse(number: int) -> None:
+        rates.accepted("mail")
+        rates.refused("mail", ("mail", str(number)), seconds())
+
+    for number in range(1100):
+        refuse(number)
+    seconds.now += 700
+    refuse(1100)
+    assert [rates.knows(("mail", str(number))) for number in (0, 1099, 1100)] == [False, False, True]
