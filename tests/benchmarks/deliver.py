@@ -33,7 +33,7 @@ def store_backlog(lab: Laboratory, count: int, size: int) -> None:
             {"sample_id": str(number), "filling": filling[: size - 400]}
             for number in range(start, min(start + 200, count))
         ]
-        bodies = [notification(template_id="X_LETTER", fields=one) for one in fields]
+        bodies = [notification(template_id="X_LETTER", fields=one, content_type="text") for one in fields]
         accept_many([lab.submission(body) for body in bodies], lambda _priorities: None)
 
 
