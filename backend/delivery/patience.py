@@ -97,10 +97,9 @@ def _waiting(
     claim: Claim, message: Message, passage: Passage, tried: Sequence[Result], waits: Sequence[Wait]
 ) -> Result | Waiting:
     """Let a message wait without using up a try: while a set-up is wrong for as long as it takes, else for a day."""
-    again = [_again(one, message, passage) for one in tried if one.outcome in _PATIENT]
-    until = min([*again, *(one.until for one in waits)])
-    end = claim.accepted_at + retries.MAX_AGE
     patient = [one for one in tried if one.outcome in _PATIENT]
+    until = min([*(_again(one, message, passage) for one in patient), *(one.until for one in waits)])
+    end = claim.accepted_at + retries.MAX_AGE
     if waits or any(one.outcome is Outcome.CONFIG and one.scope in _WIDER for one in patient):
         why = patient[-1].detail if patient else next((one.why for one in waits), None)
         return Waiting(claim, until, why, tuple(tried))
