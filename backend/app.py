@@ -1,4 +1,4 @@
-"""The web process: every door of the house on one Litestar application."""
+"""The web process: every entry point of the application on one Litestar application."""
 
 import asyncio
 import gc
@@ -11,10 +11,10 @@ from litestar.types import ASGIApp
 from backend.alpha import faults as alpha_faults
 from backend.alpha import routes as alpha
 from backend.api import (
-    access_log,
     aggregators,
     bulk,
     callbacks,
+    changes,
     direct,
     docs,
     errors,
@@ -22,25 +22,32 @@ from backend.api import (
     headers,
     health,
     inputs,
+    matters,
     message_settings,
     metrics,
     notifications,
     oauth,
+    obligations,
     openapi,
     paths,
     peer,
+    policies,
     recipients,
+    senders,
+    sending_rules,
     suppressions,
     templates,
 )
 from backend.api.bodies import MAX_BYTES
-from backend.lib import logs, settings, traces
+from backend.lib import logs, service_manager, settings, traces
 from backend.lib import metrics as measures
 from backend.lib.problems import Problem
 from backend.portal import errors as portal_errors
 from backend.portal import routes as portal
 from backend.portal.templates import template_config
-from backend.receipts import door as receipts
+from backend.receipts import entry_point as receipts
+from backend.receipts import slack as slack_presses
+from backend.receipts import tickets
 
 # For what reads, looks and previews: more than the previews of all services keep at a time, and fewer than there are
 # connections to the database.
@@ -63,10 +70,16 @@ def create_app() -> Litestar:
         route_handlers=[
             *notifications.ROUTES,
             *bulk.ROUTES,
+            *obligations.ROUTES,
             *aggregators.ROUTES,
+            *matters.ROUTES,
             *recipients.ROUTES,
+            *policies.ROUTES,
             *templates.ROUTES,
+            *changes.ROUTES,
             *message_settings.ROUTES,
+            *senders.ROUTES,
+            *sending_rules.ROUTES,
             *callbacks.ROUTES,
             *suppressions.ROUTES,
             *oauth.ROUTES,
@@ -74,13 +87,15 @@ def create_app() -> Litestar:
             *health.ROUTES,
             *metrics.ROUTES,
             *receipts.ROUTES,
+            *tickets.ROUTES,
+            *slack_presses.ROUTES,
             *alpha.ROUTES,
             *portal.ROUTES,
         ],
-        exception_handlers=portal_errors.by_door(
+        exception_handlers=portal_errors.by_entry_point(
             {
                 Problem: errors.on_problem,
-                HTTPException: alpha_faults.by_door(errors.on_http_exception),
+                HTTPException: alpha_faults.by_entry_point(errors.on_http_exception),
                 Exception: errors.on_unexpected,
             }
         ),
@@ -89,8 +104,8 @@ def create_app() -> Litestar:
         middleware=[paths.only_whole],
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
-        on_startup=[measures.share, _employ, gc.freeze],
-        on_shutdown=[access_log.lines.flush, traces.flush],
+        on_startup=[measures.share, _employ, gc.freeze, gc.enable, service_manager.tell_ready],
+        on_shutdown=[traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,

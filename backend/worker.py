@@ -10,22 +10,26 @@ from backend.accounts import tasks as accounts_tasks
 from backend.batching import tasks as batching_tasks
 from backend.callbacks import housekeeping as callback_housekeeping
 from backend.callbacks import tasks as callback_tasks
-from backend.callbacks.courier import Courier
-from backend.db import session as db
+from backend.callbacks.sender import WebhookSender
+from backend.db import database as db
 from backend.db.leases import Lease
-from backend.delivery import heartbeat, receipt_tasks
 from backend.delivery import tasks as delivery_tasks
-from backend.delivery.lanes import Lanes
-from backend.delivery.send import Hand
-from backend.intake import callback_notices
-from backend.lib import logs, metrics, processes, queue, settings, traces
+from backend.delivery.outcomes import edits, receipt_tasks
+from backend.delivery.queueing import heartbeat
+from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.send import Sender
+from backend.intake import escalation
+from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
 from backend.lib.consumer import WakingConsumer
 from backend.lib.timer import Timer
 from backend.receipts import tasks as bounce_tasks
 from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
+from backend.scheduling import tasks as scheduling_tasks
+from backend.search import tasks as search_tasks
 from backend.spreadsheets import tasks as spreadsheet_tasks
+from backend.system_mail import callback_notices
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +37,23 @@ logger = logging.getLogger(__name__)
 TASKS: tuple[ModuleType, ...] = (
     delivery_tasks,
     receipt_tasks,
+    edits,
     bounce_tasks,
     callback_tasks,
     callback_housekeeping,
     callback_notices,
+    escalation,
     batching_tasks,
+    scheduling_tasks,
     accounts_tasks,
     reports_tasks,
     spreadsheet_tasks,
     restored_tasks,
+    search_tasks,
 )
 
-# The threads of Huey's tasks, which wake those that send, flush batches and keep house.
-_NUDGED = 3
+# The threads of Huey's tasks, which wake those that send, flush batches and do housekeeping.
+_WOKEN = 3
 # For the tasks, then for the timer, and then for the threads that send: all have stopped taking up anything by then.
 _PATIENCE_SECONDS = 4.0
 
@@ -64,20 +72,21 @@ def run(workers: int) -> None:
     lease = Lease(processes.name())
     pulse = heartbeat.Heartbeat(lease)
     pulse.start()
-    consumer = WakingConsumer(queue.bind(), threads=_NUDGED, patience=_PATIENCE_SECONDS)
+    consumer = WakingConsumer(queue.bind(), threads=_WOKEN, patience=_PATIENCE_SECONDS)
     timer = Timer(queue.periodic_tasks(), consumer.stop_flag)
-    lanes = Lanes(Hand(lease, stopping=consumer.stop_flag.is_set), workers)
-    delivery_tasks.use(lanes)
+    pools = ChannelPools(Sender(lease, stopping=consumer.stop_flag.is_set), workers)
+    delivery_tasks.use(pools)
     spreadsheet_tasks.use(lease, consumer.stop_flag.is_set)
     bounce_tasks.use(lease, consumer.stop_flag.is_set)
-    callback_tasks.use(Courier(lease, stopping=consumer.stop_flag.is_set))
+    callback_tasks.use(WebhookSender(lease, stopping=consumer.stop_flag.is_set))
     gc.freeze()  # what was imported stays: to look through it for garbage again and again took 7 % of sending
     try:
         timer.start()
+        service_manager.tell_ready()
         consumer.run()
     finally:
         timer.join(_PATIENCE_SECONDS)
-        lanes.stop(_PATIENCE_SECONDS)
+        pools.stop(_PATIENCE_SECONDS)
         leave(pulse)
         restored.stop()
         traces.flush()
@@ -87,6 +96,6 @@ def leave(pulse: heartbeat.Heartbeat) -> None:
     """Take leave of the database, with what hangs in threads put back now, not when another worker finds it."""
     try:
         pulse.stop()
-        delivery_tasks.recover(Hand(processes.name()))
+        delivery_tasks.recover(Sender(processes.name()))
     except SQLAlchemyError:
         logger.warning("The database cannot be told that this worker stops; its claims go back when it is missed")

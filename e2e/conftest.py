@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from backend.db import session
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db.database import Database
 from backend.lib import settings
-from e2e import looks
+from e2e import opened_pages, patience
 from e2e.site import Site, served
 from e2e.workshop import Workshop, open_workshop
 from tests.browser import chromium_path
@@ -47,7 +47,7 @@ def database(
     shutil.copy(migrated_file, common / "carillon.db")
     (common / "carillon.db").chmod(0o600)
     configure(DATABASE_URL=f"sqlite:///{common / 'carillon.db'}", QUEUE_URL=f"sqlite:///{common / 'queue.db'}")
-    present = session.current()
+    present = db.current()
     yield present
     present.close()
     assert {path.name for path in common.iterdir()} <= _DATABASE_FILES
@@ -76,7 +76,7 @@ def workshop(server: SmtpServer, site: Site) -> Workshop:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start Chromium once for all journeys."""
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, patience.patient():
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -96,7 +96,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(patience.SECONDS * 1000)
         page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
         page.on("console", lambda said: faults.append(f"{page.url}: {said.text}") if _is_fault(said) else None)
         return page
@@ -113,7 +113,7 @@ def looked_at(axe: Callable[[Page], None]) -> Callable[[Page, str], None]:
 
     def look(page: Page, name: str) -> None:
         axe(page)
-        looks.fits_everywhere(page, name)
+        opened_pages.fits_everywhere(page, name)
 
     return look
 
@@ -121,4 +121,4 @@ def looked_at(axe: Callable[[Page], None]) -> Callable[[Page, str], None]:
 @pytest.fixture
 def axe() -> Callable[[Page], None]:
     """Give a function that has a page checked for what keeps people out, in light and in dark."""
-    return looks.keeps_nobody_out
+    return opened_pages.keeps_nobody_out

@@ -55,3 +55,12 @@ def follow(page: Page, words: str, key: str = "Tab") -> None:
     go_to(page, words, key)
     with page.expect_event("domcontentloaded"):
         page.keyboard.press("Enter")
+
+
+def leave_editor(page: Page) -> None:
+    """Leave the text of the code editor: the first Escape closes what is proposed, should anything be."""
+    for _ in range(2):
+        page.keyboard.press("Escape")
+        if focused(page)["name"].startswith("Editor content, press"):
+            return
+    raise AssertionError("Escape does not leave the text of the editor.")

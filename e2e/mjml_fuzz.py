@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from backend.rendering.compiler import parse
 from backend.rendering.faults import TemplateFault
-from backend.rendering.mjml_compiler import compile_mjml
+from backend.rendering.mjml.compiler import compile_mjml
 from backend.rendering.model import Source
 from e2e.mjml_documents import KINDS, Document, documents
 from e2e.mjml_ordinary import ordinary

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment
 
-from backend.rendering.mjml_assembly import assemble
+from backend.rendering.brand import NEUTRAL, OURS
+from backend.rendering.mjml.assembly import assemble
 from backend.rendering.model import RenderJob
 
 _HERE = Path(__file__).parent
@@ -55,5 +56,8 @@ def without_jinja(job: RenderJob) -> str:
     environment.filters["urlencode"] = quote
     # A member called "items" comes before Python's method, as it does for us.
     environment.getattr = environment.getitem  # type: ignore[method-assign, assignment]
+    brand = NEUTRAL.variables("")
     members = {} if job.batch else dict(job.fields)  # type: ignore[call-overload]
-    return environment.from_string(assemble(job.source).text).render({**members, "fields": job.fields})
+    return environment.from_string(assemble(job.source).text).render(
+        {"brand": brand, **members, "fields": job.fields, OURS: brand}
+    )

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from backend.rendering.environments import MJML
-from backend.rendering.masking import Mask, mask_jinja
-from backend.rendering.mjml.sections import document
-from backend.rendering.mjml_assembly import assemble
-from backend.rendering.mjml_differences import difference
-from backend.rendering.mjml_mrml import by_mrml, plainly
-from backend.rendering.mjml_source import correct
+from backend.rendering.jinja.environments import MJML
+from backend.rendering.jinja.masking import Mask, mask_jinja
+from backend.rendering.mjml.assembly import assemble
+from backend.rendering.mjml.mrml import Plain, by_mrml
+from backend.rendering.mjml.source import correct
+from backend.rendering.mjml.writer.sections import document
 from backend.rendering.model import Source
 from e2e.mjml_views import canonical, outlook
 
@@ -33,5 +32,5 @@ def written(source: str) -> Written:
     source = assemble(Source("mjml", source)).text
     mask = Mask(source)
     tree = correct(mask_jinja(MJML, source, mask), mask).tree
-    plain = plainly(tree, mask)
-    return Written(difference(plain), mask.unfold(by_mrml(plain) or ""), mask.unfold(document(tree)))
+    plain = Plain(tree, mask)
+    return Written(plain.difference, mask.unfold(by_mrml(plain) or ""), mask.unfold(document(tree)))

@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from backend.accounts import sessions
+from backend.db.database import Database
 from backend.db.models.accounts import User
-from backend.db.session import Database
 from backend.lib import settings
 from backend.portal.security import cookie_name
 from tests.portal.letters import letters
@@ -99,7 +99,7 @@ def served(configure: Callable[..., settings.Settings], database: Database, fold
 
 def sign_in(page: Page, site: Site, email: str = "ada@lab.example", address: str = "/portal") -> None:
     """Go to an address as somebody who has signed in before; the form itself has journeys of its own."""
-    with site.database.write() as session:
+    with site.database.transaction() as session:
         user_id = session.scalars(select(User.id).where(User.email == email)).one()
         value = sessions.begin(session, user_id)
     page.context.add_cookies([{"name": cookie_name(), "value": value, "url": site.url}])

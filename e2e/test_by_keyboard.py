@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from backend.db.models.accounts import Membership
 from backend.db.models.jobs import Job
 from backend.spreadsheets import tasks
-from e2e.keyboard import focused, follow, go_to, press
-from e2e.looks import WIDE
+from e2e.keyboard import focused, follow, go_to, leave_editor, press
+from e2e.opened_pages import WIDE
 from e2e.site import sign_in
 from e2e.workshop import Workshop
 
@@ -21,7 +21,7 @@ OpenPage = Callable[..., Page]
 @pytest.fixture
 def page(workshop: Workshop, open_page: OpenPage) -> Page:
     """Give the page of the service's administrator."""
-    with workshop.site.database.write() as session:
+    with workshop.site.database.transaction() as session:
         session.execute(update(Membership).values(role="admin"))
     opened = open_page(viewport=WIDE, reduced_motion="reduce")
     sign_in(opened, workshop.site, address=workshop.address())
@@ -43,7 +43,7 @@ def test_a_template_a_client_and_a_colleague(workshop: Workshop, page: Page) -> 
     go_to(page, "Editor content, press")
     press(page, "Enter", "Control+a")
     page.keyboard.type("# Sample {{ sample_id }}")
-    press(page, "Escape")
+    leave_editor(page)
     go_to(page, "Fields, as JSON")
     press(page, "Control+a")
     page.keyboard.type('{"sample_id": "S-1"}')
@@ -79,6 +79,14 @@ def test_a_template_a_client_and_a_colleague(workshop: Workshop, page: Page) -> 
     expect(page.get_by_role("status").filter(has_text="The invitation to eve@lab.example")).to_be_visible()
 
 
+def agree(page: Page, asks: str, way_out: str) -> None:
+    """Press a button that asks, whose question has the focus on the way out, and agree."""
+    go_to(page, asks)
+    press(page, "Enter")
+    expect(page.get_by_role("button", name=way_out)).to_be_focused()
+    press(page, "Shift+Tab", "Enter")
+
+
 def test_a_failure_a_batch_and_a_spreadsheet(workshop: Workshop, page: Page, tmp_path: Path) -> None:
     workshop.server.script.replies["lab@lab.example"] = "554 5.7.1 Refused by the policy of today"
     workshop.send("S-1")
@@ -98,12 +106,9 @@ def test_a_failure_a_batch_and_a_spreadsheet(workshop: Workshop, page: Page, tmp
     workshop.buffer("S-2", "S-3")
     follow(page, "Batches")
     follow(page, "manifest-21784312")
-    go_to(page, "Take out number 2")
-    press(page, "Enter")
-    expect(page.get_by_role("button", name="Leave it in")).to_be_focused()
-    press(page, "Shift+Tab", "Enter")
+    agree(page, "Take out number 2", "Leave it in")
     expect(page.get_by_text("Taken out; it is not sent with this batch.")).to_be_visible()
-    follow(page, "Send now")
+    agree(page, "Send now", "Not yet")
     expect(page.get_by_text("The batch is on its way.")).to_be_visible()
     workshop.work()
     assert len(workshop.server.messages) == 2

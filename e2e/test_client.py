@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import Site, sign_in
 from tests.factories import laboratory
 from tests.portal.people_and_messages import user

@@ -1,4 +1,4 @@
-"""Every page of the portal, as the application itself knows them: whole, readable, wide and narrow, light and dark.
+"""Every page of the portal, as the application itself knows them: whole, readable and opened, in each scheme.
 
 With ``CARILLON_SCREENSHOTS=.cache/pictures`` each is kept as pictures, for people to look at.
 """
@@ -9,13 +9,14 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from backend.lib import settings
-from e2e import looks
-from e2e.looks import WIDE
+from e2e import opened, opened_pages
+from e2e.opened_pages import WIDE
 from e2e.site import Site, sign_in
 from tests.application import application
 from tests.portal.furnished import PLATFORM_ADMIN, SIGNED_OUT, Furnished, furnish, is_page, paths
 from tests.portal.people_and_messages import service, user
 
+pytestmark = pytest.mark.timeout(600)
 OpenPage = Callable[..., Page]
 Look = Callable[[Page], None]
 Named = tuple[str, str]
@@ -32,12 +33,16 @@ def furnished(site: Site, configure: Callable[..., settings.Settings]) -> Furnis
     return furnish(site.database)
 
 
-def walk(page: Page, site: Site, addresses: Iterable[Named], look: Look = looks.keeps_nobody_out) -> int:
-    """Look at each address that is a page; return how many are. All that is wrong is told at the end, together."""
+def walk(page: Page, site: Site, addresses: Iterable[Named], look: Look = opened_pages.keeps_nobody_out) -> int:
+    """Look at each address that is a page; return how many are. All that is wrong is told at the end, together.
+
+    What opens is looked at by itself, and is open when the whole page is looked at, in light and in dark.
+    """
     wrong: list[str] = []
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
-    looks.keep_axe(page)
-    seen = 0
+    opened_pages.keep_axe(page)
+    opened.keep_script(page)
+    seen, pictures = 0, opened.Pictures()
     for name, address in addresses:
         try:
             answer = page.goto(f"{site.url}{address}")
@@ -48,18 +53,21 @@ def walk(page: Page, site: Site, addresses: Iterable[Named], look: Look = looks.
         if answer is not None and is_page(answer.text()):
             seen += 1
             try:
+                opened.look(page, name, pictures)
+                page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
                 look(page)
                 fits(page, name)
             except AssertionError as error:
                 wrong.append(str(error))
     assert not wrong, "\n".join(wrong)
+    opened.compare(pictures)
     return seen
 
 
 def fits(page: Page, name: str) -> None:
     """Nothing sticks out, wide and narrow, or with a person's own larger letters (WCAG 2.2, 1.4.4)."""
-    looks.fits(page, "200%")
-    looks.fits_everywhere(page, name)
+    opened_pages.fits(page, "200%")
+    opened_pages.fits_everywhere(page, name)
 
 
 def of_a_service(name: str) -> bool:
@@ -99,4 +107,4 @@ def test_a_service_of_which_nothing_is_known_yet(site: Site, open_page: OpenPage
         (f"new-{name}", path.replace("{service_id:int}", str(lab))) for name, path in listed if "example" not in name
     ]
     # Its pages have the colours of the others, which are looked at above.
-    assert walk(page, site, plain, looks.is_well_built) >= 15
+    assert walk(page, site, plain, opened_pages.is_well_built) >= 15

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import sign_in
 from e2e.workshop import Workshop
 from tests.portal.people_and_messages import user
@@ -68,3 +68,31 @@ def test_a_viewer_sees_the_failure_and_no_button(workshop: Workshop, open_page: 
     sign_in(page, workshop.site, "grace@lab.example", workshop.address(f"/notifications/{uid}"))
     expect(page.locator("#story")).to_contain_text("Refused by the policy")
     expect(page.get_by_role("main").get_by_role("button", name="Send again")).to_have_count(0)
+
+
+def test_a_group_of_failures_goes_to_the_new_mailbox_in_one_step_without_javascript(
+    workshop: Workshop, open_page: Callable[..., Page]
+) -> None:
+    workshop.desk.lab.recipient("X_MOVED", ("EMAIL", "old.office@lab.example"))
+    workshop.server.script.replies["old.office@lab.example"] = "550 5.1.1 User unknown"
+    workshop.send("S-1", recipient=["X_MOVED"])
+    workshop.send("S-2", recipient=["X_MOVED"])
+    workshop.work()
+    page = open_page(viewport=WIDE, java_script_enabled=False)
+    sign_in(page, workshop.site, address=workshop.address())
+    page.get_by_role("link", name="Mend what fails for X_MOVED").click()
+    expect(page.get_by_text("2 stay, since the address is suppressed")).to_be_visible()
+
+    workshop.desk.lab.recipient("X_MOVED", ("EMAIL", "new.office@lab.example"))
+    page.reload()
+    expect(page.get_by_text("2 messages go to 1 address, 2 of them to a new one")).to_be_visible()
+    page.get_by_role("button", name="Send 2 messages again").click()
+    expect(page.get_by_role("heading", name="Sent again")).to_be_visible()
+    workshop.work()
+    page.reload()
+    expect(page.get_by_text("in place of old.office@lab.example").first).to_be_visible()
+    assert [mail.envelope_to for mail in workshop.server.messages] == ["new.office@lab.example"] * 2
+    page.get_by_role("link", name="new.office@lab.example").first.click()
+    expect(page.get_by_role("heading", name="What was sent to it")).to_be_visible()
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Failing now")).to_have_count(0)

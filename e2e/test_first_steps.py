@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backend.accounts import clients, services
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
-from e2e.looks import WIDE
+from backend.db.database import Database
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
+from e2e.opened_pages import WIDE
 from e2e.site import Site, sign_in
 from tests.factories import Laboratory
 from tests.portal.people_and_messages import service, user
@@ -45,7 +45,7 @@ def test_from_nothing_to_the_first_notification(
     page.get_by_role("link", name="Send the first notification").click()
     expect(page.get_by_text("none yet")).to_have_count(3)
 
-    with site.database.write() as session:
+    with site.database.transaction() as session:
         owner = services.service_by_id(session, laboratory_id)
         assert owner is not None
         client = clients.create_client(session, owner, "lims")
@@ -60,14 +60,14 @@ def test_from_nothing_to_the_first_notification(
     ]
     answer = paste("\n".join(commands), client.client_secret)
     assert '"status":"DISPATCHED"' in answer
-    while Hand("worker-one").send_some():
+    while Sender("worker-one").send_some():
         pass
 
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_text("4 of 5 done")).to_be_visible()
     expect(page.get_by_role("link", name="Go live")).to_have_attribute("href", f"{home}/settings")
-    page.get_by_role("link", name="Outbox").click()
+    page.get_by_role("link", name="Outbox", exact=True).click()
     page.get_by_role("link", name="Sample not accessioned").click()
     expect(page.frame_locator("iframe.rendition").get_by_role("heading", name="Sample S-1")).to_be_visible()
     page.get_by_role("link", name="What happened to it").click()
-    expect(page.locator("#story .state-row")).to_contain_text("Sent")
+    expect(page.locator("#story .state-row")).to_contain_text("In outbox")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import sign_in
 from e2e.workshop import Workshop
 

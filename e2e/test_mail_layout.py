@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from backend.api.templates import published
 from backend.registry.templates import TemplateContent
-from e2e.looks import WIDE, mail_keeps_nobody_out
+from e2e.opened_pages import WIDE, mail_keeps_nobody_out
 from e2e.site import sign_in
 from e2e.workshop import Workshop
 from tests.portal.people_and_messages import user

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from backend.rendering.mjml_attributes import ATTRIBUTES as KNOWN
+from backend.rendering.mjml.attributes import ATTRIBUTES as KNOWN
 from e2e.mjml_documents import ATTRIBUTES, KINDS, documents
 from e2e.mjml_fuzz import Compared, compared, compiled, table
 from e2e.mjml_pictures import Camera

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-import backend.rendering.mjml_mrml as mrml
-from backend.rendering.mjml_assembly import assemble
-from backend.rendering.mjml_compiler import compile_mjml
+from backend.rendering.mjml import mrml
+from backend.rendering.mjml.assembly import assemble
+from backend.rendering.mjml.compiler import compile_mjml
 from backend.rendering.model import Source
 from backend.rendering.starters import starters
 from e2e.mjml_fuzz import WIDTHS, compared

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from backend.accounts import invitations, oidc, services
 from backend.lib import settings
 from e2e import oidc_server
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import Site
 from tests.portal.people_and_messages import service
 
@@ -44,7 +44,7 @@ def test_in_through_the_provider(
             OIDC_CLIENT_SECRET=oidc_server.CLIENT_SECRET,
         )
         site.restart()
-        with site.database.write() as session:
+        with site.database.transaction() as session:
             owner = services.service_by_id(session, lab)
             key = invitations.invite(session, owner, "bob@lab.example", "editor", "ada@lab.example").secret
         page = alone(open_page(viewport=WIDE))

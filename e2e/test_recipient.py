@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from e2e.looks import NARROW, WIDE
+from e2e.opened_pages import NARROW, WIDE
 from e2e.site import Site, sign_in
 from tests.factories import laboratory
 from tests.portal.people_and_messages import service, user
@@ -15,7 +15,7 @@ Look = Callable[[Page, str], None]
 
 
 def test_from_the_first_one_to_its_end(site: Site, open_page: OpenPage, looked_at: Look, tmp_path: Path) -> None:
-    lab = service(site.database)
+    lab = service(site.database, live=True)
     user(site.database, member_of=lab, role="editor")
     page = open_page(viewport=WIDE)
     sign_in(page, site, address=f"/portal/services/{lab}/recipients")
@@ -101,7 +101,7 @@ def test_without_javascript_at_phone_width(site: Site, open_page: OpenPage) -> N
 
 
 def test_by_keyboard_alone(site: Site, open_page: OpenPage) -> None:
-    lab = service(site.database)
+    lab = service(site.database, live=True)
     user(site.database, member_of=lab, role="editor")
     page = open_page(viewport=WIDE)
     sign_in(page, site, address=f"/portal/services/{lab}/recipients/new")
@@ -109,6 +109,8 @@ def test_by_keyboard_alone(site: Site, open_page: OpenPage) -> None:
     page.keyboard.type("Operations")
     page.keyboard.press("Tab")
     page.keyboard.type("X_OPS")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Language")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.type("Text")
     page.keyboard.press("Tab")

@@ -8,7 +8,7 @@ from sqlalchemy import delete
 
 from backend.accounts import attempts
 from backend.db.models.accounts import AttemptWindow
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import Site
 from tests.portal.letters import link
 from tests.portal.people_and_messages import PASSWORD, service, user
@@ -71,7 +71,7 @@ def test_slowed_and_back(site: Site, lab: int, open_page: OpenPage, looked_at: L
     page.goto(f"{site.url}/portal")
     page.locator(".menu-wide").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    with site.database.write() as session:  # as five minutes later
+    with site.database.transaction() as session:  # as five minutes later
         session.execute(delete(AttemptWindow))
     page.goto(f"{site.url}/portal/services/{lab}/team")
     fill_in(page, NEW)

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 from backend.db.models.accounts import Membership
 from e2e.keyboard import go_to, press
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import Site
 from tests.portal.people_and_messages import PASSWORD, service, user
 
@@ -18,7 +18,7 @@ def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None
     lab, other = service(site.database), service(site.database, "Proteomics")
     ada = user(site.database, member_of=lab, role="admin")
     user(site.database, "bob@lab.example", member_of=lab)
-    with site.database.write() as session:
+    with site.database.transaction() as session:
         session.execute(insert(Membership).values(user_id=ada, service_id=other, role="viewer"))
     page = open_page(viewport=WIDE)
     page.goto(f"{site.url}/portal/sign-in?next=/portal/services/{lab}/team")
@@ -26,7 +26,8 @@ def test_through_the_portal_by_keyboard(site: Site, open_page: OpenPage) -> None
     page.keyboard.type("ada@lab.example")
     press(page, "Tab")
     page.keyboard.type(PASSWORD)
-    press(page, "Enter")
+    with page.expect_event("domcontentloaded"):  # what is heard by a script is heard from here on
+        press(page, "Enter")
     expect(page.get_by_role("heading", name="Team")).to_be_visible()
 
     go_to(page, "Service: Lab LIMS")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from backend.accounts import invitations, services
-from e2e.looks import NARROW
+from e2e.opened_pages import NARROW
 from e2e.site import Site
 from tests.portal.people_and_messages import PASSWORD, service
 
@@ -14,7 +14,7 @@ OpenPage = Callable[..., Page]
 
 def test_join_and_run_a_team(site: Site, open_page: OpenPage) -> None:
     lab = service(site.database)
-    with site.database.write() as session:
+    with site.database.transaction() as session:
         owner = services.service_by_id(session, lab)
         key = invitations.invite(session, owner, "bob@lab.example", "admin", "ada@lab.example").secret
     page = open_page(java_script_enabled=False, viewport=NARROW)
@@ -36,10 +36,12 @@ def test_join_and_run_a_team(site: Site, open_page: OpenPage) -> None:
     expect(page.get_by_role("alert")).to_contain_text("keeps at least one administrator")
     page.locator(".menu-narrow > summary").click()
     page.locator(".menu-narrow").get_by_role("link", name="Settings").click()
-    page.get_by_label("Address for answers").fill("not an address")
-    page.get_by_role("button", name="Save the settings").click()
-    expect(page.get_by_label("Address for answers")).to_have_value("not an address")
-    expect(page.locator("#reply_to-fault")).to_be_visible()
+    page.get_by_role("link", name="Change the senders").click()
+    page.get_by_role("radio", name="Answers go to it").check()
+    page.get_by_label("E-mail address").fill("not an address")
+    page.get_by_role("button", name="Add the address and send the link").click()
+    expect(page.get_by_label("E-mail address")).to_have_value("not an address")
+    expect(page.locator("#address-fault")).to_be_visible()
     page.locator(".menu-narrow > summary").click()
     page.locator(".menu-narrow").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

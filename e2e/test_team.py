@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from backend.lib import settings
-from e2e.looks import WIDE
+from e2e.opened_pages import WIDE
 from e2e.site import Site, sign_in
 from tests.portal.letters import link
 from tests.portal.people_and_messages import PASSWORD, service, user
@@ -89,12 +89,12 @@ def test_settings_and_the_audit_log(site: Site, open_page: OpenPage, looked_at: 
     page = open_page(viewport=WIDE)
     sign_in(page, site, address=f"/portal/services/{lab}/audit")
     page.locator(".menu-wide").get_by_role("link", name="Settings").click()
-    page.get_by_label("Sender’s address").fill("lab@elsewhere.example")
-    page.get_by_role("button", name="Save the settings").click()
-    expect(page.get_by_label("Sender’s address")).to_be_focused()
+    page.get_by_label("Name of the service").fill("")
+    page.get_by_role("button", name="Save the name").click()
+    expect(page.get_by_label("Name of the service")).to_be_focused()
     looked_at(page, "settings-error")
-    page.get_by_label("Sender’s address").fill("lab@localhost.localdomain")
-    page.get_by_role("button", name="Save the settings").click()
+    page.get_by_label("Name of the service").fill("Lab LIMS anew")
+    page.get_by_role("button", name="Save the name").click()
     said(page, "The settings are saved.")
     page.get_by_role("button", name="Make a token").click()
     expect(page.get_by_text("This is the new token.")).to_be_visible()
@@ -102,7 +102,7 @@ def test_settings_and_the_audit_log(site: Site, open_page: OpenPage, looked_at: 
     page.locator(".menu-wide").get_by_role("link", name="Audit log").click()
     expect(page.get_by_role("cell", name="Service: changed")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download as CSV").click()
+        page.get_by_role("link", name="CSV").click()
     assert download.value.suggested_filename.endswith(".csv")
 
 

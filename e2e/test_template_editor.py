@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from backend.registry import drafts, templates
 from backend.registry.drafts import Key
-from e2e.looks import NARROW, WIDE, fits, picture
+from e2e.opened_pages import NARROW, WIDE, fits, picture
 from e2e.site import Site, sign_in
 from tests.factories import Laboratory, laboratory
 from tests.portal.people_and_messages import user
@@ -76,7 +76,7 @@ def test_from_a_file_through_the_live_preview_to_publication(
     page.get_by_label("Fields, as JSON").fill(SAMPLE)
     expect(page.locator("#problems")).to_contain_text("No problems found")
     expect(message(page).get_by_text("Sample 40STDY1")).to_be_visible()
-    assert page.locator("#frame").get_attribute("sandbox") == ""
+    assert page.locator("#frame").get_attribute("sandbox") == "allow-popups allow-popups-to-escape-sandbox"
 
     # Typing: every key arrives, the preview follows without a request for each key and keeps its place.
     asked = []
@@ -151,6 +151,7 @@ def test_the_keyboard_alone_leaves_the_code_and_finds_the_keys(
     page = open_page(viewport=WIDE)
     sign_in(page, site, address=address(lab, "/X_NOTE"))
     page.get_by_label("Subject").focus()
+    page.keyboard.press("Tab")  # what formats the source
     page.keyboard.press("Tab")  # the numbers of the lines, where faults are told
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -166,7 +167,7 @@ def test_two_people_lose_nothing(site: Site, lab: Laboratory, open_page: OpenPag
     page = open_page(viewport=WIDE)
     sign_in(page, site, address=address(lab, "/X_SAMPLE"))
     key = Key(lab.service_id, "X_SAMPLE")
-    with site.database.write() as session:
+    with site.database.transaction() as session:
         text = drafts.working(session, key).content
         theirs = templates.TemplateContent(name=text.name, format="html", source="<p>By Ben</p>")
         drafts.save(session, key, theirs, 0, "ben@lab.example")

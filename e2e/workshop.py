@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 
 from backend.batching import tasks as batching
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from e2e.site import Site
 from tests.factories import notification
 from tests.portal.desk import Desk, desk
@@ -22,7 +22,7 @@ class Workshop:
     site: Site
     desk: Desk
     server: SmtpServer
-    hand: Hand
+    sender: Sender
 
     def address(self, rest: str = "") -> str:
         """Return the address of one of the service's pages."""
@@ -47,7 +47,7 @@ class Workshop:
     def work(self) -> None:
         """Do what a worker does: dispatch what is due, and send everything that can be sent."""
         batching.sweep.run()
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
 
 
@@ -55,4 +55,4 @@ def open_workshop(site: Site, server: SmtpServer) -> Workshop:
     """Register the service and its editor."""
     made = desk(site.database)
     user(site.database, member_of=made.lab.service_id, role="editor")
-    return Workshop(site, made, server, Hand("worker-one"))
+    return Workshop(site, made, server, Sender("worker-one"))

@@ -1,1 +1,1 @@
-"""Tests, laid out as the rooms are."""
+"""Tests, laid out as the packages are."""

@@ -7,7 +7,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The first is what Playwright itself takes for tests: it draws the same pages with a quarter less work.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ASK_PLAYWRIGHT = (
     "from playwright.sync_api import sync_playwright\n"
     "with sync_playwright() as playwright: print(playwright.chromium.executable_path)"
@@ -71,8 +72,8 @@ def _from_apt() -> str | None:
     root += ["env", "DEBIAN_FRONTEND=noninteractive"]
     # An outdated list of one archive must not keep us from the others, so the update may fail.
     _done([*root, "apt-get", "update", "-q"], _PACKAGE_SECONDS)
-    install = [*root, "apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"]
-    return _system() if _done(install, _PACKAGE_SECONDS) else None
+    install = [*root, "apt-get", "install", "-q", "-y", "--no-install-recommends"]
+    return next((_system() for name in _NAMES[:2] if _done([*install, name], _PACKAGE_SECONDS)), None)
 
 
 def _done(command: list[str], seconds: float) -> bool:

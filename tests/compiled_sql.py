@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.util import LRUCache
 
-from backend.db import session
+from backend.db import database as db
 
 _STATEMENTS = 4000
 _compiled: LRUCache[Any, Any] = LRUCache(_STATEMENTS)
@@ -36,4 +36,4 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patched.undo)
     patched.setattr(DefaultDialect, "__eq__", _alike)
     patched.setattr(DefaultDialect, "__hash__", _of_one_kind)
-    patched.setattr(session, "create_engine", _engine)
+    patched.setattr(db, "create_engine", _engine)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,20 +11,29 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
-from backend.db import migrate, session
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.lib import clock, queue, settings
+from backend.callbacks import subscriptions
+from backend.db import database as db
+from backend.db import migrate
+from backend.db.database import Database
+from backend.delivery.outcomes import states
+from backend.delivery.providers import health, routes
+from backend.lib import clock, queue, settings, ttl_cache
 from backend.reports import sender_domains
 
 # How long an example takes says something of the machine, not of the promise.
 examples.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("any machine")
 
+# Processes that tests start keep what they compile, whatever the shell says: to compile it anew took most of each.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
 
 # By these names now: a test may have put something else in their place when its settings are forgotten.
-_MADE_ONCE = (settings.current, session.current, routes.routes, sender_domains.remembered)
+_MADE_ONCE = (settings.current, db.current, routes.routes, sender_domains.cached)
+# Of rows, which have the same numbers in the next test's database.
+_CACHES = (states._witnesses, states._batch_witnesses)
 
 
 class MovableClock:
@@ -47,11 +57,16 @@ class MovableClock:
 
 @pytest.fixture
 def moving_clock() -> Iterator[MovableClock]:
-    """Give a clock that starts at 2026-03-02 09:00 UTC and moves only by ``forward(seconds=…)``."""
+    """Give a clock that starts at 2026-03-02 09:00 UTC and moves only by ``forward(seconds=…)``.
+
+    A figure is then kept for its own time: how long it took to find says how busy the machine is.
+    """
     moving = MovableClock()
     clock.use(moving)
     clock.use_counter(lambda: moving.seconds)
-    yield moving
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ttl_cache, "_SHARE", float("inf"))
+        yield moving
     clock.use_counter(None)
     clock.use(None)
 
@@ -86,21 +101,25 @@ def own_environment() -> Iterator[None]:
 def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., settings.Settings]]:
     """Set settings for one test, as in ``configure(RATE_LIMIT="5/minute")``; the data directory is the test's own."""
 
-    def forget() -> None:
+    def reset_caches() -> None:
         for made_once in _MADE_ONCE:
             made_once.cache_clear()
+        for cache in _CACHES:
+            cache._rows.clear()
+        subscriptions.clear()
+        health.recent.clear()
         queue.reset()
 
     def apply(**values: str) -> settings.Settings:
         defaults = {"ENV": "test", "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(tmp_path / "data")}
         for name, value in (defaults | values).items():
             monkeypatch.setenv(f"CARILLON_{name}", value)
-        forget()
+        reset_caches()
         return settings.current()
 
-    forget()
+    reset_caches()
     yield apply
-    forget()
+    reset_caches()
 
 
 @pytest.fixture
@@ -110,7 +129,7 @@ def database(configure: Callable[..., settings.Settings], migrated_file: Path) -
     configuration.data_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
     shutil.copy(migrated_file, configuration.data_dir / "carillon.db")
     (configuration.data_dir / "carillon.db").chmod(0o600)
-    present = session.current()
+    present = db.current()
     yield present
     present.close()
 

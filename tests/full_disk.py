@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import event
 
-from backend.db.session import Database
+from backend.db.database import Database
 
-_ROOM = "PRAGMA max_page_count=1073741823"
-_ENDINGS = {"full": _ROOM, "read only": "PRAGMA query_only=OFF"}
+_SIZE = "PRAGMA max_page_count=1073741823"
+_ENDINGS = {"full": _SIZE, "read only": "PRAGMA query_only=OFF"}
 STATES = tuple(_ENDINGS)
 
 
@@ -36,7 +36,7 @@ class Disk:
         for connection in self._connections:
             connection.execute(_pragma(connection, state))
 
-    def make_room(self) -> None:
+    def free_up(self) -> None:
         """Take everything again."""
         for connection in self._connections:
             connection.execute(_ENDINGS[self._state or STATES[0]])
@@ -47,7 +47,7 @@ class Disk:
         """Take no more for as long as the block lasts."""
         self.fill(state)
         yield
-        self.make_room()
+        self.free_up()
 
     def _opened(self, connection: Any, _record: object) -> None:
         self._connections.append(connection)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import event
 
-from backend.db.session import Database
+from backend.db.database import Database
 
 Made = TypeVar("Made")
 

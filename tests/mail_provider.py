@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from backend.delivery import routes
+from backend.delivery.providers import routes
 from backend.lib import settings
 from tests.smtp_server import SmtpServer
 

@@ -48,8 +48,8 @@ class PgBouncer:
         self._folder = Path(tempfile.mkdtemp(prefix="carillon-pgbouncer-"))
         self._folder.chmod(0o777)
         self._user = () if os.geteuid() else ("-u", _user_of(host))
-        place = f"host={host}" + (f" port={parts.port}" if parts.port else "")
-        text = _CONFIGURATION.format(server=place, port=self._port, connections=connections, folder=self._folder)
+        behind = f"host={host}" + (f" port={parts.port}" if parts.port else "")
+        text = _CONFIGURATION.format(server=behind, port=self._port, connections=connections, folder=self._folder)
         (self._folder / "configuration").write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
 

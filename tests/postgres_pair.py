@@ -43,9 +43,9 @@ class Pair:
             connection.execute("SELECT pg_promote()")
 
     def __enter__(self) -> Self:
-        for place in (self.first, self.second):
-            place.mkdir()
-            shutil.chown(place, self._owner)
+        for folder in (self.first, self.second):
+            folder.mkdir()
+            shutil.chown(folder, self._owner)
         self._run("initdb", "-D", str(self.first / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
         self._start(self.first)
         self._run(
@@ -74,20 +74,20 @@ class Pair:
             process.wait(_START_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, place: Path) -> None:
-        settings = [word for one in (*_SETTINGS, f"unix_socket_directories={place}") for word in ("-c", one)]
-        self._processes[place] = self._begin("postgres", "-D", str(place / "data"), *settings)
-        wait_until(lambda: self._answers(place), _START_SECONDS, (self._folder / "log").read_text)
+    def _start(self, folder: Path) -> None:
+        settings = [word for one in (*_SETTINGS, f"unix_socket_directories={folder}") for word in ("-c", one)]
+        self._processes[folder] = self._begin("postgres", "-D", str(folder / "data"), *settings)
+        wait_until(lambda: self._answers(folder), _START_SECONDS, (self._folder / "log").read_text)
 
-    def _answers(self, place: Path) -> bool:
+    def _answers(self, folder: Path) -> bool:
         try:
-            psycopg.connect(self._address(place)).close()
+            psycopg.connect(self._address(folder)).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def _address(self, place: Path) -> str:
-        return f"postgresql://postgres@/postgres?host={place}"
+    def _address(self, folder: Path) -> str:
+        return f"postgresql://postgres@/postgres?host={folder}"
 
     def _run(self, program: str, *arguments: str) -> None:
         assert self._begin(program, *arguments).wait(60) == 0, program

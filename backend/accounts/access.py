@@ -8,27 +8,31 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy.orm import Session
 
-from backend.accounts import clients, revocations
+from backend.accounts import clients, reach, revocations
 from backend.accounts.faults import unavailable_without_database
 from backend.accounts.gateways import Assertion
 from backend.accounts.oauth import access_tokens, signatures, trusted_issuers
 from backend.accounts.oauth.access_tokens import Claims
 from backend.accounts.oauth.signatures import InvalidJwt
-from backend.db import session as databases
+from backend.accounts.reach import Manner
+from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.accounts import ApiClient
-from backend.db.session import Database
 from backend.lib import clock, settings
 from backend.lib.issuer_settings import TrustedIssuer
 from backend.lib.problems import Problem
 
 REALM = "Carillon"
-MAX_REMEMBERED = 10_000
+MAX_CACHED = 10_000
 # RFC 6750 §2.1, b64token; a JWT is one.
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """An API client as its access token presents it; ``expires_at`` is in seconds since the epoch."""
+    """An API client as its access token presents it; ``expires_at`` is in seconds since the epoch.
+
+    ``manner`` is how its messages are sent.
+    """
 
     api_client_id: int
     client_id: str
@@ -36,6 +40,7 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     token_id: str
     expires_at: float
+    manner: Manner = Manner()
 
 
 def authenticate(authorization_header: str | None, scope: str, assertion: Assertion | None = None) -> Principal:
@@ -121,7 +126,7 @@ def _verified(token: str, assertion: Assertion | None) -> Principal:
         claims = access_tokens.read(token) if issuer is None else trusted_issuers.read(token, issuer)
     except InvalidJwt as error:
         raise invalid_token(str(error)) from error
-    with databases.current().read() as session:
+    with db.current().read() as session:
         client = _client(session, claims, issuer)
     if client is None:
         raise invalid_token("The access token belongs to no API client of this installation.")
@@ -137,6 +142,7 @@ def _verified(token: str, assertion: Assertion | None) -> Principal:
         scopes=claims.scopes & frozenset(client.scopes.split()),
         token_id=token_id,
         expires_at=claims.exp,
+        manner=reach.manner(client),
     )
 
 
@@ -183,7 +189,7 @@ class _Memory:
         """Remember until the token's end; for at most an hour, as the deny list reaches back no further."""
         until = min(principal.expires_at, clock.timestamp() + revocations.MEMORY_SECONDS)
         with self._lock:
-            while len(self._known) >= MAX_REMEMBERED:
+            while len(self._known) >= MAX_CACHED:
                 del self._known[next(iter(self._known))]
             self._known[_digest(header)] = (principal, until)
 
@@ -198,4 +204,4 @@ def _memory_of(_database: Database) -> _Memory:
 
 
 def _memory() -> _Memory:
-    return _memory_of(databases.current())
+    return _memory_of(db.current())

@@ -15,8 +15,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.accounts import revocations
-from backend.db import session as databases
-from backend.db.models.accounts import ApiClient, ClientSecret, Service
+from backend.accounts.reach import Manner
+from backend.channels import redirects
+from backend.db import database as db
+from backend.db.models.accounts import ApiClient, ClientSecret, Mode, Service
 from backend.lib import clock, keyring, secrecy, settings
 from backend.lib.problems import Problem
 
@@ -42,7 +44,10 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 
 class NewClient(msgspec.Struct, frozen=True):
-    """A client at the one moment when its secret can be read; the representation leaves the secret out."""
+    """A client at the one moment when its secret can be read; the representation leaves the secret out.
+
+    ``client_secret`` is empty for a client that proves itself by keys of its own.
+    """
 
     id: int
     client_id: str
@@ -50,22 +55,26 @@ class NewClient(msgspec.Struct, frozen=True):
     name: str
     service_id: int
     scopes: tuple[str, ...]
+    mode: Mode
+    redirect: str | None
 
     def __repr__(self) -> str:
         return f"NewClient(id={self.id}, client_id={self.client_id!r})"
 
 
-def create_client(
+def create_client(  # noqa: PLR0913 - what a client is made of
     session: Session,
     service: Service,
     name: str,
     scopes: Iterable[str] = SCOPES,
     *,
     jwks: Mapping[str, Any] | None = None,
+    manner: Manner = Manner(),  # noqa: B008 - it is frozen
 ) -> NewClient:
-    """Create a client with one secret; ``jwks`` are its public keys for ``private_key_jwt``.
+    """Create a client with one secret, or with ``jwks``, its public keys for ``private_key_jwt``, and without any.
 
-    A client of a trusted issuer is made by ``create_foreign``.
+    How its messages are sent stays as it is: the identities of what it sends depend on it. A client of a trusted
+    issuer is made by ``create_foreign``.
 
     Raises:
         Problem: ``invalid_value`` for an unknown scope, no scope, a name or keys that cannot be used.
@@ -77,15 +86,33 @@ def create_client(
         name=checked_name(name),
         scopes=" ".join(granted),
         jwks=None if jwks is None else checked_jwks(jwks),
+        mode=manner.mode.value,
+        redirect=manner.redirect,
     )
     session.add(client)
     session.flush()
-    secret = add_secret(session, client)
-    return NewClient(client.id, client.client_id, secret.client_secret, client.name, service.id, granted)
+    secret = add_secret(session, client).client_secret if jwks is None else ""
+    return NewClient(
+        client.id,
+        client.client_id,
+        secret,
+        client.name,
+        service.id,
+        granted,
+        manner.mode,
+        manner.redirect,
+    )
 
 
 def create_foreign(  # noqa: PLR0913 - what such a client is made of
-    session: Session, service: Service, name: str, scopes: Iterable[str], *, issuer: str, issuer_client_id: str
+    session: Session,
+    service: Service,
+    name: str,
+    scopes: Iterable[str],
+    *,
+    issuer: str,
+    issuer_client_id: str,
+    manner: Manner = Manner(),  # noqa: B008 - it is frozen
 ) -> ApiClient:
     """Create a client whose tokens a trusted issuer writes: it has no secret, and gets no token here.
 
@@ -107,10 +134,25 @@ def create_foreign(  # noqa: PLR0913 - what such a client is made of
         scopes=" ".join(granted),
         issuer=issuer,
         issuer_client_id=identity,
+        mode=manner.mode.value,
+        redirect=manner.redirect,
     )
     session.add(client)
     session.flush()
     return client
+
+
+def checked_manner(mode: str, redirect: str | None = None) -> Manner:
+    """Return how a client's messages are sent; an empty ``redirect`` is none.
+
+    Raises:
+        Problem: ``invalid_value`` for a mode that there is not, or a redirect that cannot be one.
+    """
+    if mode not in set(Mode):
+        raise Problem("invalid_value", f"A mode is one of {', '.join(Mode)}.")
+    if redirect is None or not redirect.strip():
+        return Manner(Mode(mode))
+    return Manner(Mode(mode), redirects.canonical(redirect, settings.current().outbound_allow))
 
 
 def checked_name(name: str) -> str:
@@ -267,7 +309,7 @@ def take_over(row: ClientSecret, secret: str) -> None:
         return
     kept = update(ClientSecret).where(ClientSecret.id == row.id)
     try:
-        with databases.current().write() as session:
+        with db.current().transaction() as session:
             session.execute(kept.values(digest=keyring.digest(_PURPOSE, secret), key_id=keyring.present_id()))
     except (OperationalError, InterfaceError, PoolTimeout):
         logger.warning("The digest of a client secret could not be renewed")
@@ -291,7 +333,7 @@ def note_use(client: ApiClient, secret: ClientSecret | None = None) -> None:
     if not stale:
         return
     try:
-        with databases.current().write() as session:
+        with db.current().transaction() as session:
             for row in stale:
                 session.execute(update(type(row)).where(type(row).id == row.id).values(last_used_at=now))
     except (OperationalError, InterfaceError, PoolTimeout):

@@ -68,7 +68,7 @@ def create_service(session: Session, name: str, user: User, by: Actor) -> Servic
     Raises:
         Problem: ``name_taken`` or ``invalid_value``.
     """
-    service = services.create_service(session, name, daily_limit=TRIAL_LIMIT)
+    service = services.create_service(session, name, holds_clients=True, daily_limit=TRIAL_LIMIT)
     service_tokens.create(session, service, "client")
     users.give_role(session, user, service, "admin")
     audit.record(session, by, "service.created", service.name, service_id=service.id)
@@ -76,7 +76,9 @@ def create_service(session: Session, name: str, user: User, by: Actor) -> Servic
 
 
 def change_service(session: Session, service: Service, by: Actor, **flags: bool) -> None:
-    """Set ``active`` or ``live``."""
+    """Set ``active`` or ``live``; one that is put on trial holds its API clients to its team too."""
+    if flags.get("live") is False:
+        flags["holds_clients"] = True
     for name, value in flags.items():
         setattr(service, name, value)
     session.flush()

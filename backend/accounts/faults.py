@@ -1,4 +1,4 @@
-"""What the database's absence means to those who ask at a door."""
+"""What the database's absence means to those who ask at an entry point."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

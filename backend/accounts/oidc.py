@@ -34,7 +34,7 @@ _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """Where to send the browser, and what its return is judged by; the representation leaves the secrets out."""
+    """Where to send the browser, and what its return is validated by; the representation leaves the secrets out."""
 
     address: str
     state: str

@@ -13,7 +13,7 @@ VALID = timedelta(minutes=10)
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What the browser's return is judged by, and where it wants to go; the representation leaves secrets out."""
+    """What the browser's return is validated by, and where it wants to go; the representation leaves secrets out."""
 
     nonce: str
     code_verifier: str
@@ -56,7 +56,7 @@ def take(session: Session, state: str, browser: str) -> Attempt | None:
     return None if taken is None else Attempt(*taken)
 
 
-def forget_over(session: Session) -> None:
+def purge_over(session: Session) -> None:
     """Delete attempts that nobody came back from."""
     session.execute(delete(OidcAttempt).where(OidcAttempt.expires_at <= clock.now()))
 

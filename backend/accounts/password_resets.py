@@ -60,7 +60,7 @@ def use(session: Session, secret: str, password: str) -> User:
     return user
 
 
-def forget_over(session: Session) -> None:
+def purge_over(session: Session) -> None:
     """Delete the links that are too old."""
     session.execute(delete(PasswordReset).where(PasswordReset.expires_at <= clock.now()))
 

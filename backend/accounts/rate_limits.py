@@ -19,12 +19,12 @@ from sqlalchemy import Table, delete
 from sqlalchemy.orm import Session
 
 from backend.accounts.faults import unavailable_without_database
-from backend.db import session as databases
+from backend.db import database as db
+from backend.db.database import Database
 from backend.db.driver import Insert
 from backend.db.models.operations import RateWindow
-from backend.db.session import Database
 from backend.lib import clock, settings
-from backend.lib.gather import Gatherer
+from backend.lib.micro_batcher import MicroBatcher
 from backend.lib.problems import Problem
 from backend.lib.settings import RateLimit
 
@@ -82,7 +82,7 @@ class RateLimiter:
         self._database = database
         self._limit = limit
         self._windows: dict[int, _Window] = {}
-        self._counting: Gatherer[Demand, int] = Gatherer(self.count, name="rate-limits")
+        self._counting: MicroBatcher[Demand, int] = MicroBatcher(self.count, name="rate-limits")
         self._returning: set[asyncio.Task[None]] = set()
 
     async def hit(self, api_client_id: int) -> Quota:
@@ -172,7 +172,7 @@ class RateLimiter:
             wanted[demand.api_client_id, demand.starts_at] += demand.permits
         # In one order, so that two processes never wait for each other's rows.
         rows = [{"api_client_id": key[0], "starts_at": key[1], "count": wanted[key]} for key in sorted(wanted)]
-        with unavailable_without_database(), self._database.write(durable=False) as session:
+        with unavailable_without_database(), self._database.transaction(durable=False) as session:
             after = {(client, starts_at): count for client, starts_at, count in _RAISE.run(session, rows)}
         reached = {key: after[key] - wanted[key] for key in wanted}
         numbers = []
@@ -211,15 +211,15 @@ def _limiter(database: Database, limit: RateLimit) -> RateLimiter:
 
 async def hit(api_client_id: int) -> Quota:
     """Count one request of an API client; see ``RateLimiter.hit``."""
-    return await _limiter(databases.current(), settings.current().rate_limit).hit(api_client_id)
+    return await _limiter(db.current(), settings.current().rate_limit).hit(api_client_id)
 
 
 async def take(api_client_id: int, wanted: int) -> tuple[int, Quota]:
     """Count several requests of an API client; see ``RateLimiter.take``."""
-    return await _limiter(databases.current(), settings.current().rate_limit).take(api_client_id, wanted)
+    return await _limiter(db.current(), settings.current().rate_limit).take(api_client_id, wanted)
 
 
-def forget_old_windows(session: Session) -> None:
+def purge_old_windows(session: Session) -> None:
     """Delete the counts of windows that are over, with one window to spare for machines whose clocks differ."""
     length = settings.current().rate_limit.seconds
     session.execute(delete(RateWindow).where(RateWindow.starts_at < clock.timestamp() - 2 * length))

@@ -7,9 +7,9 @@ from functools import lru_cache
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from backend.db import session as databases
+from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.accounts import ApiClient, RevokedToken, UsedAssertion
-from backend.db.session import Database
 from backend.lib import clock
 
 RELOAD_SECONDS = 5
@@ -71,10 +71,10 @@ def _of(database: Database) -> Revocations:
 
 def current() -> Revocations:
     """Return the deny list of this process's database."""
-    return _of(databases.current())
+    return _of(db.current())
 
 
-def forget_expired(session: Session) -> None:
+def purge_expired(session: Session) -> None:
     """Delete the ids of tokens and assertions that are past their end and refused for that."""
     session.execute(delete(RevokedToken).where(RevokedToken.expires_at < clock.now()))
     session.execute(delete(UsedAssertion).where(UsedAssertion.expires_at < clock.now()))

@@ -33,7 +33,7 @@ def create(session: Session, service: Service, token_type: TokenType) -> NewToke
     """Make a token: the text of a random UUID, which is what the alpha's clients expect."""
     token = str(uuid4())
     digest = _digest(token)
-    sealed = keyring.seal(_place(digest), token)
+    sealed = keyring.seal(_sealing_context(digest), token)
     row = ServiceToken(service_id=service.id, type=token_type, digest=digest, sealed=sealed)
     session.add(row)
     session.flush()
@@ -79,7 +79,7 @@ def reveal(row: ServiceToken) -> str:
     Raises:
         ValueError: if it was sealed under a secret key that is not in use.
     """
-    return keyring.unseal(_place(row.digest), row.sealed)
+    return keyring.unseal(_sealing_context(row.digest), row.sealed)
 
 
 def reseal(session: Session) -> int:
@@ -88,7 +88,7 @@ def reseal(session: Session) -> int:
     for row in rows:
         token = reveal(row)
         row.digest = _digest(token)
-        row.sealed = keyring.seal(_place(row.digest), token)
+        row.sealed = keyring.seal(_sealing_context(row.digest), token)
     return len(rows)
 
 
@@ -96,6 +96,6 @@ def _digest(token: str) -> str:
     return keyring.digest(_PURPOSE, token)
 
 
-def _place(digest: str) -> str:
+def _sealing_context(digest: str) -> str:
     # The digest names the row before the database has numbered it.
     return f"service_tokens/{digest}/sealed"

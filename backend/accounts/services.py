@@ -12,16 +12,18 @@ from backend.lib.problems import Problem
 MAX_NAME = 160
 
 
-def create_service(
+def create_service(  # noqa: PLR0913 - what a service is made of
     session: Session,
     name: str,
     *,
     organisation: str | None = None,
     live: bool = False,
+    holds_clients: bool = False,
     daily_limit: int | None = None,
 ) -> Service:
     """Create a service, and the organisation too if there is none of that name.
 
+    While it is on trial, it ``holds_clients`` to its team too, or lets them say by their modes whom they reach.
     ``daily_limit`` counts messages a day in UTC; None takes the installation's limit.
 
     Raises:
@@ -34,7 +36,12 @@ def create_service(
         raise Problem("invalid_value", "A daily limit is a whole number of messages, 0 or more.")
     group = None if organisation is None else _organisation(session, checked_name(organisation, "organisation"))
     service = Service(
-        name=name, organisation_id=group.id if group else None, active=True, live=live, daily_limit=daily_limit
+        name=name,
+        organisation_id=group.id if group else None,
+        active=True,
+        live=live,
+        holds_clients=holds_clients,
+        daily_limit=daily_limit,
     )
     session.add(service)
     session.flush()

@@ -1,26 +1,26 @@
-"""The room's housekeeping: what has expired is refused for that already, and is deleted once an hour."""
+"""The package's housekeeping: what has expired is refused for that already, and is deleted once an hour."""
 
 from backend.accounts import attempts, oidc_attempts, password_resets, rate_limits, revocations, sessions
-from backend.db import session as db
+from backend.db import database as db
 from backend.lib import queue
-from backend.lib.pace import Pace
+from backend.lib.throttle import Throttle
 
-_pace = Pace()
+_hourly = Throttle()
 _STEPS = (
-    rate_limits.forget_old_windows,
-    revocations.forget_expired,
-    sessions.forget_over,
-    attempts.forget_old_windows,
-    password_resets.forget_over,
-    oidc_attempts.forget_over,
+    rate_limits.purge_old_windows,
+    revocations.purge_expired,
+    sessions.purge_over,
+    attempts.purge_old_windows,
+    password_resets.purge_over,
+    oidc_attempts.purge_over,
 )
 
 
 @queue.periodic
-def forget() -> None:
+def purge() -> None:
     """Delete counts of past windows, ids of expired tokens and assertions, sessions and links that are over."""
-    if not _pace.take():
+    if not _hourly.take():
         return
     for step in _STEPS:
-        with db.current().write() as session:
+        with db.current().transaction() as session:
             step(session)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from backend.accounts import audit, passwords
 from backend.channels import addresses
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.accounts import Membership, Service, User
-from backend.db.session import Database
 from backend.lib import clock
 from backend.lib.problems import Problem
 
@@ -120,7 +120,7 @@ def verify(session: Session, email: str, password: str) -> User | None:
     """
     user = by_email(session, email)
     right = passwords.matches(user.password_hash if user else None, password)
-    return _judge(session, user, right=right)
+    return _signed_in(session, user, right=right)
 
 
 def with_password(database: Database, email: str, password: str) -> User | None:
@@ -142,15 +142,15 @@ def sign_in(database: Database, email: str, password: str) -> User | None:
     right = passwords.matches(stored, password)
     if user is None:
         return None
-    with database.write() as session:
+    with database.transaction() as session:
         present = session.get(User, user.id, populate_existing=True)
-        found = _judge(session, present, right=right)
+        found = _signed_in(session, present, right=right)
         if found is None and present is not None and present.active and present.failed_logins == MAX_FAILURES + 1:
             audit.record(session, audit.SYSTEM, "user.locked", present.email, service_id=None)
         return found
 
 
-def _judge(session: Session, user: User | None, *, right: bool) -> User | None:
+def _signed_in(session: Session, user: User | None, *, right: bool) -> User | None:
     """Count in the statement itself, so that attempts at the same moment are all counted."""
     if user is None:
         return None

@@ -1,1 +1,1 @@
-"""The door for clients of the GOV.UK Notify alpha: its paths, shapes and words, before the same house."""
+"""The entry point for clients of the GOV.UK Notify alpha: its paths, shapes and words, on the same application."""

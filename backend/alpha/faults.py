@@ -58,7 +58,7 @@ def is_alpha(path: str) -> bool:
     return first in WORDS and path != _OTHERS and not path.startswith(f"{_OTHERS}/")
 
 
-def by_door(handler: Handler) -> Handler:
+def by_entry_point(handler: Handler) -> Handler:
     """Wrap the application's own answer to what the framework refuses.
 
     The alpha's paths get the alpha's answer. A path that nothing is at may be anybody's mistake: its answer gets the
@@ -83,7 +83,7 @@ def on_fault(_request: Request[Any, Any, Any], fault: AlphaFault) -> Response[di
 
 
 def on_problem(_request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
-    """Tell a room's problem in the alpha's shape."""
+    """Tell a package's problem in the alpha's shape."""
     return _answer(problem.entry.status, {"error": problem.detail}, problem.headers)
 
 

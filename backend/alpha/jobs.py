@@ -11,7 +11,7 @@ from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
-from backend.db import session as db
+from backend.db import database as db
 from backend.intake import jobs
 
 Answer = Response[dict[str, Any]]
@@ -43,7 +43,7 @@ async def create(request: Request[Any, Any, Any]) -> Answer:
 
 
 def _create(service_id: int, name: str, file_name: str | None, by: Actor) -> Answer:
-    with unavailable_without_database(), db.current().write() as session:
+    with unavailable_without_database(), db.current().transaction() as session:
         known = 0 < service_id < 2**63 and services.service_by_id(session, service_id)
         if not known:
             refuse(400, "failed to create job - invalid service")

@@ -10,7 +10,7 @@ from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
 from backend.channels.base import Channel
-from backend.db import session as db
+from backend.db import database as db
 from backend.intake import plain, switches
 from backend.intake.plain import PlainMessage, Refusal
 from backend.reports import plain as reports

@@ -1,4 +1,4 @@
-"""Every address of the alpha's door."""
+"""Every address of the alpha's entry point."""
 
 from litestar import Router
 from litestar.exceptions import HTTPException

@@ -13,7 +13,7 @@ from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.accounts import Service, User
 from backend.lib.problems import Problem
 
@@ -29,7 +29,7 @@ async def create(request: Request[Any, Any, Any]) -> Answer:
 
 
 def _create(name: str, user_id: int, by: Actor) -> Answer:
-    with unavailable_without_database(), db.current().write() as session:
+    with unavailable_without_database(), db.current().transaction() as session:
         user = directory.user_by_id(session, user_id) if 0 < user_id < 2**63 else None
         if user is None:
             refuse(400, "failed to create service - invalid user")
@@ -65,7 +65,7 @@ def unrestrict(request: Request[Any, Any, Any], service_id: FromPath[int]) -> An
 
 
 def _switch(request: Request[Any, Any, Any], service_id: int, **flags: bool) -> Answer:
-    with unavailable_without_database(), db.current().write() as session:
+    with unavailable_without_database(), db.current().transaction() as session:
         service = _found(session, service_id)
         directory.change_service(session, service, tokens.caller(request).actor, **flags)
         return _service(session, service, 200)
@@ -98,7 +98,7 @@ async def _staff(request: Request[Any, Any, Any], service_id: int, change: Chang
 
 
 def _changed(service_id: int, email: str, change: Change, by: Actor) -> Answer:
-    with unavailable_without_database(), db.current().write() as session:
+    with unavailable_without_database(), db.current().transaction() as session:
         service = _found(session, service_id)
         user = users.by_email(session, email)
         if user is None:

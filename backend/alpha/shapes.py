@@ -14,7 +14,8 @@ from backend.db.models.notifications import DeliveryStatus
 from backend.lib import clock
 from backend.reports.plain import PlainReport
 
-_STATUSES = {
+STATUSES = {
+    DeliveryStatus.SCHEDULED: "created",
     DeliveryStatus.QUEUED: "created",
     DeliveryStatus.SENDING: "created",
     DeliveryStatus.RETRYING: "created",
@@ -52,7 +53,7 @@ def _status(report: PlainReport) -> str:
     what a receipt calls so, and ``undelivered`` the rest that did not arrive.
     """
     if report.status is not DeliveryStatus.FAILED:
-        return _STATUSES[report.status]
+        return STATUSES[report.status]
     if report.sent_at is None:
         return "error"
     return "failed" if report.refused else "undelivered"

@@ -12,7 +12,7 @@ from backend.accounts import service_tokens
 from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.alpha.faults import AlphaFault
-from backend.db import session as db
+from backend.db import database as db
 
 _UNAUTHORIZED = {"error": "Unauthorized, bearer token must be provided"}
 _FORBIDDEN = {"error": "Forbidden, invalid bearer token provided"}

@@ -11,7 +11,7 @@ from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import AlphaFault, refuse, row_id
-from backend.db import session as db
+from backend.db import database as db
 from backend.lib.problems import Problem
 
 Answer = Response[dict[str, Any]]
@@ -49,7 +49,7 @@ async def create(request: Request[Any, Any, Any]) -> Answer:
 
 def _create(given: dict[str, Any], by: Actor) -> Answer:
     try:
-        with unavailable_without_database(), db.current().write() as session:
+        with unavailable_without_database(), db.current().transaction() as session:
             email, mobile, password = given["emailAddress"], given["mobileNumber"], given["password"]
             user = directory.create_user(session, email, mobile, password, by)
             return Response({"users": shapes.user(user)}, status_code=201)
@@ -64,7 +64,7 @@ def _create(given: dict[str, Any], by: Actor) -> Answer:
 @post("/user/{user_id:int}/activate", guards=[tokens.admin], status_code=200, sync_to_thread=True)
 def activate(request: Request[Any, Any, Any], user_id: FromPath[int]) -> Answer:
     """Let a user sign in."""
-    with unavailable_without_database(), db.current().write() as session:
+    with unavailable_without_database(), db.current().transaction() as session:
         user = directory.user_by_id(session, row_id(user_id))
         if user is None:
             raise AlphaFault(404, _NOT_AUTHORISED)

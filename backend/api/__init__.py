@@ -1,1 +1,1 @@
-"""The REST door: one file per resource."""
+"""The REST entry point: one file per resource."""

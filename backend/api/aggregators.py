@@ -13,7 +13,7 @@ from backend.api import errors, parameters
 from backend.api.guards import bearer, principal
 from backend.batching import manage, preview
 from backend.batching.preview import BatchPreview
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.notifications import NotificationStatus
 from backend.intake.schema import MAX_AGGREGATOR, is_aggregator
 from backend.lib.problems import Problem
@@ -170,7 +170,7 @@ def hold(request: _AnyRequest, aggregator_id: AggregatorId) -> Handled:
     """Keep the batches of an aggregator from being sent until they are released or flushed; they go on gathering."""
     aggregator_id = _asked(aggregator_id)
     service_id, by = _caller(request)
-    return _handled(aggregator_id, "held", manage.hold_back(service_id, aggregator_id, by=by))
+    return _handled(aggregator_id, "held", manage.pause(service_id, aggregator_id, by=by))
 
 
 @post(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,10 +16,11 @@ from backend.accounts.faults import unavailable_without_database
 from backend.accounts.rate_limits import Quota
 from backend.api import bodies, errors, guards, large_bodies, notifications
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
+from backend.db.models.accounts import Mode
 from backend.db.models.notifications import NotificationStatus
 from backend.intake import idempotency
 from backend.intake.content import Submission
-from backend.intake.outcomes import Accepted, Outcome
+from backend.intake.outcomes import Accepted, IntakeResult
 from backend.intake.schema import MAX_BULK, BulkIn
 from backend.lib import shapes, strict_json
 from backend.lib.http import catalogue_url
@@ -31,14 +33,15 @@ PATH = f"{notifications.PATH}/bulk"
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one notification: ``status`` 202 (accepted), 200 (accepted before), or that of its problem.
 
-    An accepted one has ``notification_id``, ``notification_status`` and ``links``; a refused one has the members of
-    ``application/problem+json``.
+    An accepted one has ``notification_id``, ``notification_status``, ``links``, ``mode`` and, where it asks for a
+    moment, ``send_at``; a refused one has the members of ``application/problem+json``.
     """
 
     status: int
     notification_id: str | None = None
     notification_status: NotificationStatus | None = None
     links: Links | None = None
+    mode: Mode | None = None
     duplicate: bool = False
     type: str | None = None
     title: str | None = None
@@ -46,6 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str | None = None
     errors: list[FieldError] | None = None
     warnings: list[FieldError] | None = None
+    send_at: datetime | None = None
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -73,7 +77,7 @@ _frame = msgspec.json.Decoder(_Frame)
     summary="Send up to 100 notifications",
 )
 async def send(request: Request[Any, Any, Any]) -> Response[Results]:
-    """Judge each notification alone, as if it were sent by itself; each counts against the rate limit.
+    """Validate each notification alone, as if it were sent by itself; each counts against the rate limit.
 
     The answer is 200 whatever became of them. ``status`` of a result is the HTTP number that sending the notification
     by itself would have answered, and a refused one has the members of that problem.
@@ -82,7 +86,7 @@ async def send(request: Request[Any, Any, Any]) -> Response[Results]:
     same key with other notifications is refused with 422, and nothing of it is taken.
     """
     bodies.see_that_it_is_json(request)
-    with large_bodies.room.taken(guards.principal(request).service_id) as reader:
+    with large_bodies.memory.taken(guards.principal(request).service_id) as reader:
         raw = await reader.read(request, several=True)
         return await take(guards.principal(request), raw, request.scope)
 
@@ -91,7 +95,8 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]
     """Hand the notifications of one body over to intake, and answer."""
     key = notifications.idempotency_key(scope)
     parts = _split(raw) if len(raw) <= bodies.MAX_BYTES else await sync_to_thread(_split, raw)
-    given = [Submission(client.service_id, client.api_client_id, part, key=key, shares_key=True) for part in parts]
+    who, manner = (client.service_id, client.api_client_id), client.manner
+    given = [Submission(*who, part, key=key, shares_key=True, manner=manner) for part in parts]
     if key is not None:
         await sync_to_thread(_hold_together, given, key)
     within, quota = await _count(client, len(given), scope)
@@ -108,7 +113,7 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]
 
 def _hold_together(submissions: Sequence[Submission], key: str) -> None:
     with unavailable_without_database():
-        idempotency.hold_together(submissions, key)
+        idempotency.check_together(submissions, key)
 
 
 def _split(raw: bytes) -> list[bytes]:
@@ -141,7 +146,7 @@ async def _count(client: Principal, wanted: int, scope: Scope) -> tuple[int, Quo
     return 1 + granted, quota
 
 
-def _results(outcomes: Sequence[Outcome]) -> Iterator[Result]:
+def _results(outcomes: Sequence[IntakeResult]) -> Iterator[Result]:
     for outcome in outcomes:
         if isinstance(outcome, Accepted):
             one = notifications.dispatched(outcome)
@@ -150,8 +155,10 @@ def _results(outcomes: Sequence[Outcome]) -> Iterator[Result]:
                 notification_id=one.notification_id,
                 notification_status=one.status,
                 links=one.links,
+                mode=one.mode,
                 duplicate=one.duplicate,
                 warnings=one.warnings or None,
+                send_at=one.send_at,
             )
         else:
             told = details(outcome.problem, catalogue_url(), outcome.notification_id, outcome.status)

@@ -17,15 +17,18 @@ from backend.api.parameters import Cursor, Limit
 from backend.callbacks import endpoints, messages
 from backend.callbacks.endpoints import EndpointRecord, NewSigningSecret
 from backend.callbacks.messages import MessageRecord
-from backend.db import session
+from backend.db import database as db
 from backend.lib.shapes import Shape
 
 _TOLD = (
     "Each change of a notification's status is posted there as JSON `{type, timestamp, data}`, signed as the Standard "
     "Webhooks specification says (`webhook-id`, `webhook-timestamp`, `webhook-signature`). Types: `notification.sent`, "
     "`notification.delivered`, `notification.partial`, `notification.failed`, `notification.cancelled`, "
-    "`delivery.failed`. Any 2xx takes a message; everything else is tried again nine times within three days; 410 "
-    "switches the address off. Messages may come twice (with the same `webhook-id`) and in any order."
+    "`notification.at_risk` (a scheduled one could not be sent as things are, and why), `delivery.failed`; of an "
+    "obligation `obligation.step_taken`, `obligation.step_refused`, `obligation.met`, `obligation.worklist` and "
+    "`obligation.closed`, of a matter about which it sent something `matter.resolved`. Any 2xx "
+    "takes a message; everything else is tried again nine times within three days; 410 switches the address off. "
+    "Messages may come twice (with the same `webhook-id`) and in any order."
 )
 MessageId = Annotated[
     str, Parameter(description="The message's `webhook-id`.", schema_extra={"pattern": "^msg_[0-9a-f]{32}$"})
@@ -68,8 +71,8 @@ def _actor(caller: Principal) -> Actor:
 
 
 def _register(caller: Principal, url: str) -> Response[CallbackAnswer]:
-    with session.current().write() as db:
-        record, made = endpoints.register(db, caller.api_client_id, caller.service_id, url, _actor(caller))
+    with db.current().transaction() as session:
+        record, made = endpoints.register(session, caller.api_client_id, caller.service_id, url, _actor(caller))
     return Response(_answer(record, made.secret if made else None), status_code=201 if made else 200)
 
 
@@ -104,8 +107,8 @@ class Callbacks(Controller):
     )
     def show(self, request: Request[Any, Any, Any]) -> CallbackAnswer:
         """Return the address and how it fares."""
-        with session.current().read() as db:
-            return _answer(endpoints.read(db, principal(request).api_client_id))
+        with db.current().read() as session:
+            return _answer(endpoints.read(session, principal(request).api_client_id))
 
     @delete(
         operation_id="deleteCallback",
@@ -118,8 +121,8 @@ class Callbacks(Controller):
     def remove(self, request: Request[Any, Any, Any]) -> None:
         """Remove the address."""
         caller = principal(request)
-        with session.current().write() as db:
-            endpoints.remove(db, caller.api_client_id, _actor(caller))
+        with db.current().transaction() as session:
+            endpoints.remove(session, caller.api_client_id, _actor(caller))
 
     @post(
         "/secret",
@@ -134,8 +137,8 @@ class Callbacks(Controller):
     def rotate(self, request: Request[Any, Any, Any]) -> NewSigningSecret:
         """Make a new secret."""
         caller = principal(request)
-        with session.current().write() as db:
-            return endpoints.rotate_secret(db, caller.api_client_id, _actor(caller))
+        with db.current().transaction() as session:
+            return endpoints.rotate_secret(session, caller.api_client_id, _actor(caller))
 
     @post(
         "/enable",
@@ -150,8 +153,8 @@ class Callbacks(Controller):
     def enable(self, request: Request[Any, Any, Any]) -> CallbackAnswer:
         """Switch the address on."""
         caller = principal(request)
-        with session.current().write() as db:
-            return _answer(endpoints.enable(db, caller.api_client_id, _actor(caller)))
+        with db.current().transaction() as session:
+            return _answer(endpoints.enable(session, caller.api_client_id, _actor(caller)))
 
     @post(
         "/disable",
@@ -165,9 +168,9 @@ class Callbacks(Controller):
     def disable(self, request: Request[Any, Any, Any]) -> CallbackAnswer:
         """Switch the address off."""
         caller = principal(request)
-        with session.current().write() as db:
+        with db.current().transaction() as session:
             why = "The API client switched it off."
-            return _answer(endpoints.disable(db, caller.api_client_id, why, _actor(caller)))
+            return _answer(endpoints.disable(session, caller.api_client_id, why, _actor(caller)))
 
     @get(
         "/messages",
@@ -181,8 +184,8 @@ class Callbacks(Controller):
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> CallbackMessagePage:
         """Return a page of messages."""
         after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
-        with session.current().read() as db:
-            found = messages.page(db, principal(request).api_client_id, limit + 1, after)
+        with db.current().read() as session:
+            found = messages.page(session, principal(request).api_client_id, limit + 1, after)
         more = parameters.write_cursor(found[limit - 1][0]) if len(found) > limit else None
         return CallbackMessagePage([record for _, record in found[:limit]], more)
 
@@ -198,8 +201,8 @@ class Callbacks(Controller):
     def redeliver(self, request: Request[Any, Any, Any], message_id: MessageId) -> MessageRecord:
         """Post one message again."""
         caller = principal(request)
-        with session.current().write() as db:
-            return messages.redeliver(db, caller.api_client_id, message_id, _actor(caller))
+        with db.current().transaction() as session:
+            return messages.redeliver(session, caller.api_client_id, message_id, _actor(caller))
 
 
 ROUTES = [Callbacks]

@@ -34,7 +34,7 @@ class DirectLitestar(LoggedLitestar):
             return
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
         if client is None:
-            paths.settle(scope)
+            paths.restore(scope)
             await super().serve(scope, receive, send)
             return
         scope["auth"] = client

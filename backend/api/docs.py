@@ -1,4 +1,4 @@
-"""The API's documentation: the OpenAPI document, its page, and the error catalogue."""
+"""The documentation: the OpenAPI document, its page, the error catalogue, and the handbook."""
 
 from functools import lru_cache
 from typing import Any
@@ -8,15 +8,16 @@ from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.response import Template
 from litestar.types import ControllerRouterHandler
 
-from backend.api import openapi
+from backend.api import docs_reference, handbook, openapi, still_pages
+from backend.api.still_pages import StillPage
 from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.http import security_headers
 from backend.lib.settings import Settings
 
-# The page talks to our own host alone; Swagger UI draws its arrows from images inside its style sheet.
+# The pages talk to our own host alone.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -25,10 +26,22 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-@get("/", sync_to_thread=False)
-def show() -> Template:
-    """Show the API's documentation."""
-    return Template("docs/index.html", media_type=MediaType.HTML)
+@get("/", sync_to_thread=True)
+def show(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Show the API's documentation: the OpenAPI document for people to read, without a script."""
+    return still_pages.answer(request, _reference(request.app, settings.current(), "docs/index.html"))
+
+
+@get("/models", sync_to_thread=True)
+def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Show the models that the operations take and answer."""
+    return still_pages.answer(request, _reference(request.app, settings.current(), "docs/models.html"))
+
+
+@lru_cache(maxsize=2)
+def _reference(app: Litestar, _configuration: Settings, name: str) -> StillPage:
+    """Write a page once: anybody may ask for it."""
+    return still_pages.write(app, name, reference=docs_reference.reference(openapi.create_document(app)))
 
 
 @get("/openapi.json", sync_to_thread=True)
@@ -64,6 +77,11 @@ def _harden(response: Response[Any]) -> Response[Any]:
     return response
 
 
-_DOCS = Router("/docs", route_handlers=[show, document, errors], after_request=_harden, include_in_schema=False)
+_DOCS = Router(
+    "/docs",
+    route_handlers=[show, models, document, errors, *handbook.HANDLERS],
+    after_request=_harden,
+    include_in_schema=False,
+)
 
 ROUTES: list[ControllerRouterHandler] = [_DOCS]

@@ -1,4 +1,4 @@
-"""Problems in the REST door's words: ``application/problem+json`` (RFC 9457)."""
+"""Problems in the REST entry point's words: ``application/problem+json`` (RFC 9457)."""
 
 import logging
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def respond(
 
 
 def on_problem(_request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
-    """Translate a room's problem."""
+    """Translate a package's problem."""
     return respond(problem)
 
 

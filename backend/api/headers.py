@@ -1,4 +1,4 @@
-"""What every answer carries for browsers' sake, whichever door it comes from: also errors, files and data.
+"""What every answer carries for browsers' sake, whichever entry point it comes from: also errors, files and data.
 
 Pages and messages set a policy of their own. Anything else may do nothing if a browser is led to show it, stands in no
 frame, and is kept by nobody unless it says for how long it may be. An answer about methods names all of its address.

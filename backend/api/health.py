@@ -15,9 +15,11 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
 from backend.api import errors
-from backend.db import migrate, probe, session
+from backend.db import database as db
+from backend.db import migrate, probe
 from backend.db.migrate import Fit
 from backend.lib import clock, outages, queue
+from backend.lib.release import VERSION
 from backend.restored import report
 
 logger = logging.getLogger(__name__)
@@ -26,13 +28,16 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 3
 # So long an answer is given again: anybody may ask, and as often as they like.
 _FRESH_SECONDS = 0.5
-_HEADERS = {"Cache-Control": "no-store"}
+# Whoever rolls a release out asks here which one answers, with HEAD too. No other answer says so: it would tell those
+# who look for a release with a hole.
+_HEADERS = {"Cache-Control": "no-store", "Carillon-Version": VERSION}
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process is up."""
+    """The process is up, and of this release."""
 
     status: Literal["ok"] = "ok"
+    version: str = VERSION
 
 
 class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,7 +92,7 @@ async def readyz() -> Response[Readiness]:
     return Response(body, headers=_HEADERS)
 
 
-class _Look:
+class _Probe:
     """Asks a question ``about`` something that costs a write; whoever asks again at once gets the same answer."""
 
     def __init__(self, question: Callable[[], str], about: Callable[[], object]) -> None:
@@ -105,7 +110,7 @@ class _Look:
             return self._answer
 
 
-async def _ask(look: _Look) -> str | None:
+async def _ask(look: _Probe) -> str | None:
     """Ask in a thread and with little patience; None where no answer came in time."""
     # Probes that hang on a silent database have a few threads of their own and starve no request.
     with anyio.move_on_after(_PATIENCE_SECONDS):
@@ -114,16 +119,16 @@ async def _ask(look: _Look) -> str | None:
 
 
 @lru_cache(maxsize=3)
-def _probes(_look: _Look) -> anyio.CapacityLimiter:
+def _probes(_look: _Probe) -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(4)
 
 
-def _look_at_database() -> str:
+def _probe_database() -> str:
     """Say whether this release goes with the database, and it takes what is written; of a fault our words are said."""
     try:
         if fault := _standing():
             return fault
-        probe.touch(session.current())
+        probe.touch(db.current())
     except Exception as error:
         logger.warning("Not ready, for the database", exc_info=error)
         return f"cannot be written to: {outages.reason(error)}"
@@ -132,7 +137,7 @@ def _look_at_database() -> str:
 
 def _standing() -> str:
     """Say why the database is not one for this release; empty if it is."""
-    standing = migrate.standing(session.current())
+    standing = migrate.standing(db.current())
     if standing.usable:
         return ""
     if standing.fit is Fit.BEYOND:
@@ -142,10 +147,10 @@ def _standing() -> str:
     )
 
 
-def _look_whether_held() -> str:
+def _probe_held() -> str:
     """Say that a restored database is held; empty where it is not. What is accepted goes out, so all is ready."""
     try:
-        with session.current().look() as looking:
+        with db.current().autocommit() as looking:
             since = report.since(looking)
     except Exception as error:
         logger.warning("Whether the database is held cannot be asked", exc_info=error)
@@ -153,7 +158,7 @@ def _look_whether_held() -> str:
     return "" if since is None else f"held since {clock.iso(since)}: what waited before is to be decided about"
 
 
-def _look_at_queue() -> str:
+def _probe_queue() -> str:
     try:
         queue.try_to_write()
     except Exception as error:  # which opens the breaker, and that writes the log
@@ -167,7 +172,7 @@ def _slower(reason: str) -> str:
     return f"takes no wake-ups{when}, {reason}: messages leave some seconds later than they could"
 
 
-_database = _Look(_look_at_database, session.current)
-_queue = _Look(_look_at_queue, queue.giving)
-_held = _Look(_look_whether_held, session.current)
+_database = _Probe(_probe_database, db.current)
+_queue = _Probe(_probe_queue, queue.giving)
+_held = _Probe(_probe_held, db.current)
 ROUTES = [healthz, readyz]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -11,15 +12,32 @@ from litestar.concurrency import sync_to_thread
 from litestar.exceptions import HTTPException
 
 from backend.api.bodies import MAX_BYTES
+from backend.lib import settings
 from backend.lib.problems import Problem
 
 # 10 MiB of files in base64, 1 MiB for the rest, and what escaped slashes or the names of many files add.
-MOST_BYTES = 16 * 1024 * 1024
+_USUAL = 16
 # What the requests at hand may have in memory beyond the MiB that each may: a body is there as text and decoded too.
-_IN_MEMORY = 8 * MOST_BYTES
-TOO_LARGE = (
-    "The body is larger than 1 MiB (1,048,576 bytes) beside the contents of attachments, or with these than 16 MiB."
-)
+_IN_MEMORY = 8 * _USUAL * 1024 * 1024
+
+
+# No body may be larger, whatever the settings say: it is what one service may have in memory.
+MOST_BYTES = _IN_MEMORY // 2
+
+
+def most_bytes() -> int:
+    """Return how large a body with files may be: more than usual where larger files than usual may go as links."""
+    linked = ceil(settings.current().linked_bytes / 1024 / 1024 * 4 / 3) + 1
+    return min(max(_USUAL, linked) * 1024 * 1024, MOST_BYTES)
+
+
+def _too_large() -> Problem:
+    most = most_bytes() // 1024 // 1024
+    detail = (
+        "The body is larger than 1 MiB (1,048,576 bytes) beside the contents of attachments, or with these than"
+        f" {most} MiB."
+    )
+    return Problem("too_large", detail)
 
 
 class _File(msgspec.Struct):
@@ -44,7 +62,7 @@ _STRUCTURE, _MOST_STRUCTURE = (b",", b"[", b"{"), 65_536
 _one, _several = msgspec.json.Decoder(_Notification), msgspec.json.Decoder(_Several)
 
 
-class Room:
+class MemoryBudget:
     """The memory that the large bodies of this process share, of which a service has half at most."""
 
     def __init__(self, most: int) -> None:
@@ -77,11 +95,11 @@ class Room:
 
 
 class Reader:
-    """Reads one body; ``held`` is what it takes up of the room."""
+    """Reads one body; ``held`` is what it takes up of the budget."""
 
-    def __init__(self, room: Room, service_id: int) -> None:
+    def __init__(self, memory: MemoryBudget, service_id: int) -> None:
         self.held = 0
-        self._room = room
+        self._memory = memory
         self._service_id = service_id
 
     async def read(self, request: Request[Any, Any, Any], *, several: bool = False, refused: bool = False) -> bytes:
@@ -91,26 +109,29 @@ class Reader:
             Problem: ``too_large``, or ``unavailable`` if too many others are large at this moment.
         """
         pieces: list[bytes] = []
-        size = 0
+        size, most = 0, MAX_BYTES if refused else most_bytes()
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and len(announced) < 20 and int(announced) > most:
+            raise _too_large()
         try:
             async for piece in request.stream():
                 size += len(piece)
-                if refused and size > MAX_BYTES:
-                    raise Problem("too_large", TOO_LARGE)
+                if size > most:
+                    raise _too_large()
                 self._hold(size - MAX_BYTES)
                 pieces.append(piece)
         except HTTPException as error:
             if error.status_code != 413:
                 raise
-            raise Problem("too_large", TOO_LARGE) from error
+            raise _too_large() from error
         raw = b"".join(pieces)
         if len(raw) > MAX_BYTES and not await sync_to_thread(_fits, raw, several=several):
-            raise Problem("too_large", TOO_LARGE)
+            raise _too_large()
         return raw
 
     def _hold(self, beyond: int) -> None:
         if beyond > self.held:
-            self._room.take(self._service_id, beyond - self.held)
+            self._memory.take(self._service_id, beyond - self.held)
             self.held = beyond
 
 
@@ -130,4 +151,4 @@ def _fits(raw: bytes, *, several: bool) -> bool:
     )
 
 
-room = Room(_IN_MEMORY)
+memory = MemoryBudget(_IN_MEMORY)

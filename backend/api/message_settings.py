@@ -12,8 +12,8 @@ from backend.api import bodies, errors
 from backend.api import template_answers as answers
 from backend.api.guards import bearer, principal
 from backend.api.template_answers import ChangesAnswer, UserAnswer
-from backend.db import session
-from backend.lib.fair import Share
+from backend.db import database as db
+from backend.lib.fair_pool import Share
 from backend.lib.shapes import Shape
 from backend.publishing import mail_settings, publish, sources
 from backend.publishing.mail_settings import SettingsPlan
@@ -53,14 +53,14 @@ class SettingsAnswer(msgspec.Struct, frozen=True):
 
 
 def _show(service_id: int) -> SettingsAnswer:
-    with session.current().read() as db:
-        found = sources.mail_settings(db, service_id)
+    with db.current().read() as session:
+        found = sources.mail_settings(session, service_id)
     return SettingsAnswer(found.language, found.layout, [])
 
 
 def _plan(service_id: int, body: SettingsShape) -> SettingsPlan:
-    with session.current().read() as db:
-        return mail_settings.plan(db, service_id, body.language, body.mail_layout)
+    with db.current().read() as session:
+        return mail_settings.plan(session, service_id, body.language, body.mail_layout)
 
 
 def _changes(service_id: int, body: SettingsShape) -> ChangesAnswer:
@@ -71,8 +71,8 @@ def _changes(service_id: int, body: SettingsShape) -> ChangesAnswer:
 def _store(service_id: int, client_id: str, body: SettingsShape) -> SettingsAnswer:
     planned = _plan(service_id, body)
     publish.check_changes(mail_settings.changes(planned, Share(service_id)))
-    with session.current().write() as db:
-        anew = mail_settings.put(db, service_id, planned, Actor("client", client_id))
+    with db.current().transaction() as session:
+        anew = mail_settings.put(session, service_id, planned, Actor("client", client_id))
     published = [UserAnswer(one.identifier, one.version) for one in anew]
     return SettingsAnswer(planned.after.language, planned.after.layout, published)
 

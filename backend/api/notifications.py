@@ -1,31 +1,40 @@
 """Notifications: sent, explained, looked up and listed."""
 
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.types import Scope
 
 from backend.accounts.access import Principal
+from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
 from backend.api import access_log, bodies, errors, guards, large_bodies, parameters
 from backend.api.guards import bearer, principal
+from backend.api.notification_filters import (
+    ModeName,
+    Moment,
+    aware,
+    plain,
+    see_that_none_is_null,
+)
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
-from backend.db import session as db
-from backend.db.models.notifications import NotificationStatus
-from backend.delivery.bell import Bell
+from backend.channels.base import Channel, ChannelName
+from backend.db import database as db
+from backend.db.models.accounts import Mode
+from backend.db.models.notifications import NotificationStatus, StatusName
+from backend.delivery.waker import Waker
+from backend.intake import content, idempotency, scanning
 from backend.intake import explain as explaining
-from backend.intake import idempotency
 from backend.intake.admission import Admission
-from backend.intake.content import Submission
-from backend.intake.explain import Explanation
+from backend.intake.content import Content, Submission
+from backend.intake.explanation import Explanation
 from backend.intake.outcomes import Accepted
 from backend.intake.schema import MAX_AGGREGATOR, NotificationIn
 from backend.lib import ids, traces
@@ -33,6 +42,9 @@ from backend.lib.problems import FieldError, Problem
 from backend.reports import notification, notifications
 from backend.reports.model import Links, NotificationPage, NotificationReport, PriorityName, ReportLinks
 from backend.reports.notification import After, Found
+from backend.scheduling import cancel as cancelling
+from backend.search import query
+from backend.search.query import Query
 
 PATH = "/notifications/v1"
 SEND = "notifications:send"
@@ -41,19 +53,21 @@ _AnyRequest = Request[Any, Any, Any]
 
 
 class Dispatched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a notification that was accepted, now or before."""
+    """The answer to a notification that was accepted, now or before; ``send_at`` is the moment that it asks for."""
 
     notification_id: str
     status: NotificationStatus
     links: Links
+    mode: Mode
     duplicate: bool = False
     warnings: list[FieldError] = []
+    send_at: datetime | None = None
 
 
 @lru_cache(maxsize=1)
 def intake() -> Admission:
     """Return this process's way into intake: all requests that wait are accepted in one transaction."""
-    return Admission(Bell().ring)
+    return Admission(Waker().ring)
 
 
 @post(
@@ -85,7 +99,7 @@ async def send(request: _AnyRequest) -> Response[Dispatched]:
         bodies.see_that_it_is_json(request)
     except Problem as problem:
         refusal = refusal or problem
-    with large_bodies.room.taken(principal(request).service_id) as reader:
+    with large_bodies.memory.taken(principal(request).service_id) as reader:
         try:
             raw = await reader.read(request, refused=refusal is not None)
         except Problem as problem:
@@ -105,7 +119,8 @@ async def take(
         key = idempotency_key(scope)
     except Problem as problem:
         key, refusal = None, refusal or problem
-    outcome = await intake().submit(Submission(client.service_id, client.api_client_id, raw, key, refusal, uid))
+    who = client.service_id, client.api_client_id
+    outcome = await intake().submit(Submission(*who, raw, key, refusal, uid, manner=client.manner))
     access_log.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         follow(client, outcome)
@@ -134,7 +149,13 @@ def follow(client: Principal, outcome: Accepted) -> None:
 def dispatched(outcome: Accepted) -> Dispatched:
     links = Links(self=f"{PATH}/{outcome.notification_id}")
     return Dispatched(
-        outcome.notification_id, NotificationStatus(outcome.status), links, outcome.duplicate, list(outcome.warnings)
+        outcome.notification_id,
+        NotificationStatus(outcome.status),
+        links,
+        outcome.mode,
+        outcome.duplicate,
+        list(outcome.warnings),
+        outcome.send_at,
     )
 
 
@@ -150,17 +171,21 @@ def dispatched(outcome: Accepted) -> Dispatched:
     summary="Explain what a notification would do",
 )
 async def explain(request: _AnyRequest) -> Explanation:
-    """Judge and render a notification with nothing stored and nothing sent."""
+    """Validate and render a notification with nothing stored and nothing sent."""
     client = principal(request)
     bodies.see_that_it_is_json(request)
-    with large_bodies.room.taken(principal(request).service_id) as reader:
+    with large_bodies.memory.taken(principal(request).service_id) as reader:
         raw = await reader.read(request)
-        return await sync_to_thread(_explain, Submission(client.service_id, client.api_client_id, raw))
+        submission = Submission(client.service_id, client.api_client_id, raw, manner=client.manner)
+        read = await sync_to_thread(content.read, submission)
+        if scanning.may_be_needed([submission]):
+            (read,) = await scanning.scanned([read])
+        return await sync_to_thread(_explain, read)
 
 
-def _explain(submission: Submission) -> Explanation:
+def _explain(read: Content) -> Explanation:
     with unavailable_without_database():
-        return explaining.explain(submission)
+        return explaining.explain(read)
 
 
 _CONTINUE = "Where the {} continue: taken from a link of the page before. Opaque; pass it unchanged."
@@ -188,13 +213,51 @@ def show(
     events: Annotated[str | None, Parameter(max_length=1024, description=_CONTINUE.format("events"))] = None,
 ) -> NotificationReport:
     """Report what became of a notification, delivery by delivery."""
-    uid, after = _uid(notification_id), _after(deliveries, events)
+    return _report(principal(request).service_id, _uid(notification_id), _after(deliveries, events))
+
+
+def _report(service_id: int, uid: UUID | None, after: After = notification.BEGINNING) -> NotificationReport:
     with unavailable_without_database(), db.current().read() as session:
-        found = notification.find(session, principal(request).service_id, uid, after) if uid else None
+        found = notification.find(session, service_id, uid, after) if uid else None
         report = notification.describe(session, found, _links(found)) if found else None
     if report is None:
-        raise Problem("not_found", "This service has no notification of this id.")
+        raise _unknown()
     return report
+
+
+def _unknown() -> Problem:
+    return Problem("not_found", "This service has no notification of this id.")
+
+
+@delete(
+    f"{PATH}/{{notification_id:str}}",
+    guards=[bearer],
+    opt={"scope": SEND, "query": ("channel",)},
+    status_code=200,
+    responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
+    tags=_TAGS,
+    operation_id="cancelNotification",
+    summary="Cancel a notification",
+    sync_to_thread=True,
+)
+def cancel(
+    request: _AnyRequest,
+    notification_id: Annotated[str, Parameter(description="The id that sending answered.", max_length=64)],
+    channel: Annotated[ChannelName | None, Parameter(description="Only the messages of this channel.")] = None,
+) -> NotificationReport:
+    """Cancel what of a notification has not left: what waits for its moment, for a try, or in a batch.
+
+    What has left cannot be taken back, and goes on; where nothing is left to be cancelled the answer is 409
+    `already_sent`. Cancelling again what was cancelled changes nothing and answers the same.
+    """
+    see_that_none_is_null(request)
+    caller, uid = principal(request), _uid(notification_id)
+    if uid is None:
+        raise _unknown()
+    only = Channel(channel) if channel else None
+    with unavailable_without_database():
+        cancelling.cancel(caller.service_id, uid, Actor("client", caller.client_id), channel=only)
+    return _report(caller.service_id, uid)
 
 
 def _after(deliveries: str | None, events: str | None) -> After:
@@ -227,25 +290,27 @@ def _uid(text: str) -> UUID | None:
         return None
 
 
-Status = Literal["DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
-Moment = datetime | None
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_MUST_BE = {
-    "status": f"Must be one of {', '.join(get_args(Status))}.",
-    "priority": f"Must be one of {', '.join(get_args(PriorityName))}.",
-    "created_from": parameters.A_MOMENT,
-    "created_to": parameters.A_MOMENT,
-}
 _FILTERS = (
     "status",
+    "mode",
     "priority",
     "template_id",
     "recipient",
     "aggregator_id",
     "created_from",
     "created_to",
+    "q",
+    "address",
     "limit",
     "cursor",
+)
+
+
+_LONGEST_ADDRESS = 2048
+_SEARCHED = (
+    "Only those that have all of these words, or words that begin so: in the subject, an address, a recipient, a value"
+    " of the fields, the template, the aggregator or the job; or that have this in an id: a part of their own, or that"
+    " which a provider gave."
 )
 
 
@@ -261,7 +326,8 @@ _FILTERS = (
 )
 def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the address
     request: _AnyRequest,
-    status: Annotated[Status | None, Parameter(description="Only those of this status.")] = None,
+    status: Annotated[StatusName | None, Parameter(description="Only those of this status.")] = None,
+    mode: Annotated[ModeName | None, Parameter(description="Only those that could reach these.")] = None,
     priority: Annotated[PriorityName | None, Parameter(description="Only those of this priority.")] = None,
     template_id: Annotated[str | None, Parameter(max_length=64, description="Only those with this template.")] = None,
     recipient: Annotated[str | None, Parameter(max_length=64, description="Only those to this recipient.")] = None,
@@ -274,19 +340,28 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     created_to: Annotated[
         Moment, Parameter(description=f"Only those accepted before this moment. {parameters.PLUS}")
     ] = None,
+    q: Annotated[str | None, Parameter(max_length=query.MOST_CHARACTERS, description=_SEARCHED)] = None,
+    address: Annotated[
+        str | None, Parameter(max_length=_LONGEST_ADDRESS, description=f"Only those to this address. {parameters.PLUS}")
+    ] = None,
     limit: parameters.Limit = 50,
     cursor: parameters.Cursor = None,
 ) -> NotificationPage:
-    """List the service's notifications, newest first."""
-    _see_that_none_is_null(request)
+    """List the service's notifications, newest first.
+
+    What `q` and `address` find is found within a second or two of its acceptance.
+    """
+    see_that_none_is_null(request)
     wanted = notifications.Filter(
         status=status,
+        mode=mode,
         priority=priority,
-        template_id=_plain(template_id, "template_id"),
-        recipient=_plain(recipient, "recipient"),
-        aggregator_id=_plain(aggregator_id, "aggregator_id"),
-        created_from=_aware(request, "created_from", created_from),
-        created_to=_aware(request, "created_to", created_to),
+        template_id=plain(template_id, "template_id"),
+        recipient=plain(recipient, "recipient"),
+        aggregator_id=plain(aggregator_id, "aggregator_id"),
+        created_from=aware(request, "created_from", created_from),
+        created_to=aware(request, "created_to", created_to),
+        query=_query(plain(q, "q"), plain(address, "address")),
     )
     before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
     with unavailable_without_database(), db.current().read() as session:
@@ -294,33 +369,8 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
 
 
-def _see_that_none_is_null(request: _AnyRequest) -> None:
-    """Refuse ``null``, which the framework would take for a filter that is left out, so that all would be listed."""
-    for name, sentence in _MUST_BE.items():
-        if request.query_params.get(name, "").lower() == "null":
-            raise _faulty(name, sentence)
+def _query(text: str | None, address: str | None) -> Query | None:
+    return query.read(text, address) if (text or "").strip() or (address or "").strip() else None
 
 
-def _aware(request: _AnyRequest, name: str, moment: datetime | None) -> datetime | None:
-    # The framework would take a bare number too, as seconds since the epoch.
-    if moment is not None and (moment.tzinfo is None or not _DATE.match(request.query_params[name])):
-        raise _faulty(name, parameters.A_MOMENT)
-    try:
-        return moment.astimezone(UTC) if moment is not None else None
-    except OverflowError as error:
-        raise _faulty(name, "Must be a moment in UTC between the years 1 and 9999.") from error
-
-
-def _plain(text: str | None, name: str) -> str | None:
-    if text is not None and not text.isprintable():
-        raise _faulty(name, "Must not hold control characters.")
-    return text
-
-
-def _faulty(name: str, detail: str) -> Problem:
-    return Problem(
-        "invalid_request", parameters.wrong(name, detail), errors=[FieldError(f"/{name}", "invalid_value", detail)]
-    )
-
-
-ROUTES = [send, explain, show, index]
+ROUTES = [send, explain, show, cancel, index]

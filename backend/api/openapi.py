@@ -1,4 +1,4 @@
-"""The OpenAPI document: Litestar's own, completed by what handlers say in ``opt`` and by what every door answers.
+"""The OpenAPI document: Litestar's own, completed by handlers' ``opt`` and by what every entry point answers.
 
 A handler that reads its body itself names the model in ``opt["body"]`` (its media type, if it is not JSON, in
 ``opt["body_media_type"]``), and shared parameters in ``opt["parameters"]``; one that asks for an access token names the
@@ -8,7 +8,6 @@ scope in ``opt["scope"]``. Schemas are of ``openapi_schemas``, examples of ``ope
 from collections.abc import Iterator
 from copy import deepcopy
 from http import HTTPStatus
-from importlib.metadata import version
 from inspect import cleandoc
 from typing import Any
 
@@ -23,12 +22,16 @@ from backend.api import openapi_responses
 from backend.api import openapi_schemas as schemas
 from backend.api.errors import ProblemAnswer
 from backend.api.openapi_examples import example
+from backend.channels import simulator
 from backend.lib import settings
+from backend.lib.release import VERSION
 
 _DESCRIPTION = (
     "Carillon accepts notifications over one API, renders them with each team's templates and hands them to the "
     "channel's provider. Ask the token endpoint for an access token first (client credentials), then send it as a "
     "bearer token. Every refusal is an `application/problem+json` object whose `type` leads to the error catalogue."
+    "\n\n## Simulator\n\nMessages to these addresses are sent to nobody, whatever the client's mode is, and what "
+    f"becomes of them is known:\n\n{simulator.listed()}"
 )
 _SCOPES = {
     "notifications:send": "Send notifications and act on open batches",
@@ -41,10 +44,14 @@ _ANSWERS = {"200": "Done", "201": "Created", "202": "Accepted", "204": "Done; th
 # The first prefix that fits gives an operation its tag, where the handler names none.
 _TAGS = (
     ("/notifications/v1/aggregators", "Batches", "Open batches: look into them, flush, hold and release them"),
+    ("/notifications/v1/matters", "Matters", "What several messages are about: all that was sent, and that it is over"),
+    ("/notifications/v1/worklist", "Obligations", "What somebody has to answer for, and what nobody has"),
     ("/notifications/v1", "Notifications", "Send notifications and follow what became of them"),
     ("/registry/v1/recipients", "Recipients", "The groups that notifications are sent to"),
+    ("/registry/v1/policies", "Policies", "Who is told when, until somebody answers"),
     ("/registry/v1/templates", "Templates", "The texts of messages, in versions"),
     ("/registry/v1/settings", "Settings", "The language and the layout of a service's messages"),
+    ("/registry/v1/senders", "Senders", "What e-mails may come from, and where answers may go"),
     ("/registry/v1/callback", "Callbacks", "Hear of status changes, signed as Standard Webhooks"),
     ("/registry/v1/suppressions", "Suppressions", "Addresses that nothing is sent to any more"),
     ("/oauth", "Authorization", "OAuth 2.0: tokens, revocation, introspection and metadata"),
@@ -53,10 +60,14 @@ _TAGS = (
 )
 _READING_ORDER = (
     "Notifications",
+    "Obligations",
     "Batches",
+    "Matters",
     "Recipients",
+    "Policies",
     "Templates",
     "Settings",
+    "Senders",
     "Callbacks",
     "Suppressions",
     "Authorization",
@@ -77,7 +88,7 @@ def config() -> OpenAPIConfig:
     """Return what the application needs to describe itself; the pages that show it are ours."""
     return OpenAPIConfig(
         title="Carillon",
-        version=version("carillon"),
+        version=VERSION,
         render_plugins=[JsonRenderPlugin()],
         openapi_router=_OwnPagesRouter("/docs", route_handlers=[]),
         use_handler_docstrings=True,

@@ -6,8 +6,15 @@ They stand by the names of their schemas; where a schema is answered with severa
 from collections.abc import Mapping
 from typing import Any
 
-_ID = "d5ac6f2e-7b8f-8c33-9d0e-2f4e5a0f1b6c"
-_OTHER_ID = "0b1f3f52-55de-8d1c-a1f4-8c2d9a7c4e10"
+from backend.api import (
+    openapi_matter_examples,
+    openapi_obligation_examples,
+    openapi_sender_examples,
+    openapi_sending_examples,
+    openapi_token_examples,
+)
+
+_ID, _OTHER_ID = "d5ac6f2e-7b8f-8c33-9d0e-2f4e5a0f1b6c", "0b1f3f52-55de-8d1c-a1f4-8c2d9a7c4e10"
 _SELF = f"/notifications/v1/{_ID}"
 _CREATED, _SENT = "2026-11-23T09:30:00Z", "2026-11-23T09:30:02Z"
 _FIELDS = {"sample_id": "S-1043", "reason": "The tube arrived without a label."}
@@ -17,7 +24,7 @@ _HTML = "<p>Sample S-1043 cannot be taken in. The tube arrived without a label.<
 _SOURCE = "Sample {{ sample_id }} cannot be taken in. {{ reason }}"
 _CURSOR = "WzQyXQ"
 
-_ACCEPTED = {"notification_id": _ID, "status": "DISPATCHED", "links": {"self": _SELF}}
+_ACCEPTED = {"notification_id": _ID, "status": "DISPATCHED", "links": {"self": _SELF}, "mode": "live"}
 _NOTIFICATION = {
     "channels": [
         {
@@ -33,10 +40,12 @@ _NOTIFICATION = {
 _SUMMARY = {
     "notification_id": _ID,
     "status": "SENT",
+    "mode": "live",
     "priority": "NORMAL",
     "aggregator_id": None,
     "created_at": _CREATED,
     "updated_at": _SENT,
+    "send_at": None,
     "links": {"self": _SELF},
 }
 _DELIVERY = {
@@ -50,16 +59,22 @@ _DELIVERY = {
     "sent_at": _SENT,
     "delivered_at": None,
     "segments": None,
+    "due_at": None,
+    "meant_for": None,
+    "language": "en",
+    "waits": None,
 }
 _BATCH = {
     "batch_id": "5a3b2c77-1d62-8f08-b7c5-0c6f3a1e9b44",
     "aggregator_id": "manifest-21784312",
+    "matter": "manifest-21784312",
     "channel": "EMAIL",
     "recipient": "LAB_STAKEHOLDERS",
     "template_id": "ACCESSIONING_FAILURE",
     "content_type": "html",
     "subject": "Samples that cannot be taken in",
     "status": "OPEN",
+    "mode": "live",
     "held": False,
     "members": 2,
     "opened_at": _CREATED,
@@ -67,17 +82,28 @@ _BATCH = {
     "closes_at": "2026-11-23T09:31:02Z",
     "why": "quiet",
     "error": None,
+    "waits": None,
 }
 _SAME_BATCH = {name: _BATCH[name] for name in ("batch_id", "channel", "recipient", "template_id", "members")}
 _TEMPLATE = {
     "repeat_after": None,
+    "sender": "lims@lab.example",
+    "reply_to": None,
     "name": "Sample cannot be taken in",
     "kind": "template",
     "format": "text",
     "source": _SOURCE,
     "subject": "Sample {{ sample_id }} cannot be taken in",
     "sample_fields": _FIELDS,
-    "batch": {"quiet_seconds": 60},
+    "batch": {"quiet_seconds": 60, "item_key": "sample_id", "only_if_new": True},
+    "language": "en-GB",
+    "variants": {
+        "de": {
+            "source": "{{ sample_id }}: {{ reason }}",
+            "subject": "Probe {{ sample_id }} kann nicht aufgenommen werden",
+            "sample_fields": None,
+        }
+    },
 }
 _SHOWN_TEMPLATE = {
     "identifier": "ACCESSIONING_FAILURE",
@@ -87,6 +113,7 @@ _SHOWN_TEMPLATE = {
 }
 _RECIPIENT = {
     "name": "Laboratory stakeholders",
+    "language": "en-GB",
     "endpoints": [
         {"type": "EMAIL", "address": "lab-team@lab.example"},
         {"type": "SLACK", "address": "#sample-desk"},
@@ -125,8 +152,6 @@ _MESSAGE = {
     "payload": f'{{"type":"notification.sent","timestamp":"{_SENT}","data":{{"notification_id":"{_ID}"}}}}',
 }
 _RENDERED = {"subject": _SUBJECT, "html": _HTML, "text": _TEXT}
-_TOKEN = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…"  # noqa: S105 - no token: how one begins
-_CLIENT_ID = "lims-4f9d2c"
 _UNKNOWN = {
     "type": "https://carillon.lab.example/docs/errors#unknown_recipient",
     "title": "Unknown recipient",
@@ -145,14 +170,13 @@ _UNKNOWN = {
 }
 
 _EXAMPLES: Mapping[str, Any] = {
+    **openapi_matter_examples.EXAMPLES,
+    **openapi_obligation_examples.EXAMPLES,
+    **openapi_sender_examples.EXAMPLES,
+    **openapi_sending_examples.EXAMPLES,
+    **openapi_token_examples.EXAMPLES,
     "AcceptedNotification": _ACCEPTED,
     "AcceptedNotification 200": _ACCEPTED | {"status": "SENT", "duplicate": True},
-    "AccessToken": {
-        "access_token": _TOKEN,
-        "token_type": "Bearer",
-        "expires_in": 600,
-        "scope": "notifications:send notifications:read",
-    },
     "Aggregator": {
         "aggregator_id": "manifest-21784312",
         "batches": [
@@ -168,14 +192,20 @@ _EXAMPLES: Mapping[str, Any] = {
     },
     "AggregatorPreview": {
         "aggregator_id": "manifest-21784312",
-        "messages": [{**_SAME_BATCH, "template_version": 3, **_RENDERED, "error": None}],
+        "messages": [{**_SAME_BATCH, "template_version": 3, "language": "en", **_RENDERED, "error": None}],
         "next_cursor": None,
     },
     "BatchPage": {"aggregators": [_BATCH], "next_cursor": None},
     "BulkRequest": {"notifications": [_NOTIFICATION]},
     "BulkResults": {
         "results": [
-            {"status": 202, "notification_id": _ID, "notification_status": "DISPATCHED", "links": {"self": _SELF}},
+            {
+                "status": 202,
+                "notification_id": _ID,
+                "notification_status": "DISPATCHED",
+                "links": {"self": _SELF},
+                "mode": "live",
+            },
             _UNKNOWN,
         ]
     },
@@ -184,19 +214,59 @@ _EXAMPLES: Mapping[str, Any] = {
     "CallbackMessage": _MESSAGE | {"status": "PENDING", "next_attempt_at": "2026-11-23T09:35:00Z"},
     "CallbackMessagePage": {"messages": [_MESSAGE], "next_cursor": _CURSOR},
     "CallbackRequest": {"url": "https://lims.lab.example/carillon"},
+    "ChangeSetOutcome": {
+        "dry_run": False,
+        "templates": [
+            {
+                "identifier": "ACCESSIONING_FAILURE",
+                "change": "changed",
+                "version": 4,
+                "warnings": [],
+                "code": None,
+                "lock": None,
+                "relocked": None,
+            }
+        ],
+        "rendered": [],
+        "recipients": [{"identifier": "LAB_STAKEHOLDERS", "change": "same"}],
+    },
+    "ChangeSetRequest": {
+        "message": "Say where the sample was taken",
+        "commit": "5f2c9e1",
+        "repository": "https://git.lab.example/notifications",
+        "templates": [
+            {name: value for name, value in _TEMPLATE.items() if name != "sample_fields"}
+            | {
+                "identifier": "ACCESSIONING_FAILURE",
+                "samples": [{"name": "No label", "fields": _FIELDS}],
+                "locked": True,
+            }
+        ],
+        "recipients": [
+            {
+                "identifier": "LAB_STAKEHOLDERS",
+                "name": "Laboratory",
+                "endpoints": [{"type": "EMAIL", "address": "lab-team@lab.example"}],
+            }
+        ],
+        "delete": {"templates": ["OLD_FAILURE"], "recipients": []},
+    },
     "Empty": {},
     "Explanation": {
         "notification_id": _ID,
         "would": "DISPATCH",
+        "mode": "live",
         "errors": [],
         "channels": [
             {
                 "type": "EMAIL",
                 "template_id": "ACCESSIONING_FAILURE",
                 "template_version": 3,
+                "language": "en",
                 **_RENDERED,
                 "recipients": [{"recipient": "LAB_STAKEHOLDERS", "addresses": ["lab-team@lab.example"]}],
                 "provider": "smtp://mail.lab.example:587",
+                "sender": "Laboratory <lims@lab.example>",
             }
         ],
     },
@@ -206,22 +276,12 @@ _EXAMPLES: Mapping[str, Any] = {
         "batches": [_BATCH | {"held": True}],
         "batches_total": 1,
     },
-    "Health": {"status": "ok"},
-    "IntrospectionRequest": {"token": _TOKEN, "client_id": _CLIENT_ID, "client_secret": "…"},
-    "JsonWebKeySet": {
-        "keys": [
-            {
-                "kty": "OKP",
-                "kid": "TXpZT8BHPYWC",
-                "use": "sig",
-                "alg": "EdDSA",
-                "crv": "Ed25519",
-                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-            }
-        ]
-    },
+    "Health": {"status": "ok", "version": "1.0.0"},
     "Notification": _SUMMARY
     | {
+        "matter": None,
+        "due_in_seconds": None,
+        "waits": None,
         "deliveries_total": 1,
         "deliveries_by_status": {"SENT": 1},
         "events_total": 1,
@@ -241,17 +301,21 @@ _EXAMPLES: Mapping[str, Any] = {
             },
         ],
     },
-    "NotificationPage": {"notifications": [_SUMMARY], "next_cursor": _CURSOR},
-    "NotificationRequest": _NOTIFICATION,
-    "OAuthError 400": {"error": "invalid_scope", "error_description": "This client has no scope 'registry:write'."},
-    "OAuthError 401": {
-        "error": "invalid_client",
-        "error_description": "Client authentication failed.",
+    "NotificationPage": {
+        "notifications": [
+            _SUMMARY
+            | {
+                "subject": "Accessioning failure of 40STDY246690",
+                "address": "lab-team@lab.example",
+                "addresses_total": 1,
+                "error": None,
+                "matches": [{"where": "field", "name": "sample-id", "text": "40STDY246690"}],
+            }
+        ],
+        "next_cursor": _CURSOR,
     },
-    "OAuthError 413": {"error": "invalid_request", "error_description": "The body is larger than 16384 bytes."},
-    "OAuthError 429": {"error": "temporarily_unavailable", "error_description": "Too many failed attempts."},
-    "OAuthError 503": {"error": "temporarily_unavailable", "error_description": "The database does not answer."},
-    "PreviewRequest": {"fields": _FIELDS, "priority": "NORMAL"},
+    "NotificationRequest": _NOTIFICATION,
+    "PreviewRequest": {"fields": _FIELDS, "priority": "NORMAL", "language": "de"},
     "Problem 422": _UNKNOWN,
     "Readiness": {"status": "ready", "database": "ok", "queue": "ok"},
     "Readiness 503": {"status": "not ready", "database": "does not answer", "queue": "ok"},
@@ -259,26 +323,6 @@ _EXAMPLES: Mapping[str, Any] = {
     "RecipientPage": {"recipients": [_SHOWN_RECIPIENT], "next_cursor": None},
     "RecipientRequest": _RECIPIENT,
     "RemovedMember": {"notification_id": _ID, "status": "CANCELLED", "batches": [_BATCH | {"members": 1}]},
-    "RevocationRequest": {"token": _TOKEN, "client_id": _CLIENT_ID, "client_secret": "…"},
-    "ServerMetadata": {
-        "issuer": "https://carillon.lab.example",
-        "token_endpoint": "https://carillon.lab.example/oauth/token",
-        "jwks_uri": "https://carillon.lab.example/.well-known/jwks.json",
-        "revocation_endpoint": "https://carillon.lab.example/oauth/revoke",
-        "introspection_endpoint": "https://carillon.lab.example/oauth/introspect",
-        "scopes_supported": ["notifications:send", "notifications:read"],
-        "response_types_supported": ["none"],
-        "grant_types_supported": ["client_credentials"],
-        **{
-            f"{endpoint}_endpoint_auth_{name}_supported": values
-            for endpoint in ("token", "revocation", "introspection")
-            for name, values in (
-                ("methods", ["client_secret_basic", "client_secret_post", "private_key_jwt"]),
-                ("signing_alg_values", ["ES256", "EdDSA", "RS256"]),
-            )
-        },
-        "service_documentation": "https://carillon.lab.example/docs",
-    },
     "SigningSecret": {"secret": _NEW_SECRET},
     "SuppressionPage": {
         "suppressions": [
@@ -298,7 +342,9 @@ _EXAMPLES: Mapping[str, Any] = {
         "published": [{"identifier": "ACCESSIONING_FAILURE", "version": 4}],
     },
     "SettingsRequest": {"language": "en-GB", "mail_layout": "LAB_LAYOUT"},
-    "Template": _TEMPLATE | _SHOWN_TEMPLATE | {"warnings": [], "uses": [], "used_by": []},
+    "Template": _TEMPLATE
+    | _SHOWN_TEMPLATE
+    | {"warnings": [], "uses": [], "used_by": [], "samples": [], "code": None, "lock": None},
     "TemplateChanges": {
         "changes": [
             {
@@ -311,30 +357,19 @@ _EXAMPLES: Mapping[str, Any] = {
         ]
     },
     "TemplatePage": {
-        "templates": [
-            {name: _TEMPLATE[name] for name in ("name", "kind", "format", "subject")} | _SHOWN_TEMPLATE,
+        "templates": [{name: _TEMPLATE[name] for name in ("name", "kind", "format", "subject")} | _SHOWN_TEMPLATE],
+        "next_cursor": None,
+    },
+    "TemplatePreview": {"language": "en", "subject": _SUBJECT, "html": None, "text": _TEXT, "warnings": []},
+    "TemplateRequest": _TEMPLATE,
+    "TemplateVersionPage": {
+        "versions": [
+            _TEMPLATE
+            | {"version": 3, "created_at": "2026-11-20T14:05:00Z", "created_by": "ada@lab.example"}
+            | {"note": None, "by_code": False, "commit": None, "repository": None}
         ],
         "next_cursor": None,
     },
-    "TemplatePreview": {"subject": _SUBJECT, "html": None, "text": _TEXT, "warnings": []},
-    "TemplateRequest": _TEMPLATE,
-    "TemplateVersionPage": {
-        "versions": [_TEMPLATE | {"version": 3, "created_at": "2026-11-20T14:05:00Z", "created_by": "ada@lab.example"}],
-        "next_cursor": None,
-    },
-    "TokenIntrospection": {
-        "active": True,
-        "scope": "notifications:send",
-        "client_id": _CLIENT_ID,
-        "token_type": "Bearer",
-        "exp": 1795426800,
-        "iat": 1795426200,
-        "sub": _CLIENT_ID,
-        "aud": "https://carillon.lab.example",
-        "iss": "https://carillon.lab.example",
-        "jti": "Qm9y3kq1",
-    },
-    "TokenRequest": {"grant_type": "client_credentials", "client_id": _CLIENT_ID, "client_secret": "…"},
 }
 
 

@@ -74,7 +74,7 @@ def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collect
 
 
 def write_cursor(*parts: str | int) -> str:
-    """Write the place behind an entry, named by the values that its list is ordered by."""
+    """Write the cursor behind an entry, named by the values that its list is ordered by."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 

@@ -10,13 +10,13 @@ from urllib.parse import unquote
 from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-# Below it stands an aggregator_id, which may be any text; its handlers read the escapes.
-_OF_TEXT = "/notifications/v1/aggregators/"
+# Below them stands an aggregator_id or a matter, which may be any text; their handlers read the escapes.
+_OF_TEXT = ("/notifications/v1/aggregators/", "/notifications/v1/matters/")
 # The alpha's ids at the same address are whole numbers.
 _SHORT = re.compile(r"/notification/([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 
 
-def settle(scope: HTTPScope) -> None:
+def restore(scope: HTTPScope) -> None:
     """Leave a path that holds any text with its escapes, and take a short address for the long one."""
     path = scope["path"]
     if _has_text(path):

@@ -18,9 +18,9 @@ from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.channels.addresses import masked
 from backend.channels.base import Channel
-from backend.db import session
+from backend.db import database as db
 from backend.lib import settings
-from backend.registry import owned, recipients
+from backend.registry import owned, recipient_usage, recipients
 from backend.registry.lookup import Address
 from backend.registry.recipients import RecipientRecord
 from backend.registry.shapes import RecipientShape
@@ -40,10 +40,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     address: str
 
 
-class RecipientAnswer(msgspec.Struct, frozen=True):
+class RecipientAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A recipient as it is stored; addresses are in the canonical form of their channel.
 
     Of addresses that are secrets (webhooks, APPRISE) only the ends are shown, as in ``https://host/…abcd``.
+    ``language`` is there where it is known.
     """
 
     identifier: str
@@ -51,6 +52,7 @@ class RecipientAnswer(msgspec.Struct, frozen=True):
     endpoints: list[Endpoint]
     created_at: datetime
     updated_at: datetime
+    language: str | None = None
 
 
 class RecipientPage(msgspec.Struct, frozen=True):
@@ -62,26 +64,28 @@ class RecipientPage(msgspec.Struct, frozen=True):
 
 def _answer(record: RecipientRecord) -> RecipientAnswer:
     endpoints = [Endpoint(Channel(one.type), masked(one.type, one.address)) for one in record.endpoints]
-    return RecipientAnswer(record.identifier, record.name, endpoints, record.created_at, record.updated_at)
+    return RecipientAnswer(
+        record.identifier, record.name, endpoints, record.created_at, record.updated_at, record.language
+    )
 
 
 def _store(caller: Principal, identifier: str, body: RecipientShape) -> Response[RecipientAnswer]:
     owned.check_identifier(identifier)
     given = [Address(endpoint.type.value, endpoint.address) for endpoint in body.endpoints]
     service_id = caller.service_id
-    with session.current().read() as db:
-        meant = recipients.unmasked(db, service_id, identifier, given)
+    with db.current().read() as session:
+        meant = recipients.unmasked(session, service_id, identifier, given)
     endpoints = recipients.canonical_endpoints(meant, settings.current().outbound_allow)
-    with session.current().write() as db:
-        before = recipients.present(db, service_id, identifier)
-        record, created = recipients.put(db, service_id, identifier, body.name, endpoints)
+    with db.current().transaction() as session:
+        before = recipients.present(session, service_id, identifier)
+        record, created = recipients.put(session, service_id, identifier, body.name, endpoints, body.language)
         if before != record:
-            _write_down(db, caller, "recipient.made" if created else "recipient.changed", identifier)
+            _write_down(session, caller, "recipient.made" if created else "recipient.changed", identifier)
     return Response(_answer(record), status_code=201 if created else 200)
 
 
-def _write_down(db: Session, caller: Principal, action: str, identifier: str) -> None:
-    audit.record(db, Actor("client", caller.client_id), action, identifier, service_id=caller.service_id)
+def _write_down(session: Session, caller: Principal, action: str, identifier: str) -> None:
+    audit.record(session, Actor("client", caller.client_id), action, identifier, service_id=caller.service_id)
 
 
 class Recipients(Controller):
@@ -120,8 +124,8 @@ class Recipients(Controller):
     )
     def show(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> RecipientAnswer:
         """Return one recipient."""
-        with session.current().read() as db:
-            return _answer(recipients.get(db, principal(request).service_id, recipient_id))
+        with db.current().read() as session:
+            return _answer(recipients.get(session, principal(request).service_id, recipient_id))
 
     @get(
         operation_id="listRecipients",
@@ -133,8 +137,8 @@ class Recipients(Controller):
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> RecipientPage:
         """Return a page of recipients, shorter than asked for where they have very many endpoints."""
         after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
-        with session.current().read() as db:
-            found, more = recipients.listed(db, principal(request).service_id, limit, after)
+        with db.current().read() as session:
+            found, more = recipients.listed(session, principal(request).service_id, limit, after)
         cursor = parameters.write_cursor(found[-1].identifier) if more else None
         return RecipientPage([_answer(record) for record in found], cursor)
 
@@ -144,15 +148,16 @@ class Recipients(Controller):
         summary="Delete a recipient",
         description="Its identifier stays reserved for the service; storing it again revives it.",
         opt={"scope": "registry:write"},
-        responses=errors.documented(400, 401, 403, 404, 429, 503),
+        responses=errors.documented(400, 401, 403, 404, 409, 429, 503),
         sync_to_thread=True,
     )
     def remove(self, request: Request[Any, Any, Any], recipient_id: RecipientId) -> None:
         """Delete one recipient."""
         caller = principal(request)
-        with session.current().write() as db:
-            recipients.delete(db, caller.service_id, recipient_id)
-            _write_down(db, caller, "recipient.deleted", recipient_id)
+        with db.current().transaction() as session:
+            recipient_usage.check_unscheduled(session, caller.service_id, recipient_id)
+            recipients.delete(session, caller.service_id, recipient_id)
+            _write_down(session, caller, "recipient.deleted", recipient_id)
 
 
 ROUTES = [Recipients]

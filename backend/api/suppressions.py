@@ -11,7 +11,7 @@ from backend.accounts.audit import Actor
 from backend.api import errors, parameters
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
-from backend.db import session
+from backend.db import database as db
 from backend.registry import suppressions
 from backend.registry.suppressions import SuppressionRecord
 
@@ -41,8 +41,8 @@ class Suppressions(Controller):
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> SuppressionPage:
         """Return a page of addresses."""
         after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
-        with session.current().read() as db:
-            found = suppressions.page(db, principal(request).service_id, limit + 1, after)
+        with db.current().read() as session:
+            found = suppressions.page(session, principal(request).service_id, limit + 1, after)
         more = parameters.write_cursor(found[limit - 1][0]) if len(found) > limit else None
         return SuppressionPage([record for _, record in found[:limit]], more)
 
@@ -63,10 +63,10 @@ class Suppressions(Controller):
     ) -> None:
         """Free an address."""
         caller = principal(request)
-        with session.current().write() as db:
-            freed = suppressions.free(db, caller.service_id, channel, address)
+        with db.current().transaction() as session:
+            freed = suppressions.free(session, caller.service_id, channel, address)
             audit.record(
-                db,
+                session,
                 Actor("client", caller.client_id),
                 "address.freed",
                 f"{channel} {freed}",

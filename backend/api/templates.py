@@ -1,5 +1,6 @@
 """``/registry/v1/templates``: the templates of the client's service, their versions and previews."""
 
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,8 @@ from anyio import to_thread
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from pydantic import Field
+from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
@@ -16,7 +19,9 @@ from backend.api import template_answers as answers
 from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.api.template_answers import (
+    Beside,
     ChangesAnswer,
+    SampleAnswer,
     TemplateAnswer,
     TemplatePage,
     TemplatePreview,
@@ -24,16 +29,19 @@ from backend.api.template_answers import (
 )
 from backend.batching import keys
 from backend.channels.sms_segments import segments
-from backend.db import session
+from backend.db import database as db
+from backend.db.models.notifications import OTHER_LANGUAGE
 from backend.lib import shapes
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import Shape
-from backend.publishing import publish, sources
-from backend.registry import lookup, owned, templates
+from backend.lib.shapes import LanguageTag, Shape
+from backend.publishing import chosen_senders, publish, sources, variants
+from backend.registry import languages, lookup, owned, provenance, samples, template_lists, template_usage, templates
+from backend.registry.lookup import FoundTemplate
 from backend.registry.shapes import Fields, TemplateShape
 from backend.registry.templates import TemplateContent, TemplateRecord
 from backend.rendering.clipping import clipped
+from backend.rendering.memory import with_example
 from backend.rendering.model import RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
@@ -54,6 +62,10 @@ class PreviewShape(Shape):
 
     fields: Fields
     priority: Literal["NORMAL", "HIGH", "BATCH"] = "NORMAL"
+    language: Annotated[
+        LanguageTag | None,
+        Field(description="Which variant to show, chosen as for a recipient of this language."),
+    ] = None
 
 
 def published(
@@ -66,24 +78,25 @@ def published(
     """
     owned.check_identifier(identifier)
     share = Share(service_id)
-    with session.current().read() as db:
-        planned = publish.plan(db, service_id, identifier, content)
-    checked = publish.check(planned, share) if planned.users else _checked(planned.source, _encoded(content), share)
+    with db.current().read() as session:
+        planned = publish.plan(session, service_id, identifier, content)
+    whole = planned.users or planned.variants
+    checked = publish.check(planned, share) if whole else _checked(planned.source, _encoded(content), share)
     warnings = list(checked)
-    with session.current().write() as db:
-        before = templates.present(db, service_id, identifier)
+    with db.current().transaction() as session:
+        before = templates.present(session, service_id, identifier)
         record, created, anew = publish.put(
-            db,
+            session,
             service_id,
             planned,
             client_id,
-            lambda: templates.put(db, service_id, identifier, content, client_id, pins=planned.pins),
+            lambda: templates.put(session, service_id, identifier, content, client_id, pins=planned.pins),
         )
         by = Actor("client", client_id)
         unchanged = before is not None and before.version_id == record.version_id
         for one in () if unchanged else (record, *anew):
             detail = {"version": one.version}
-            audit.record(db, by, "template.published", one.identifier, service_id=service_id, detail=detail)
+            audit.record(session, by, "template.published", one.identifier, service_id=service_id, detail=detail)
     return record, [*warnings, *keys.warnings(content.batch)], created
 
 
@@ -102,18 +115,29 @@ def _warnings(service_id: int, record: TemplateRecord) -> list[TemplateWarning]:
     """Return the warnings of a stored template; what would now be refused stays published and is warned of."""
     content = record.content
     try:
-        checked = list(_checked(_published_source(record), _encoded(content), Share(service_id)))
+        found = _published(record)
+        source = sources.source_of_version(found)
+        checked = list(_checked(source, _encoded(content), Share(service_id)))
+        for one in found.variants:
+            own, spoken = sources.source_of_version(one), content.spoken()[one.language]
+            told = [*_checked(own, _encoded(spoken), Share(service_id)), *variants.other_fields(source, own)]
+            checked += [variants.told(one.language, warning) for warning in told]
     except Problem as problem:
         checked = [TemplateWarning(None, problem.code, problem.detail)]
-    return [*checked, *keys.warnings(content.batch)]
+    with db.current().read() as session:
+        gone = [
+            TemplateWarning(None, one.code, one.detail) for one in chosen_senders.faults(session, service_id, content)
+        ]
+    return [*checked, *gone, *keys.warnings(content.batch)]
 
 
-def _published_source(record: TemplateRecord) -> Source:
-    with session.current().read() as db:
-        return sources.source_of_version(lookup.versions(db, [record.version_id])[record.version_id])
+def _published(record: TemplateRecord) -> FoundTemplate:
+    with db.current().read() as session:
+        return lookup.versions(session, [record.version_id])[record.version_id]
 
 
-def _content(body: TemplateShape) -> TemplateContent:
+def content_of(body: TemplateShape) -> TemplateContent:
+    """Return what a body says."""
     return TemplateContent(
         name=body.name,
         format=body.format,
@@ -123,17 +147,32 @@ def _content(body: TemplateShape) -> TemplateContent:
         batch=body.batch.given() if body.batch else None,
         repeat_after=body.repeat_after,
         kind=body.kind,
+        language=body.language,
+        variants=body.variants_by_language(),
+        sender=body.sender,
+        reply_to=body.reply_to,
     )
 
 
 def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
-    with session.current().read() as db:
-        users = templates.made_with(db, service_id, record.identifier)
-    return answers.answer(record, users, warnings)
+    with db.current().read() as session:
+        row = templates.row_id(session, service_id, record.identifier)
+        beside = Beside(
+            templates.made_with(session, service_id, record.identifier),
+            _samples(session, row) if row is not None else [],
+            provenance.standing(session, service_id, record.identifier),
+            provenance.locked(session, service_id, record.identifier),
+        )
+    return answers.answer(record, beside, warnings)
+
+
+def _samples(session: Session, template_id: int) -> list[SampleAnswer]:
+    found = samples.of_all(session, template_id)
+    return [SampleAnswer(one.name, samples.read(one.text), one.language or None) for one in found]
 
 
 def _store(service_id: int, client_id: str, identifier: str, body: TemplateShape) -> Response[TemplateAnswer]:
-    record, warnings, created = published(service_id, client_id, identifier, _content(body))
+    record, warnings, created = published(service_id, client_id, identifier, content_of(body))
     return Response(_answer(service_id, record, warnings), status_code=201 if created else 200)
 
 
@@ -142,23 +181,29 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> TemplatePr
     fields = [body.fields] if batch and isinstance(body.fields, dict) else body.fields
     if not batch and isinstance(fields, list):
         raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
-    with session.current().read() as db:
-        record = templates.get(db, service_id, identifier)
-    job = RenderJob(f"tv:{record.version_id}", _published_source(record), fields, batch)
+    with db.current().read() as session:
+        record = templates.get(session, service_id, identifier)
+        default = sources.mail_settings(session, service_id).language
+    choice = languages.choose(_published(record), (body.language,), default)
+    version = choice.template
+    job = with_example(RenderJob(f"tv:{version.version_id}", sources.source_of_version(version), fields, batch))
     rendered = PREVIEWS.render(job, Share(service_id))
     counted = segments(rendered.text) if record.content.format in _FOR_TEXT_MESSAGES else None
     # The size is that of this message, not of the one with the sample fields; and these fields are a sample.
     told = [one for one in _warnings(service_id, record) if one.code not in _OF_SAMPLE]
-    warnings = [*told, *clipped(rendered)]
-    return TemplatePreview(rendered.subject, rendered.html, rendered.text, warnings, counted)
+    missed = [TemplateWarning(None, OTHER_LANGUAGE, choice.sentence("this preview"))] if choice.missing else []
+    warnings = [*missed, *told, *clipped(rendered)]
+    return TemplatePreview(rendered.subject, rendered.html, rendered.text, version.language, warnings, counted)
 
 
 def _changes(service_id: int, identifier: str, body: TemplateShape) -> ChangesAnswer:
-    content, share = _content(body), Share(service_id)
-    with session.current().read() as db:
-        templates.get(db, service_id, identifier)  # what is not there yet is used by nothing
-        planned = publish.plan(db, service_id, identifier, content)
-    PREVIEWS.check(planned.source, None, share)
+    content, share = content_of(body), Share(service_id)
+    with db.current().read() as session:
+        templates.get(session, service_id, identifier)  # what is not there yet is used by nothing
+        planned = publish.plan(session, service_id, identifier, content)
+    for tag, source in (("", planned.source), *planned.variants.items()):
+        with variants.at(tag) if tag else nullcontext():
+            PREVIEWS.check(source, None, share)
     found = publish.changes(planned.users, share)
     return ChangesAnswer([answers.change(one) for one in found])
 
@@ -196,8 +241,8 @@ class Templates(Controller):
     )
     def show(self, request: Request[Any, Any, Any], template_id: TemplateId) -> TemplateAnswer:
         """Return one template with its published version."""
-        with session.current().read() as db:
-            record = templates.get(db, principal(request).service_id, template_id)
+        with db.current().read() as session:
+            record = templates.get(session, principal(request).service_id, template_id)
         service_id = principal(request).service_id
         return _answer(service_id, record, _warnings(service_id, record))
 
@@ -211,8 +256,8 @@ class Templates(Controller):
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> TemplatePage:
         """Return a page of templates, without their texts."""
         after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
-        with session.current().read() as db:
-            found = templates.page(db, principal(request).service_id, limit + 1, after)
+        with db.current().read() as session:
+            found = template_lists.page(session, principal(request).service_id, limit + 1, after)
         more = parameters.write_cursor(found[limit - 1].identifier) if len(found) > limit else None
         return TemplatePage(found[:limit], more)
 
@@ -233,8 +278,8 @@ class Templates(Controller):
     ) -> VersionPage:
         """Return a page of versions, newest first."""
         before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
-        with session.current().read() as db:
-            found = templates.versions(db, principal(request).service_id, template_id, limit + 1, before)
+        with db.current().read() as session:
+            found = templates.versions(session, principal(request).service_id, template_id, limit + 1, before)
         more = parameters.write_cursor(found[limit - 1].version) if len(found) > limit else None
         return VersionPage([answers.version(record) for record in found[:limit]], more)
 
@@ -284,11 +329,12 @@ class Templates(Controller):
     def remove(self, request: Request[Any, Any, Any], template_id: TemplateId) -> None:
         """Delete one template."""
         caller = principal(request)
-        with session.current().write() as db:
-            publish.check_unused(db, caller.service_id, template_id)
-            templates.delete(db, caller.service_id, template_id)
+        with db.current().transaction() as session:
+            publish.check_unused(session, caller.service_id, template_id)
+            template_usage.check_unscheduled(session, caller.service_id, template_id)
+            templates.delete(session, caller.service_id, template_id)
             by = Actor("client", caller.client_id)
-            audit.record(db, by, "template.deleted", template_id, service_id=caller.service_id)
+            audit.record(session, by, "template.deleted", template_id, service_id=caller.service_id)
 
 
 ROUTES = [Templates]

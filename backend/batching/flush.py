@@ -1,34 +1,51 @@
 """Flushing: a due batch becomes deliveries, or fails whole with its reason, by one conditional UPDATE."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.batching import keys
+from backend.accounts import reach
+from backend.batching import keys, waits, wording
 from backend.batching.keys import Limits
-from backend.db import statements
+from backend.channels import redirects
+from backend.channels.base import Channel
+from backend.channels.redirects import Way
+from backend.db import events, statements
+from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchStatus, Why
-from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Priority
-from backend.delivery import states
+from backend.db.models.notifications import OTHER_LANGUAGE, Delivery, DeliveryStatus, Priority
+from backend.delivery.content import batch_parts, memories
+from backend.delivery.content.memories import News
+from backend.delivery.outcomes import states
 from backend.lib import clock, ids, settings
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
+from backend.search import again
 
 # Clocks of several machines differ a little; a member from further ahead than this shows that a clock was put back.
 _SKEW = timedelta(seconds=5)
 
 
 class Flushed(msgspec.Struct, frozen=True):
-    """A batch that this transaction has dispatched; ``error`` says why it failed instead."""
+    """A batch that this transaction has dispatched.
+
+    ``error`` says why it failed instead, ``waits`` that it may not leave yet.
+    """
 
     batch_id: int
     uid: UUID
     error: str | None
+    waits: bool = False
+
+    @property
+    def goes(self) -> bool:
+        """Tell whether there is something to deliver."""
+        return self.error is None and not self.waits
 
 
 class _Taken(msgspec.Struct, frozen=True):
@@ -41,6 +58,11 @@ class _Taken(msgspec.Struct, frozen=True):
     recipient: str
     template: str
     members: int
+    aggregator_id: str
+    matter: str | None
+    mode: str
+    redirect: str | None
+    language: str | None
 
 
 _COLUMNS = tuple(getattr(Batch, name) for name in _Taken.__struct_fields__)
@@ -55,7 +77,8 @@ def due(session: Session) -> list[int]:
 def _is_due() -> ColumnElement[bool]:
     """Tell which batches are to be dispatched, in the words of the index on those that wait."""
     waiting = statements.one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
-    passed = or_(Batch.closes_at <= clock.now(), Batch.status == BatchStatus.CLOSED.value)
+    closed = and_(Batch.status == BatchStatus.CLOSED.value, Batch.waits.is_(None))
+    passed = or_(Batch.closes_at <= clock.now(), closed)
     return and_(waiting, passed, Batch.held.is_(False))
 
 
@@ -83,14 +106,18 @@ def next_look(session: Session, batch_id: int) -> datetime | None:
 def dispatch(session: Session, batch_id: int, *, demanded: bool = False) -> Flushed | None:
     """Dispatch a batch if it is due, or on demand; ``None`` when it is not, or somebody else has done it.
 
-    The addresses and the template version are those of this moment.
+    The addresses and the template version are those of this moment, and so are the windows and mutes that it waits for.
     """
-    now = clock.now()
+    now, mine = clock.now(), and_(Batch.id == batch_id, unsent() if demanded else _is_due())
+    waits.lock(session, batch_id)
+    waiting = waits.keep_back(session, mine)
+    if waiting is not None:
+        return Flushed(batch_id, waiting, None, waits=True)
     was_open = Batch.status == BatchStatus.OPEN.value
     why = case((was_open, Why.DEMAND.value), else_=Batch.why) if demanded else Batch.why
     taken = session.execute(
         update(Batch)
-        .where(Batch.id == batch_id, unsent() if demanded else _is_due())
+        .where(mine)
         .values(
             status=BatchStatus.DISPATCHED.value,
             held=False,
@@ -98,6 +125,8 @@ def dispatch(session: Session, batch_id: int, *, demanded: bool = False) -> Flus
             closed_at=func.coalesce(Batch.closed_at, now),
             dispatched_at=now,
             error=None,
+            waits=None,
+            waits_why=None,
         )
         .returning(*_COLUMNS)
         .execution_options(synchronize_session=False)
@@ -128,9 +157,11 @@ def close(session: Session, wanted: ColumnElement[bool]) -> list[int]:
 
 
 def _carry_out(session: Session, batch: _Taken) -> Flushed:
-    template = lookup.templates(session, batch.service_id, [batch.template]).get(batch.template)
+    choice = wording.of_batch(session, batch)
+    template = choice.template if choice else None
     endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient)
     addresses = [one.address for one in endpoints or () if one.type == batch.type]
+    ways = {address: redirects.way(Channel(batch.type), address, batch.redirect) for address in addresses}
     error = None
     if template is None:
         error = f"The template {batch.template} is no longer registered."
@@ -138,20 +169,53 @@ def _carry_out(session: Session, batch: _Taken) -> Flushed:
         error = f"The recipient {batch.recipient} is no longer registered."
     elif not addresses:
         error = f"The recipient {batch.recipient} has no {batch.type} endpoint any more."
+    elif batch.mode == Mode.TEAM and not _in_reach(session, batch, ways.values()):
+        error = f"The recipient {batch.recipient} has an address now that is neither a member's nor a guest's."
+    values: dict[str, Any]
     if template is None or error is not None:
-        values: dict[str, Any] = {"status": BatchStatus.FAILED.value, "error": error}
+        values = {"status": BatchStatus.FAILED.value, "error": error}
+    elif (found := _recalled(session, batch, template)) is not None and not found.goes:
+        values = {"status": BatchStatus.CANCELLED.value, "why": Why.NOTHING_NEW.value}
+        values["template_version_id"] = template.version_id
     else:
-        _queue(session, batch, template, addresses)
+        _queue(session, batch, template, ways)
+        waits.count(session, batch)
         values = {"template_version_id": template.version_id}
     session.execute(update(Batch).where(Batch.id == batch.id).values(**values))
-    _tell(session, batch, error)
+    goes = values.get("status") != BatchStatus.CANCELLED.value
+    _tell(session, batch, error, goes=goes)
+    if choice is not None and choice.missing is not None and error is None and goes:
+        said = choice.sentence(batch.recipient)
+        events.write(session, [events.event(OTHER_LANGUAGE, said, batch_id=batch.id)])
+    again.of_batch(session, batch.id)
     states.follow(session, [batch.id])
     return Flushed(batch.id, batch.uid, error)
 
 
-def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: Sequence[str]) -> None:
+def _recalled(session: Session, batch: _Taken, template: FoundTemplate) -> News | None:
+    """Take down what the messages before a batch's told, and count its news; None if its template remembers nothing."""
+    rules = template.batch
+    if not rules or "item_key" not in rules:
+        return None
+    about = batch.matter or batch.aggregator_id
+    memory_key = memories.key(batch.service_id, batch.mode, about, batch.type, batch.recipient, batch.template)
+    memory = memories.present(session, memory_key)
+    memories.take_down(session, batch.id, rules["item_key"], memory)
+    session.execute(update(Batch).where(Batch.id == batch.id).values(memory=memory_key))
+    return memories.news(batch_parts.read(session, batch.id, examples=True).fields, rules, memory)
+
+
+def _in_reach(session: Session, batch: _Taken, ways: Iterable[Way]) -> bool:
+    """Tell whether all that a batch goes to may be reached while it is held to the team of its service."""
+    team = reach.of_team(session, batch.service_id)
+    return all(team.has(way.channel, way.address) for way in ways)
+
+
+def _queue(session: Session, batch: _Taken, template: FoundTemplate, ways: Mapping[str, Way]) -> None:
     """Make the deliveries; those of a batch that failed before begin again, with the identities they had."""
     now = clock.now()
+    matter_id = ids.matter_id(batch.service_id, batch.matter or batch.aggregator_id)
+    addresses = [way.address for way in ways.values()]
     earlier = and_(Delivery.batch_id == batch.id, Delivery.status == DeliveryStatus.FAILED.value)
     session.execute(
         update(Delivery)
@@ -175,11 +239,14 @@ def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: 
             "batch_id": batch.id,
             "service_id": batch.service_id,
             "priority": Priority.BATCH.value,
-            "type": batch.type,
+            "type": way.channel.value,
             "recipients": [batch.recipient],
-            "address": address,
+            "address": way.address,
+            "mode": batch.mode,
+            "meant_for": way.meant_for,
+            "matter_id": matter_id,
         }
-        for address in addresses
+        for address, way in ways.items()
     ]
     statement = statements.insert(session, Delivery)
     unsuccessful = or_(
@@ -188,11 +255,13 @@ def _queue(session: Session, batch: _Taken, template: FoundTemplate, addresses: 
     session.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=again, where=unsuccessful), rows)
 
 
-def _tell(session: Session, batch: _Taken, error: str | None) -> None:
+def _tell(session: Session, batch: _Taken, error: str | None, *, goes: bool) -> None:
     count = f"{batch.members} notification" + ("" if batch.members == 1 else "s")
     detail = f"The batch of {count} could not be sent: {error}" if error else f"The batch of {count} was dispatched."
     kind = "batch_failed" if error else "batch_dispatched"
-    session.execute(insert(Event).values(batch_id=batch.id, at=clock.now(), kind=kind, detail=detail))
+    if not goes:
+        kind, detail = "nothing_new", f"The batch of {count} was not sent: nothing in it is new since the last message."
+    events.write(session, [events.event(kind, detail, batch_id=batch.id)])
 
 
 def _ahead() -> ColumnElement[bool]:
@@ -205,7 +274,7 @@ def anything_ahead(session: Session) -> bool:
     return session.execute(select(Batch.id).where(_ahead()).limit(1)).first() is not None
 
 
-def mend_clock(session: Session) -> int:
+def fix_clock_skew(session: Session) -> int:
     """Let batches that seem to come from the future begin to wait now; return how many.
 
     A clock that was ahead and is put right would otherwise keep them waiting for as long as it was ahead.
@@ -214,7 +283,7 @@ def mend_clock(session: Session) -> int:
     found = session.scalars(select(Batch).where(_ahead()).order_by(Batch.id).with_for_update()).all()
     for batch in found:
         batch.opened_at, batch.last_member_at = min(batch.opened_at, now), now
-        limits = Limits(batch.quiet_seconds, batch.max_wait_seconds, batch.max_items)
+        limits = Limits(batch.quiet_seconds, batch.max_wait_seconds, batch.max_items, batch.digest)
         batch.closes_at, batch.why = limits.closing(batch.opened_at, now)
     session.flush()
     return len(found)

@@ -16,14 +16,15 @@ from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.batching import flush, keys, tasks
 from backend.batching.flush import Flushed
-from backend.batching.hold import Moment
-from backend.db import session as db
+from backend.batching.join import Moment
+from backend.channels.base import Channel
+from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification, Priority
 from backend.db.statements import listed
-from backend.delivery import states
 from backend.delivery import tasks as delivery_tasks
+from backend.delivery.outcomes import states
 from backend.lib import clock
 from backend.lib.problems import Problem
 
@@ -52,13 +53,13 @@ def flush_now(service_id: int, aggregator_id: str, *, only: UUID | None = None, 
     done: list[Flushed] = []
     first = _first_unsent(service_id, aggregator_id, only)
     for batch_id in first:
-        with db.current().write() as session:
+        with db.current().transaction() as session:
             flushed = flush.dispatch(session, batch_id, demanded=True)
             _note(session, by, "batch.flushed", service_id, [batch_id] if flushed else [])
         if flushed is not None:
             done.append(flushed)
-    if any(one.error is None for one in done):
-        delivery_tasks.nudge({Priority.BATCH.value: ()})
+    if any(one.goes for one in done):
+        delivery_tasks.wake({Priority.BATCH.value: ()})
     behind = and_(_of(service_id, aggregator_id, only), Batch.id > first[-1])
     rest = _leave_to_workers(service_id, behind, by) if len(first) == AT_ONCE else []
     return [one.batch_id for one in done] + rest
@@ -66,7 +67,7 @@ def flush_now(service_id: int, aggregator_id: str, *, only: UUID | None = None, 
 
 def _leave_to_workers(service_id: int, wanted: ColumnElement[bool], by: Actor | None) -> list[int]:
     """Close the unsent batches among these in one transaction, so that they are due, and return their rows."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         _lock_all(session, service_id, and_(wanted, flush.unsent()))
         closed = flush.close(session, wanted)
         _note(session, by, "batch.flushed", service_id, closed)
@@ -114,13 +115,13 @@ def nothing_waits() -> Problem:
     return Problem("not_found", "This service has no batch of this aggregator_id that waits to be sent.")
 
 
-def hold_back(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
+def pause(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
     """Keep the waiting batches of an aggregator, and those that follow a full one, from being sent.
 
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
-    return [moment.batch_id for moment in _set_held(service_id, _of(service_id, aggregator_id, only), by, held=True)]
+    return [moment.batch_id for moment in _set_paused(service_id, _of(service_id, aggregator_id, only), by, held=True)]
 
 
 def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by: Actor | None = None) -> list[int]:
@@ -129,15 +130,15 @@ def release(service_id: int, aggregator_id: str, *, only: UUID | None = None, by
     Raises:
         Problem: ``not_found`` when the aggregator has none.
     """
-    moments = _set_held(service_id, _of(service_id, aggregator_id, only), by, held=False)
+    moments = _set_paused(service_id, _of(service_id, aggregator_id, only), by, held=False)
     for moment in moments[:AT_ONCE]:
         tasks.look.run(moment.batch_id)
     return [moment.batch_id for moment in moments]
 
 
-def _set_held(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
+def _set_paused(service_id: int, wanted: ColumnElement[bool], by: Actor | None, *, held: bool) -> list[Moment]:
     waiting = and_(wanted, Batch.status.in_(_WAITING), ~keys.of_a_restored_database())
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         _lock_all(session, service_id, waiting)
         rows = session.execute(
             update(Batch)
@@ -173,7 +174,7 @@ def remove(
         BatchMember.removed_at.is_(None),
         Notification.uid == notification_uid,
     )
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         batches = _lock(session, mine)
         wanted = [batch.id for batch in batches if _is_unsent(batch)]
         if not wanted:
@@ -186,6 +187,23 @@ def remove(
         _note_removed(session, by, service_id, notification_uid, aggregator_id)
         status = session.execute(select(Notification.status).where(Notification.uid == notification_uid)).scalar_one()
     return Removed(status, wanted)
+
+
+def take_out_everywhere(session: Session, notification_id: int, channel: Channel | None = None) -> int:
+    """Take a notification, by its row, out of every unsent batch, or of those of one channel; return how many places.
+
+    The caller writes to the audit log.
+    """
+    mine = and_(BatchMember.notification_id == notification_id, BatchMember.removed_at.is_(None))
+    batches = _lock(session, mine if channel is None else and_(mine, Batch.type == channel.value))
+    unsent = [batch for batch in batches if _is_unsent(batch)]
+    if not unsent:
+        return 0
+    uid = session.execute(select(Notification.uid).where(Notification.id == notification_id)).scalar_one()
+    memberships = sum(_take_out(session, batch, uid) for batch in unsent)
+    session.flush()
+    states.follow(session, [batch.id for batch in unsent])
+    return memberships
 
 
 def _note_removed(
@@ -216,8 +234,8 @@ def _not_there(batches: Sequence[Batch]) -> Problem:
     return Problem("not_found", "This notification is not a member of a batch of this aggregator_id.")
 
 
-def _take_out(session: Session, batch: Batch, notification_uid: UUID) -> None:
-    """Mark the memberships, and close a batch of which nothing is left."""
+def _take_out(session: Session, batch: Batch, notification_uid: UUID) -> int:
+    """Mark the memberships, and close a batch of which nothing is left; return how many were marked."""
     notification = select(Notification.id).where(Notification.uid == notification_uid).scalar_subquery()
     now = clock.now()
     removed = session.execute(
@@ -235,3 +253,4 @@ def _take_out(session: Session, batch: Batch, notification_uid: UUID) -> None:
     if not batch.members:
         batch.status, batch.why, batch.held = BatchStatus.CANCELLED.value, Why.EMPTY.value, False
         batch.closed_at = batch.closed_at or now
+    return len(removed)

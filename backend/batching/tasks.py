@@ -1,4 +1,4 @@
-"""The room's tasks: a timer for each batch, and a sweep that finds what no timer reached."""
+"""The package's tasks: a timer for each batch, and a sweep that finds what no timer reached."""
 
 import logging
 import time
@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.batching import flush
-from backend.batching.hold import Moment
-from backend.db import session as db
+from backend.batching.join import Moment
+from backend.db import database as db
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock, queue, traces
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 # Between NORMAL deliveries and those of batches, in Huey's counting.
 _URGENCY = 15
 # A sweep that has worked for so long lets others have the thread; the next tick goes on.
-_TURN_SECONDS = 2.0
+_SLICE_SECONDS = 2.0
 
 
 def arm(moments: Iterable[Moment]) -> None:
@@ -36,7 +36,7 @@ def _seconds_until(moment: datetime) -> float:
 def look(batch_id: int) -> None:
     """Dispatch a batch whose moment has come; one whose moment has moved is looked at again then."""
     if send_off(batch_id):
-        delivery_tasks.nudge({Priority.BATCH.value: ()})
+        delivery_tasks.wake({Priority.BATCH.value: ()})
         return
     with db.current().read() as session:
         moment = flush.next_look(session, batch_id)
@@ -46,25 +46,25 @@ def look(batch_id: int) -> None:
 
 def send_off(batch_id: int) -> bool:
     """Dispatch one batch in a transaction of its own, if it is due; tell whether there is something to deliver."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         flushed = flush.dispatch(session, batch_id)
     if flushed is not None and traces.enabled():
         traces.mark(flushed.uid, "flush", {}, fault="no message" if flushed.error else None)
-    return flushed is not None and flushed.error is None
+    return flushed is not None and flushed.goes
 
 
 @queue.periodic
 def sweep() -> None:
     """Dispatch every batch that is due; the trouble of one is not that of the others."""
     database = db.current()
-    with database.look() as session:
+    with database.autocommit() as session:
         lost = flush.anything_ahead(session)
     if lost:
-        with database.write() as session:
-            flush.mend_clock(session)
-    with database.look() as session:
+        with database.transaction() as session:
+            flush.fix_clock_skew(session)
+    with database.autocommit() as session:
         due = flush.due(session)
-    end = time.monotonic() + _TURN_SECONDS
+    end = time.monotonic() + _SLICE_SECONDS
     dispatched = False
     for batch_id in due:
         try:
@@ -74,4 +74,4 @@ def sweep() -> None:
         if time.monotonic() > end:
             break
     if dispatched:
-        delivery_tasks.nudge({Priority.BATCH.value: ()})
+        delivery_tasks.wake({Priority.BATCH.value: ()})

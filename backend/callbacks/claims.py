@@ -16,7 +16,7 @@ OF_ONE_ADDRESS = 3
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A message in this worker's hands, claimed under ``token``.
+    """A message claimed by a worker, claimed under ``token``.
 
     ``attempts`` counts the tries before this one, ``sealed_url`` is its way.
     """
@@ -37,11 +37,11 @@ def claim(session: Session, token: str, *, limit: int, busy: Mapping[int, int]) 
         LostError: if there is no lease of this token; nothing was claimed.
     """
     taken: list[Claim] = []
-    places = select(CallbackEndpoint.id, type_coerce(CallbackEndpoint.url, String)).where(_ready())
-    for endpoint_id, sealed_url in session.execute(places).all():
-        room = min(OF_ONE_ADDRESS - busy.get(endpoint_id, 0), limit - len(taken))
-        if room > 0:
-            taken += _claim_of(session, token, endpoint_id, sealed_url, room)
+    endpoints = select(CallbackEndpoint.id, type_coerce(CallbackEndpoint.url, String)).where(_ready())
+    for endpoint_id, sealed_url in session.execute(endpoints).all():
+        capacity = min(OF_ONE_ADDRESS - busy.get(endpoint_id, 0), limit - len(taken))
+        if capacity > 0:
+            taken += _claim_of(session, token, endpoint_id, sealed_url, capacity)
     if taken:
         leases.check(session, token)
         session.execute(
@@ -53,13 +53,13 @@ def claim(session: Session, token: str, *, limit: int, busy: Mapping[int, int]) 
     return taken
 
 
-def _claim_of(session: Session, token: str, endpoint_id: int, sealed_url: str, room: int) -> list[Claim]:
+def _claim_of(session: Session, token: str, endpoint_id: int, sealed_url: str, capacity: int) -> list[Claim]:
     columns = (CallbackMessage.id, CallbackMessage.uid, CallbackMessage.payload, CallbackMessage.attempts)
     rows = session.execute(
         select(*columns)
         .where(CallbackMessage.endpoint_id == endpoint_id, _due())
         .order_by(CallbackMessage.due_at)
-        .limit(room)
+        .limit(capacity)
         .with_for_update(skip_locked=True)
     )
     return [
@@ -99,15 +99,15 @@ def anything_due(session: Session) -> bool:
     return session.scalar(select(exists().where(_ready()))) or False
 
 
-def stranded(session: Session, mine: str, holding: Collection[int]) -> list[int]:
-    """List the messages whose claims have no lease, and those under ``mine``, but for those that are in hand here."""
+def orphaned(session: Session, mine: str, holding: Collection[int]) -> list[int]:
+    """List the messages whose claims have no lease, and those under ``mine``, but for those that are in flight here."""
     return list(session.scalars(select(CallbackMessage.id).where(_left(mine, holding))))
 
 
 def release(session: Session, found: Collection[int], mine: str, holding: Collection[int]) -> None:
-    """Put stranded messages back that nobody has taken up since.
+    """Put orphaned messages back that nobody has taken up since.
 
-    A message that was in a dead hand may have arrived: it goes again with the same ``webhook-id``.
+    A message that a dead worker had claimed may have arrived: it goes again with the same ``webhook-id``.
     """
     session.execute(
         update(CallbackMessage)
@@ -118,7 +118,4 @@ def release(session: Session, found: Collection[int], mine: str, holding: Collec
 
 
 def _left(mine: str, holding: Collection[int]) -> ColumnElement[bool]:
-    return and_(
-        or_(CallbackMessage.claimed_by == mine, leases.is_orphaned(CallbackMessage.claimed_by)),
-        CallbackMessage.id.not_in(list(holding)),
-    )
+    return and_(leases.is_orphaned(CallbackMessage.claimed_by, mine), CallbackMessage.id.not_in(list(holding)))

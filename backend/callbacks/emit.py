@@ -1,27 +1,26 @@
 """Writing down what client systems are to be told, in the transaction of the change itself.
 
-Where no client has an address this costs one look at a remembered answer. The answer is a few seconds old at most;
-for what changed in the first moments of an address, ``catch_up`` looks back.
+Where no client has an address nothing is written. That is known for a few seconds at most; for what changed in the
+first moments of an address, ``catch_up`` looks back.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
 
-from backend.callbacks import tasks
+from backend.callbacks import subscriptions, tasks
 from backend.db import commits
-from backend.db import session as db
 from backend.db.models.accounts import ApiClient
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.db.statements import insert
 from backend.lib import clock, settings
-from backend.lib.remember import Remembered
 
 TYPES = {
     NotificationStatus.SENT.value: "notification.sent",
@@ -31,29 +30,13 @@ TYPES = {
     NotificationStatus.CANCELLED.value: "notification.cancelled",
 }
 DELIVERY_FAILED = "delivery.failed"
-_KNOWN_FOR = 2.0
+AT_RISK = "notification.at_risk"
+# What else is told of a notification, its obligation and its matter says nothing of its status.
+_OF_STATUS = "notification.%"
 # Longer than any process may still believe that there is no address.
 _LOOK_BACK = timedelta(seconds=30)
 _CHUNK = 500
 _MAX_ERROR = 1000
-
-
-def _any_address() -> bool:
-    with db.current().look() as session:
-        return session.scalar(select(exists().where(CallbackEndpoint.disabled_at.is_(None)))) or False
-
-
-_known = Remembered(_any_address, seconds=_KNOWN_FOR)
-
-
-def wanted() -> bool:
-    """Tell whether any client may want to hear of changes: remembered for two seconds."""
-    return _known.get()
-
-
-def forget() -> None:
-    """Look anew at the next question: an address was added in this process, or a test uses another database."""
-    _known.forget()
 
 
 def changed(session: Session, notification_ids: Collection[int]) -> None:
@@ -61,7 +44,7 @@ def changed(session: Session, notification_ids: Collection[int]) -> None:
     identities = sorted(notification_ids)
     for start in range(0, len(identities), _CHUNK):
         among = Notification.id.in_(identities[start : start + _CHUNK])
-        _write(session, [_of_notification(row) for row in session.execute(_notifications(among))])
+        write(session, [_of_notification(row) for row in session.execute(_notifications(among))])
 
 
 def delivery_failures(session: Session, notification_ids: Collection[int]) -> None:
@@ -79,7 +62,17 @@ def delivery_failures(session: Session, notification_ids: Collection[int]) -> No
         among = Notification.id.in_(identities[start : start + _CHUNK])
         query = _notifications(among).join(Delivery, Delivery.notification_id == Notification.id).add_columns(*columns)
         failed = query.where(Delivery.status == DeliveryStatus.FAILED.value, ~told)
-        _write(session, [_of_delivery(row) for row in session.execute(failed)])
+        write(session, [_of_delivery(row) for row in session.execute(failed)])
+
+
+def at_risk(session: Session, faults: Mapping[int, str]) -> None:
+    """Write down which scheduled notifications, by their rows, could not be sent as things are, and why."""
+    identities = sorted(faults) if subscriptions.wanted() else []
+    for start in range(0, len(identities), _CHUNK):
+        among = Notification.id.in_(identities[start : start + _CHUNK])
+        rows = session.execute(_notifications(among)).all()
+        told = [(row, {"status": row.status, "error": faults[row.id][:_MAX_ERROR]}) for row in rows]
+        write(session, [_message(row, AT_RISK, one) for row, one in told])
 
 
 def anyone_new(session: Session) -> bool:
@@ -92,7 +85,9 @@ def catch_up(session: Session) -> None:
     fresh = select(CallbackEndpoint.service_id, CallbackEndpoint.id, CallbackEndpoint.enabled_at).where(_new())
     for service_id, endpoint_id, enabled_at in session.execute(fresh).all():
         told = exists().where(
-            CallbackMessage.endpoint_id == endpoint_id, CallbackMessage.notification_uid == Notification.uid
+            CallbackMessage.endpoint_id == endpoint_id,
+            CallbackMessage.notification_uid == Notification.uid,
+            CallbackMessage.type.like(_OF_STATUS),
         )
         missed = and_(
             Notification.service_id == service_id,
@@ -102,7 +97,7 @@ def catch_up(session: Session) -> None:
         )
         rows = session.execute(_notifications(missed).order_by(Notification.id.desc()).limit(_CHUNK)).all()
         delivery_failures(session, [row.id for row in rows])
-        _write(session, [_of_notification(row) for row in rows])
+        write(session, [_of_notification(row) for row in rows])
 
 
 def _new() -> ColumnElement[bool]:
@@ -144,21 +139,29 @@ def _of_delivery(row: Any) -> dict[str, Any]:
 
 
 def _message(row: Any, kind: str, told: dict[str, Any], delivery_uid: UUID | None = None) -> dict[str, Any]:
+    """Return the row of a message about a notification or one of its deliveries."""
+    known = {"priority": Priority(row.priority).name, "aggregator_id": row.aggregator_id}
+    links = {"self": f"{settings.current().base_url}/notifications/v1/{row.uid}"}
+    return message(row.endpoint_id, kind, row.uid, known | told, links, delivery_uid=delivery_uid)
+
+
+def message(  # noqa: PLR0913 - what a message says, and of what
+    endpoint_id: int,
+    kind: str,
+    notification_uid: UUID,
+    told: Mapping[str, Any],
+    links: Mapping[str, str],
+    *,
+    delivery_uid: UUID | None = None,
+) -> dict[str, Any]:
     """Return the row of a message; its payload stays far below 20 kB, and names no address, which may be a secret."""
     now = clock.now()
-    identity = str(row.uid)
-    data = {
-        "notification_id": identity,
-        "priority": Priority(row.priority).name,
-        "aggregator_id": row.aggregator_id,
-        **told,
-        "links": {"self": f"{settings.current().base_url}/notifications/v1/{identity}"},
-    }
+    data = {"notification_id": str(notification_uid), **told, "links": links}
     return {
         "uid": f"msg_{uuid4().hex}",
-        "endpoint_id": row.endpoint_id,
+        "endpoint_id": endpoint_id,
         "type": kind,
-        "notification_uid": row.uid,
+        "notification_uid": notification_uid,
         "delivery_uid": delivery_uid,
         "payload": json.dumps({"type": kind, "timestamp": clock.iso(now), "data": data}, ensure_ascii=False),
         "status": "PENDING",
@@ -168,9 +171,15 @@ def _message(row: Any, kind: str, told: dict[str, Any], delivery_uid: UUID | Non
     }
 
 
-def _write(session: Session, messages: Iterable[dict[str, Any] | None]) -> None:
+def matter_link(matter: str) -> str:
+    """Return the address at which a matter is read."""
+    return f"{settings.current().base_url}/notifications/v1/matters/{quote(matter, safe='')}"
+
+
+def write(session: Session, messages: Iterable[dict[str, Any] | None]) -> None:
+    """Store messages, and wake those who post them after the commit."""
     rows: Sequence[dict[str, Any]] = [one for one in messages if one is not None]
     if not rows:
         return
     session.execute(insert(session, CallbackMessage).on_conflict_do_nothing(), rows)
-    commits.after(session, "callbacks", tasks.nudge)
+    commits.after(session, "callbacks", tasks.wake)

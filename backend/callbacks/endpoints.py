@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
-from backend.callbacks import emit, signing
+from backend.callbacks import signing, subscriptions
 from backend.db import commits
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage, CallbackSecret
 from backend.lib import clock, outbound
@@ -67,13 +67,13 @@ def register(
     if not _secrets(session, row.id):
         secret = _add_secret(session, row)
         _told(session, row, actor, "registered")
-        commits.after(session, "callback addresses", emit.forget)
+        commits.after(session, "callback addresses", subscriptions.clear)
         return _record(session, row), secret
     if row.url != url:
         row.url = url
         _switch_on(row)
         _told(session, row, actor, "changed")
-        commits.after(session, "callback addresses", emit.forget)
+        commits.after(session, "callback addresses", subscriptions.clear)
     return _record(session, row), None
 
 
@@ -162,7 +162,7 @@ def enable(session: Session, api_client_id: int, actor: Actor) -> EndpointRecord
     if row.disabled_at is not None:
         _switch_on(row)
         _told(session, row, actor, "enabled")
-        commits.after(session, "callback addresses", emit.forget)
+        commits.after(session, "callback addresses", subscriptions.clear)
     return _record(session, row)
 
 

@@ -23,12 +23,19 @@ Type = Literal[
     "notification.partial",
     "notification.failed",
     "notification.cancelled",
+    "notification.at_risk",
     "delivery.failed",
+    "obligation.step_taken",
+    "obligation.step_refused",
+    "obligation.met",
+    "obligation.worklist",
+    "obligation.closed",
+    "matter.resolved",
 ]
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One status change for a client; ``id`` is its ``webhook-id``, ``payload`` the JSON text that is posted.
+    """One change that a client is told of; ``id`` is its ``webhook-id``, ``payload`` the JSON text that is posted.
 
     ``next_attempt_at`` is null unless it is pending. ``last_status`` is the HTTP number of the last answer, null
     where there was none; ``last_error`` then says why.
@@ -82,7 +89,7 @@ def redeliver(session: Session, api_client_id: int, message_id: str, actor: Acto
         owner.resume_at = None
     audit.record(session, actor, "callback.redelivered", message_id, service_id=owner.service_id)
     session.flush()
-    commits.after(session, "callbacks", tasks.nudge)
+    commits.after(session, "callbacks", tasks.wake)
     return _record(row)
 
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from backend.accounts import audit
 from backend.callbacks import endpoints, schedule, signing
 from backend.callbacks.claims import Claim
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
-from backend.lib import clock, keyring, metrics, outbound, traces
+from backend.lib import backoff, clock, keyring, metrics, outbound, traces
 from backend.lib.outbound import OutboundError
 
 _TIMEOUT = 15.0
@@ -74,7 +74,7 @@ def _exchange(claim: Claim, url: str, secrets: list[str]) -> Answer:
         )
     except OutboundError as error:
         return Answer(status=None, error=error.reason)
-    wish = schedule.retry_after(answer.headers, clock.now())
+    wish = backoff.retry_after(answer.headers.get("retry-after"), schedule.LONGEST_WISH)
     return Answer(status=answer.status, error=_fault(answer.status), wish=wish)
 
 

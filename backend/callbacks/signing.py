@@ -23,12 +23,12 @@ def make_secret() -> str:
 
 def seal(secret_id: int, secret: str) -> str:
     """Encrypt a secret for its row."""
-    return keyring.seal(_place(secret_id), secret)
+    return keyring.seal(_sealing_context(secret_id), secret)
 
 
 def unseal(secret_id: int, sealed: str) -> str:
     """Decrypt a secret; raise ``ValueError`` if it was sealed with a key that is not in use."""
-    return keyring.unseal(_place(secret_id), sealed)
+    return keyring.unseal(_sealing_context(secret_id), sealed)
 
 
 def reseal(session: Session) -> int:
@@ -39,7 +39,7 @@ def reseal(session: Session) -> int:
     return len(rows)
 
 
-def _place(secret_id: int) -> str:
+def _sealing_context(secret_id: int) -> str:
     return f"callback_secrets/{secret_id}/sealed"
 
 

@@ -1,6 +1,6 @@
-"""The nudge by which workers take up messages to client systems; their threads are the courier's own."""
+"""The wake-up by which workers take up messages to client systems; their threads are the webhook sender's own."""
 
-from backend.callbacks.courier import Courier
+from backend.callbacks.sender import WebhookSender
 from backend.lib import queue
 
 # Behind every delivery, which Huey gives out by greater numbers.
@@ -8,28 +8,28 @@ _PRIORITY = 5
 
 
 class _Present:
-    """The courier of this process; set by the worker when it starts."""
+    """The webhook sender of this process; set by the worker when it starts."""
 
-    courier: Courier | None = None
-
-
-def use(courier: Courier | None) -> None:
-    """Post with this courier from now on."""
-    _Present.courier = courier
+    webhook_sender: WebhookSender | None = None
 
 
-def courier() -> Courier | None:
-    """Return the courier of this process, if it has one."""
-    return _Present.courier
+def use(webhook_sender: WebhookSender | None) -> None:
+    """Post with this webhook sender from now on."""
+    _Present.webhook_sender = webhook_sender
+
+
+def webhook_sender() -> WebhookSender | None:
+    """Return the webhook sender of this process, if it has one."""
+    return _Present.webhook_sender
 
 
 @queue.task
 def post() -> None:
     """Post what is due."""
-    if _Present.courier is not None:
-        _Present.courier.post_some()
+    if _Present.webhook_sender is not None:
+        _Present.webhook_sender.post_some()
 
 
-def nudge() -> None:
+def wake() -> None:
     """Wake a worker for new messages."""
     post(priority=_PRIORITY)

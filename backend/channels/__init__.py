@@ -1,1 +1,1 @@
-"""The room of the channels: each provider takes a message and answers with a receipt, or raises why not."""
+"""The channels: each provider takes a message and answers with a receipt, or raises why not."""

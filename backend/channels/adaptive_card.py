@@ -5,7 +5,7 @@ https://adaptivecards.io/explorer/AdaptiveCard.html; a text block knows bold, it
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ Element = dict[str, Any]
 
 class _Card(msgspec.Struct, rename={"schema": "$schema"}):
     body: list[Element]
+    actions: list[Element] | msgspec.UnsetType = msgspec.UNSET
     schema: str = _SCHEMA
     type: str = "AdaptiveCard"
     version: str = "1.5"
@@ -43,17 +44,22 @@ class _Envelope(msgspec.Struct):
     type: str = "message"
 
 
-def body(subject: str | None, text: str, html: str | None = None) -> bytes:
+def open_url(words: str, url: str) -> Element:
+    """Return a button that opens an address (https://adaptivecards.io/explorer/Action.OpenUrl.html)."""
+    return {"type": "Action.OpenUrl", "title": words, "url": url}
+
+
+def body(subject: str | None, text: str, html: str | None = None, buttons: Sequence[Element] = ()) -> bytes:
     """Return the request body with the card of a message, shortened with a sentence where it is too large."""
     elements = list(cards_elements(subject, text, html))
-    room = MAX_BYTES - len(_encoded([_shortened(len(elements), len(elements))]))
+    space_left = MAX_BYTES - len(_encoded([_shortened(len(elements), len(elements))], buttons))
     kept: list[Element] = []
     for element in elements:
-        room -= len(msgspec.json.encode(element)) + 1
-        if room < 0:
-            return _encoded([*kept, _shortened(len(elements) - len(kept), len(elements))])
+        space_left -= len(msgspec.json.encode(element)) + 1
+        if space_left < 0:
+            return _encoded([*kept, _shortened(len(elements) - len(kept), len(elements))], buttons)
         kept.append(element)
-    return _encoded(kept)
+    return _encoded(kept, buttons)
 
 
 def cards_elements(subject: str | None, text: str, html: str | None = None) -> Iterator[Element]:
@@ -89,8 +95,9 @@ def _gathered(pieces: Iterable[Piece]) -> Iterator[Piece | str]:
     yield from [items] if items else []
 
 
-def _encoded(elements: list[Element]) -> bytes:
-    return msgspec.json.encode(_Envelope([_Attachment(_Card(elements))]))
+def _encoded(elements: list[Element], buttons: Sequence[Element]) -> bytes:
+    card = _Card(elements, list(buttons) or msgspec.UNSET)
+    return msgspec.json.encode(_Envelope([_Attachment(card)]))
 
 
 def _shortened(left: int, of: int) -> Element:

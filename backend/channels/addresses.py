@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from backend.channels import apprise_address, postal
+from backend.channels import apprise_address, postal, simulator, ticket_options
 from backend.channels.base import Channel
 from backend.lib.problems import Problem
 
@@ -59,9 +59,10 @@ def masked(channel: str, address: str) -> str:
     ``https://host/…abcd`` is left of a webhook and ``scheme://…abcd`` of an APPRISE address, by which their owner knows
     them again; the other channels' addresses are no secrets.
     """
-    if channel == Channel.APPRISE:
+    web = address.lower().startswith(("https://", "http://"))
+    if channel == Channel.APPRISE or ("://" in address and not web):
         return apprise_address.masked(address)
-    if not address.lower().startswith(("https://", "http://")):
+    if not web:
         return address
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…{_end(parts.path + parts.query)}"
@@ -90,13 +91,18 @@ def _email(address: str, form: str) -> str:
         raise _refusal(form, "the part before the @ may hold ASCII characters only")
     if "." not in domain:
         raise _refusal(form, "the part after the @ needs a full domain name with a dot")
+    simulated = domain.lower() == simulator.DOMAIN  # which nothing else may be sent to, being no real one
     try:
         valid = validate_email(
-            address, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+            f"{local}@{domain}.test" if simulated else address,
+            check_deliverability=False,
+            allow_smtputf8=False,
+            strict=True,
+            test_environment=True,
         )
     except EmailNotValidError as fault:
         raise _refusal(form, _lower_first(str(fault))) from None
-    return f"{valid.local_part}@{(valid.ascii_domain or '').lower()}"
+    return f"{valid.local_part}@{simulator.DOMAIN if simulated else (valid.ascii_domain or '').lower()}"
 
 
 def _lower_first(sentence: str) -> str:
@@ -150,55 +156,10 @@ def _webhook(address: str, allow: Sequence[str], form: str) -> tuple[SplitResult
     return url._replace(netloc=netloc), on_list
 
 
-def _whole_number(text: str) -> str | None:
-    return text if re.fullmatch(r"[1-9][0-9]{0,18}", text, re.ASCII) else None
-
-
-def _one_of(*words: str) -> Callable[[str], str | None]:
-    known = {word.lower(): word for word in words}
-    return lambda text: known.get(text.lower())
-
-
-def _name(text: str) -> str | None:
-    return text if text and text.isprintable() and len(text) <= 80 else None
-
-
-# The options of a ticket in canonical order: how a value is read, and what to say when it cannot be.
-_TICKET_OPTIONS: dict[str, tuple[Callable[[str], str | None], str]] = {
-    "group_id": (_whole_number, "a whole number"),
-    "priority": (_one_of("1", "2", "3", "4"), "1 (low) to 4 (urgent)"),
-    "status": (_one_of("2", "3", "4", "5"), "2 (open) to 5 (closed)"),
-    "type": (_one_of("Incident"), "Incident"),
-    "workspace_id": (_whole_number, "a whole number"),
-    "source": (_one_of(*(str(number) for number in [*range(1, 16), 18])), "1 to 15, or 18"),
-    "urgency": (_one_of("1", "2", "3"), "1 (low) to 3 (high)"),
-    "impact": (_one_of("1", "2", "3"), "1 (low) to 3 (high)"),
-    "responder_id": (_whole_number, "a whole number"),
-    "department_id": (_whole_number, "a whole number"),
-    "category": (_name, "a name of at most 80 characters"),
-    "sub_category": (_name, "a name of at most 80 characters"),
-    "item_category": (_name, "a name of at most 80 characters"),
-    "thread": (_one_of("on", "off"), "on or off"),
-}
-
-
 def _freshservice(address: str) -> str:
-    requester, *given = (part.strip(" \t") for part in address.split(";"))
-    email = _email(requester, _FRESHSERVICE_FORM)
-    values: dict[str, str] = {}
-    for option in given:
-        name, _, text = option.partition("=")
-        if name not in _TICKET_OPTIONS:
-            known = ", ".join(_TICKET_OPTIONS)
-            raise _refusal(_FRESHSERVICE_FORM, f"the options it may have are {known}")
-        if name in values:
-            raise _refusal(_FRESHSERVICE_FORM, f"this one gives {name} twice")
-        read, wanted = _TICKET_OPTIONS[name]
-        value = read(text)
-        if value is None:
-            raise _refusal(_FRESHSERVICE_FORM, f"{name} is {wanted}")
-        values[name] = value
-    return ";".join([email, *(f"{name}={values[name]}" for name in _TICKET_OPTIONS if name in values)])
+    return ticket_options.canonical(
+        address, lambda text: _email(text, _FRESHSERVICE_FORM), lambda reason: _refusal(_FRESHSERVICE_FORM, reason)
+    )
 
 
 _FORMS: dict[Channel, Callable[[str, Sequence[str]], str]] = {

@@ -55,7 +55,7 @@ def _refusal(reason: str) -> Problem:
 
 
 def _is_private(rest: str, allow: Sequence[str]) -> bool:
-    """Tell whether the host is this machine or a private one by its number; names are judged when they are reached."""
+    """Tell whether the host is this machine or a private one by its number; names are checked when they are reached."""
     try:
         parts = urlsplit(f"//{rest}")
         host, port = parts.hostname or "", parts.port
@@ -63,9 +63,9 @@ def _is_private(rest: str, allow: Sequence[str]) -> bool:
         return False  # no host at all, but a token with a colon
     if not _is_inside(host):
         return False
-    place = f"[{host}]" if ":" in host else host
+    literal = f"[{host}]" if ":" in host else host
     listed = {one.strip().lower() for one in allow}
-    return f"{place}:{port}" not in listed if port else not any(one.startswith(f"{place}:") for one in listed)
+    return f"{literal}:{port}" not in listed if port else not any(one.startswith(f"{literal}:") for one in listed)
 
 
 def _is_inside(host: str) -> bool:

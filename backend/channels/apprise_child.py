@@ -53,9 +53,9 @@ class _Refused(PermissionError):
 
 
 class Guard:
-    """Judges what the interpreter is about to do.
+    """Checks what the interpreter is about to do.
 
-    ``allowed`` are private places that may be reached all the same; ``tripped`` tells what was refused.
+    ``allowed`` are private hosts and ports that may be reached all the same; ``tripped`` tells what was refused.
     """
 
     def __init__(self) -> None:
@@ -66,30 +66,30 @@ class Guard:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take part in every audited event; an exception stops what was about to happen."""
         if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
-            self._judge_place(arguments[1])
+            self._check_destination(arguments[1])
         elif event == "open":
-            self._judge_file(*arguments[:3])
+            self._check_file(*arguments[:3])
         elif event in _REFUSED_EVENTS:
             self._refuse("it would run a command or change a file")
 
-    def _judge_place(self, place: Any) -> None:
-        if place is None:
+    def _check_destination(self, destination: Any) -> None:
+        if destination is None:
             return  # a datagram on a socket that was connected before
         try:
-            address, port = ipaddress.ip_address(place[0]), int(place[1])
+            address, port = ipaddress.ip_address(destination[0]), int(destination[1])
         except (ValueError, TypeError, IndexError):
             self._refuse("it would reach a socket of this machine")
         if not may_be_reached(address) and (str(address), port) not in self.allowed:
             self._refuse(f"it leads to {address}, which is not an address of the public internet")
 
-    def _judge_file(self, path: Any, mode: Any, flags: Any) -> None:
+    def _check_file(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, int) or path is None:
             return
         name = os.path.realpath(os.fsdecode(path))
         writes = any(letter in (mode or "") for letter in "wax+") or (flags or 0) & (
             os.O_WRONLY | os.O_RDWR | os.O_CREAT
         )
-        inside = any(name == place or name.startswith(place + os.sep) for place in self._readable)
+        inside = any(name == folder or name.startswith(folder + os.sep) for folder in self._readable)
         if name != os.devnull and (writes or not inside):
             self._refuse("it would read or write a file of this machine")
 
@@ -166,8 +166,8 @@ def _notify(service: NotifyBase, question: dict[str, Any]) -> dict[str, Any]:
 def _resolved(allow: Collection[str]) -> frozenset[tuple[str, int]]:
     """Return the numeric addresses of the places that the operator lists."""
     found: set[tuple[str, int]] = set()
-    for place in allow:
-        host, _, port = place.rpartition(":")
+    for destination in allow:
+        host, _, port = destination.rpartition(":")
         with contextlib.suppress(OSError, UnicodeError, ValueError):
             rows = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
             found.update((str(row[4][0]), int(port)) for row in rows)
@@ -179,6 +179,6 @@ def main() -> None:
     logger = logging.getLogger("apprise")
     logger.addHandler(_heard)
     logger.propagate = False
-    Apprise.instantiate("json://localhost")  # loads the services, which is not to be judged
+    Apprise.instantiate("json://localhost")  # loads the services, which is not to be checked
     sys.addaudithook(_guard)
     child.serve(answer, memory=_MEMORY)

@@ -1,8 +1,8 @@
-"""Files that go with a message: as a notification names them, and whole, as a provider gets them."""
+"""Files that go with a message: as a notification names them, as links, and whole, as a provider gets them."""
 
 import msgspec
 
-# Of all files of one message, and of one notification, as they are: not in base64, which is a third more.
+# Of all files that one message, and one notification, carries, as they are: not in base64, which is a third more.
 MAX_BYTES = 10 * 1024 * 1024
 
 
@@ -26,6 +26,21 @@ class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     inline: bool = False
+
+
+class LinkedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notification's content says of a file that goes as a link, and that its message does not carry.
+
+    ``size`` is in octets, ``expires_after`` in seconds from when the notification was accepted. With
+    ``confirm_address`` the file is only for who names an address that the message went to.
+    """
+
+    name: str
+    type: str
+    size: int
+    sha256: str
+    expires_after: int
+    confirm_address: bool
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -22,10 +22,8 @@ class Channel(enum.StrEnum):
     APPRISE = "APPRISE"
 
 
-# Their messages can carry files.
-CARRYING_FILES = frozenset({Channel.EMAIL, Channel.FRESHSERVICE})
-# They have a markup of their own, which is made of the HTML whatever the notification's content type is.
-CHATS = frozenset({Channel.SLACK, Channel.MSTEAMS})
+# The same words for the shapes of requests: a type has to be written out.
+ChannelName = Literal["EMAIL", "SLACK", "FRESHSERVICE", "MSTEAMS", "SMS", "LETTER", "APPRISE"]
 
 
 class Outcome(enum.StrEnum):
@@ -55,15 +53,36 @@ class Scope(enum.StrEnum):
 WHOLE_ROUTE = frozenset({Scope.ACCOUNT, Scope.SERVER})
 
 
+class OfferedLink(msgspec.Struct, frozen=True):
+    """The link by which a message is acknowledged, for channels that have buttons.
+
+    ``text`` and ``html`` are the message without that link at its end.
+    """
+
+    url: str
+    words: str
+    text: str
+    html: str | None
+
+    @property
+    def token(self) -> str:
+        """Return what makes the link this message's."""
+        return self.url.rpartition("/")[2]
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One rendered message to one address, ready for a provider.
 
     ``delivery_id`` is a UUID as text. ``sender`` is the From address, ``a@b`` or ``Name <a@b>``.
     ``message_id`` is a whole RFC 5322 msg-id without its angle brackets, the same on every attempt.
     ``reply_to`` is an address like ``sender``. ``urgent`` says that the notification's priority is HIGH.
-    ``thread`` is the provider's identifier of the last accepted message with the same service, aggregator_id and
-    address, for providers that can add to what they have. ``service_id`` is the number of the service that sends it.
-    ``attachments`` are there in the channels of ``CARRYING_FILES`` alone.
+    ``thread`` is the provider's identifier of what was sent to this address of the same matter, for providers that can
+    add to it. ``references`` are the msg-ids of the matter's first and last mail to this address, oldest first, and
+    ``thread_subject`` is the subject of the first message. ``service_id`` is the number of the service that sends it.
+    ``attachments`` are there in channels that carry files alone. ``again`` says that it was refused before,
+    for the moment. ``original_to`` is who would have had a message that was redirected. ``last_word`` says that it
+    tells of its matter's end, with which no new conversation begins. ``offered`` is the link that it ends with in a
+    chat, where a person is to acknowledge it.
     """
 
     delivery_id: str
@@ -77,8 +96,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     urgent: bool = False
     thread: str | None = None
+    thread_subject: str | None = None
+    references: tuple[str, ...] = ()
     service_id: int | None = None
     attachments: tuple[Attachment, ...] = ()
+    again: bool = False
+    original_to: str | None = None
+    last_word: bool = False
+    offered: OfferedLink | None = None
 
     def __repr__(self) -> str:
         """Name the delivery alone: an address can be a secret URL, and the content belongs to its readers."""
@@ -88,12 +113,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Receipt(msgspec.Struct, frozen=True):
     """The provider's acceptance: its own identifier for the message, if it gives one, and its answer.
 
-    ``segments`` counts the parts that a text message was sent in.
+    ``segments`` counts the parts that a text message was sent in. ``thread`` is what later messages of the same matter
+    are added to, where the provider can do so, ``message_id`` the msg-id that it sent a mail with in place of ours.
     """
 
     provider_message_id: str | None
     detail: str
     segments: int | None = None
+    thread: str | None = None
+    message_id: str | None = None
 
 
 class ProviderError(Exception):
@@ -140,7 +168,7 @@ class Connection(Protocol):
 
 
 @runtime_checkable
-class Asking(Protocol):
+class StatusLookup(Protocol):
     """A connection to a provider that can be asked what became of an attempt whose outcome is unknown."""
 
     def find(self, message: Message) -> Receipt | None:
@@ -181,11 +209,26 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class Probed(Protocol):
+    """A provider that can be asked whether it would take messages, without sending one."""
+
+    def probe(self, sender: str) -> datetime | None:
+        """Sign in for a sender; return when the provider's certificate ends, or raise ``ProviderError``."""
+
+
+@runtime_checkable
 class Paced(Protocol):
     """A provider that takes only so many messages a second for one address, whatever the others get."""
 
-    def pace(self, address: str) -> float | None:
+    def interval(self, address: str) -> float | None:
         """Return the seconds between two messages to this address; None where only all of them together count."""
+
+
+@runtime_checkable
+class RefusingEqual(Protocol):
+    """A provider whose networks refuse an equal text to one number for so many seconds; 0 where they do not."""
+
+    equal_within: int
 
 
 @runtime_checkable
@@ -212,7 +255,7 @@ class Register(Protocol):
     def begin(self, delivery_id: str, holder: str) -> Begun:
         """Say who has begun on a message: ``holder``, unless another has before."""
 
-    def end(self, delivery_id: str, holder: str, place: str, pages: int) -> bool:
+    def end(self, delivery_id: str, holder: str, location: str, pages: int) -> bool:
         """Write down that it is done; false if another holder has taken it over meanwhile."""
 
     def unfinished(self, holder: str) -> Sequence[str]:
@@ -278,6 +321,16 @@ class ReceiptRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class ForgedReceipt(Exception):
     """A request for receipts whose signature is missing, wrong or too old; the text says which."""
+
+
+@runtime_checkable
+class Editing(Protocol):
+    """A provider whose posts can be changed after they were sent."""
+
+    name: str
+
+    def edit(self, post: str, text: str, blocks: Sequence[Mapping[str, Any]]) -> None:
+        """Let a post, by the provider's identifier, show something else; raise ``ProviderError``."""
 
 
 @runtime_checkable

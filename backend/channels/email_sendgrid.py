@@ -25,8 +25,8 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount
 from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
-from backend.channels.mime_headers import message_identifier, unstructured
-from backend.channels.provider_address import base_address, parse, place, provider_name, required
+from backend.channels.mime_headers import message_identifier, thread_fields, unstructured
+from backend.channels.provider_address import base_address, host_port, parse, provider_name, required
 from backend.lib import clock
 from backend.lib.mailboxes import addr_spec, mailbox
 
@@ -87,7 +87,7 @@ class SendGridProvider:
             base=base_address(parts), authorization=f"Bearer {key}", secrets=(key,), timeout=timeout
         )
         self._public_key = _public_key(parts.options["webhook_key"]) if "webhook_key" in parts.options else None
-        self.name = provider_name("sendgrid", place(parts.host, parts.port), key)
+        self.name = provider_name("sendgrid", host_port(parts.host, parts.port), key)
 
     def __repr__(self) -> str:
         return f"SendGridProvider({self.name!r})"
@@ -155,6 +155,7 @@ def _mail(message: Message) -> dict[str, object]:
     if message.html is not None:
         content.append({"type": "text/html", "value": message.html})
     identity = message_identifier(message.message_id).decode("ascii").removeprefix("Message-ID: ")
+    thread = dict(field.decode("ascii").split(": ", 1) for field in thread_fields(message.references))
     mail: dict[str, object] = {
         "personalizations": [
             {
@@ -170,6 +171,7 @@ def _mail(message: Message) -> dict[str, object]:
             "Message-ID": identity,
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "OOF, AutoReply",
+            **{name: " ".join(value.split()) for name, value in thread.items()},
         },
     }
     if message.attachments:

@@ -135,7 +135,8 @@ class SesConnection:
             raise _error(answer, read, self._account.secret)
         if not read.identifier:
             raise http_outcomes.unreadable(answer)
-        return Receipt(read.identifier[:200], f"{answer.status} accepted")
+        identifier = read.identifier[:200]
+        return Receipt(identifier, f"{answer.status} accepted", message_id=f"{identifier}@{self._account.mail_domain}")
 
     def close(self) -> None:
         """Do nothing: the connections belong to the thread."""
@@ -152,6 +153,11 @@ class _SesAccount(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"_SesAccount({self.base!r}, {self.region!r})"
+
+    @property
+    def mail_domain(self) -> str:
+        """Return the domain of the msg-ids that SES writes in place of ours."""
+        return "email.amazonses.com" if self.region == "us-east-1" else f"{self.region}.amazonses.com"
 
     def post(self, body: bytes) -> Answer:
         """Send a signed request; raises ``ProviderError``."""

@@ -2,26 +2,31 @@
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Literal
+
+import msgspec
 
 from backend.channels import delivery_ids, dkim, mime, smtp_address
 from backend.channels.attachments import more_seconds
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.mime_headers import sender_field
-from backend.channels.provider_address import place, provider_name
+from backend.channels.provider_address import host_port, provider_name
+from backend.channels.smtp_capacity import Busy, MessageSpacing, SessionSlots
 from backend.channels.smtp_handshake import Server, Timeouts
-from backend.channels.smtp_places import Busy, Places, Turns
 from backend.channels.smtp_session import Envelope, Session
 from backend.channels.smtp_wire import Closed
 from backend.lib import clock, settings
 
 logger = logging.getLogger(__name__)
 
+_PROBE_SECONDS = 6.0
+_OF_PROBE = Timeouts(connect=5, greeting=5, exchange=_PROBE_SECONDS, final=_PROBE_SECONDS)
 _BURST = 8  # messages under way at once, over as many sessions
 _NARROW_SECONDS = 60.0  # a server that had no more sessions for us may have them again then
 _PATIENCE_SECONDS = 1.0  # for a session, or a turn; what has to wait for longer is not kept in hand
-_PLACE_SECONDS = 0.1  # about as often a session becomes free
+_SLOT_SECONDS = 0.1  # about as often a session becomes free
 _MOMENT_SECONDS = 0.02  # what waits for longer is told before it is waited for
 
 
@@ -39,9 +44,9 @@ class SmtpProvider:
     def __init__(self, address: str, timeouts: Timeouts | None = None) -> None:
         parts, self._server = smtp_address.read(address, timeouts)
         limits = self._server.limits
-        self._places = Places(limits.connections) if limits.connections else None
-        self._turns = Turns(limits.rate) if limits.rate else None
-        where = place(parts.host, self._server.port)
+        self._slots = SessionSlots(limits.connections) if limits.connections else None
+        self._spacing = MessageSpacing(limits.rate) if limits.rate else None
+        where = host_port(parts.host, self._server.port)
         self.name = provider_name("smtp", where, parts.user or "", parts.password or "")
 
     def __repr__(self) -> str:
@@ -49,7 +54,22 @@ class SmtpProvider:
 
     def open(self) -> "SmtpConnection":
         """Return a connection for one thread; it connects when it first sends, and again when it must."""
-        return SmtpConnection(self._server, self._places, self._turns)
+        return SmtpConnection(self._server, self._slots, self._spacing)
+
+    def probe(self, sender: str) -> datetime | None:
+        """Connect, sign in and ask whether the sender would be taken; return when the server's certificate ends.
+
+        Nothing is sent. Raises ``ProviderError``.
+        """
+        hasty = msgspec.structs.replace(self._server, timeouts=_OF_PROBE)
+        try:
+            session = Session(hasty)
+            try:
+                return session.try_sender(self._server.bounces or sender_field(sender)[1], monotonic() + _PROBE_SECONDS)
+            finally:
+                session.quit()
+        except Closed as closed:
+            raise closed.error() from None
 
     def describe(self) -> str:
         """Return one line for operators, without secrets."""
@@ -61,10 +81,12 @@ class SmtpProvider:
 class SmtpConnection:
     """Persistent sessions, each renewed when the server has closed it: one, and more for several messages at once."""
 
-    def __init__(self, server: Server, places: Places | None = None, turns: Turns | None = None) -> None:
+    def __init__(
+        self, server: Server, slots: SessionSlots | None = None, spacing: MessageSpacing | None = None
+    ) -> None:
         self._server = server
-        self._places, self._held = places, set[int]()
-        self._turns = turns
+        self._slots, self._held = slots, set[int]()
+        self._spacing = spacing
         self._sessions: dict[int, Session] = {}
         # With a rate, no more at once than a second's messages, so that none waits long for its turn.
         self._width = min(_BURST, max(1, int(server.limits.rate or _BURST)), server.limits.connections or _BURST)
@@ -104,7 +126,7 @@ class SmtpConnection:
         under_way: list[_Steps] = []
         done: dict[int, Receipt | ProviderError] = {}
         for slot, message in enumerate(messages):
-            if slot and not self._has_place(slot, 0):
+            if slot and not self._has_slot(slot, 0):
                 break
             steps = self._in_steps(slot, message)
             _go_on(steps, slot, done)
@@ -129,17 +151,17 @@ class SmtpConnection:
     def close(self) -> None:
         """End the sessions."""
         self._give_back()
-        if self._places is not None:
-            self._places.close()
+        if self._slots is not None:
+            self._slots.close()
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             session.quit()
 
-    def _has_place(self, slot: int, patience: float) -> bool:
+    def _has_slot(self, slot: int, patience: float) -> bool:
         """Tell whether there may be a session of this number, after so many seconds at most."""
-        if self._places is None or slot in self._held:
+        if self._slots is None or slot in self._held:
             return True
-        free, session = self._places.take(patience)
+        free, session = self._slots.take(patience)
         if free:
             self._held.add(slot)
         if session is not None:
@@ -148,9 +170,9 @@ class SmtpConnection:
 
     def _give_back(self) -> None:
         """Let other threads use the sessions, where there may be only so many."""
-        if self._places is not None:
+        if self._slots is not None:
             while self._held:
-                self._places.give(self._sessions.pop(self._held.pop(), None))
+                self._slots.give(self._sessions.pop(self._held.pop(), None))
 
     def _in_steps(self, slot: int, message: Message) -> "_Steps":
         """Send one message over the session of this number, yielding where an answer is to be waited for."""
@@ -160,7 +182,8 @@ class SmtpConnection:
             envelope = self._envelope(message)
         except ValueError as fault:
             raise ProviderError(Outcome.PERMANENT, f"the message cannot be sent: {fault}") from None
-        self._take_turn(slot)
+        if self._slots is not None or self._spacing is not None:
+            self._take_moment(slot)
         reused = slot in self._sessions
         try:
             return (yield from self._attempt(slot, envelope, content))
@@ -172,13 +195,13 @@ class SmtpConnection:
         except Closed as closed:
             raise closed.error() from None
 
-    def _take_turn(self, slot: int) -> None:
+    def _take_moment(self, slot: int) -> None:
         """Wait a little for a session, and for a turn, where there may be only so many of them."""
-        if not self._has_place(slot, _PATIENCE_SECONDS):
+        if not self._has_slot(slot, _PATIENCE_SECONDS):
             detail = "all connections that the mail server may have are in use"
-            raise Busy(detail, _PATIENCE_SECONDS, _PLACE_SECONDS)
-        if self._turns is not None and (left := self._turns.wait(_PATIENCE_SECONDS)):
-            raise Busy(f"by the rate that is set, its turn comes in {left:.0f} seconds", left, self._turns.gap)
+            raise Busy(detail, _PATIENCE_SECONDS, _SLOT_SECONDS)
+        if self._spacing is not None and (left := self._spacing.wait(_PATIENCE_SECONDS)):
+            raise Busy(f"by the rate that is set, its turn comes in {left:.0f} seconds", left, self._spacing.gap)
 
     def _envelope(self, message: Message) -> Envelope:
         """Return who sends to whom; what cannot be delivered returns to an address of this delivery's own."""
@@ -186,8 +209,8 @@ class SmtpConnection:
         if self._server.bounces is not None:
             local, _, domain = self._server.bounces.rpartition("@")
             returns_to = f"{local}+{delivery_ids.checked(message.delivery_id)}@{domain}"
-        answers = (sender_field(message.reply_to)[1],) if message.reply_to else ()
-        return Envelope(returns_to, message.address, (sender, *answers))
+        header = f"{sender} {sender_field(message.reply_to)[1]}" if message.reply_to else sender
+        return Envelope(returns_to, message.address, header)
 
     def _attempt(self, slot: int, envelope: Envelope, content: bytes) -> "_Steps":
         session = self._sessions.get(slot)

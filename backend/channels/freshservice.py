@@ -12,7 +12,7 @@ from backend.channels import form_data, http_outcomes
 from backend.channels.attachments import Attachment
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.http_account import HttpAccount, basic
-from backend.channels.provider_address import base_address, parse, place, provider_name, required
+from backend.channels.provider_address import base_address, host_port, parse, provider_name, required
 from backend.lib.outbound import Answer
 
 _OPEN = {2, 3}  # open and pending; 4 is resolved, 5 closed
@@ -78,7 +78,7 @@ class FreshserviceProvider:
         self._account = HttpAccount(
             base=base_address(parts), authorization=basic(key, "X"), secrets=(key,), timeout=timeout
         )
-        self.name = provider_name("freshservice", place(parts.host, parts.port), key)
+        self.name = provider_name("freshservice", host_port(parts.host, parts.port), key)
 
     def __repr__(self) -> str:
         return f"FreshserviceProvider({self.name!r})"
@@ -101,13 +101,13 @@ class FreshserviceConnection:
     def send(self, message: Message) -> Receipt:
         """Make a ticket, or add a note to the open one of the message's thread. Raises ``ProviderError``."""
         email, options = _read(message.address)
-        if message.thread and options.get("thread") != "off" and self._is_open(message.thread):
+        if message.thread and options.get("thread") != "off" and self._takes_note(message, message.thread):
             return self._add_note(message, message.thread)
         answer = self._post("/api/v2/tickets", _ticket(message, email, options), message.attachments)
         made = http_outcomes.decoded(self._taken(answer), _OneTicket)
         if made is None:
             raise http_outcomes.unreadable(answer)
-        return Receipt(str(made.ticket.id), f"ticket {made.ticket.id}")
+        return _receipt(str(made.ticket.id), "ticket")
 
     def find(self, message: Message) -> Receipt | None:
         """Return the ticket that bears the message's tag, or whose note bears it. Raises ``ProviderError``."""
@@ -116,21 +116,23 @@ class FreshserviceConnection:
         if found is None:
             raise ProviderError(Outcome.RETRY, "the service desk did not answer with a list of tickets")
         if found.tickets:
-            number = found.tickets[0].id
-            return Receipt(str(number), f"ticket {number}")
+            return _receipt(str(found.tickets[0].id), "ticket")
         if message.thread is None or not message.thread.isdecimal():
             return None
         path = f"/api/v2/tickets/{message.thread}/conversations?per_page=100"
         notes = http_outcomes.decoded(self._asked(path), _Notes)
         if notes and any(tag(message) in note.body for note in notes.conversations):
-            return Receipt(message.thread, f"note on ticket {message.thread}")
+            return _receipt(message.thread, "note on ticket")
         return None
 
     def close(self) -> None:
         """Do nothing: the connections belong to the thread."""
 
-    def _is_open(self, number: str) -> bool:
-        """Tell whether a ticket can take a note; one that is gone cannot."""
+    def _takes_note(self, message: Message, number: str) -> bool:
+        """Tell whether a message goes to a ticket as a note: that is open, or the message the last word on it.
+
+        A ticket that is gone takes none.
+        """
         if not number.isdecimal():
             return False
         answer = self._asked(f"/api/v2/tickets/{number}", or_missing=True)
@@ -139,7 +141,7 @@ class FreshserviceConnection:
         read = http_outcomes.decoded(answer, _OneTicket)
         if read is None:
             raise ProviderError(Outcome.RETRY, f"the service desk did not answer with its ticket {number}")
-        return read.ticket.status in _OPEN
+        return message.last_word or read.ticket.status in _OPEN
 
     def _add_note(self, message: Message, number: str) -> Receipt:
         subject = f"<p><strong>{html.escape(message.subject)}</strong></p>" if message.subject else ""
@@ -148,7 +150,7 @@ class FreshserviceConnection:
         answer = self._post(f"/api/v2/tickets/{number}/notes", note, message.attachments)
         if http_outcomes.decoded(self._taken(answer), _OneNote) is None:
             raise http_outcomes.unreadable(answer)
-        return Receipt(number, f"note on ticket {number}")
+        return _receipt(number, "note on ticket")
 
     def _post(self, path: str, members: dict[str, object], files: Sequence[Attachment]) -> Answer:
         """Send members as JSON, or with files as a form, which is what takes these."""
@@ -158,7 +160,7 @@ class FreshserviceConnection:
         return self._account.call("POST", path, body, content_type)
 
     def _asked(self, path: str, *, or_missing: bool = False) -> Answer:
-        """Read something; where that fails nothing is in doubt, since reading changes nothing."""
+        """Read something; where that fails nothing is of unknown outcome, since reading changes nothing."""
         try:
             answer = self._account.call("GET", path, None)
             return answer if or_missing and answer.status == 404 else self._taken(answer)
@@ -172,6 +174,11 @@ class FreshserviceConnection:
             return answer
         said = http_outcomes.decoded(answer, _Refusal) or _Refusal()
         raise http_outcomes.refused(answer, said.words(), code=said.code or None, secrets=self._account.secrets)
+
+
+def _receipt(number: str, what: str) -> Receipt:
+    """Answer for a ticket, which what belongs to it is added to from now on."""
+    return Receipt(number, f"{what} {number}", thread=number)
 
 
 def tag(message: Message) -> str:

@@ -5,21 +5,20 @@ The meaning of a status is the same for all (RFC 9110); a provider's own codes c
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
 
 from backend.channels.base import Outcome, ProviderError, Scope
 from backend.channels.quoting import quoted
-from backend.lib import clock, outbound
+from backend.lib import backoff, outbound
 from backend.lib.outbound import Answer, OutboundError
 
 T = TypeVar("T")
 
 TIMEOUT = 30.0  # seconds for a whole exchange; giving up early makes outcomes unknown
-_LONGEST_PAUSE = 3600.0  # seconds; what asks for more is looked at again after this
-_EPOCH = 1e9  # a number of seconds above this is a moment, not a span
+_LONGEST_PAUSE = timedelta(hours=1)  # what asks for more is looked at again after this
 _BY_STATUS = {
     401: Outcome.CONFIG,
     403: Outcome.CONFIG,
@@ -131,26 +130,12 @@ def _of_status(status: int) -> Outcome:
 def retry_after(answer: Answer) -> float | None:
     """Return the pause that an answer asks for, in seconds up to an hour; None if it names none that can be read.
 
-    ``Retry-After`` is seconds or a date (RFC 9110 section 10.2.3); ``X-RateLimit-Reset`` a moment or seconds.
+    Some name it in ``X-RateLimit-Reset``, where they say that there were too many.
     """
-    asked = _seconds(answer.headers.get("retry-after"))
+    asked = backoff.retry_after(answer.headers.get("retry-after"), _LONGEST_PAUSE)
     if asked is None and answer.status == 429:
-        asked = _seconds(answer.headers.get("x-ratelimit-reset"))
-    return None if asked is None else min(max(asked, 0.0), _LONGEST_PAUSE)
-
-
-def _seconds(value: str | None) -> float | None:
-    if value is None:
-        return None
-    text = value.strip()
-    now = clock.now().timestamp()
-    if text.isascii() and text.replace(".", "", 1).isdigit():
-        number = float(text[:20])
-        return number - now if number > _EPOCH else number
-    try:
-        return parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
+        asked = backoff.retry_after(answer.headers.get("x-ratelimit-reset"), _LONGEST_PAUSE)
+    return None if asked is None else asked.total_seconds()
 
 
 def decoded(answer: Answer, shape: type[T]) -> T | None:

@@ -1,11 +1,11 @@
 """Letters: an A4 PDF for each, with a manifest beside it, in the spool folder from which they are printed."""
 
 import hashlib
-import html
 import logging
 import socket
 from base64 import b64decode
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from backend.lib.child import ChildFailed, Children
 logger = logging.getLogger(__name__)
 
 _SECONDS = 20.0
+_PICTURE_SECONDS = 5.0
 _MAX_HTML = 4 * 1024 * 1024
+_AS_TEXT = "font: inherit; white-space: pre-wrap; margin: 0"
 _children = Children("backend.channels.letter_child")
 
 
@@ -67,21 +69,21 @@ class LetterSpool:
         return "the print spool in the data directory"
 
     def tidy(self, before: datetime) -> int:
-        """Delete letters of days that ended before a moment, and settle what a stopped worker has begun on."""
+        """Delete letters of days that ended before a moment, and reconcile what a stopped worker has begun on."""
         if not self._folder.is_dir():
             return 0
         if self._register is not None:
-            self._settle(self._register)
+            self._reconcile(self._register)
         return spooled_files.delete(self._folder, before)
 
-    def _settle(self, register: Register) -> None:
+    def _reconcile(self, register: Register) -> None:
         holder = spooled_files.name_of(self._folder)
         for delivery_id in register.unfinished(holder):
             there = spooled_files.manifest(self._folder, delivery_id)
             if there is None:
                 register.release(delivery_id, holder)
             else:
-                register.end(delivery_id, holder, _place(there), _read(there).pages)
+                register.end(delivery_id, holder, _location(there), _read(there).pages)
 
 
 class LetterConnection:
@@ -148,7 +150,7 @@ class LetterConnection:
             pages = _read(manifest).pages
         except msgspec.MsgspecError:
             raise ProviderError(Outcome.CONFIG, "the letter's manifest in the spool folder cannot be read") from None
-        return receipt(_place(manifest), pages, socket.gethostname() if self._register else "")
+        return receipt(_location(manifest), pages, socket.gethostname() if self._register else "")
 
     def _end(self, message: Message, path: Path, pages: int) -> None:
         """Write down that a letter is spooled; one that was taken over, for its worker was silent for long, goes."""
@@ -156,7 +158,7 @@ class LetterConnection:
             return
         holder = spooled_files.name_of(self._folder)
         try:
-            kept = self._register.end(message.delivery_id, holder, _place(path), pages)
+            kept = self._register.end(message.delivery_id, holder, _location(path), pages)
         except OSError as error:
             logger.warning("A letter is spooled, which could not be written down yet: %s", error)
             return  # the manifest tells this machine, which writes it down when it tidies up
@@ -165,7 +167,7 @@ class LetterConnection:
             raise ProviderError(Outcome.RETRY, "another machine's worker has taken this letter over")
 
 
-def _place(manifest: Path) -> str:
+def _location(manifest: Path) -> str:
     return f"{manifest.parent.name}/{manifest.stem}"
 
 
@@ -173,18 +175,18 @@ def _read(manifest: Path) -> Manifest:
     return msgspec.json.decode(manifest.read_bytes(), type=Manifest)
 
 
-def receipt(place: str, pages: int, machine: str) -> Receipt:
-    """Say where a letter is: ``place`` is the day and the delivery's id, ``machine`` may be empty."""
+def receipt(location: str, pages: int, machine: str) -> Receipt:
+    """Say where a letter is: ``location`` is the day and the delivery's id, ``machine`` may be empty."""
     where = f" on {machine}" if machine else ""
-    return Receipt(place, f"spooled{where} as {place}.pdf, {pages} page{'s' if pages != 1 else ''}")
+    return Receipt(location, f"spooled{where} as {location}.pdf, {pages} page{'s' if pages != 1 else ''}")
 
 
 def _lay_out(message: Message) -> dict[str, Any]:
-    content = message.html if message.html is not None else _page_of_text(message.text)
-    if len(content) > _MAX_HTML:
+    html = content(message.html, message.text)
+    if len(html) > _MAX_HTML:
         raise ProviderError(Outcome.PERMANENT, f"the letter cannot be made: its HTML is over {_MAX_HTML} characters")
     question = {
-        "html": content,
+        "html": html,
         "lines": postal.lines(message.address),
         "title": message.subject or "",
     }
@@ -208,5 +210,18 @@ def _asked(question: dict[str, Any]) -> dict[str, Any]:
     raise ProviderError(Outcome.PERMANENT, "the letter cannot be made: laying it out stops the engine")
 
 
-def _page_of_text(text: str) -> str:
-    return f'<pre style="font: inherit; white-space: pre-wrap; margin: 0">{html.escape(text)}</pre>'
+def content(html: str | None, text: str) -> str:
+    """Return the HTML that a letter is made of."""
+    return html if html is not None else f'<pre style="{_AS_TEXT}">{escape(text)}</pre>'
+
+
+def first_page(content: str, lines: list[str]) -> bytes | str:
+    """Return a picture (PNG) of the first page of a letter to the address ``lines``, or why there is none."""
+    if len(content) > _MAX_HTML:
+        return f"The letter cannot be made: its HTML is over {_MAX_HTML} characters."
+    try:
+        drawn = _children.ask({"html": content, "lines": lines, "title": "", "picture": True}, _PICTURE_SECONDS)
+    except ChildFailed as error:
+        took = f"takes more than {_PICTURE_SECONDS:.0f} seconds" if error.timed_out else "stops the engine"
+        return f"The letter cannot be shown: laying it out {took}."
+    return b64decode(drawn["png"]) if "png" in drawn else f"The letter cannot be made: {drawn['fault']}."

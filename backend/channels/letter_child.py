@@ -17,6 +17,8 @@ _MEMORY = 2 * 1024 * 1024 * 1024
 _MAX_PAGES = 100
 _MAX_BYTES = 10 * 1024 * 1024
 _A4 = (595.276, 841.89)  # points
+_PIXELS = 1.5  # of a picture, for each of CSS, in which the engine draws
+_POINT = 4 / 3  # in pixels of CSS
 # The address zone is 27.3 mm high, for six lines; a seventh goes into the zone for remarks above it.
 _LINE = 4.4
 _ZONE_TOP, _ZONE_LINES = 62.7, 6
@@ -53,26 +55,50 @@ class _NoResources(plutoprint.ResourceFetcher):
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Lay out ``html`` for the address ``lines``; return ``pages`` and the ``pdf`` in base64, or the ``fault``."""
+    """Lay out ``html`` for the address ``lines``; return ``pages`` and the ``pdf`` in base64, or the ``fault``.
+
+    Who asks for a ``picture`` gets that of the first page instead, a ``png`` in base64.
+    """
     book = plutoprint.Book(plutoprint.PAGE_SIZE_A4, plutoprint.PAGE_MARGINS_NONE)
     book.custom_resource_fetcher = _NoResources()
     try:
         book.load_html(f"{question['html']}<style>{_page(question['lines'])}</style>", user_style=_DEFAULTS)
         book.set_metadata(plutoprint.PDF_METADATA_TITLE, question["title"])
         book.set_metadata(plutoprint.PDF_METADATA_CREATOR, "Carillon")
-        return _written(book)
+        return _pictured(book) if question.get("picture") else _written(book)
     except (plutoprint.Error, ValueError, UnicodeError) as error:
         return {"fault": f"its HTML cannot be laid out ({error})"}
 
 
-def _written(book: plutoprint.Book) -> dict[str, Any]:
+def _fault(book: plutoprint.Book) -> str | None:
+    """Return what keeps the pages from being a letter's."""
     pages = book.get_page_count()
     if not 1 <= pages <= _MAX_PAGES:
-        return {"fault": f"it would have {pages} pages; a letter has 1 to {_MAX_PAGES}"}
+        return f"it would have {pages} pages; a letter has 1 to {_MAX_PAGES}"
     for page in range(pages):
         size = book.get_page_size_at(page)
         if abs(size.width - _A4[0]) > 1 or abs(size.height - _A4[1]) > 1:
-            return {"fault": f"its page {page + 1} is not A4 upright; leave the page size to the letter"}
+            return f"its page {page + 1} is not A4 upright; leave the page size to the letter"
+    return None
+
+
+def _pictured(book: plutoprint.Book) -> dict[str, Any]:
+    """Draw the first page on white."""
+    if fault := _fault(book):
+        return {"fault": fault}
+    canvas = plutoprint.ImageCanvas(round(_A4[0] * _POINT * _PIXELS), round(_A4[1] * _POINT * _PIXELS))
+    canvas.clear_surface(1, 1, 1, 1)
+    canvas.scale(_PIXELS, _PIXELS)
+    book.render_page(canvas, 0)
+    out = io.BytesIO()
+    canvas.write_to_png_stream(out)
+    return {"pages": book.get_page_count(), "png": b64encode(out.getvalue()).decode("ascii")}
+
+
+def _written(book: plutoprint.Book) -> dict[str, Any]:
+    if fault := _fault(book):
+        return {"fault": fault}
+    pages = book.get_page_count()
     out = io.BytesIO()
     book.write_to_pdf_stream(out)
     pdf = out.getvalue()

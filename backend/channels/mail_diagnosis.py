@@ -182,6 +182,10 @@ _TEXTS = (
     ),
 )
 
+# OpenSMTPD says this, without an enhanced code, of a mailbox that is not there and of a domain to which it does
+# not relay.
+_SAYS_NOT_WHICH = re.compile(r"\A(?:550 )?invalid recipient: <", re.IGNORECASE)
+
 # RFC 3463 and IANA's registry. What is not here, such as ``5.0.0``, ``5.1.0`` and ``5.5.0``, tells nothing.
 _CODES = {
     "1.1": Fault.MAILBOX,
@@ -213,6 +217,8 @@ def diagnose(status: str | None, text: str) -> Fault:
     if detail in _CERTAIN:
         return _CERTAIN[detail]
     folded = " ".join(text.split())
+    if detail in {"", "0.0"} and _SAYS_NOT_WHICH.match(folded):
+        return Fault.UNKNOWN
     for rule in _TEXTS:
         if rule.pattern.search(folded):
             return rule.fault

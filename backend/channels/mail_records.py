@@ -37,7 +37,7 @@ class Record(enum.StrEnum):
     MTA_STS = "MTA-STS"
 
 
-class Verdict(enum.StrEnum):
+class RecordState(enum.StrEnum):
     """What is to be said of a record."""
 
     GOOD = "good"
@@ -55,7 +55,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     record: Record
     name: str
-    verdict: Verdict
+    state: RecordState
     advice: str
     publish: str = ""
     found: tuple[str, ...] = ()
@@ -63,13 +63,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_fault(self) -> bool:
         """Whether mail suffers from it: a record is wrong, or one is missing that signatures refer to."""
-        return self.verdict is Verdict.WRONG or (self.verdict is Verdict.MISSING and self.record is Record.DKIM)
+        return self.state is RecordState.WRONG or (self.state is RecordState.MISSING and self.record is Record.DKIM)
 
 
-Look = Callable[[Lookups], list[Finding]]
+RecordCheck = Callable[[Lookups], list[Finding]]
 
 
-def looks(domain: str, keys: Sequence[DkimKey], servers: Sequence[str]) -> list[Look]:
+def checks(domain: str, keys: Sequence[DkimKey], servers: Sequence[str]) -> list[RecordCheck]:
     """Return what is to be looked at for a domain, which may be done side by side; none of it raises.
 
     ``servers`` are the hosts to which its mail is given.
@@ -77,7 +77,7 @@ def looks(domain: str, keys: Sequence[DkimKey], servers: Sequence[str]) -> list[
     signing = dkim_keys.of_domain(keys, domain)
     return [
         lambda dns: [_spf(domain, servers, dns)],
-        *(_dkim_look(key) for key in signing),
+        *(_dkim_check(key) for key in signing),
         *([] if signing else [lambda _dns: [_unsigned(domain)]]),
         lambda dns: [_dmarc(domain, dns)],
         lambda dns: _mta_sts(domain, dns),
@@ -89,20 +89,23 @@ def _spf(domain: str, servers: Sequence[str], dns: Lookups) -> Finding:
     publish = f"v=spf1 {' '.join(named)} ~all"
     unsure = "Its operator says what a server’s record must name, where others send by it too."
 
-    def judge(found: list[str]) -> tuple[Verdict, str]:
+    def check(found: list[str]) -> tuple[RecordState, str]:
         if not found:
-            return Verdict.MISSING, f"Publish which servers send for this domain. {unsure}"
+            return RecordState.MISSING, f"Publish which servers send for this domain. {unsure}"
         if len(found) > 1:
-            return Verdict.WRONG, "There are several, so receivers heed none (RFC 7208, section 4.5): leave one."
+            return RecordState.WRONG, "There are several, so receivers heed none (RFC 7208, section 4.5): leave one."
         terms = found[0].split()[1:]
         if sum(1 for term in terms if _SPF_ASKS.match(term)) > _SPF_LOOKUPS:
-            return Verdict.WRONG, f"It asks for more than {_SPF_LOOKUPS} other records, so receivers heed none of it."
+            return (
+                RecordState.WRONG,
+                f"It asks for more than {_SPF_LOOKUPS} other records, so receivers heed none of it.",
+            )
         ends = [match[1] for term in terms if (match := _SPF_ALL.fullmatch(term))]
         if ends and ends[0] in {"", "+"}:
-            return Verdict.WRONG, "It lets everybody send for this domain: end it with ~all or -all."
-        return Verdict.GOOD, _coverage(named, terms)
+            return RecordState.WRONG, "It lets everybody send for this domain: end it with ~all or -all."
+        return RecordState.GOOD, _coverage(named, terms)
 
-    return _judged(Record.SPF, domain, publish, _starting(dns, domain, r"v=spf1(?:\s|$)"), judge)
+    return _checked(Record.SPF, domain, publish, _starting(dns, domain, r"v=spf1(?:\s|$)"), check)
 
 
 def _coverage(named: Sequence[str], terms: Sequence[str]) -> str:
@@ -128,33 +131,36 @@ def _mechanism(server: str) -> str:
     return f"ip{address.version}:{server}" if address.is_global else "a:SERVER"
 
 
-def _dkim_look(key: DkimKey) -> Look:
+def _dkim_check(key: DkimKey) -> RecordCheck:
     return lambda dns: [_dkim(key, dns)]
 
 
 def _dkim(key: DkimKey, dns: Lookups) -> Finding:
-    def judge(found: list[str]) -> tuple[Verdict, str]:
+    def check(found: list[str]) -> tuple[RecordState, str]:
         if not found:
-            return Verdict.MISSING, "Mails are signed with this key, and nobody can verify that: publish it."
+            return RecordState.MISSING, "Mails are signed with this key, and nobody can verify that: publish it."
         if len(found) > 1:
-            return Verdict.WRONG, "There are several records at this name, and receivers may take any: leave one."
+            return RecordState.WRONG, "There are several records at this name, and receivers may take any: leave one."
         tags, wanted = _tags(found[0]), _tags(key.record)
         if not tags.get("p"):
-            return Verdict.WRONG, "The record says that this key is withdrawn: publish it, or sign with another."
+            return RecordState.WRONG, "The record says that this key is withdrawn: publish it, or sign with another."
         if (tags.get("k", "rsa"), tags["p"]) != (wanted["k"], wanted["p"]):
-            return Verdict.WRONG, "It is another key’s, so no signature verifies: publish this one, or set the other."
+            return (
+                RecordState.WRONG,
+                "It is another key’s, so no signature verifies: publish this one, or set the other.",
+            )
         if "y" in tags.get("t", "").split(":"):
-            return Verdict.GOOD, "It is the key that signs, marked as a test (t=y): take the mark away."
-        return Verdict.GOOD, "It is the key that signs."
+            return RecordState.GOOD, "It is the key that signs, marked as a test (t=y): take the mark away."
+        return RecordState.GOOD, "It is the key that signs."
 
-    return _judged(Record.DKIM, key.place, key.record, lambda: dns.texts(key.place), judge)
+    return _checked(Record.DKIM, key.record_name, key.record, lambda: dns.texts(key.record_name), check)
 
 
 def _unsigned(domain: str) -> Finding:
     return Finding(
         record=Record.DKIM,
         name=f"SELECTOR._domainkey.{domain}",
-        verdict=Verdict.OPTIONAL,
+        state=RecordState.OPTIONAL,
         advice="No key signs here. If the server or provider that takes your mail signs it, that one says what to "
         f"publish; if none does, `carillon dkim new --domain {domain} --selector NAME` makes a key.",
     )
@@ -163,19 +169,22 @@ def _unsigned(domain: str) -> Finding:
 def _dmarc(domain: str, dns: Lookups) -> Finding:
     publish = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
 
-    def judge(found: list[str]) -> tuple[Verdict, str]:
+    def check(found: list[str]) -> tuple[RecordState, str]:
         if not found:
-            return Verdict.MISSING, "Publish it; large providers refuse many mails of a domain without it."
+            return RecordState.MISSING, "Publish it; large providers refuse many mails of a domain without it."
         if len(found) > 1:
-            return Verdict.WRONG, "There are several, so receivers heed none (RFC 7489, section 6.6.3): leave one."
+            return RecordState.WRONG, "There are several, so receivers heed none (RFC 7489, section 6.6.3): leave one."
         policy = _tags(found[0]).get("p", "").lower()
         if policy not in _POLICIES:
-            return Verdict.WRONG, "Its policy p is none of none, quarantine and reject, so receivers may not heed it."
+            return (
+                RecordState.WRONG,
+                "Its policy p is none of none, quarantine and reject, so receivers may not heed it.",
+            )
         if policy == "none":
-            return Verdict.GOOD, "It asks for reports alone. When SPF and DKIM are well, go on to quarantine."
-        return Verdict.GOOD, f"Mail that neither SPF nor DKIM vouches for is to be {_POLICIES[policy]}."
+            return RecordState.GOOD, "It asks for reports alone. When SPF and DKIM are well, go on to quarantine."
+        return RecordState.GOOD, f"Mail that neither SPF nor DKIM vouches for is to be {_POLICIES[policy]}."
 
-    return _judged(Record.DMARC, f"_dmarc.{domain}", publish, lambda: _nearest_dmarc(domain, dns), judge)
+    return _checked(Record.DMARC, f"_dmarc.{domain}", publish, lambda: _nearest_dmarc(domain, dns), check)
 
 
 def _nearest_dmarc(domain: str, dns: Lookups) -> list[str]:
@@ -191,43 +200,46 @@ def _mta_sts(domain: str, dns: Lookups) -> list[Finding]:
     """Look at what guards mail that comes in, which bounces are: nothing where none comes in."""
     name = f"_mta-sts.{domain}"
 
-    def judge(found: list[str]) -> tuple[Verdict, str]:
+    def check(found: list[str]) -> tuple[RecordState, str]:
         policy = f"The policy belongs at https://mta-sts.{domain}/.well-known/mta-sts.txt, which is not looked at here."
         about = "It guards what comes in, such as bounces, and nothing that goes out."
         if not found:
-            return Verdict.OPTIONAL, f"Bounces may come without verified TLS. {about} {policy}"
+            return RecordState.OPTIONAL, f"Bounces may come without verified TLS. {about} {policy}"
         if len(found) > 1 or not re.fullmatch(r"[A-Za-z0-9]{1,32}", _tags(found[0]).get("id", "")):
-            return Verdict.WRONG, "There must be one, with an id of letters and digits: receivers heed none of these."
-        return Verdict.GOOD, f"{about} {policy}"
+            return (
+                RecordState.WRONG,
+                "There must be one, with an id of letters and digits: receivers heed none of these.",
+            )
+        return RecordState.GOOD, f"{about} {policy}"
 
     try:
         if not dns.takes_mail(domain):
             return []
     except UnansweredError:
         return []  # that the DNS does not answer is said of the other records
-    return [_judged(Record.MTA_STS, name, "v=STSv1; id=1", _starting(dns, name, r"v=STSv1\s*;"), judge)]
+    return [_checked(Record.MTA_STS, name, "v=STSv1; id=1", _starting(dns, name, r"v=STSv1\s*;"), check)]
 
 
 def _starting(dns: Lookups, name: str, pattern: str) -> Callable[[], list[str]]:
     return lambda: [text for text in dns.texts(name) if re.match(pattern, text, re.IGNORECASE)]
 
 
-def _judged(
+def _checked(
     record: Record,
     name: str,
     publish: str,
-    look: Callable[[], list[str]],
-    judge: Callable[[list[str]], tuple[Verdict, str]],
+    lookup: Callable[[], list[str]],
+    check: Callable[[list[str]], tuple[RecordState, str]],
 ) -> Finding:
     try:
-        found = look()
+        found = lookup()
     except UnansweredError as fault:
-        return Finding(record=record, name=name, verdict=Verdict.UNKNOWN, advice=str(fault), publish=publish)
-    verdict, advice = judge(found)
+        return Finding(record=record, name=name, state=RecordState.UNKNOWN, advice=str(fault), publish=publish)
+    state, advice = check(found)
     return Finding(
         record=record,
         name=name,
-        verdict=verdict,
+        state=state,
         advice=advice,
         publish=publish,
         found=tuple(one[:1000] for one in found[:5]),

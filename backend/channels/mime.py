@@ -18,6 +18,7 @@ from backend.channels.mime_headers import (
     encode_text,
     message_identifier,
     sender_field,
+    thread_fields,
     unstructured,
 )
 from backend.lib.mailboxes import addr_spec
@@ -44,10 +45,13 @@ def build(message: Message, now: datetime) -> bytes:
         unstructured("Subject", message.subject or ""),
         _date_field(now.replace(microsecond=0)),
         message_identifier(message.message_id),
+        *thread_fields(message.references),
         b"MIME-Version: 1.0",
         b"Auto-Submitted: auto-generated",
         b"X-Auto-Response-Suppress: OOF, AutoReply",
     ]
+    if message.original_to:
+        header.append(unstructured("X-Original-To", message.original_to))
     if message.reply_to:
         header.append(sender_field(message.reply_to, "Reply-To")[0])
     if message.attachments:

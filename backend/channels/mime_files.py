@@ -7,7 +7,7 @@ from urllib.parse import quote
 from backend.channels.attachments import Attachment
 
 _LINE = 76  # octets of a line in base64, RFC 2045 section 6.8
-_ROOM = 55  # octets of a parameter's value, so that its line has at most 78
+_MOST_OCTETS = 55  # octets of a parameter's value, so that its line has at most 78
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")  # what needs no escape between quotation marks
 _PIECES = re.compile(r"(?:%[0-9A-F]{2}|[^%]){1,18}")
 
@@ -34,7 +34,7 @@ def multipart(kind: bytes, delivery_id: bytes, parts: list[bytes]) -> bytes:
 
 def _parameter(name: str, value: str) -> str:
     """Return a parameter on its own lines: quoted if it is short ASCII, else encoded and continued (RFC 2231)."""
-    if len(value) <= _ROOM and _PLAIN.fullmatch(value):
+    if len(value) <= _MOST_OCTETS and _PLAIN.fullmatch(value):
         return f';\r\n {name}="{value}"'
     pieces = _PIECES.findall(quote(value, safe=""))
     if len(pieces) == 1:

@@ -2,6 +2,7 @@
 
 import re
 from binascii import b2a_base64
+from collections.abc import Sequence
 from functools import lru_cache
 
 from backend.lib.mailboxes import mailbox
@@ -66,8 +67,8 @@ def encoded_words(text: str, column: int) -> bytes:
     words = []
     start = 0
     while start < len(data):
-        room = (_ENCODED_LINE - _WORD_FRAME - max(column, 1)) // 4 * 3
-        end = min(start + room, len(data))
+        space_left = (_ENCODED_LINE - _WORD_FRAME - max(column, 1)) // 4 * 3
+        end = min(start + space_left, len(data))
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end -= 1
         words.append(b"=?utf-8?b?%s?=" % b2a_base64(data[start:end], newline=False))
@@ -80,6 +81,19 @@ def message_identifier(message_id: str) -> bytes:
     if not _MSG_ID.fullmatch(message_id):
         raise ValueError("the message id is not of the form left@right")
     return f"Message-ID: <{message_id}>".encode("ascii")
+
+
+def thread_fields(references: Sequence[str]) -> list[bytes]:
+    """Return In-Reply-To and References (RFC 5322 section 3.6.4) for the msg-ids of earlier mails, oldest first.
+
+    Raises ``ValueError`` for what is no msg-id (without angle brackets).
+    """
+    if not references:
+        return []
+    if not all(map(_MSG_ID.fullmatch, references)):
+        raise ValueError("the id of an earlier mail is not of the form left@right")
+    listed = "\r\n ".join(f"<{one}>" for one in references)
+    return [f"In-Reply-To: <{references[-1]}>".encode("ascii"), f"References: {listed}".encode("ascii")]
 
 
 @lru_cache(maxsize=256)

@@ -76,7 +76,7 @@ def base_address(parts: ProviderAddress) -> str:
     The option ``endpoint`` (``host`` or ``host:port``) stands for the address's own host, where a kind knows it.
     """
     host, port = _reached(parts.host, parts.port, parts.options)
-    return f"{parts.options.get('scheme', 'https')}://{place(host, port)}"
+    return f"{parts.options.get('scheme', 'https')}://{host_port(host, port)}"
 
 
 def _reached(host: str, port: int | None, options: Mapping[str, str]) -> tuple[str, int | None]:
@@ -87,12 +87,12 @@ def _reached(host: str, port: int | None, options: Mapping[str, str]) -> tuple[s
         found, its_port = endpoint.hostname or "", endpoint.port
     except ValueError:
         found = ""
-    if not _HOST.fullmatch(found) or place(found, its_port) != options["endpoint"].lower():
+    if not _HOST.fullmatch(found) or host_port(found, its_port) != options["endpoint"].lower():
         raise ValueError("the option endpoint is a host or host:port")
     return found, its_port
 
 
-def place(host: str, port: int | None) -> str:
+def host_port(host: str, port: int | None) -> str:
     """Return ``host`` or ``host:port``, an IPv6 host in brackets."""
     bracketed = f"[{host}]" if ":" in host else host
     return bracketed if port is None else f"{bracketed}:{port}"
@@ -112,7 +112,7 @@ def account_mark(*account: str) -> str:
 def provider_name(kind: str, where: str, *account: str) -> str:
     """Return the name of a provider: its kind, a mark of the account if it has one, and where it is.
 
-    It has at most 64 characters; the middle of a longer place is left out, and then counts in the mark.
+    It has at most 64 characters; the middle of a longer host name is left out, and then counts in the mark.
     """
     mark = f"{account_mark(*account)}@" if any(account) else ""
     if len(kind) + 3 + len(mark) + len(where) > _NAME_LENGTH:
@@ -120,6 +120,11 @@ def provider_name(kind: str, where: str, *account: str) -> str:
         half = (_NAME_LENGTH - len(kind) - 3 - len(mark) - 1) // 2
         where = f"{where[:half]}…{where[-half:]}"
     return f"{kind}://{mark}{where}"
+
+
+def location(name: str) -> str:
+    """Return where a provider is, of its name: the same whichever account it is used with."""
+    return name.partition("://")[2].rpartition("@")[2]
 
 
 def required(value: str | None, what: str) -> str:

@@ -60,7 +60,7 @@ _OF_GREYLIST = _texts(
 )
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Classified(msgspec.Struct, frozen=True):
     """What a refusal is about, what to do next, and whether its text says that the address takes nothing at all."""
 
     scope: Scope
@@ -83,7 +83,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     text: re.Pattern[str] | None = None
 
 
-# In order: the first that fits judges. "RFC" is that of SMTP (5321) where no number stands with it.
+# In order: the first that fits decides. "RFC" is that of SMTP (5321) where no number stands with it.
 TABLE = (
     # Before a transaction nothing concerns one message: what fails fails for all. A limit is one all the same.
     _Row(
@@ -291,13 +291,13 @@ TABLE = (
 )
 
 
-def judge(code: int, enhanced: str | None, text: str, step: Step) -> Judgement:
+def classify(code: int, enhanced: str | None, text: str, step: Step) -> Classified:
     """Say what a refusal (``code`` from 400 to 599) is about, with the enhanced status, if it has one, and its text."""
     fault = diagnose(enhanced, text)
     said = (str(code), f"{str(code)[0]} {enhanced or ''}")
     row = next(row for row in TABLE if _fits(row, said, text, step, fault))
     bad = row.outcome is Outcome.PERMANENT and step in _OF_THE_RECIPIENT and fault in _NO_MAILBOX
-    return Judgement(row.scope, row.outcome, bad)
+    return Classified(row.scope, row.outcome, bad)
 
 
 def _fits(row: _Row, said: tuple[str, str], text: str, step: Step, fault: Fault) -> bool:

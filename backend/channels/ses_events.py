@@ -95,12 +95,12 @@ def _news(event_id: str, told: _Told, kind: ReceiptKind) -> Iterator[ReceiptEven
     about = about or _About()
     carried = told.mail.tags.get("delivery_id", [])
     everybody = [_Person(email_address=address) for address in told.mail.destination]
-    for place, person in enumerate(about.people or everybody or [_Person()]):
+    for position, person in enumerate(about.people or everybody or [_Person()]):
         words = " ".join(filter(None, (about.words, person.diagnostic_code)))
         yield ReceiptEvent(
             provider_message_id=told.mail.message_id,
             kind=_of_bounce(about, person) if kind is ReceiptKind.FAILED and about is told.bounce else kind,
-            event_id=f"{event_id}:{place}",
+            event_id=f"{event_id}:{position}",
             address=person.email_address,
             at=_moment(about.timestamp),
             code=person.status or about.bounce_sub_type,

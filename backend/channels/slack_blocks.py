@@ -15,6 +15,7 @@ _BLOCKS = 50
 _SECTION = 2500  # characters of a section's text, of 3000; smaller ones leave less of the total unused
 _HEADER = 150
 _TOTAL = 9000  # characters of all blocks as JSON
+_BUTTON = 400  # characters of a block with a button
 _FALLBACK = 2000
 _RUN = 400  # characters of text that are never cut apart; five times as long when all are escaped
 _TABLE_WIDTH = 76
@@ -60,17 +61,20 @@ Block = Header | Section | Divider
 Atoms = list[str]
 
 
-def blocks(subject: str | None, text: str, html: str | None = None) -> list[Block]:
-    """Return the blocks of a message, made of its HTML where it has one; what is too much is left out, and told."""
+def blocks(subject: str | None, text: str, html: str | None = None, *, beside: int = 0) -> list[Block]:
+    """Return the blocks of a message, made of its HTML where it has one; what is too much is left out, and told.
+
+    There is room for so many others ``beside`` them.
+    """
     pieces = rich_text.read(text, html)
     subject = " ".join((subject or "").split())
     if subject and not (pieces and isinstance(pieces[0], Part) and pieces[0].text == subject):
         pieces = [Part(kind="heading", spans=(Span(subject),), level=1), *pieces]
     kept: list[Block] = []
-    room = _TOTAL - _size(Section(Markup(_SHORTENED)))
+    space_left = _TOTAL - beside * _BUTTON - _size(Section(Markup(_SHORTENED)))
     for block in _packed(pieces):
-        room -= _size(block)
-        if room < 0 or len(kept) == _BLOCKS - 1:
+        space_left -= _size(block)
+        if space_left < 0 or len(kept) == _BLOCKS - 1 - beside:
             return [*kept, Section(Markup(_SHORTENED))]
         kept.append(block)
     return kept

@@ -21,7 +21,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount, basic
 from backend.channels.http_outcomes import Codes
-from backend.channels.provider_address import base_address, parse, place, provider_name, required
+from backend.channels.provider_address import base_address, host_port, parse, provider_name, required
 from backend.channels.receipt_urls import receipt_url
 from backend.channels.sms_text import Limits
 
@@ -56,15 +56,16 @@ class PlivoProvider:
     channel = Channel.SMS
 
     def __init__(self, address: str, timeout: float = http_outcomes.TIMEOUT) -> None:
-        parts = parse(address, {"from", "powerpack", "scheme"})
+        parts = parse(address, {"from", "powerpack", "equal_within", "scheme"})
         user, token = required(parts.user, "an auth id"), required(parts.password, "an auth token")
         self._account = HttpAccount(
             base=base_address(parts), authorization=basic(user, token), secrets=(token,), timeout=timeout
         )
         self._path = f"/v1/Account/{quote(user, safe='')}/Message/"
+        self.equal_within = sms_text.equal_within(parts.options)
         self._sender = sms_text.sender(parts.options, "powerpack", ("src", "powerpack_uuid"))
         self._key = token.encode()
-        self.name = provider_name("plivo", place(parts.host, parts.port), user, *self._sender)
+        self.name = provider_name("plivo", host_port(parts.host, parts.port), user, *self._sender)
 
     def __repr__(self) -> str:
         return f"PlivoProvider({self.name!r})"

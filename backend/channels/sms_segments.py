@@ -59,14 +59,14 @@ def segments(text: str) -> Segments:
     units = sum(widths)
     if units <= _SINGLE[encoding]:
         return Segments(encoding, 1 if sent else 0, len(sent), units, _SINGLE[encoding] - units)
-    room = _JOINED[encoding]
+    space_left = _JOINED[encoding]
     parts, filled = 1, 0
     for width in widths:
         # A pair that does not fit goes into the next part whole.
-        if filled + width > room:
+        if filled + width > space_left:
             parts, filled = parts + 1, 0
         filled += width
-    return Segments(encoding, parts, len(sent), units, room - filled)
+    return Segments(encoding, parts, len(sent), units, space_left - filled)
 
 
 def _encoding(text: str) -> Encoding:

@@ -12,6 +12,7 @@ from backend.channels.sms_segments import Segments, normalise, segments
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _SENDER = re.compile(r"\+?[0-9]{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}", re.ASCII)
+_LONGEST_EQUAL = 86_400
 _IDENTIFIER = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
@@ -28,6 +29,18 @@ class Sms(msgspec.Struct, frozen=True):
     number: str
     text: str
     segments: Segments
+
+
+def equal_within(options: Mapping[str, str]) -> int:
+    """Return for how many seconds the networks of a provider refuse an equal text to one number; 0 for never.
+
+    Neither Twilio nor Plivo documents such a limit of its own, so there is none unless the operator knows of one.
+    Raises ``ValueError``.
+    """
+    given = options.get("equal_within", "0")
+    if not given.isdecimal() or int(given[:9]) > _LONGEST_EQUAL:
+        raise ValueError("the option equal_within is a number of seconds, at most a day")
+    return int(given)
 
 
 def prepared(message: Message, limits: Limits) -> Sms:

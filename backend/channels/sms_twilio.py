@@ -21,7 +21,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount, basic
 from backend.channels.http_outcomes import Codes
-from backend.channels.provider_address import base_address, parse, place, provider_name, required
+from backend.channels.provider_address import base_address, host_port, parse, provider_name, required
 from backend.channels.receipt_urls import receipt_url
 from backend.channels.sms_text import Limits
 
@@ -78,7 +78,7 @@ class TwilioProvider:
     channel = Channel.SMS
 
     def __init__(self, address: str, timeout: float = http_outcomes.TIMEOUT) -> None:
-        parts = parse(address, {"from", "service", "account", "auth_token", "webhook_key", "scheme"})
+        parts = parse(address, {"from", "service", "account", "auth_token", "webhook_key", "equal_within", "scheme"})
         user, secret = required(parts.user, "an account SID"), required(parts.password, "an auth token")
         options = parts.options
         account = options.get("account", user)
@@ -91,11 +91,12 @@ class TwilioProvider:
             timeout=timeout,
         )
         self._path = f"/2010-04-01/Accounts/{account}/Messages.json"
+        self.equal_within = sms_text.equal_within(options)
         self._sender = sms_text.sender(options, "service", ("From", "MessagingServiceSid"))
         # Signatures of an API key do not exist: without the account's own token no receipt can be verified.
         token = options.get("auth_token", secret if account == user else "")
         self._keys = _Keys(token, options.get("webhook_key", ""))
-        self.name = provider_name("twilio", place(parts.host, parts.port), user, *self._sender)
+        self.name = provider_name("twilio", host_port(parts.host, parts.port), user, *self._sender)
 
     def __repr__(self) -> str:
         return f"TwilioProvider({self.name!r})"
@@ -216,6 +217,6 @@ def _spellings(url: str) -> Iterator[str]:
     host = parts.hostname or ""
     port = _PORTS.get(parts.scheme)
     if parts.port is None:
-        yield parts._replace(netloc=place(host, port)).geturl()
+        yield parts._replace(netloc=host_port(host, port)).geturl()
     else:
-        yield parts._replace(netloc=place(host, None)).geturl()
+        yield parts._replace(netloc=host_port(host, None)).geturl()

@@ -134,9 +134,9 @@ def _token(options: Mapping[str, str], credentials: tuple[str, str] | None) -> T
         )
     endpoint = options["token"]
     try:
-        place = urlsplit(endpoint)
-        is_safe = place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname or ""))
-        usable = bool(place.hostname) and place.username is None and not place.fragment and place.port != 0
+        url = urlsplit(endpoint)
+        is_safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
+        usable = bool(url.hostname) and url.username is None and not url.fragment and url.port != 0
     except ValueError:
         is_safe = usable = False
     if not (is_safe and usable and endpoint.isascii() and endpoint.isprintable()):

@@ -6,7 +6,7 @@ import msgspec
 
 from backend.channels.base import Outcome, ProviderError, Scope
 from backend.channels.quoting import quoted
-from backend.channels.refusals import Judgement, judge
+from backend.channels.refusals import Classified, classify
 from backend.channels.smtp_steps import Step
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)", re.ASCII)
@@ -42,7 +42,7 @@ def reply(code: int, raw: bytes, secrets: tuple[str, ...] = ()) -> Reply:
 
 def ends_session(answer: Reply, step: Step) -> bool:
     """Tell whether a refusal may be of the session, so that a new one may hear another answer."""
-    return answer.code == 421 or (_is_refusal(answer) and _judged(answer, step).scope is Scope.SESSION)
+    return answer.code == 421 or (_is_refusal(answer) and _classified(answer, step).scope is Scope.SESSION)
 
 
 def error(answer: Reply, step: Step) -> ProviderError:
@@ -52,13 +52,15 @@ def error(answer: Reply, step: Step) -> ProviderError:
         # Not a reply that this step may have: nobody knows what the server thinks now.
         outcome = Outcome.AMBIGUOUS if step is Step.CONTENT else Outcome.RETRY
         return ProviderError(outcome, answer.detail, code=code, scope=Scope.SERVER)
-    judged = _judged(answer, step)
-    return ProviderError(judged.outcome, answer.detail, code=code, scope=judged.scope, bad_address=judged.bad_address)
+    classified = _classified(answer, step)
+    return ProviderError(
+        classified.outcome, answer.detail, code=code, scope=classified.scope, bad_address=classified.bad_address
+    )
 
 
 def _is_refusal(answer: Reply) -> bool:
     return 400 <= answer.code < 600
 
 
-def _judged(answer: Reply, step: Step) -> Judgement:
-    return judge(answer.code, answer.enhanced, answer.text, step)
+def _classified(answer: Reply, step: Step) -> Classified:
+    return classify(answer.code, answer.enhanced, answer.text, step)

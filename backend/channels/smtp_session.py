@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Sequence
+from datetime import datetime
 from time import monotonic
 
 import msgspec
@@ -16,25 +17,28 @@ _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
 _GO_ON = range(354, 355)
 _ENVELOPE = ((Step.MAIL, _COMPLETED), (Step.RCPT, _COMPLETED), (Step.DATA, _GO_ON))  # the steps and good replies
 _QUIT_SECONDS = 1
+# A message that is refused makes up to three errors. Postfix lets a client that has made more than ten wait a second
+# for each answer, and ends the session at the twentieth (smtpd_soft_error_limit, smtpd_hard_error_limit).
+_MOST_ERRORS = 7
 _DOT_LINE = re.compile(rb"\r\n\.")  # found in half the time that bytes.find and bytes.replace take
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """Who sends to whom: two bare addresses, and those that stand in the header alone."""
+    """Who sends to whom: two bare addresses, and in one text those that stand in the header alone."""
 
     sender: str
     recipient: str
-    header: tuple[str, ...] = ()
+    header: str = ""
 
     @property
     def is_ascii(self) -> bool:
         """Whether servers without SMTPUTF8 (RFC 6531) can take it."""
-        return self.recipient.isascii() and self.sender_is_ascii
+        return self.sender_is_ascii and self.recipient.isascii()
 
     @property
     def sender_is_ascii(self) -> bool:
         """Whether that is so for our own addresses."""
-        return self.sender.isascii() and all(address.isascii() for address in self.header)
+        return self.sender.isascii() and self.header.isascii()
 
 
 class Session:
@@ -48,6 +52,7 @@ class Session:
         sock, extensions = shake_hands(server)
         self._wire = Wire(sock)
         self._limits, self._begun, self._submitted = server.limits, monotonic(), 0
+        self._errors = 0
         self._final = server.timeouts.final
         self._pipelines = "pipelining" in extensions
         self._takes_utf8 = "smtputf8" in extensions
@@ -63,10 +68,10 @@ class Session:
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has had the messages, or the time, that the server bears in one session."""
+        """Whether it has had the messages, the time or the refusals that the server bears in one session."""
         messages, seconds = self._limits.messages, self._limits.seconds
         aged = seconds is not None and monotonic() - self._begun >= seconds
-        return aged or (messages is not None and self._submitted >= messages)
+        return aged or self._errors > _MOST_ERRORS or (messages is not None and self._submitted >= messages)
 
     def submit(self, envelope: Envelope, content: bytes, deadline: float) -> Reply:
         """Carry out one transaction, waiting for each answer."""
@@ -104,6 +109,16 @@ class Session:
             self._wire.close()
             raise
 
+    def try_sender(self, sender: str, deadline: float) -> datetime | None:
+        """Ask whether a sender would be taken, and send nothing; return when the server's certificate ends."""
+        ends = self._wire.certificate_ends()
+        self._wire.write(f"MAIL FROM:<{sender}>\r\n".encode(), Step.MAIL, deadline)
+        code, text = self._wire.read(Step.MAIL, deadline)
+        if code not in _COMPLETED:
+            raise _refusal(code, text, Step.MAIL)
+        self._last(b"RSET\r\n", _COMPLETED, deadline)
+        return ends
+
     def answers_within(self, seconds: float) -> bool:
         """Tell whether the server says something, or ends the session, within so many seconds."""
         return self._wire.answers_within(seconds)
@@ -119,9 +134,15 @@ class Session:
         finally:
             self._wire.close()
 
+    def _read(self, step: Step, deadline: float) -> tuple[int, bytes]:
+        code, text = self._wire.read(step, deadline)
+        self._errors += code >= 400
+        return code, text
+
     def _commands(self, envelope: Envelope, size: int) -> tuple[bytes, bytes, bytes]:
         """Return the lines of MAIL, RCPT and DATA, or refuse what the server said that it does not take."""
-        if not envelope.is_ascii and not self._takes_utf8:
+        is_ascii = envelope.is_ascii
+        if not is_ascii and not self._takes_utf8:
             whose = "" if envelope.sender_is_ascii else ", and the sender or the address for answers is not"
             detail = f"the mail server takes ASCII addresses only (no SMTPUTF8){whose}"
             raise ProviderError(Outcome.PERMANENT, detail, code="5.6.7")
@@ -132,7 +153,7 @@ class Session:
                 code="5.3.4",
             )
         options = f" SIZE={size}" if self._takes_size else ""
-        if not envelope.is_ascii:
+        if not is_ascii:
             options += " BODY=8BITMIME SMTPUTF8"
         mail = f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode()
         rcpt = f"RCPT TO:<{envelope.recipient}>\r\n".encode()
@@ -144,18 +165,18 @@ class Session:
         """Send the commands as one group; DATA has to be the last of it (RFC 2920 section 3.1)."""
         self._wire.write(b"".join(commands), Step.MAIL, deadline)
         yield
-        for place, (step, good) in enumerate(_ENVELOPE, start=1):
-            code, text = self._wire.read(step, deadline)
+        for position, (step, good) in enumerate(_ENVELOPE, start=1):
+            code, text = self._read(step, deadline)
             if code not in good:
                 refusal = _refusal(code, text, step)
-                self._abandon([step for step, _ in _ENVELOPE[place:]], deadline)
+                self._abandon([step for step, _ in _ENVELOPE[position:]], deadline)
                 raise self._ended(refusal, reply(code, text), step)
 
     def _one_by_one(self, commands: tuple[bytes, bytes, bytes], deadline: float) -> None:
         """Send each command when the one before it was taken, for servers without PIPELINING."""
         for (step, good), command in zip(_ENVELOPE, commands, strict=True):
             self._wire.write(command, step, deadline)
-            code, text = self._wire.read(step, deadline)
+            code, text = self._read(step, deadline)
             if code not in good:
                 refusal = _refusal(code, text, step)
                 self._abandon([], deadline)
@@ -167,7 +188,7 @@ class Session:
             raise Closed(Step.DATA, Reply(-1, ""))
         self._wire.write(_stuffed(content), Step.BODY, deadline)
         yield
-        code, text = self._wire.read(Step.CONTENT, monotonic() + self._final)
+        code, text = self._read(Step.CONTENT, monotonic() + self._final)
         if code in _COMPLETED:
             return reply(code, text)
         refusal = _refusal(code, text, Step.CONTENT)
@@ -188,7 +209,7 @@ class Session:
         ``unread`` are the steps whose commands the server has and whose answers we have not.
         """
         try:
-            codes = {step: self._wire.read(step, deadline)[0] for step in unread}
+            codes = {step: self._read(step, deadline)[0] for step in unread}
             if not all(_keeps_session(code) for code in codes.values()):
                 self._wire.close()
             elif codes.get(Step.DATA) not in _GO_ON:

@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import ssl
+from datetime import UTC, datetime
 from time import monotonic
 
 from backend.channels.base import Outcome, ProviderError, Scope
@@ -17,7 +18,7 @@ from backend.channels.smtp_steps import Step
 _LINE_OCTETS = 8192
 _REPLY_LINES = 100
 _CHUNK = 4096  # octets asked of the socket at a time: all replies to a group of commands
-_SLACK = 0.01  # seconds that a call may take longer than it should
+_WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _ONE_LINE = re.compile(rb"(\d{3}) ([^\n]*)\n")  # a reply as most are: its code and its text
 
 
@@ -54,12 +55,16 @@ class Wire:
 
     ``deadline`` values are moments of ``time.monotonic()``. Reading and writing raise ``Closed`` for the step
     they are told: the connection was lost, the time was over, or what came is no SMTP reply.
+
+    The socket never waits by itself: with a time-out of its own it would ask the system before every call whether to
+    wait, and most calls need not.
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(0)
         self._sock = sock
         self._unread = b""
-        self._timeout = -1.0  # seconds, as last set on the socket; negative before that
+        self._is_over = False
         self.is_open = True
 
     @property
@@ -67,38 +72,44 @@ class Wire:
         """Whether the server has already said more than was read, blank lines aside."""
         return bool(self._unread.strip(b"\r\n"))
 
+    def certificate_ends(self) -> datetime | None:
+        """Return when the server's certificate ends, in UTC; None without TLS."""
+        ends = (self._sock.getpeercert() or {}).get("notAfter") if isinstance(self._sock, ssl.SSLSocket) else None
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
     def is_quiet(self) -> bool:
         """Tell whether the session goes on and the server has said nothing more, without waiting for it."""
-        while self.answers_within(0):
-            if self.has_unread or not self._is_blank():
-                return False
-        return not self.has_unread
-
-    def _is_blank(self) -> bool:
-        """Read what is there, and tell whether it is nothing but blank lines."""
-        self._timeout = -1.0
-        try:
-            self._sock.settimeout(0)
-            received = self._sock.recv(_CHUNK)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True  # TLS may have something to read of which nothing is for us
-        except OSError:
-            return False
-        self._unread += received
-        return bool(received) and len(self._unread) <= _LINE_OCTETS and not self.has_unread
+        while not self.has_unread and len(self._unread) <= _LINE_OCTETS and not self._is_over:
+            if not self._hears():
+                return True
+        return False
 
     def answers_within(self, seconds: float) -> bool:
         """Tell whether there is something to read, be it the end, within so many seconds."""
-        if not self.is_open:
-            return True
-        pending = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
-        return self.has_unread or pending or bool(select.select([self._sock], [], [], seconds)[0])
+        return self.has_unread or self._hears() or _ready(self._sock, select.POLLIN, seconds)
+
+    def _hears(self) -> bool:
+        """Take up what has come by now; tell whether there was something, be it the end."""
+        try:
+            received = self._sock.recv(_CHUNK)
+        except _WOULD_WAIT:
+            return False
+        except OSError:  # which the next to read will be told
+            received = b""
+        self._unread += received
+        self._is_over = not received
+        return True
 
     def write(self, data: bytes, step: Step, deadline: float) -> None:
         """Write everything; after ``Closed`` the last octets have not left."""
+        left = memoryview(data)
         try:
-            self._limit(deadline)
-            self._sock.sendall(data)
+            _see(deadline)
+            while left:
+                try:
+                    left = left[self._sock.send(left) :]
+                except _WOULD_WAIT as fault:
+                    _wait(self._sock, fault, select.POLLOUT, deadline)
         except OSError as fault:
             raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
 
@@ -136,20 +147,40 @@ class Wire:
             if len(self._unread) > _LINE_OCTETS:
                 raise Closed(step, Reply(-1, ""))
             try:
-                self._limit(deadline)
-                received = self._sock.recv(_CHUNK)
+                received = self._receive(deadline)
             except OSError as fault:
                 raise Closed(step, timed_out=isinstance(fault, TimeoutError)) from None
             if not received:
                 raise Closed(step)
             self._unread = (self._unread + received).lstrip(b"\r\n")
 
-    def _limit(self, deadline: float) -> None:
-        """Give the next call on the socket the time that is left, so that trickling octets gain none."""
-        left = deadline - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        # Setting it is a system call, so a limit that is a few milliseconds too long stays.
-        if not 0 <= self._timeout - left < _SLACK:
-            self._timeout = left
-            self._sock.settimeout(left)
+    def _receive(self, deadline: float) -> bytes:
+        """Return what the server says next, however long it takes until the deadline; nothing at the end."""
+        while True:
+            _see(deadline)  # each time, so that trickling octets gain none
+            try:
+                return self._sock.recv(_CHUNK)
+            except _WOULD_WAIT as fault:
+                _wait(self._sock, fault, select.POLLIN, deadline)
+
+
+def _wait(sock: socket.socket, fault: OSError, event: int, deadline: float) -> None:
+    """Wait for what a call lacked; TLS may have to read before it can write, and the other way round."""
+    if isinstance(fault, ssl.SSLWantReadError):
+        event = select.POLLIN
+    elif isinstance(fault, ssl.SSLWantWriteError):
+        event = select.POLLOUT
+    _ready(sock, event, max(0.0, deadline - monotonic()))
+    _see(deadline)
+
+
+def _see(deadline: float) -> None:
+    if monotonic() >= deadline:
+        raise TimeoutError
+
+
+def _ready(sock: socket.socket, event: int, seconds: float) -> bool:
+    """Tell whether a call would not wait, or fail, within so many seconds."""
+    poll = select.poll()
+    poll.register(sock, event)
+    return bool(poll.poll(seconds * 1000))

@@ -23,7 +23,7 @@ from backend.lib.outbound import OutboundError
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_-]{1,256}", re.ASCII)
 _CONFIRMATIONS = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 _TIMEOUT = 10.0  # seconds for a certificate or a confirmation
-_REMEMBERED = 16  # certificates; there is one for each region, renewed about once a year
+_CACHED = 16  # certificates; there is one for each region, renewed about once a year
 
 Fetch = Callable[[str], bytes]
 
@@ -132,7 +132,7 @@ class Topic:
             raise ForgedReceipt("its certificate is not valid now")
         with self._lock:
             self._known[url] = known
-            if len(self._known) > _REMEMBERED:
+            if len(self._known) > _CACHED:
                 self._known.popitem(last=False)
         return known
 

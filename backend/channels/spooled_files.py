@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
-from backend.lib import settings
+from backend.lib import secret_files
 
 _NAME = "spool.id"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -21,10 +21,7 @@ def name_of(folder: Path) -> str:
     Raises:
         OSError: if it can be neither read nor written.
     """
-    try:
-        return settings.keep_secret(folder / _NAME, secrets.token_hex(16))
-    except settings.SettingError as error:
-        raise OSError(str(error)) from error
+    return secret_files.keep(folder / _NAME, secrets.token_hex(16))
 
 
 def manifest(folder: Path, delivery_id: str) -> Path | None:

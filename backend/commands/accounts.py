@@ -11,15 +11,17 @@ import click
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit, service_tokens
+from backend.accounts import audit, second_factor, service_tokens
 from backend.accounts import clients as api_clients
 from backend.accounts import services as service_accounts
 from backend.accounts import users as people
 from backend.accounts.audit import Actor
 from backend.accounts.service_tokens import TokenType
 from backend.accounts.users import Role
+from backend.channels.addresses import masked
 from backend.commands.database import see_that_it_is_usable, unreachable
-from backend.db import session as db
+from backend.db import database as db
+from backend.db.models.accounts import Mode
 from backend.lib.problems import Problem
 
 
@@ -29,7 +31,7 @@ def _writing() -> Iterator[Session]:
     database = db.current()
     try:
         see_that_it_is_usable()
-        with database.write() as session:
+        with database.transaction() as session:
             yield session
     except Problem as problem:
         raise click.ClickException(problem.detail) from problem
@@ -103,6 +105,20 @@ def create_user(  # noqa: PLR0913 - one parameter for each option
     _print({**row, "service": service, "role": role, "mobile": user.mobile})
 
 
+@users.command("drop-second-factor")
+@click.argument("email")
+def drop_second_factor(email: str) -> None:
+    """Let the user EMAIL, who lost authenticator and recovery codes, sign in with the password alone."""
+    with _writing() as session:
+        user = people.by_email(session, email)
+        if user is None:
+            raise click.ClickException(f"There is no user {email}.")
+        was_on = second_factor.is_on(session, user.id)
+        second_factor.turn_off(session, user.id)
+        _write_down(session, "users drop-second-factor", "second_factor.dropped", user.email, None)
+    _print({"id": user.id, "email": user.email, "was_on": was_on})
+
+
 @click.group()
 def clients() -> None:
     """Set up API clients (OAuth 2.0)."""
@@ -120,6 +136,14 @@ def clients() -> None:
 )
 @click.option("--issuer", metavar="ADDRESS", help="A trusted issuer that writes its tokens, with --issuer-client-id.")
 @click.option("--issuer-client-id", metavar="ID", help="The client's id there; it has no secret here then.")
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.LIVE.value,
+    show_default=True,
+    help="Whom it reaches: everybody, members and guests of the service, or nobody.",
+)
+@click.option("--redirect", metavar="ADDRESS", help="The one mailbox, Slack channel or webhook that gets all of it.")
 def create_client(  # noqa: PLR0913 - one parameter for each option
     *,
     service: str,
@@ -128,33 +152,52 @@ def create_client(  # noqa: PLR0913 - one parameter for each option
     jwks: Path | None,
     issuer: str | None,
     issuer_client_id: str | None,
+    mode: str,
+    redirect: str | None,
 ) -> None:
-    """Create an API client and print its secret. It cannot be read again."""
+    """Create an API client and print its secret, unless it has keys. It cannot be read again."""
     if (issuer is None) != (issuer_client_id is None) or (issuer and jwks):
         raise click.ClickException("Give --issuer and --issuer-client-id together, without --jwks, or neither.")
     keys = None if jwks is None else _read_jwks(jwks)
     if issuer is not None and issuer_client_id is not None:
-        _create_foreign(service, name, scopes, issuer, issuer_client_id)
+        _create_foreign(service, name, scopes, (issuer, issuer_client_id), (mode, redirect))
         return
     with _writing() as session:
         owner = service_accounts.named_service(session, service)
-        made = api_clients.create_client(session, owner, name, scopes or api_clients.SCOPES, jwks=keys)
+        manner = api_clients.checked_manner(mode, redirect)
+        made = api_clients.create_client(session, owner, name, scopes or api_clients.SCOPES, jwks=keys, manner=manner)
         _write_down(session, "clients create", "api_client.made", made.name, owner.id)
-    row = {"client_id": made.client_id, "client_secret": made.client_secret}
-    _print({**row, "name": made.name, "service": owner.name, "scopes": list(made.scopes)})
+    row = {"client_id": made.client_id} | ({"client_secret": made.client_secret} if keys is None else {})
+    row |= {"name": made.name, "service": owner.name}
+    _print({**row, "scopes": list(made.scopes), "mode": made.mode.value, "redirect": _shown(made.redirect)})
 
 
-def _create_foreign(service: str, name: str, scopes: tuple[str, ...], issuer: str, issuer_client_id: str) -> None:
-    """Create a client whose tokens another issuer writes."""
+def _shown(redirect: str | None) -> str | None:
+    """Write where a client's messages go as it may be printed: the URL of a webhook is a secret."""
+    return None if redirect is None else masked("", redirect)
+
+
+def _create_foreign(
+    service: str, name: str, scopes: tuple[str, ...], there: tuple[str, str], sent: tuple[str, str | None]
+) -> None:
+    """Create a client whose tokens another issuer writes; ``there`` are that and its id there, ``sent`` its manner."""
+    issuer, issuer_client_id = there
     with _writing() as session:
         owner = service_accounts.named_service(session, service)
         granted = scopes or api_clients.SCOPES
         made = api_clients.create_foreign(
-            session, owner, name, granted, issuer=issuer, issuer_client_id=issuer_client_id
+            session,
+            owner,
+            name,
+            granted,
+            issuer=issuer,
+            issuer_client_id=issuer_client_id,
+            manner=api_clients.checked_manner(*sent),
         )
         _write_down(session, "clients create", "api_client.made", made.name, owner.id)
     row = {"client_id": made.client_id, "issuer": made.issuer, "issuer_client_id": made.issuer_client_id}
-    _print({**row, "name": made.name, "service": owner.name, "scopes": made.scopes.split()})
+    row |= {"name": made.name, "service": owner.name}
+    _print({**row, "scopes": made.scopes.split(), "mode": made.mode, "redirect": _shown(made.redirect)})
 
 
 def _read_jwks(path: Path) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable
 
 import click
-from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
+from backend.commands.exits import Misconfigured, NotNow
+from backend.db import database as db
 from backend.db import migrate as migrations
-from backend.db import session as db
 from backend.db.migrate import Fit, Standing
+from backend.db.migration_files import CannotRun
 from backend.lib import settings
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,10 @@ def bring_up() -> Standing:
     """
     standing = _standing()
     if standing.fit is Fit.BEYOND:
-        raise click.ClickException(standing.sentence())
+        raise Misconfigured(standing.sentence())
     if standing.fit is Fit.AHEAD:
         logger.warning(standing.sentence())
+    if standing.usable:
         return standing
     _change(migrations.upgrade)
     return _standing()
@@ -79,7 +81,8 @@ def see_that_it_is_usable() -> Standing:
     """
     standing = _standing()
     if not standing.usable:
-        raise click.ClickException(standing.sentence())
+        refusal = Misconfigured if standing.fit is Fit.BEYOND else NotNow
+        raise refusal(standing.sentence())
     return standing
 
 
@@ -93,8 +96,8 @@ def _standing() -> Standing:
 def _change(change: Callable[[db.Database], None]) -> None:
     try:
         change(db.current())
-    except (migrations.Busy, CommandError) as refusal:
-        raise click.ClickException(str(refusal)) from refusal
+    except (migrations.Busy, CannotRun) as refusal:
+        raise NotNow(str(refusal)) from refusal
     except OperationalError as error:
         raise unreachable(error) from error
 
@@ -102,4 +105,4 @@ def _change(change: Callable[[db.Database], None]) -> None:
 def unreachable(error: OperationalError) -> click.ClickException:
     """Say that the database does not answer, in the driver's own words, which hold no password."""
     reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-    return click.ClickException(f"CARILLON_DATABASE_URL names a database that cannot be used: {reason}.")
+    return NotNow(f"CARILLON_DATABASE_URL names a database that cannot be used: {reason}.")

@@ -18,16 +18,16 @@ import httpx2
 
 from backend.commands import demo_data
 from backend.commands.database import bring_up
-from backend.commands.demo_data import DemoAccess
-from backend.commands.seed import batch_example, example
-from backend.db import session as db
+from backend.commands.demo_access import DemoAccess
+from backend.commands.demo_examples import batch_example, example
+from backend.db import database as db
+from backend.db.models.notifications import FINAL
 from backend.lib import settings
 from backend.reports import outbox
 
 _PATIENCE_SECONDS = 40.0
 # A batch of the demo goes out as soon as nothing has joined it for so long.
 _QUIET_SECONDS = "2"
-_FINAL = {"SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"}
 
 
 @click.command()
@@ -124,7 +124,7 @@ def _wait_until_ready(running: list[subprocess.Popen[bytes]], log: Path) -> None
 def _send(http: httpx2.Client, access: DemoAccess, notification: dict[str, object]) -> str:
     answer = http.post("/notifications/v1", json=notification, headers=_authorization(http, access))
     body = _checked(answer, 202)
-    _say(f"Sent one of priority {notification['priority']}: {body['notification_id']} is {body['status']}")
+    _say(f"Accepted one of priority {notification['priority']}: {body['notification_id']} is {body['status']}")
     return str(body["notification_id"])
 
 
@@ -143,7 +143,7 @@ def _follow(http: httpx2.Client, access: DemoAccess, notification_id: str) -> di
     end = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < end:
         report = _checked(http.get(f"/notifications/v1/{notification_id}", headers=headers), 200)
-        if report["status"] in _FINAL:
+        if report["status"] in FINAL:
             break
         time.sleep(0.1)
     if report["status"] != "SENT":

@@ -1,17 +1,15 @@
 """What a newcomer finds: an administrator, a service with recipients, the starter templates, an API client."""
 
-import json
 import secrets
-from pathlib import Path
 
-import msgspec
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit, clients, services, users
 from backend.accounts.audit import Actor
-from backend.db import session as db
+from backend.commands import demo_access
+from backend.commands.demo_access import DemoAccess
+from backend.db import database as db
 from backend.db.models.accounts import Service, User
-from backend.lib import settings
 from backend.registry import recipients, templates
 from backend.registry.lookup import Address
 from backend.registry.templates import TemplateContent
@@ -29,38 +27,13 @@ GROUPS = (
 )
 
 
-class DemoAccess(msgspec.Struct, frozen=True):
-    """How the demo service is reached; kept in the data directory for the owner's eyes alone."""
-
-    service_id: int
-    email: str
-    password: str
-    client_id: str
-    client_secret: str
-
-    def __repr__(self) -> str:
-        return f"DemoAccess(service_id={self.service_id})"
-
-
-def _file() -> Path:
-    return settings.current().data_dir / "demo.json"
-
-
-def present() -> DemoAccess | None:
-    """Return how the demo service is reached, if this data directory has one."""
-    try:
-        return msgspec.json.decode(_file().read_bytes(), type=DemoAccess)
-    except FileNotFoundError:
-        return None
-
-
 def create() -> DemoAccess:
     """Create all of it in one transaction, unless it is there."""
-    there = present()
+    there = demo_access.present()
     if there is not None:
         return there
     password = secrets.token_urlsafe(9)
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         service = services.service_by_name(session, SERVICE) or services.create_service(session, SERVICE, live=True)
         administrator = _administrator(session, password)
         users.give_role(session, administrator, service, "admin")
@@ -70,7 +43,7 @@ def create() -> DemoAccess:
         by = Actor("command", "carillon seed")
         audit.record(session, by, "service.made", service.name, service_id=service.id, detail=made)
     access = DemoAccess(service.id, ADMINISTRATOR, password, client.client_id, client.client_secret)
-    settings.keep_secret(_file(), json.dumps(msgspec.to_builtins(access)))
+    demo_access.keep(access)
     return access
 
 

@@ -46,10 +46,10 @@ def new(domain: str, selector: str, algorithm: str, path: Path | None) -> None:
     click.echo(
         json.dumps(
             {
-                "name": key.place,
+                "name": key.record_name,
                 "type": "TXT",
                 "value": key.record,
-                "zone": f"{key.place}. IN TXT {_strings(key.record)}",
+                "zone": f"{key.record_name}. IN TXT {_strings(key.record)}",
                 "file": str(path),
                 "setting": f"CARILLON_DKIM={domain}:{selector}:{path}",
             }

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from backend.accounts import services
 from backend.accounts.audit import Actor
 from backend.commands.database import see_that_it_is_usable, unreachable
-from backend.db import session as db
+from backend.db import database as db
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.restored import decisions, report, rows

@@ -1,50 +1,60 @@
-"""Looking at an installation: is it well, and what does it answer to."""
+"""Looking at an installation: is it well, and how is it set."""
 
+import json
+import os
 import sys
 
 import click
+import msgspec
 
-from backend.app import create_app
-from backend.commands import checks
+from backend.doctor import checks, examination
+from backend.doctor.examination import Finding, Level
+from backend.lib import setting_sources, settings_catalogue, settings_table
 
-# Of each look; the ledger of an installation with millions of messages takes a few seconds.
-_PATIENCE_SECONDS = 20.0
+# What monitoring understands: well, a fault, a warning only.
+_STATUS = {Level.FAULT: 1, Level.WARNING: 2}
+_WORDS = {0: "well", 1: "fault", 2: "warning"}
 
 
 @click.command()
-def doctor() -> None:
-    """Say whether the installation is well; exit 1 if it is not.
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(*, as_json: bool) -> None:
+    """Say whether the installation is well: exit 0 if it is, 1 if anything is at fault, 2 if there are warnings only.
 
-    A line for each of settings, database, storage, queue, providers, routes (what holds a provider back), workers,
-    overdue messages, messages in doubt, what is held back in a restored database, the ledger, the
-    mailbox that bounces come to, and the records SPF, DKIM, DMARC and MTA-STS of the domains that mail is sent from.
+    A line for each of settings, keys, database, storage, queue, providers, mail servers, routes (what holds a provider
+    back), workers, overdue messages, messages of unknown outcome, what is held back in a restored database, the ledger,
+    the mailbox that bounces come to, the records SPF, DKIM, DMARC and MTA-STS of the domains that mail is sent from,
+    and what waits for people.
     """
-    said: dict[str, str] = {}  # by each fault's sentence where it was found: what follows from it is no other
-    roots: dict[str, str] = {}
-    for check in checks.CHECKS:
-        mark, answer = "-", ""
-        if check.of_database and "database" in roots:
-            roots[check.name] = roots["database"]
-        else:
-            try:
-                answer, mark = check.within(_PATIENCE_SECONDS), "ok"
-            except Exception as error:  # whatever a driver raises is what is wrong, and the other looks follow
-                answer = checks.sentence(error)
-                roots[check.name] = said.setdefault(answer, check.name)
-                mark = "FAULT" if roots[check.name] == check.name else "-"
-        if mark == "-":
-            answer = f"not looked at: mend the fault of the {roots[check.name]} first"
-        click.echo(f"{mark:<6} {check.name:<10} {answer}")
-    sys.exit(1 if roots else 0)
+    findings = []
+    for found in examination.examine(checks.CHECKS):
+        findings.append(found)
+        if not as_json:
+            click.echo(f"{found.level:<6} {found.name:<11} {found.message}")
+    status = _status(findings)
+    if as_json:
+        click.echo(json.dumps({"status": _WORDS[status], "checks": msgspec.to_builtins(findings)}, ensure_ascii=False))
+    sys.exit(status)
 
 
-@click.command()
-def routes() -> None:
-    """List every address with its methods."""
-    for route in sorted(create_app().routes, key=lambda route: route.path):
-        methods = ",".join(sorted(getattr(route, "methods", ())))
-        click.echo(f"{methods or '-':<20} {route.path}")
+def _status(findings: list[Finding]) -> int:
+    levels = {found.level for found in findings}
+    return next((status for level, status in _STATUS.items() if level in levels), 0)
 
 
-# By this name the GOV.UK Notify alpha lists its own.
-list_routes = routes
+@click.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.option("--markdown", "as_page", is_flag=True, help="Print the handbook's page: what each is for, and no value.")
+def settings_command(*, as_json: bool, as_page: bool) -> None:
+    """List every setting with its value, where that is from, and what it is otherwise; secrets are masked."""
+    if as_page:
+        click.echo(settings_table.markdown(), nl=False)
+        return
+    values = setting_sources.listed(os.environ)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(values), ensure_ascii=False))
+        return
+    for one in values:
+        click.echo(f"{one.name:<32} {one.source:<12} {one.value or '(not set)'}")
+    for unknown in settings_catalogue.unknown(os.environ):
+        click.echo(unknown.sentence(), err=True)

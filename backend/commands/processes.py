@@ -1,23 +1,44 @@
 """The two processes: the web and the worker."""
 
-import errno
+import gc
 import logging
 import os
+import signal
 import socket
+import sys
+from typing import Any
 
 import click
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from backend import worker as worker_process
+from backend.commands import listening
 from backend.commands.database import make_ready
-from backend.delivery import routes
-from backend.lib import logs, metrics, metrics_access, outages, private_files, queue, queue_storage, settings
+from backend.commands.exits import Misconfigured
+from backend.delivery.providers import routes
+from backend.doctor import engine
+from backend.doctor.examination import Fault
+from backend.lib import (
+    logs,
+    metrics,
+    metrics_access,
+    outages,
+    private_files,
+    queue,
+    queue_storage,
+    service_manager,
+    settings,
+    settings_catalogue,
+)
 from backend.lib.connections import TimedProtocol
 from backend.lib.outages import OUTAGES
 from backend.restored import recognition
 from backend.spreadsheets import housekeeping
 
 logger = logging.getLogger(__name__)
+
+_APPLICATION = "backend.app:serve_app"
 
 
 @click.command()
@@ -32,11 +53,15 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
             os.environ[name] = str(value)
     settings.current.cache_clear()
     configuration = _check()
-    _see_that_port_is_free(configuration.host, configuration.port)
+    handed = _handed_over()
+    if not handed:
+        listening.see_that_it_is_free(configuration.host, configuration.port)
     metrics.offer(configuration.data_dir)
     logger.info(metrics_access.sentence(configuration))
-    uvicorn.run(
-        "backend.app:serve_app",
+    # The server gives the signal that it was stopped by to whoever had it before, when all is finished.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    _run(
+        handed,
         factory=True,
         proxy_headers=False,  # the application sees to them itself
         host=configuration.host,
@@ -51,6 +76,33 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         timeout_keep_alive=configuration.keep_alive_seconds,
         timeout_graceful_shutdown=10,
     )
+
+
+def _run(handed: list[socket.socket], **options: Any) -> None:
+    """Load the application and serve until a signal, while the application has the garbage collected.
+
+    What ``uvicorn.run`` can be given of systemd is one socket of another kind.
+    """
+    gc.disable()
+    if not handed:
+        uvicorn.run(_APPLICATION, **options)
+        return
+    config = uvicorn.Config(_APPLICATION, **options)
+    if config.workers > 1:
+        Multiprocess(config, sockets=handed).run()
+        return
+    config.load_app()
+    server = uvicorn.Server(config)
+    server.run(sockets=handed)
+    if not server.started:
+        sys.exit(1)
+
+
+def _handed_over() -> list[socket.socket]:
+    try:
+        return service_manager.sockets()
+    except service_manager.NoAddress as error:
+        raise Misconfigured(str(error)) from error
 
 
 @click.command()
@@ -71,12 +123,16 @@ def _check() -> settings.Settings:
     """Find every setting that cannot be used before anything is served."""
     logs.configure()
     configuration = settings.current()
+    for unknown in settings_catalogue.unknown(os.environ):
+        logger.warning(unknown.sentence())
     routes.routes()
-    private_files.mend(configuration)
+    private_files.claim(configuration.data_dir)
+    private_files.restrict(configuration)
     make_ready()
     housekeeping.adopt()
     _see_that_the_queue_can_be_used()
     _see_whether_it_was_restored()
+    _see_whether_secrets_open()
     return configuration
 
 
@@ -85,10 +141,20 @@ def _see_whether_it_was_restored() -> None:
     try:
         recognition.look_once()
     except recognition.NotLoaded as error:
-        raise click.ClickException(str(error)) from error
+        raise Misconfigured(str(error)) from error
     except OUTAGES as error:
         # A web process answers 503 until it is over; a worker looks again before it takes anything up.
         logger.warning("The database could not be looked at: %s", outages.reason(error))
+
+
+def _see_whether_secrets_open() -> None:
+    """Say that others work here with another key; whoever has lost theirs starts with a new one all the same."""
+    try:
+        engine.keys()
+    except Fault as fault:
+        logger.warning("Some clients cannot sign in: %s", fault)
+    except OUTAGES as error:
+        logger.warning("The keys could not be looked at: %s", outages.reason(error))
 
 
 def _see_that_the_queue_can_be_used() -> None:
@@ -105,20 +171,3 @@ def _see_that_the_queue_can_be_used() -> None:
     remark = queue_storage.remark(queue.huey())
     if remark is not None:
         logger.warning("The queue works, but %s.", remark)
-
-
-def _see_that_port_is_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = (error.strerror or "not possible").lower()
-            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                raise click.ClickException(
-                    f"CARILLON_HOST {host} is no address of this machine: {reason}. Use one that it has, or 127.0.0.1."
-                ) from error
-            raise click.ClickException(
-                f"CARILLON_PORT {port} on {host} cannot be listened on: {reason}. Stop what uses it or choose another."
-            ) from error

@@ -1,4 +1,4 @@
-"""Commands about what is reported on messages: where bounces go, and taking one from a pipe."""
+"""Commands about what is reported on messages: where bounces and tickets go, and taking one from a pipe."""
 
 import json
 import sys
@@ -9,7 +9,8 @@ from sqlalchemy.exc import OperationalError
 from backend.commands.database import unreachable
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.receipts import bounces, door, secret
+from backend.receipts import bounces, entry_point, secret
+from backend.receipts import tickets as desk_news
 
 
 @click.group()
@@ -32,10 +33,21 @@ def address() -> None:
 
 
 @receipts.command()
+def tickets() -> None:
+    """Print how each service desk tells of its tickets: an address, its secret, and what a workflow posts there."""
+    url = f"{settings.current().base_url}/receipts/freshservice"
+    content = '{"ticket_id": "{{ticket.id_numeric}}", "status": "{{ticket.status}}", "agent": "{{ticket.agent.name}}"}'
+    desks = [
+        {"desk": one, "url": url, "token": secret.desk_token(one), "content": content} for one in desk_news.desks()
+    ]
+    click.echo(json.dumps({"desks": desks}))
+
+
+@receipts.command()
 def bounce() -> None:
     """Take one bounce or complaint from standard input. A mail server on this machine pipes it here."""
     try:
-        taken = door.take_bounce(sys.stdin.buffer.read(bounces.MAX_BYTES))
+        taken = entry_point.take_bounce(sys.stdin.buffer.read(bounces.MAX_BYTES))
     except Problem as problem:
         raise click.ClickException(problem.detail) from problem
     except OperationalError as error:

@@ -5,12 +5,12 @@ import json
 import click
 from sqlalchemy.exc import OperationalError
 
-from backend.accounts import audit, clients, service_tokens
+from backend.accounts import audit, clients, second_factor, service_tokens
 from backend.accounts.audit import Actor
 from backend.callbacks import signing
 from backend.commands.database import unreachable
+from backend.db import database as db
 from backend.db import sealing
-from backend.db import session as db
 from backend.lib import keyring
 
 
@@ -30,8 +30,9 @@ def rotate() -> None:
     database = db.current()
     try:
         resealed = sealing.reseal_addresses(database)
-        with database.write() as session:
+        with database.transaction() as session:
             resealed["callback_secrets"] = signing.reseal(session)
+            resealed["second_factors"] = second_factor.reseal(session)
             resealed["service_tokens"] = service_tokens.reseal(session)
             waiting = clients.secrets_of_other_keys(session, keyring.present_id())
             detail = {"key": keyring.present_id(), "resealed": resealed}

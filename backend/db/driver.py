@@ -129,7 +129,7 @@ def send(session: Session, text: str, values: Sequence[Any] = ()) -> int:
 def pipeline(session: Session) -> Iterator[None]:
     """Let PostgreSQL work on what is sent while the next statement is made ready: only rows are waited for.
 
-    SQLAlchemy's own statements cannot run in a pipeline; ``settle`` ends it before them.
+    SQLAlchemy's own statements cannot run in a pipeline; ``end_pipeline`` ends it before them.
     """
     line = _line(session)
     if line.is_sqlite:
@@ -144,7 +144,7 @@ def pipeline(session: Session) -> Iterator[None]:
             session.info.pop(_PIPELINE, None)
 
 
-def settle(session: Session) -> None:
+def end_pipeline(session: Session) -> None:
     """End a pipeline, if the session has one: wait for everything that was sent.
 
     Raises:

@@ -6,28 +6,30 @@ process extends its lease every few seconds, by counting. Whoever sees that a le
 whole of its length, by seconds that he has counted himself, may strike it out, if it still has not been at that
 moment: so an extension and a striking-out cannot both succeed, and no wall clock is asked.
 
-Before anything leaves the house its claim's lease is confirmed in the database, unless that was done a moment ago. So
-a process that was stopped, for however long, gives away nothing that may be another's by now, but what was on the
-wire when it was stopped. It goes on under a new token, for a token that was struck out never comes back.
+Before anything leaves the application its claim's lease is confirmed in the database, unless that was done a moment
+ago. So a process that was stopped, for however long, gives away nothing that may be another's by now, but what was on
+the wire when it was stopped. It goes on under a new token, for a token that was struck out never comes back.
 """
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, CursorResult, String, and_, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, CursorResult, String, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.operations import Worker
 from backend.db.statements import insert
 from backend.lib import clock, processes
 from backend.lib.processes import Fate
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # A lease is struck out when it was not extended for so long; its holder does so every few seconds.
 LENGTH = timedelta(seconds=20)
@@ -44,8 +46,8 @@ class LostError(Exception):
     """What was claimed is another's by now, or nobody's: nothing more may be done with it."""
 
 
-class _Held(msgspec.Struct, frozen=True):
-    """The present token, and when it was last confirmed; ``None`` before it was, or while that is in doubt."""
+class _Confirmed(msgspec.Struct, frozen=True):
+    """The present token, and when it was last confirmed; ``None`` before it was, or while that is unknown."""
 
     token: str
     confirmed: float | None
@@ -57,7 +59,7 @@ class Lease:
     def __init__(self, name: str) -> None:
         self._name = name
         self._generation = 1
-        self._held = _Held(name, None)
+        self._confirmed = _Confirmed(name, None)
         self._known = False
         self._ended = False
         self._lock = threading.Lock()
@@ -65,13 +67,13 @@ class Lease:
     @property
     def token(self) -> str:
         """Return the token for what is claimed from now on."""
-        return self._held.token
+        return self._confirmed.token
 
     def ready(self) -> str:
         """Return the token for what is claimed from now on, registered."""
-        if self._held.confirmed is None:
+        if self._confirmed.confirmed is None:
             self.extend()
-        return self._held.token
+        return self._confirmed.token
 
     def confirm(self, token: str) -> None:
         """See that what was claimed under ``token`` is ours still; the database is asked if that is not certain.
@@ -80,16 +82,16 @@ class Lease:
             LostError: if it is not.
             SQLAlchemyError: if the database did not answer.
         """
-        held = self._held
+        held = self._confirmed
         if held.token == token and _is_fresh(held, _RELY_SECONDS) and not self._ended:
             return
         with self._lock:
             # Another thread may have been first; if it then took long, once more.
-            while self._held.token == token and not self._ended and not _is_fresh(self._held, _RELY_SECONDS):
+            while self._confirmed.token == token and not self._ended and not _is_fresh(self._confirmed, _RELY_SECONDS):
                 self._extend()
-                if _is_fresh(self._held, _SLOW_SECONDS):
+                if _is_fresh(self._confirmed, _SLOW_SECONDS):
                     break
-            if self._held.token != token or self._ended:
+            if self._confirmed.token != token or self._ended:
                 raise LostError
 
     def extend(self) -> None:
@@ -102,10 +104,18 @@ class Lease:
             if not self._ended:
                 self._extend()
 
-    def doubt(self) -> None:
-        """Rely on no earlier confirmation, since somebody has found no such lease."""
-        with self._lock:
-            self._held = _Held(self._held.token, None)
+    def claim(self, claim: Callable[[str], T]) -> T:
+        """Have something claimed under a token that is registered: once more where the database knows it no longer.
+
+        Raises:
+            LostError: if that one is gone by then too.
+        """
+        try:
+            return claim(self.ready())
+        except LostError:
+            with self._lock:
+                self._confirmed = _Confirmed(self._confirmed.token, None)
+            return claim(self.ready())
 
     def end(self) -> None:
         """Give the lease back for good: from this moment on nothing leaves, and all that is claimed is nobody's.
@@ -115,28 +125,28 @@ class Lease:
         """
         with self._lock:
             self._ended = True
-            with db.current().write() as session:
-                session.execute(delete(Worker).where(Worker.name == self._held.token))
+            with db.current().transaction() as session:
+                session.execute(delete(Worker).where(Worker.name == self._confirmed.token))
 
     def _extend(self) -> None:
         began = clock.elapsed()  # before the database is asked: others may count from any moment after this
-        token = self._held.token
-        with db.current().write() as session:
+        token = self._confirmed.token
+        with db.current().transaction() as session:
             if not _counted(session, token):
                 token = self._following()
                 _register(session, token)
-        if self._known and token != self._held.token:
-            logger.warning("This worker was taken for dead; what it had in hand is left to others, and it goes on anew")
-        self._generation += token != self._held.token
+        if self._known and token != self._confirmed.token:
+            logger.warning("This worker was taken for dead; what it had claimed is left to others, and it goes on anew")
+        self._generation += token != self._confirmed.token
         self._known = True
-        self._held = _Held(token, began)
+        self._confirmed = _Confirmed(token, began)
 
     def _following(self) -> str:
         """Name the next lease; the very first one has the process's own name."""
-        return f"{self._name}+{self._generation + 1}" if self._known else self._held.token
+        return f"{self._name}+{self._generation + 1}" if self._known else self._confirmed.token
 
 
-def _is_fresh(held: _Held, seconds: float) -> bool:
+def _is_fresh(held: _Confirmed, seconds: float) -> bool:
     # A count that goes backwards is none to rely on.
     return held.confirmed is not None and 0 <= clock.elapsed() - held.confirmed < seconds
 
@@ -173,7 +183,7 @@ class Observer:
     def lapsed(self, session: Session) -> dict[str, Mark]:
         """Look at all leases; return those to be struck out, as they look now.
 
-        A process of this machine is judged by whether it is there: one that is stopped is not dead, one that is gone
+        A process of this machine is checked by whether it is there: one that is stopped is not dead, one that is gone
         need not be waited for.
         """
         rows = session.execute(select(Worker.name, Worker.beats, Worker.seen_at)).all()
@@ -188,7 +198,7 @@ class Observer:
             self._since[name] = before if before is not None and before[0] == mark else (mark, now)
         return {name: mark for name, (mark, since) in self._since.items() if _is_over(name, now - since)}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, since the database was away, and with it everybody's extensions."""
         self._since, self._last = {}, None
 
@@ -209,9 +219,17 @@ def strike_out(session: Session, lapsed: Mapping[str, Mark]) -> list[str]:
     return struck
 
 
-def is_orphaned(claimed_by: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
-    """Tell which rows are claimed under a token whose lease has ended."""
-    return and_(claimed_by.is_not(None), claimed_by.not_in(select(Worker.name)))
+def is_orphaned(claimed_by: InstrumentedAttribute[str | None], mine: str) -> ColumnElement[bool]:
+    """Tell which rows are claimed under a token whose lease has ended, or under ``mine``.
+
+    Of the latter the process itself knows which it has in flight, so that it leaves those out.
+    """
+    return or_(claimed_by == mine, and_(claimed_by.is_not(None), claimed_by.not_in(select(Worker.name))))
+
+
+def is_free(claimed_by: InstrumentedAttribute[str | None], mine: str) -> ColumnElement[bool]:
+    """Tell which rows may be claimed under ``mine``: those that nobody has, and those that are orphaned."""
+    return or_(claimed_by.is_(None), is_orphaned(claimed_by, mine))
 
 
 def check(session: Session, token: str) -> None:

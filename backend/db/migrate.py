@@ -7,19 +7,18 @@ without it, and the database keeps the newest of these words as ``installation.o
 
 import logging
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import msgspec
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from backend.db.session import Database
+from backend.db.database import Database
+from backend.db.migration_files import FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -73,23 +72,21 @@ class Busy(Exception):
     """The tables to be changed were in use all the time; the text is a sentence."""
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
+def _alembic() -> Any:
+    """Load Alembic, which a start on a database that is at the newest migration does without."""
+    return import_module("backend.db.alembic_steps")
 
 
 @lru_cache(maxsize=1)
 def _steps() -> dict[str, str | None]:
     """Map every migration of this release, the newest first, to what its ``CODE`` says."""
-    script = ScriptDirectory.from_config(_config())
-    return {step.revision: getattr(step.module, "CODE", None) for step in script.walk_revisions()}
+    return cast("dict[str, str | None]", _alembic().steps())
 
 
+@lru_cache(maxsize=1)
 def head() -> str:
-    """Return the number of the newest migration."""
-    return next(iter(_steps()))
+    """Return the number of the newest migration: of the last file, so that a start need not load all of them."""
+    return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def present(database: Database) -> str | None:
@@ -136,8 +133,9 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
     Raises:
         Busy: when the tables could not be had.
+        CannotRun: when there is no such migration here.
     """
-    _run(database, command.upgrade, revision)
+    _run(database, _alembic().upgrade, revision)
 
 
 def downgrade(database: Database, revision: str = "-1") -> None:
@@ -145,11 +143,12 @@ def downgrade(database: Database, revision: str = "-1") -> None:
 
     Raises:
         Busy: when the tables could not be had.
+        CannotRun: when there is no such migration here.
     """
-    _run(database, command.downgrade, revision)
+    _run(database, _alembic().downgrade, revision)
 
 
-def _run(database: Database, run: Any, revision: str) -> None:
+def _run(database: Database, run: Callable[[Connection, str], None], revision: str) -> None:
     for left in reversed(range(_TRIES)):
         try:
             _try(database, run, revision)
@@ -167,13 +166,13 @@ def _run(database: Database, run: Any, revision: str) -> None:
             return
 
 
-def _try(database: Database, run: Any, revision: str) -> None:
+def _try(database: Database, run: Callable[[Connection, str], None], revision: str) -> None:
     engine = database.engine.execution_options(carillon_write=True)
     with engine.begin() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-        run(_config(connection), revision)
+        run(connection, revision)
         _write_oldest_code(connection)
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from backend.db.session import Database
+from backend.db.database import Database
 
 _FILLER_BYTES = 1024 * 1024
 
@@ -18,7 +18,7 @@ def touch(database: Database) -> None:
     Raises:
         SQLAlchemyError: as any other who wants to write meets it now.
     """
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = version_num" if database.is_sqlite else _SAME))
 
 
@@ -28,7 +28,7 @@ def try_to_write(database: Database) -> None:
     Raises:
         SQLAlchemyError: as any other who wants to write meets it now.
     """
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = version_num"))
         if database.is_sqlite:
             session.execute(text("CREATE TABLE room_needed (filler BLOB)"))

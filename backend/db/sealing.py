@@ -4,10 +4,10 @@ from typing import Any, cast
 
 from sqlalchemy import Column, String, and_, not_, or_, select, type_coerce, update
 
+from backend.db.database import Database
 from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.notifications import Delivery, OutboxMessage
 from backend.db.models.registry import Endpoint
-from backend.db.session import Database
 from backend.lib import keyring
 
 _AT_ONCE = 500
@@ -34,7 +34,7 @@ def reseal_addresses(database: Database) -> dict[str, int]:
 def _reseal(database: Database, column: Column[Any]) -> int:
     table, count, last = column.table, 0, 0
     while True:
-        with database.write() as session:
+        with database.transaction() as session:
             rows = session.execute(_stale(column, last)).all()
             for identity, stored in rows:
                 changed: Any = update(table).where(table.c.id == identity)

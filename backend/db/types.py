@@ -86,11 +86,16 @@ class Address(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Seal what is a URL."""
-        return keyring.seal_address(value) if value is not None and "://" in value else value
+        return value if value is None else sealed(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Open what is sealed."""
         return value if value is None else opened(value)
+
+
+def sealed(address: str) -> str:
+    """Seal an address as the database has it, if it is a secret."""
+    return keyring.seal_address(address) if "://" in address else address
 
 
 def opened(address: str) -> str:

@@ -1,24 +1,35 @@
-"""Second thoughts of people: send again what failed, cancel what waits, decide what is in doubt."""
+"""Second thoughts of people: send again what failed, cancel what waits, decide what is of unknown outcome."""
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Table, insert, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
-from backend.db import session as db
+from backend.channels.base import Channel
+from backend.db import database as db
+from backend.db import events
 from backend.db.models.batches import Batch
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
-from backend.delivery import doubt, states, tasks
-from backend.delivery.doubt import Decision
+from backend.db.models.jobs import Job
+from backend.db.models.notifications import (
+    NOT_LEFT,
+    WAITING,
+    Delivery,
+    DeliveryStatus,
+    Notification,
+    NotificationStatus,
+)
+from backend.delivery import tasks
+from backend.delivery.outcomes import resend, resend_log, states, unknown_outcome
+from backend.delivery.outcomes.resend import Done
+from backend.delivery.outcomes.unknown_outcome import Decision
 from backend.lib import clock
 from backend.lib.problems import Problem
-
-_INSERT_EVENTS = insert(cast("Table", Event.__table__))
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -30,17 +41,10 @@ class Whole(msgspec.Struct, frozen=True):
     batch_id: int | None = None
 
     def deliveries(self) -> ColumnElement[bool]:
-        """Tell which deliveries are its own; those in a worker's hands are the worker's."""
+        """Tell which deliveries are its own; those claimed by a worker are the worker's."""
         if self.batch_id is not None:
             return (Delivery.batch_id == self.batch_id) & Delivery.claimed_by.is_(None)
         return (Delivery.notification_id == self.notification_id) & Delivery.claimed_by.is_(None)
-
-    def refresh(self, session: Session) -> None:
-        """Bring it to what its deliveries say now."""
-        if self.batch_id is not None:
-            states.refresh_batches(session, {self.batch_id: None})
-        elif self.notification_id is not None:
-            states.refresh(session, {self.notification_id})
 
     def kind(self) -> str:
         """Name what it is, as the audit log does."""
@@ -72,30 +76,49 @@ def batch(session: Session, service_id: int, uid: UUID) -> Whole:
     return Whole(service_id, uid, batch_id=found)
 
 
-def send_again(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False) -> int:
-    """Queue every failed message of a notification or batch anew; return how many.
+def send_again(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False) -> Done:
+    """Queue every failed message of a notification or batch anew, to its recipient's present addresses.
 
-    What was sent or delivered is left alone. A message keeps its identity, and has all its tries from now on.
+    What was sent or delivered is left alone, and so is what is on its way since the first of two requests.
 
     Raises:
         Problem: ``not_found`` if the service has none of this id.
     """
-    now = clock.now()
-    values = {
-        "status": DeliveryStatus.QUEUED.value,
-        "attempts": 0,
-        "provider": None,
-        "provider_message_id": None,
-        "error": None,
-        "due_at": now,
-        "requeued_at": now,
-    }
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         whole = (batch if of_batch else notification)(session, service_id, uid)
-        changed = _change(session, whole, [DeliveryStatus.FAILED], values)
-        _tell(session, whole, changed, _Deed("again", "sent_again"), by)
-    tasks.nudge(dict.fromkeys((row.priority for row in changed), ()))
-    return len(changed)
+        done = send_whole(session, whole, by)
+        if done.messages:
+            resend_log.record(session, service_id, by, resend_log.items(done.messages))
+    wake(done.priorities)
+    return done
+
+
+def send_whole(session: Session, whole: Whole, by: Actor, only: Collection[int] | None = None) -> Done:
+    """Queue the failed messages of a notification or batch anew: all, or those ``only`` that are given by their rows.
+
+    The caller commits, and wakes workers for the priorities.
+    """
+    wanted = whole.deliveries() if only is None else whole.deliveries() & Delivery.id.in_(only)
+    found = resend.failed(session, wanted)
+    done = resend.queue_anew(session, whole.service_id, found, f"asked for by {by.name}.")
+    if done.resolved:
+        action, detail = f"{whole.kind()}.sent_again", {"messages": done.queued}
+        audit.record(session, by, action, str(whole.uid), service_id=whole.service_id, detail=detail)
+    return done
+
+
+def wake(priorities: Collection[int]) -> None:
+    """Wake workers for what was queued anew."""
+    tasks.wake(dict.fromkeys(priorities, ()))
+
+
+def cancel_waiting(session: Session, whole: Whole, by: Actor, channel: Channel | None = None) -> int:
+    """Cancel the messages of a notification that nobody has taken up, or those of one channel; return how many.
+
+    Those that wait for their moment are among them. The caller writes to the audit log.
+    """
+    mine = whole.deliveries() if channel is None else whole.deliveries() & (Delivery.type == channel.value)
+    return cancel_deliveries(session, mine & _in(NOT_LEFT), f"asked for by {by.name}.", error=None)
 
 
 def cancel(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False) -> int:
@@ -104,67 +127,95 @@ def cancel(service_id: int, uid: UUID, by: Actor, *, of_batch: bool = False) -> 
     Raises:
         Problem: ``not_found`` if the service has none of this id.
     """
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         whole = (batch if of_batch else notification)(session, service_id, uid)
-        changed = _change(session, whole, WAITING, {"status": DeliveryStatus.CANCELLED.value})
-        _tell(session, whole, changed, _Deed("cancelled", "cancelled"), by)
-    return len(changed)
+        changed = cancel_deliveries(session, whole.deliveries() & _in(WAITING), f"asked for by {by.name}.")
+        if changed:
+            action, detail = f"{whole.kind()}.cancelled", {"messages": changed}
+            audit.record(session, by, action, str(uid), service_id=service_id, detail=detail)
+    return changed
 
 
 def decide(service_id: int, delivery_uid: UUID, decision: Decision, by: Actor) -> bool:
-    """Carry out what a person has decided about a message in doubt; false if it is not in doubt (any more).
+    """Carry out what a person has decided about a message of unknown outcome; false if that is known by now.
 
     Raises:
         Problem: ``not_found`` if the service has no delivery of this id.
     """
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         own = (Delivery.uid == delivery_uid, Delivery.service_id == service_id)
         found = session.execute(select(Delivery.id, Delivery.priority).where(*own)).one_or_none()
         if found is None:
             raise Problem("not_found", "This service has no message of this id.")
-        decided = doubt.decide(session, found.id, decision, by.name)
+        decided = unknown_outcome.decide(session, found.id, decision, by.name)
         if decided:
             detail = {"decision": decision.value}
             audit.record(session, by, "message.decided", str(delivery_uid), service_id=service_id, detail=detail)
     if decided and decision is Decision.RESEND:
-        tasks.nudge({found.priority: ()})
+        tasks.wake({found.priority: ()})
     return decided
 
 
-class _Deed(msgspec.Struct, frozen=True):
-    """The kind of the event, and the verb in the audit log."""
+def cancel_deliveries(session: Session, wanted: ColumnElement[bool], detail: str, **more: Any) -> int:
+    """Cancel those of the deliveries that are wanted at this moment, whoever else looks at them; return how many.
 
-    kind: str
-    verb: str
-
-
-def _change(session: Session, whole: Whole, now_in: Iterable[DeliveryStatus], values: dict[str, Any]) -> list[Row[Any]]:
-    """Change the deliveries that are in one of these statuses at this moment, whoever else looks at them."""
+    ``detail`` is for their histories, ``more`` what else is changed of them. Notifications and batches follow.
+    """
     statement = (
         update(Delivery)
-        .where(whole.deliveries(), Delivery.status.in_([status.value for status in now_in]))
-        .values(**values)
-        .returning(Delivery.id, Delivery.priority)
+        .where(wanted)
+        .values(status=DeliveryStatus.CANCELLED.value, **more)
+        .returning(Delivery.id, Delivery.notification_id, Delivery.batch_id)
         .execution_options(synchronize_session=False)
     )
-    return sorted(session.execute(statement), key=lambda row: row.id)
+    changed = sorted(session.execute(statement), key=lambda row: row.id)
+    own = ((row.id, row.notification_id, row.batch_id) for row in changed)
+    events.write(session, events.of_deliveries("cancelled", detail, own))
+    states.refresh_batches(session, {row.batch_id: None for row in changed if row.batch_id is not None})
+    states.refresh(session, {row.notification_id for row in changed if row.notification_id is not None})
+    return len(changed)
 
 
-def _tell(session: Session, whole: Whole, changed: list[Row[Any]], deed: _Deed, by: Actor) -> None:
-    if not changed:
-        return
-    events = [
-        {
-            "notification_id": whole.notification_id,
-            "batch_id": whole.batch_id,
-            "delivery_id": row.id,
-            "at": clock.now(),
-            "kind": deed.kind,
-            "detail": f"asked for by {by.name}.",
-        }
-        for row in changed
-    ]
-    session.connection().execute(_INSERT_EVENTS, events)
-    whole.refresh(session)
-    action, detail = f"{whole.kind()}.{deed.verb}", {"messages": len(changed)}
-    audit.record(session, by, action, str(whole.uid), service_id=whole.service_id, detail=detail)
+def cancel_some_of_job(session: Session, job_id: int, by: str, limit: int) -> int:
+    """Cancel up to ``limit`` messages of a job that wait for a try; return how many. Claimed ones go on."""
+    waits = _in(WAITING) & Delivery.claimed_by.is_(None)
+    found = _of_job(session, job_id, [NotificationStatus.DISPATCHED], waits, limit)
+    told = f"asked for by {by}, of the whole job."
+    return cancel_deliveries(session, Delivery.id.in_(found) & waits, told) if found else 0
+
+
+def send_some_of_job_again(session: Session, job: Job, since: datetime, by: str, limit: int) -> int:
+    """Look at up to ``limit`` failed messages of a job that nobody has looked at ``since`` then, and queue them anew.
+
+    They go to the present addresses of their recipients. Returns how many were looked at.
+    """
+    failed = (Delivery.status == DeliveryStatus.FAILED.value) & Delivery.claimed_by.is_(None)
+    not_yet = failed & or_(Delivery.requeued_at.is_(None), Delivery.requeued_at < since)
+    ended = [NotificationStatus.FAILED, NotificationStatus.PARTIAL, NotificationStatus.DISPATCHED]
+    found = resend.failed(session, Delivery.id.in_(_of_job(session, job.id, ended, not_yet, limit)))
+    asked = f"asked for by {by}, of the whole job."
+    resend.queue_anew(session, job.service_id, found, asked, at=max(clock.now(), since))
+    return len(found)
+
+
+def is_job_on_its_way(session: Session, job_id: int) -> bool:
+    """Tell whether anything of a job is still on its way."""
+    own = (Notification.job_id == job_id, Notification.status == NotificationStatus.DISPATCHED.value)
+    return session.scalar(select(Notification.id).where(*own).limit(1)) is not None
+
+
+def _of_job(
+    session: Session, job_id: int, within: Sequence[NotificationStatus], wanted: ColumnElement[bool], limit: int
+) -> Sequence[int]:
+    """Find by the notifications' status first: the index of a job's notifications knows it."""
+    statement = (
+        select(Delivery.id)
+        .join(Notification, Notification.id == Delivery.notification_id)
+        .where(Notification.job_id == job_id, Notification.status.in_([one.value for one in within]), wanted)
+        .limit(limit)
+    )
+    return session.scalars(statement).all()
+
+
+def _in(statuses: Iterable[DeliveryStatus]) -> ColumnElement[bool]:
+    return Delivery.status.in_([status.value for status in statuses])

@@ -1,4 +1,4 @@
-"""The engine's tasks: thin nudges around the room's own functions."""
+"""The engine's tasks: thin wake-ups around the package's own functions."""
 
 import logging
 import time
@@ -6,15 +6,21 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from backend.channels.base import Channel
+from backend.db import database as db
 from backend.db import leases
-from backend.db import session as db
+from backend.db.database import Database
 from backend.db.models.notifications import Priority
-from backend.delivery import ahead, health, providers, repair, retention, routes, spooled, turns, watch
-from backend.delivery.lanes import Lanes
-from backend.delivery.send import Hand
+from backend.delivery import reaper, retention
+from backend.delivery.content import file_links
+from backend.delivery.providers import blocks, health, routes, spooled
+from backend.delivery.queueing import clock_skew, fairness
+from backend.delivery.sending import telemetry
+from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.send import Sender
 from backend.lib import processes, queue
 from backend.lib.outages import OUTAGES
-from backend.lib.pace import Pace
+from backend.lib.throttle import Throttle
+from backend.obligations import retention as obligation_retention
 
 logger = logging.getLogger(__name__)
 
@@ -23,22 +29,22 @@ New = Mapping[int, Collection[str]]
 
 # Huey takes the greatest number first.
 _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
-# A task that has sent for so long lets others have the thread and nudges itself again.
-_TURN_SECONDS = 1.0
-_housekeeping = Pace()
-_clocks = Pace(timedelta(seconds=30))
+# A task that has sent for so long lets others have the thread and wakes itself again.
+_SLICE_SECONDS = 1.0
+_housekeeping = Throttle()
+_clocks = Throttle(timedelta(seconds=30))
 
 
 class _Present:
-    """The hand of this process, and the threads that send with it; set by the worker when it starts."""
+    """The sender of this process, and the threads that send with it; set by the worker when it starts."""
 
-    hand = Hand(processes.name())
-    lanes: Lanes | None = None
+    sender = Sender(processes.name())
+    pools: ChannelPools | None = None
 
 
-def use(lanes: Lanes) -> None:
+def use(pools: ChannelPools) -> None:
     """Send with these threads from now on."""
-    _Present.hand, _Present.lanes = lanes.hand, lanes
+    _Present.sender, _Present.pools = pools.sender, pools
 
 
 @queue.task
@@ -49,66 +55,66 @@ def deliver(priority: int, channels: Collection[str] = ()) -> None:
     threads here and now, for as long as a turn lasts.
     """
     high_only = priority == Priority.HIGH.value
-    if _Present.lanes is not None:
-        _Present.lanes.wake([Channel(name) for name in channels], high_only=high_only)
+    if _Present.pools is not None:
+        _Present.pools.wake([Channel(name) for name in channels], high_only=high_only)
         return
-    end = time.monotonic() + _TURN_SECONDS
-    while _Present.hand.send_some(high_only=high_only) and not _Present.hand.stopping():
+    end = time.monotonic() + _SLICE_SECONDS
+    while _Present.sender.send_some(high_only=high_only) and not _Present.sender.stopping():
         if time.monotonic() > end:
             deliver(priority, priority=_URGENCY[priority])
             break
 
 
-def nudge(new: New) -> None:
+def wake(new: New) -> None:
     """Wake workers for new deliveries."""
     for priority in sorted(new):
         deliver(priority, sorted(new[priority]), priority=_URGENCY[priority])
 
 
 @queue.periodic
-def mend() -> None:
-    """Take up what fell out of hands, and send what is due: retries, and what no nudge reached. It needs no queue."""
-    recover(_Present.hand)
+def reap() -> None:
+    """Take up what lost its worker, and send what is due: retries, and what no wake-up reached. It needs no queue."""
+    recover(_Present.sender)
     if _clocks.take():
-        mend_clock()
+        fix_clock_skew()
     for high_only in (True, False):
-        with db.current().look() as session:
-            due = turns.waiting(session, {Priority.HIGH} if high_only else set(Priority))
-        if due and _Present.lanes is not None:
-            _Present.lanes.wake(due, high_only=high_only)
+        with db.current().autocommit() as session:
+            due = fairness.waiting(session, {Priority.HIGH} if high_only else set(Priority))
+        if due and _Present.pools is not None:
+            _Present.pools.wake(due, high_only=high_only)
         elif due:
-            _Present.hand.send_some(high_only=high_only)
+            _Present.sender.send_some(high_only=high_only)
 
 
-def recover(hand: Hand) -> None:
+def recover(sender: Sender) -> None:
     """Take up what dead workers and dropped claims have left; a look first, which locks nothing."""
     database = db.current()
     try:
-        hand.write_down()
-        with database.look() as session:
-            lapsed = hand.observer.lapsed(session)
+        sender.write_down()
+        with database.autocommit() as session:
+            lapsed = sender.observer.lapsed(session)
         if lapsed:
-            with database.write() as session:
+            with database.transaction() as session:
                 leases.strike_out(session, lapsed)
-        with database.look() as session:
-            found = repair.stranded(session, hand.lease.token, hand.holding)
+        with database.autocommit() as session:
+            found = reaper.orphaned(session, sender.lease.token, sender.holding)
     except OUTAGES:
-        hand.observer.forget()
+        sender.observer.reset()
         raise
     if found:
-        with database.write() as session:
-            in_doubt = repair.recover(session, found, hand.holding)
-        watch.inside(in_doubt)
+        with database.transaction() as session:
+            outcome_unknown = reaper.recover(session, found, sender.holding)
+        telemetry.inside(outcome_unknown)
 
 
-def mend_clock() -> None:
+def fix_clock_skew() -> None:
     """Let nothing wait for a moment that only a clock ahead of ours has named; a look first, which locks nothing."""
     database = db.current()
-    with database.look() as session:
-        wanted = ahead.found(session)
+    with database.autocommit() as session:
+        wanted = clock_skew.found(session)
     if wanted:
-        with database.write() as session:
-            ahead.mend(session)
+        with database.transaction() as session:
+            clock_skew.fix(session)
 
 
 def _tidy_files() -> int:
@@ -120,8 +126,17 @@ def _tidy_files() -> int:
         return 0
 
 
+def _end_links(database: Database) -> int:
+    """Delete the files of some links that have expired."""
+    with database.read() as session:
+        if not file_links.any_over(session):
+            return 0
+    with database.transaction() as session:
+        return file_links.end(session)
+
+
 @queue.periodic
-def forget() -> None:
+def purge() -> None:
     """Delete what is past its retention: a chunk at each tick until nothing is left, then not for an hour."""
     if not _housekeeping.take():
         return
@@ -129,20 +144,26 @@ def forget() -> None:
     with database.read() as session:
         notifications = retention.old_notifications(session)
     if notifications:
-        with database.write() as session:
-            retention.forget_notifications(session, notifications)
+        with database.transaction() as session:
+            retention.purge_notifications(session, notifications)
     with database.read() as session:
         batches = retention.old_batches(session)
     if batches:
-        with database.write() as session:
-            retention.forget_batches(session, batches)
-    with database.write() as session:
-        providers.forget(session)
-        health.forget(session)
-        letters = spooled.forget(session)
-        retention.forget_repeats(session)
+        with database.transaction() as session:
+            retention.purge_batches(session, batches)
+    with database.read() as session:
+        obligations = obligation_retention.over(session)
+    if obligations:
+        with database.transaction() as session:
+            obligation_retention.purge(session, obligations)
+    with database.transaction() as session:
+        blocks.purge(session)
+        health.purge(session)
+        letters = spooled.purge(session)
+        retention.purge_repeats(session)
+        retention.purge_matters(session)
     files = _tidy_files()
-    if files or letters:
+    if files or letters or _end_links(database):
         _housekeeping.again()
     if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
         _housekeeping.again()

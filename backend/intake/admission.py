@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from backend.intake import scanning
-from backend.intake.accept import Nudge, accept_group
+from backend.intake.accept import Wake, accept_group
 from backend.intake.content import Submission
 from backend.intake.entries import Done, Entry, Job, Later
-from backend.intake.outcomes import Outcome
-from backend.lib.fair import Busy, FairThreads, Limits, Overspent, Share, Watch
-from backend.lib.gather import Gatherer
+from backend.intake.outcomes import IntakeResult
+from backend.lib.fair_pool import Busy, FairPool, Limits, Overspent, Share, Watch
+from backend.lib.micro_batcher import MicroBatcher
 from backend.lib.problems import Problem
 from backend.rendering import acceptance
 from backend.rendering.model import Rendered
@@ -23,39 +23,44 @@ _JOBS_AT_ONCE = 16
 class Admission:
     """This process's way into intake: requests that wait are accepted together, in one transaction."""
 
-    def __init__(self, nudge: Nudge) -> None:
-        self._groups: Gatherer[Entry, Outcome | Later] = Gatherer(
-            lambda group: accept_group(group, nudge), name="intake"
+    def __init__(self, wake: Wake) -> None:
+        self._groups: MicroBatcher[Entry, IntakeResult | Later] = MicroBatcher(
+            lambda group: accept_group(group, wake), name="intake"
         )
-        self._readers = FairThreads("read", Limits(threads=2, waiting=1_000, room=10_000, patience=60.0))
+        self._readers = FairPool("read", Limits(threads=2, waiting=1_000, capacity=10_000, patience=60.0))
 
-    async def submit(self, submission: Submission) -> Outcome:
+    async def submit(self, submission: Submission) -> IntakeResult:
         """Return what became of a submission."""
         (outcome,) = await self.submit_all([submission])
         return outcome
 
-    async def submit_all(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[IntakeResult]:
         """Return what became of submissions that came together."""
         caller = object()
         entries = [Entry(submission=one, caller=caller) for one in submissions]
-        if sum(len(one.raw) for one in submissions) > _SHORT_BODY or scanning.may_be_needed(submissions):
+        scan = scanning.may_be_needed(submissions)
+        if scan or sum(len(one.raw) for one in submissions) > _SHORT_BODY:
             await self._read(entries)
-        outcomes: dict[int, Outcome] = {}
-        left = list(range(len(entries)))
-        while left:
-            answers = await self._groups.submit_all([entries[place] for place in left])
-            outcomes |= {
-                place: answer for place, answer in zip(left, answers, strict=True) if not isinstance(answer, Later)
-            }
-            late = {place: answer for place, answer in zip(left, answers, strict=True) if isinstance(answer, Later)}
-            await asyncio.gather(*(_render(entries[place], one) for place, one in late.items() if one.jobs))
-            left = list(late)
-        return [outcomes[place] for place in range(len(entries))]
+        if scan:
+            for entry, content in zip(entries, await scanning.scanned([one.read() for one in entries]), strict=True):
+                entry.content = content
+        answers = await self._groups.submit_all(entries)
+        outcomes = [answer for answer in answers if not isinstance(answer, Later)]
+        return outcomes if len(outcomes) == len(answers) else await self._finished(entries, list(answers))
+
+    async def _finished(self, entries: Sequence[Entry], answers: list[IntakeResult | Later]) -> list[IntakeResult]:
+        """Let those that come later join groups until all have their outcome."""
+        while late := {position: answer for position, answer in enumerate(answers) if isinstance(answer, Later)}:
+            await asyncio.gather(*(_render(entries[position], one) for position, one in late.items() if one.jobs))
+            again = await self._groups.submit_all([entries[position] for position in late])
+            for position, answer in zip(late, again, strict=True):
+                answers[position] = answer
+        return [answer for answer in answers if not isinstance(answer, Later)]
 
     async def _read(self, entries: Sequence[Entry]) -> None:
         def work(_watch: Watch) -> None:
             for entry in entries:
-                entry.content = scanning.scanned(entry.read())
+                entry.read()
 
         try:
             await asyncio.wrap_future(self._readers.submit(Share(entries[0].submission.service_id), work))
@@ -73,7 +78,7 @@ async def _render(entry: Entry, late: Later) -> None:
             return await _rendered(job, entry.share)
 
     made = await asyncio.gather(*map(rendered, late.jobs.values()))
-    done = {place: Done(job, result) for (place, job), result in zip(late.jobs.items(), made, strict=True)}
+    done = {position: Done(job, result) for (position, job), result in zip(late.jobs.items(), made, strict=True)}
     entry.done = entry.done | done
 
 

@@ -1,6 +1,6 @@
-"""Notifications on their way into intake: read once, judged in a group, and rendered outside of it if that is slow.
+"""Notifications on their way into intake: read once, validated in a group, and rendered outside of it if that is slow.
 
-A group waits for nobody: what cannot be judged in next to no time comes back with what has to be rendered for it,
+A group waits for nobody: what cannot be validated in next to no time comes back with what has to be rendered for it,
 and joins a later group with that done.
 """
 
@@ -10,13 +10,13 @@ import msgspec
 
 from backend.intake import content
 from backend.intake.content import Content, Submission
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering.acceptance import Allowance, Deferred
 from backend.rendering.model import Rendered, RenderJob
 
-# A channel of a notification, and, where it is not the channel itself that is rendered, the key of a batch.
-Place = tuple[int, str]
+# A channel of a notification, and the key of what is rendered for it: of a template version, or of a batch.
+JobKey = tuple[int, str]
 
 
 class Joint(Deferred, frozen=True, kw_only=True):
@@ -44,13 +44,13 @@ class Done(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, kw_only=True):
     """One submission; ``caller`` is the same for those that came in one request, whose order is kept.
 
-    ``rounds`` counts the groups that it was in. ``done`` is what was rendered for it, by its place.
+    ``rounds`` counts the groups that it was in. ``done`` is what was rendered for it, by its key.
     """
 
     submission: Submission
     caller: object
     content: Content | None = None
-    done: dict[Place, Done] = {}
+    done: dict[JobKey, Done] = {}
     rounds: int = 0
 
     def read(self) -> Content:
@@ -70,9 +70,9 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """A notification that this group does not store: it comes again, once ``jobs`` are rendered, each for its place."""
+    """A notification that this group does not store: it comes again, once ``jobs`` are rendered, each for its key."""
 
-    jobs: dict[Place, Job] = {}
+    jobs: dict[JobKey, Job] = {}
 
 
 _NOT_YET = Rendered(None, None, "")
@@ -81,19 +81,19 @@ _NOT_YET = Rendered(None, None, "")
 class Tried:
     """Renders the channels of one notification as far as that is done, or quick; remembers what is left."""
 
-    def __init__(self, done: dict[Place, Done], allowance: Allowance) -> None:
-        self.left: dict[Place, Job] = {}
+    def __init__(self, done: dict[JobKey, Done], allowance: Allowance) -> None:
+        self.left: dict[JobKey, Job] = {}
         self._done = done
         self._allowance = allowance
 
     def render(self, index: int, job: RenderJob) -> Rendered:
         """Return the message, or raise its problem; one that is left is empty."""
-        place = (index, "")
-        done = self._done.get(place)
+        job_key = (index, job.key)
+        done = self._done.get(job_key)
         result = done.result if done and done.job.key == job.key else self._allowance.try_at_once(job)
         if isinstance(result, Problem):
             raise result
         if result is None:
-            self.left[place] = job
+            self.left[job_key] = job
             return _NOT_YET
         return result

@@ -1,142 +1,184 @@
 """Explaining what a notification would do, with nothing stored and nothing sent."""
 
 import time
-from datetime import datetime
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from backend.accounts import reach
+from backend.accounts.reach import Reach
 from backend.batching import keys
-from backend.batching.hold import expected
+from backend.batching import waits as batch_waits
+from backend.batching.join import expected
+from backend.batching.keys import Key
+from backend.channels import redirects, simulator
 from backend.channels.addresses import masked
-from backend.channels.attachments import AttachedFile
+from backend.channels.attachments import AttachedFile, LinkedFile
 from backend.channels.base import Channel
-from backend.channels.sms_segments import Segments, segments
-from backend.db import session as db
-from backend.db.models.notifications import Priority
-from backend.delivery import routes
-from backend.delivery.compose import html_for
-from backend.intake import content, lookup, repeats, scanning, store, switches
-from backend.intake.content import Content, Submission
+from backend.channels.sms_segments import segments
+from backend.db import database as db
+from backend.db.models.accounts import Mode
+from backend.db.models.batches import Batch, BatchStatus
+from backend.db.models.notifications import OTHER_LANGUAGE, Priority
+from backend.delivery.content import acknowledging, batch_parts, file_links, memories
+from backend.delivery.content.link_list import listed
+from backend.delivery.content.memories import News
+from backend.delivery.providers import routes
+from backend.delivery.sending import senders
+from backend.delivery.sending.compose import html_for, text_for
+from backend.delivery.sending.senders import Choice, Headers, Resolved
+from backend.intake import explained_waits, lookup, on_trial, policies, repeats, store, switches, throttling, waiting
+from backend.intake.content import Content
+from backend.intake.explained_waits import ExplainedWait
+from backend.intake.explanation import (
+    ExplainedBatch,
+    ExplainedChannel,
+    ExplainedObligation,
+    ExplainedRecipient,
+    ExplainedRepeat,
+    ExplainedStep,
+    ExplainedVariant,
+    Explanation,
+    Would,
+)
 from backend.intake.joined import Joins, refusal
-from backend.intake.judge import Plan, PlannedChannel, judge
-from backend.lib.fair import Share
+from backend.intake.validate import Plan, PlannedChannel, Registered, ServiceState, Spoken, validate
+from backend.lib import clock, durations
+from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
+from backend.obligations import links as obligation_links
+from backend.publishing import sources
+from backend.registry import sending
+from backend.registry.lookup import FoundTemplate
+from backend.rendering import reachability
 from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
 from backend.rendering.model import Rendered, RenderJob, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
-_NOT_JUDGED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
+_NOT_VALIDATED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
 # One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
 _MOST_ADDRESSES = 1_000
 _SECONDS = 8.0
 _MOST_CHARACTERS = 16_000_000
+_NOBODY = Reach(frozenset(), frozenset(), frozenset())
 
 
-Would = Literal["DISPATCH", "BUFFER", "DUPLICATE", "FAIL"]
-
-
-class ExplainedRecipient(msgspec.Struct, frozen=True):
-    """A recipient group with the addresses that this channel would reach."""
-
-    recipient: str
-    addresses: list[str]
-
-
-class ExplainedChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel as its message would look and go; ``segments`` tells how a text message would be cut into parts.
-
-    ``messages_total`` counts the addresses where there are more than the thousand that the recipients list,
-    ``warnings`` say what of the message its readers may not see, ``attachments`` what goes with it.
-    """
-
-    type: Channel
-    template_id: str
-    template_version: int
-    subject: str | None
-    html: str | None
-    text: str
-    recipients: list[ExplainedRecipient]
-    provider: str
-    segments: Segments | None = None
-    messages_total: int | None = None
-    warnings: list[TemplateWarning] = []
-    attachments: list[AttachedFile] = []
-
-
-class ExplainedBatch(msgspec.Struct, frozen=True):
-    """The batch as it would be with this notification in it; of several, the one that closes first."""
-
-    aggregator_id: str
-    members: int
-    closes_at: datetime
-
-
-class ExplainedRepeat(msgspec.Struct, frozen=True):
-    """Of content that is new again after some time: how often it was new before, and when it is new again.
-
-    ``new_again_at`` is null where the notification is new.
-    """
-
-    number: int
-    new_again_at: datetime | None
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a notification would do; ``would`` is DISPATCH, BUFFER, DUPLICATE or FAIL; ``batch`` comes with BUFFER.
-
-    ``repeat`` comes where all its templates say after how long the same content is new again.
-    """
-
-    notification_id: str
-    would: Would
-    errors: list[FieldError]
-    channels: list[ExplainedChannel]
-    batch: ExplainedBatch | None = None
-    repeat: ExplainedRepeat | None = None
-
-
-def explain(submission: Submission) -> Explanation:
-    """Judge a submission as if it were sent.
+def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyType({})) -> Explanation:
+    """Validate what was submitted as if it were sent; ``instead`` stand for templates that are published otherwise.
 
     Raises:
-        Problem: when it is no JSON object, so that there is nothing to explain, or cannot be rendered just now.
+        Problem: when it cannot be rendered just now.
     """
-    read = scanning.scanned(content.read(submission))
-    with db.current().look() as session:
+    with db.current().autocommit() as session:
+        read = policies.of_one(session, read)
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
-        named = asked.registered()
-        (present,) = repeats.at_present(session, [read], named)
+        named = {service: _with(one, instead) for service, one in asked.registered().items()}
+        (present,) = repeats.at_present(session, [on_trial.held(read, service)], named)
+        headers = senders.headers(session, read.service_id)
+        team = reach.of_team(session, read.service_id) if present.manner.mode is Mode.TEAM else _NOBODY
         if present.uid != read.uid:
             known = lookup.accepted(session, [present.uid])
     read, registered = present, named[read.service_id]
     closed = switches.stopped(read.notification) if read.notification else None
+    with db.current().autocommit() as session:
+        closed = closed or (None if known else throttling.refusal(session, read, service, clock.now()))
+        if not known:
+            read, registered = throttling.digested(session, read, service, registered, clock.now())
     renderer = _Renderer(read.service_id)
-    verdict = closed or judge(read, service, registered, render=renderer.render, whole=True)
+    validation = closed or validate(read, service, registered, render=renderer.render, reach=lambda: team, whole=True)
     buffered = store.priority(read) is Priority.BATCH
-    if isinstance(verdict, Plan) and buffered and not known:
-        verdict = _joined(read, verdict, renderer)
-    if isinstance(verdict, Problem) and verdict.code in _NOT_JUDGED:
-        raise verdict
+    scheduled = store.is_scheduled(read, clock.now())
+    if isinstance(validation, Plan) and buffered and not scheduled and not known:
+        validation = _joined(read, validation, renderer)
+    if isinstance(validation, Problem) and validation.code in _NOT_VALIDATED:
+        raise validation
     again = read.occurrence
     repeat = ExplainedRepeat(again.number, again.again_at) if again else None
-    if isinstance(verdict, Problem):
+    if isinstance(validation, Problem):
         # What was accepted once is a duplicate, though its template or recipients have gone since.
-        errors = [] if known else list(verdict.errors) or [FieldError("", verdict.code, verdict.detail)]
+        errors = [] if known else list(validation.errors) or [FieldError("", validation.code, validation.detail)]
         would: Would = "DUPLICATE" if known else "FAIL"
-        return Explanation(notification_id=str(read.uid), would=would, errors=errors, channels=[], repeat=repeat)
-    would = "DUPLICATE" if known else "BUFFER" if buffered else "DISPATCH"
-    batch = _batch(read, verdict) if would == "BUFFER" else None
+        return Explanation(
+            notification_id=str(read.uid),
+            would=would,
+            mode=read.manner.mode,
+            errors=errors,
+            channels=[],
+            repeat=repeat,
+        )
+    validation = _held(read, validation, service)
+    later = scheduled or validation.wait is not None
+    would = "DUPLICATE" if known else "SCHEDULE" if later else "BUFFER" if buffered else "DISPATCH"
+    batch, kept = _batch(read, validation) if would == "BUFFER" else (None, [])
+    way = _Way(read.until, read.manner.mode, headers)
     return Explanation(
         notification_id=str(read.uid),
         would=would,
+        mode=read.manner.mode,
         errors=[],
-        channels=_channels(read, verdict),
+        channels=_channels(read, validation, way),
         batch=batch,
         repeat=repeat,
+        obligation=_obligation(read, validation, way, service),
+        send_at=read.notification.moment if read.notification and would == "SCHEDULE" else None,
+        redirected_to=_redirect(read),
+        waits=[*explained_waits.of(validation), *kept],
     )
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """How the channels of a notification would go: until when it is owed, whom it reaches, from whom mails come."""
+
+    until: str | None
+    mode: Mode
+    headers: Headers
+
+
+def _with(registered: Registered, instead: Mapping[str, FoundTemplate]) -> Registered:
+    return msgspec.structs.replace(registered, templates={**registered.templates, **instead})
+
+
+def _held(read: Content, plan: Plan, service: ServiceState) -> Plan:
+    """Find what would wait, of what is scheduled when its moment has come."""
+    if not service.rules:
+        return plan
+    now = clock.now()
+    scheduled = read.notification is not None and read.notification.is_scheduled(now)
+    moment = read.notification.moment if scheduled and read.notification else None
+    with db.current().read() as session:
+        return waiting.held(session, read, plan, service, moment or now)
+
+
+def _obligation(read: Content, plan: Plan, way: _Way, service: ServiceState) -> ExplainedObligation | None:
+    notification, now = read.notification, clock.now()
+    owes = notification.obligation if notification else None
+    if notification is None or owes is None:
+        return None
+    begins = notification.moment if notification.is_scheduled(now) else None
+    later, high = iter(plan.later), notification.priority == "HIGH"
+    with db.current().read() as session:
+        rules = sending.of_service(session, read.service_id, service.rules)
+    steps = []
+    for step in owes.steps:
+        at = (begins or now) + durations.delay(step.after)
+        channels = [_channel(next(later), [], [], way) for _ in step.channels]
+        waits = explained_waits.of_step(rules, step.channels, at, high=high)
+        steps.append(ExplainedStep(step.after, at, channels, waits))
+    return ExplainedObligation(owes.until, steps, owes.at_last, steps[-1].at)
+
+
+def _redirect(read: Content) -> str | None:
+    """Return where all that a client sends goes, as an answer may show it."""
+    given = read.manner.redirect
+    if given is None:
+        return None
+    way = redirects.way(Channel.EMAIL, "", given)
+    return masked(way.channel, way.address)
 
 
 def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
@@ -154,52 +196,115 @@ def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
     return plan
 
 
-def _batch(read: Content, plan: Plan) -> ExplainedBatch:
+def _batch(read: Content, plan: Plan) -> tuple[ExplainedBatch, list[ExplainedWait]]:
     limits = {
         key: (keys.limits(planned.template.batch), read.attached.size(index))
         for index, planned in enumerate(plan.channels)
         for key in store.batch_keys(read, planned.channel)
     }
     with db.current().read() as session:
-        found = [expected(session, key, limit, size) for key, (limit, size) in limits.items()]
-    closes_at, members = min(found)
-    return ExplainedBatch(next(iter(limits)).aggregator_id, members, closes_at)
+        found = [(*expected(session, key, limit, size), key) for key, (limit, size) in limits.items()]
+        closes_at, members, key = min(found, key=lambda one: one[:2])
+        wait = batch_waits.expected(session, key, closes_at)
+        batch = ExplainedBatch(
+            key.aggregator_id, members, wait.until if wait else closes_at, _news(session, read, plan, key, members)
+        )
+        index = next(at for at, one in enumerate(plan.channels) if key in store.batch_keys(read, one.channel))
+        return batch, [explained_waits.one(index, [key.recipient], wait)] if wait else []
 
 
-def _channels(read: Content, plan: Plan) -> list[ExplainedChannel]:
-    files = read.attached.channels
-    return [_channel(planned, files.get(index, [])) for index, planned in enumerate(plan.channels)]
+def _news(session: Session, read: Content, plan: Plan, key: Key, members: int) -> News | None:
+    """Count what would be new in a batch with this notification in it."""
+    index = next(at for at, one in enumerate(plan.channels) if key in store.batch_keys(read, one.channel))
+    planned = plan.channels[index]
+    if "item_key" not in (planned.template.batch or {}):
+        return None
+    joined = select(Batch.id).where(Batch.key == key.digest(), Batch.status == BatchStatus.OPEN.value)
+    batch_id = session.scalar(joined) if members > 1 else None
+    before = batch_parts.read(session, batch_id, examples=True).fields if batch_id is not None else []
+    memory = memories.present(
+        session,
+        memories.key(key.service_id, key.mode, key.matter or key.aggregator_id, key.type, key.recipient, key.template),
+    )
+    return memories.news([*before, read.fields(index)], planned.template.batch, memory)
 
 
-def _channel(planned: PlannedChannel, files: list[AttachedFile]) -> ExplainedChannel:
+def _channels(read: Content, plan: Plan, way: _Way) -> list[ExplainedChannel]:
+    files, linked = read.attached.channels, read.attached.linked
+    return [
+        _channel(planned, files.get(index, []), linked.get(index, []), way)
+        for index, planned in enumerate(plan.channels)
+    ]
+
+
+def _channel(
+    planned: PlannedChannel, files: list[AttachedFile], linked: list[LinkedFile], way: _Way
+) -> ExplainedChannel:
     channel = planned.channel
+    first = Spoken(planned.first, planned.rendered, planned.subject)
+    rendered, *others = (_whole(planned, one, linked, way.until) for one in (first, *planned.others))
+    choice = Choice(channel.sender, channel.reply_to).or_else(planned.template)
+    mail = way.headers.of(choice) if channel.type == Channel.EMAIL else Resolved(None, None)
     return ExplainedChannel(
         type=Channel(channel.type),
         template_id=channel.template_id,
         template_version=planned.template.number,
+        language=planned.first.language,
         subject=planned.subject,
-        html=html_for(channel.type, planned.rendered) if channel.content_type == "html" else None,
-        text=planned.rendered.text,
+        html=_html(planned, rendered),
+        text=text_for(channel.type, rendered),
         recipients=_recipients(planned),
         messages_total=len(planned.targets) if len(planned.targets) > _MOST_ADDRESSES else None,
-        provider=routes.preferred(Channel(channel.type)),
-        segments=segments(planned.rendered.text) if channel.type == Channel.SMS else None,
-        warnings=clipped(planned.rendered) if channel.content_type == "html" else [],
+        provider=simulator.NAME if way.mode is Mode.TEST else routes.preferred(Channel(channel.type)),
+        segments=segments(rendered.text) if channel.type == Channel.SMS else None,
+        warnings=[*_warnings(planned, rendered), *(TemplateWarning(None, "unknown_sender", one) for one in mail.notes)],
         attachments=files,
+        linked_files=linked,
+        variants=[
+            ExplainedVariant(one.template.language, one.subject, _html(planned, made), text_for(channel.type, made))
+            for one, made in zip(planned.others, others, strict=True)
+        ],
+        sender=mail.sender,
+        reply_to=mail.reply_to,
     )
+
+
+def _whole(planned: PlannedChannel, one: Spoken, linked: list[LinkedFile], until: str | None) -> Rendered:
+    """Return a message with what Carillon itself adds to it."""
+    rendered = listed(one.rendered, file_links.examples(linked))
+    if until is None:
+        return rendered
+    return acknowledging.offered(rendered, planned.channel.type, until, obligation_links.example())
+
+
+def _html(planned: PlannedChannel, rendered: Rendered) -> str | None:
+    return html_for(planned.channel.type, rendered) if planned.channel.content_type == "html" else None
+
+
+def _warnings(planned: PlannedChannel, rendered: Rendered) -> list[TemplateWarning]:
+    """Say who gets another language, what readers may not see, and which links lead nowhere with these fields."""
+    found = [TemplateWarning(None, OTHER_LANGUAGE, one.sentence(name)) for name, one in planned.missed]
+    for template in (planned.first, *(one.template for one in planned.others)):
+        source = sources.source_of_version(template)
+        found += reachability.unreachable(source, planned.channel.fields, reachability.policy())
+    return [*found, *clipped(rendered)] if planned.channel.content_type == "html" else found
 
 
 def _recipients(planned: PlannedChannel) -> list[ExplainedRecipient]:
     """List the recipients of a channel with their addresses, of which there are at most a thousand in all."""
-    channel, room = planned.channel, _MOST_ADDRESSES
+    channel, space_left = planned.channel, _MOST_ADDRESSES
     found: dict[str, list[str]] = {name: [] for name in channel.recipient}
     for target in planned.targets:
-        room -= len(target.recipients)
-        if room < 0:
+        space_left -= len(target.recipients)
+        if space_left < 0:
             break
         for name in target.recipients:
             found[name].append(masked(channel.type, target.address))
-    return [ExplainedRecipient(name, addresses) for name, addresses in found.items()]
+    spoken, first = {name: one.template.language for name, one in planned.choices.items()}, planned.first.language
+    return [
+        ExplainedRecipient(name, addresses, None if spoken[name] == first else spoken[name])
+        for name, addresses in found.items()
+    ]
 
 
 class _Renderer:
@@ -208,7 +313,7 @@ class _Renderer:
     def __init__(self, service_id: int) -> None:
         self._share = Share(service_id)
         self._end = time.monotonic() + _SECONDS
-        self._room = _MOST_CHARACTERS
+        self._space_left = _MOST_CHARACTERS
 
     def render(self, index: int, job: RenderJob) -> Rendered:
         """Render one channel; raises Problem if there is no time or room left for it."""
@@ -216,8 +321,8 @@ class _Renderer:
             detail = f"The {index} channels before this one took more than {_SECONDS:.0f} seconds to render."
             raise Problem("render_share_exceeded", f"{detail} Explain fewer at once.", headers={"Retry-After": "1"})
         rendered = PREVIEWS.render(job, self._share)
-        self._room -= len(rendered.html or "") + len(rendered.text)
-        if self._room < 0:
+        self._space_left -= len(rendered.html or "") + len(rendered.text)
+        if self._space_left < 0:
             detail = f"The messages have more than {_MOST_CHARACTERS:,} characters together. Explain fewer at once."
             raise Problem("too_large", detail)
         return rendered

@@ -8,14 +8,15 @@ from uuid import UUID
 from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.driver import Insert
 from backend.db.models.notifications import IdempotencyKey, Notification, PastNotification
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Entry
-from backend.intake.outcomes import Accepted, Outcome, Refused
+from backend.intake.outcomes import Accepted, IntakeResult, Refused
 from backend.lib import clock, ids
 from backend.lib.problems import FieldError, Problem
+from backend.obligations import contents
 
 _REMEMBER = Insert(
     cast("Table", IdempotencyKey.__table__), ("uid", "day", "content_digest"), "ON CONFLICT (uid) DO NOTHING"
@@ -40,7 +41,7 @@ def read_key(given: Sequence[str]) -> str | None:
     return key
 
 
-def hold_to_content(answers: Sequence[Outcome], read: Sequence[Content]) -> list[Outcome]:
+def check_against_content(answers: Sequence[IntakeResult], read: Sequence[Content]) -> list[IntakeResult]:
     """Refuse each repeat of a key whose content is not the one that was accepted with it."""
     repeated = {
         one.uid
@@ -52,24 +53,24 @@ def hold_to_content(answers: Sequence[Outcome], read: Sequence[Content]) -> list
     with db.current().read() as session:
         accepted = _digests(session, repeated)
     return [
-        _reused(answer) if one.uid in accepted and ids.content_digest(one.canonical) != accepted[one.uid] else answer
+        _reused(answer) if one.uid in accepted and _digest(one.canonical) != accepted[one.uid] else answer
         for one, answer in zip(read, answers, strict=True)
     ]
 
 
-def hold_together(submissions: Sequence[Submission], key: str) -> None:
+def check_together(submissions: Sequence[Submission], key: str) -> None:
     """Remember what several notifications say that came with one key, or see that it is what was remembered.
 
     Raises:
         Problem: ``idempotency_key_reused``.
     """
-    contents = b"\n".join(Entry(submission=one, caller=None).read().canonical or one.raw for one in submissions)
+    together = b"\n".join(Entry(submission=one, caller=None).read().canonical or one.raw for one in submissions)
     row = {
-        "uid": ids.key_id(submissions[0].service_id, key),
+        "uid": ids.key_id(submissions[0].service_id, key, submissions[0].manner.apart),
         "day": clock.now().date(),
-        "content_digest": ids.content_digest(contents),
+        "content_digest": ids.content_digest(together),
     }
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         _REMEMBER.send(session, [row])
         first = session.scalar(select(IdempotencyKey.content_digest).where(IdempotencyKey.uid == row["uid"]))
     if first != row["content_digest"]:
@@ -77,7 +78,7 @@ def hold_together(submissions: Sequence[Submission], key: str) -> None:
         raise Problem("idempotency_key_reused", detail)
 
 
-def _reused(answer: Outcome) -> Outcome:
+def _reused(answer: IntakeResult) -> IntakeResult:
     if isinstance(answer, Refused):
         return answer
     detail = (
@@ -87,9 +88,13 @@ def _reused(answer: Outcome) -> Outcome:
     return Refused(Problem("idempotency_key_reused", detail), answer.notification_id, answer.status)
 
 
+def _digest(content: bytes) -> int:
+    return ids.content_digest(contents.as_sent(content))
+
+
 def _digests(session: Session, uids: Collection[UUID]) -> dict[UUID, int]:
     past = select(PastNotification.uid, PastNotification.content_digest).where(PastNotification.uid.in_(uids))
     present = select(Notification.uid, Notification.content).where(Notification.uid.in_(uids))
     found: dict[UUID, int] = dict(session.execute(past).tuples().all())
-    found |= {uid: ids.content_digest((content or "").encode()) for uid, content in session.execute(present)}
+    found |= {uid: _digest((content or "").encode()) for uid, content in session.execute(present)}
     return found

@@ -16,15 +16,17 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from backend.batching.keys import limits
-from backend.db import session as db
+from backend.channels.attachments import LinkedFile
+from backend.db import database as db
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Notification
-from backend.delivery.compose import render_job
+from backend.delivery.content import file_links
+from backend.delivery.sending.compose import render_job
 from backend.intake.content import Content
-from backend.intake.entries import Entry, Job, Joint, Later, Place
-from backend.intake.judge import Plan, PlannedChannel
+from backend.intake.entries import Entry, Job, JobKey, Joint, Later
 from backend.intake.store import batch_keys
-from backend.lib import places
+from backend.intake.validate import Plan, PlannedChannel
+from backend.lib import pointers
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import FieldError, Problem
 from backend.registry.lookup import FoundTemplate
@@ -44,6 +46,7 @@ _KEYS_AT_ONCE = 500
 
 class _Channel(msgspec.Struct, frozen=True):
     fields: Any = None
+    linked_files: list[LinkedFile] = []
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ _read = msgspec.json.Decoder(_Content).decode
 
 
 class Joins:
-    """What the notifications of one group join; those that are judged together join in their order.
+    """What the notifications of one group join; those that are validated together join in their order.
 
     What joins the same batch in another process at this moment is not seen.
     """
@@ -85,16 +88,17 @@ class Joins:
         content = entry.read()
         if content.notification is None or content.notification.priority != "BATCH":
             return plan
-        left: dict[Place, Job] = {}
+        left: dict[JobKey, Job] = {}
         joining: list[tuple[str, _Member]] = []
         for index, planned in enumerate(plan.channels):
-            if acceptance.is_memberwise(render_job(planned.template, [], batch=True)):
+            if _is_memberwise(planned):
                 continue
-            member = _Member(content.uid, planned.channel.fields)
+            member = _Member(content.uid, content.fields(index))
             keys = {key.digest(): key for key in batch_keys(content, planned.channel)}
             there = self._open(list(keys))
-            for digest in keys:
-                found = self._tried(entry, (index, digest), planned.template, there.get(digest), member)
+            for digest, key in keys.items():
+                template = planned.choices[key.recipient].template
+                found = self._tried(entry, (index, digest), template, there.get(digest), member)
                 if isinstance(found, Problem):
                     return refusal(index, planned, found)
                 if isinstance(found, Joint):
@@ -110,12 +114,14 @@ class Joins:
         None that it would begin, and none whose template writes each member by itself.
         """
         for index, planned in enumerate(plan.channels):
-            if acceptance.is_memberwise(render_job(planned.template, [], batch=True)):
+            if _is_memberwise(planned):
                 continue
-            member = _Member(content.uid, planned.channel.fields)
-            for digest, there in self._open([key.digest() for key in batch_keys(content, planned.channel)]).items():
+            member = _Member(content.uid, content.fields(index))
+            keys = {key.digest(): key for key in batch_keys(content, planned.channel)}
+            for digest, there in self._open(list(keys)).items():
                 if 0 < there.members < limits(planned.template.batch).max_items:
-                    yield index, self._joint(digest, planned.template, there, member)
+                    template = planned.choices[keys[digest].recipient].template
+                    yield index, self._joint(digest, template, there, member)
 
     def _open(self, digests: Sequence[str]) -> dict[str, _Open]:
         found: dict[str, _Open] = {}
@@ -129,17 +135,17 @@ class Joins:
         return found
 
     def _tried(
-        self, entry: Entry, place: Place, template: FoundTemplate, there: _Open | None, member: _Member
+        self, entry: Entry, job_key: JobKey, template: FoundTemplate, there: _Open | None, member: _Member
     ) -> Rendered | Problem | Joint | None:
         """Return what came of rendering a batch with one member more, or how to; None if it begins a batch."""
         there = there or _Open(0, 0, 0)
-        joined = self._joined[place[1]]
+        joined = self._joined[job_key[1]]
         if not 0 < there.members + len(joined) < limits(template.batch).max_items:
             return None  # it was tried alone already
-        done = entry.done.get(place)
+        done = entry.done.get(job_key)
         if done is not None and isinstance(done.job, Joint) and self._still(done.job, template, there, joined):
             return done.result
-        return self._at_once(template, there, [*joined, member]) or self._joint(place[1], template, there, member)
+        return self._at_once(template, there, [*joined, member]) or self._joint(job_key[1], template, there, member)
 
     def _still(self, tried: Joint, template: FoundTemplate, there: _Open, joined: Sequence[_Member]) -> bool:
         """Tell whether a batch has the members, and the template, that it was tried with."""
@@ -186,6 +192,12 @@ class Joins:
             last_seq=there.last_seq,
             before=tuple(one.uid for one in before),
         )
+
+
+def _is_memberwise(planned: PlannedChannel) -> bool:
+    """Tell whether every variant that goes is known to render a batch whenever it renders each member alone."""
+    going = (planned.first, *(one.template for one in planned.others))
+    return all(acceptance.is_memberwise(render_job(one, [], batch=True)) for one in going)
 
 
 def _loaded(template: FoundTemplate, there: _Open, joining: Sequence[_Member]) -> RenderJob | Problem:
@@ -238,7 +250,8 @@ def _members(session: Session, there: _Open, most: int, longest: int | None = No
     ).all()
     if longest is not None and any(text is None for text, _ in rows):
         return None
-    return [_read(text or "").channels[index].fields for text, index in rows]
+    channels = [_read(text or "").channels[index] for text, index in rows]
+    return [file_links.seen(one.fields, file_links.examples(one.linked_files)) for one in channels]
 
 
 def refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
@@ -251,4 +264,4 @@ def refusal(index: int, planned: PlannedChannel, problem: Problem) -> Problem:
     )
     pointer = f"/channels/{index}/fields"
     error = FieldError(pointer, "template_arguments", detail)
-    return Problem("template_arguments", f"Nothing was sent: {places.sentence(error)}.", errors=[error])
+    return Problem("template_arguments", f"Nothing was sent: {pointers.sentence(error)}.", errors=[error])

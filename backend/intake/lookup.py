@@ -1,4 +1,4 @@
-"""What intake reads before it judges: known ids, services, and all that a group of notifications names."""
+"""What intake reads before it validates: known ids, services, and all that a group of notifications names."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -7,10 +7,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.orm import Session
 
+from backend.accounts import sender_choice
+from backend.accounts.sender_choice import Senders
 from backend.db.driver import Select, pipeline, uuid
 from backend.db.models.notifications import Priority
 from backend.intake.content import Content
-from backend.intake.judge import Registered, ServiceState
+from backend.intake.validate import Registered, ServiceState
 from backend.lib import settings
 from backend.registry import lookup
 
@@ -22,7 +24,9 @@ _ENDPOINTS = 4
 _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND accepted_at IS NOT NULL")
 # After the other, so that one that is deleted between the two is seen in the first.
 _PAST = Select("SELECT uid, status FROM past_notifications WHERE uid IN ({})")
-_SERVICES = Select("SELECT id, active, daily_limit FROM services WHERE id IN ({})")
+_SERVICES = Select(
+    "SELECT id, active, daily_limit, live, holds_clients, rules_version, language FROM services WHERE id IN ({})"
+)
 
 
 def services(session: Session, ids: Collection[int]) -> dict[int, ServiceState]:
@@ -49,7 +53,7 @@ def registered_alone(session: Session, content: Content) -> Registered:
 
 
 def ask(session: Session, contents: Mapping[UUID, Content]) -> Asked:
-    """Ask all that a group needs to be judged, in one round to the database and back."""
+    """Ask all that a group needs to be validated, in one round to the database and back."""
     with pipeline(session):
         return Asked(
             _ask_accepted(session, contents),
@@ -66,18 +70,28 @@ def _ask_accepted(session: Session, uids: Collection[UUID]) -> Callable[[], dict
 def _ask_services(session: Session, ids: Collection[int]) -> Callable[[], dict[int, ServiceState]]:
     rows, default = _SERVICES.ask(session, ids), settings.current().daily_limit
     return lambda: {
-        identity: ServiceState(active=bool(active), daily_limit=default if limit is None else limit)
-        for identity, active, limit in rows()
+        identity: ServiceState(
+            bool(active),
+            default if limit is None else limit,
+            bool(live),
+            bool(holds_clients),
+            language=language,
+            rules=rules,
+        )
+        for identity, active, limit, live, holds_clients, rules, language in rows()
     }
 
 
 def _ask_registered(session: Session, contents: Collection[Content]) -> Callable[[], dict[int, Registered]]:
     recipients: dict[int, set[str]] = defaultdict(set)
     templates: dict[int, set[str]] = defaultdict(set)
+    choosing: set[int] = set()
     for one in contents:
-        for channel in one.notification.channels if one.notification else ():
+        for channel in one.notification.every_channel if one.notification else ():
             recipients[one.service_id].update(channel.recipient)
             templates[one.service_id].add(channel.template_id)
+            if channel.sender is not None or channel.reply_to is not None:
+                choosing.add(one.service_id)
     most = _ENDPOINTS * settings.current().max_messages
     asked = {
         service: (
@@ -87,10 +101,19 @@ def _ask_registered(session: Session, contents: Collection[Content]) -> Callable
         for service in {one.service_id for one in contents}
     }
 
+    senders = sender_choice.ask(session, choosing)
+
     def answer() -> dict[int, Registered]:
+        known_senders = senders()
         found = {service: (addresses(), published()) for service, (addresses, published) in asked.items()}
         return {
-            service: Registered(known.addresses, templates, known.whole)
+            service: Registered(
+                known.addresses,
+                templates,
+                known.whole,
+                languages=known.languages,
+                senders=known_senders.get(service, Senders()),
+            )
             for service, (known, templates) in found.items()
         }
 

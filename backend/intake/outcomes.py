@@ -1,18 +1,26 @@
 """What came of a submission."""
 
+from datetime import datetime
+
 import msgspec
 
+from backend.db.models.accounts import Mode
 from backend.db.models.notifications import NotificationStatus
 from backend.lib.problems import FieldError, Problem
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A stored notification; ``duplicate`` tells that it was there before, ``warnings`` what of it is of no use."""
+    """A stored notification; ``duplicate`` tells that it was there before, ``warnings`` what of it is of no use.
+
+    ``send_at`` is the moment that it asks for, ``mode`` whom it reaches.
+    """
 
     notification_id: str
     status: str
     duplicate: bool
     warnings: tuple[FieldError, ...] = ()
+    send_at: datetime | None = None
+    mode: Mode = Mode.LIVE
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -26,4 +34,4 @@ class Refused(msgspec.Struct, frozen=True):
     status: str = NotificationStatus.FAILED.value
 
 
-Outcome = Accepted | Refused
+IntakeResult = Accepted | Refused

@@ -6,18 +6,15 @@ It goes the way of every other message; a built-in template carries its text, an
 from typing import Literal
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from backend.accounts import services
+from backend.accounts import reach, services
 from backend.channels.base import Channel
-from backend.db import session as db
-from backend.db.models.accounts import Membership, Service, User
+from backend.db import database as db
+from backend.db.models.accounts import Service
 from backend.db.models.jobs import Job, JobSource
-from backend.db.models.notifications import Priority
-from backend.delivery import tasks
-from backend.intake import ready
+from backend.intake import modes, ready
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
 from backend.registry import templates
@@ -61,16 +58,14 @@ def accept(service_id: int, message: PlainMessage) -> int:
         Refusal: with the first reason that there is.
     """
     try:
-        notification_id = _stored(service_id, message)
+        return _stored(service_id, message)
     except IntegrityError:
         # Of processes that make the built-in template at the same moment, one finds it there the second time.
-        notification_id = _stored(service_id, message)
-    tasks.nudge({Priority.NORMAL.value: ()})
-    return notification_id
+        return _stored(service_id, message)
 
 
 def _stored(service_id: int, message: PlainMessage) -> int:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         return _store(session, service_id, message)
 
 
@@ -83,16 +78,13 @@ def _store(session: Session, service_id: int, message: PlainMessage) -> int:
     # It locks the service's row, so that a job cannot be renamed by a message that is then one too many.
     meter = Meter(session, {service_id: services.daily_limit(service)})
     job = _job(session, service, message)
-    if not service.live and not _is_own(session, service_id, message):
+    if not service.live and not reach.of_team(session, service_id).has(message.channel, message.to):
         raise Refusal("restricted")
-    if meter.admit(service_id, {message.channel.value: 1}) is not None:
-        raise Refusal("limit_exceeded")
-    meter.store()
     version = templates.put(session, services.own_service(session).id, TEMPLATE, _CONTENT, _AUTHOR)[0]
-    stored = ReadyMessage(
+    ready_message = ReadyMessage(
         service_id=service_id,
         channel=message.channel,
-        address=message.to,
+        addresses=(message.to,),
         template=TEMPLATE,
         template_version_id=version.version_id,
         fields={"text": message.text},
@@ -101,15 +93,13 @@ def _store(session: Session, service_id: int, message: PlainMessage) -> int:
         sender=message.sender,
         recipients=(message.to,),
         job_id=job.id,
+        counted_as=message.to,
+        mode=modes.of_service(live=service.live),
     )
-    return ready.store(session, stored, meter.moment).id
-
-
-def _is_own(session: Session, service_id: int, message: PlainMessage) -> bool:
-    """Tell whether a message goes to a member of the service, who are all that a service on trial reaches."""
-    address = User.mobile == message.to if message.channel is Channel.SMS else User.email == message.to.lower()
-    member = select(User.id).join(Membership, Membership.user_id == User.id)
-    return session.scalar(member.where(Membership.service_id == service_id, address).limit(1)) is not None
+    stored = ready.accept(session, meter, [ready_message], whole=False)
+    if stored.refused is not None:
+        raise Refusal("limit_exceeded")
+    return stored.new[ready_message.uid]
 
 
 def _job(session: Session, service: Service, message: PlainMessage) -> Job:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from backend.db.driver import Insert
 from backend.db.models.notifications import ContentRepeat, Notification, PastNotification
 from backend.intake.content import Content, Occurrence
-from backend.intake.judge import Registered
+from backend.intake.validate import Registered
 from backend.lib import clock, durations, ids, settings
 
 _REMEMBER = Insert(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from backend.intake.content import Content
 from backend.intake.entries import Entry
-from backend.intake.judge import Registered, endpoints
+from backend.intake.validate import Registered, endpoints
 
 # Rows of one transaction: some thirty milliseconds of work.
 _ROWS = 1_000
 # To join a batch takes as long as to store so many deliveries.
-_ROWS_OF_A_PLACE = 20
+_ROWS_OF_A_MEMBERSHIP = 20
 # To store so many octets of files takes as long as to store a delivery.
 _BYTES_OF_A_ROW = 4096
 
@@ -26,7 +26,7 @@ class Portion:
         self._urgent = any(entry.share.urgent for entry in entries)
 
     def takes(self, entry: Entry, content: Content, registered: Registered) -> bool:
-        """Tell whether a notification may be stored in this group, before it is judged."""
+        """Tell whether a notification may be stored in this group, before it is validated."""
         rows = _rows(content, registered) + sum(map(len, content.attached.files.values())) // _BYTES_OF_A_ROW
         if rows > _ROWS:
             if self._has_large or (self._urgent and not entry.share.urgent and entry.rounds == 1):
@@ -42,5 +42,5 @@ def _rows(content: Content, registered: Registered) -> int:
     if notification is None:
         return 1
     if notification.priority == "BATCH":
-        return sum(len(channel.recipient) for channel in notification.channels) * _ROWS_OF_A_PLACE
+        return sum(len(channel.recipient) for channel in notification.channels) * _ROWS_OF_A_MEMBERSHIP
     return max(1, endpoints(notification, registered)) if registered.whole else _ROWS + 1

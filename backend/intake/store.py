@@ -1,119 +1,98 @@
-"""Storing a judged group in one transaction."""
+"""Storing a validated group in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from backend.batching.hold import Joining, Moment, hold
+from backend.batching.join import Joining, Moment, join
 from backend.batching.keys import Key, limits
-from backend.db.driver import Insert, Select, execute, settle, uuid
-from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
-from backend.delivery import files
-from backend.intake import repeats
+from backend.db import events
+from backend.db.driver import end_pipeline
+from backend.db.models.accounts import Mode
+from backend.db.models.notifications import OTHER_LANGUAGE, Notification, NotificationStatus, Priority
+from backend.delivery.content import file_links, files
+from backend.intake import delivery_rows, owing, repeats, throttling, writer
 from backend.intake.content import Content
-from backend.intake.judge import Plan, ServiceState
 from backend.intake.lookup import PRIORITY
 from backend.intake.schema import ChannelIn
 from backend.intake.usage import Meter
-from backend.lib import ids
+from backend.intake.validate import Plan, ServiceState
 from backend.lib.problems import Problem
+from backend.obligations import opening
+from backend.search import again
 
 # "new", the present status of one that was there before, or why it was refused.
-Result = str | Problem
-Verdict = Plan | Problem
+StoreResult = str | Problem
+Validation = Plan | Problem
 
 # The content of a refused notification is kept for its reader up to this many bytes.
 _KEPT_WHEN_REFUSED = 65_536
 
 
-_notifications = cast("Table", Notification.__table__)
-_COLUMNS = (
-    "uid",
-    "service_id",
-    "api_client_id",
-    "priority",
-    "aggregator_id",
-    "status",
-    "content",
-    "problem",
-    "created_at",
-    "updated_at",
-    "accepted_at",
-)
-_INSERT = Insert(_notifications, _COLUMNS, "ON CONFLICT (uid) DO NOTHING RETURNING uid, id")
-_INSERT_NUMBERED = Insert(_notifications, ("id", *_COLUMNS), "ON CONFLICT (uid) DO NOTHING")
-_LAST = "SELECT COALESCE(MAX(id), 0) FROM notifications"
-_IDS = Select("SELECT uid, id FROM notifications WHERE uid IN ({})")
-INSERT_DELIVERIES = Insert(
-    cast("Table", Delivery.__table__),
-    (
-        "uid",
-        "notification_id",
-        "service_id",
-        "priority",
-        "channel_index",
-        "type",
-        "template_version_id",
-        "recipients",
-        "address",
-        "status",
-        "attempts",
-        "due_at",
-        "created_at",
-    ),
-)
-_THERE = "SELECT uid, id, status, accepted_at FROM notifications WHERE uid IN ({}) ORDER BY id"
-_LOCK_THERE = {"sqlite": Select(_THERE), "postgresql": Select(f"{_THERE} FOR UPDATE")}
-
-
 class Stored(msgspec.Struct, frozen=True):
-    """What came of each notification, the messages by channel and priority, and when batches are to be looked at."""
+    """What came of each notification that is not to be validated again.
 
-    results: dict[UUID, Result]
+    ``messages`` counts them by channel and priority, ``moments`` are when batches are to be looked at.
+    ``tests`` are those of the messages whose mode is ``test``.
+    """
+
+    results: dict[UUID, StoreResult]
     messages: Counter[tuple[str, str]]
+    tests: Counter[tuple[str, str]]
     moments: list[Moment]
 
 
-def store(session: Session, judged: Sequence[tuple[Content, Verdict]], services: Mapping[int, ServiceState]) -> Stored:
-    """Store what is new: notifications with deliveries or places in batches, usage, refused ones to be read back."""
+def store(
+    session: Session, validated: Sequence[tuple[Content, Validation]], services: Mapping[int, ServiceState]
+) -> Stored:
+    """Store what is new: notifications, deliveries, memberships in batches, usage, refused ones to be read back."""
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
-    known = _claim_ids(session, judged, meter.moment)
-    results: dict[UUID, Result] = {}
+    validated, _, throttled = throttling.admit(session, validated, services, meter.moment)
+    known = _claim_ids(session, validated, meter.moment)
+    results: dict[UUID, StoreResult] = {}
     deliveries: list[dict[str, Any]] = []
     joining: list[Joining] = []
     admitted: Counter[tuple[str, str]] = Counter()
-    for content, verdict in judged:
+    tests: Counter[tuple[str, str]] = Counter()
+    for content, validation in validated:
         row = known[content.uid]
         if row.status_before is not None:
             results[content.uid] = row.status_before
             continue
-        if isinstance(verdict, Problem):
-            results[content.uid] = verdict
+        if isinstance(validation, Problem):
+            results[content.uid] = validation
             continue
-        wanted = messages(content, verdict)
-        problem = meter.admit(content.service_id, wanted)
+        wanted = messages(content, validation)
+        problem = meter.admit(content.service_id, wanted, content.manner.mode)
         results[content.uid] = problem or "new"
         if problem is None:
             for channel, count in wanted.items():
                 admitted[channel, priority(content).name] += count
-            if priority(content) is Priority.BATCH:
-                joining += _joining(row.id, content, verdict)
+                if content.manner.mode is Mode.TEST:
+                    tests[channel, priority(content).name] += count
+            if is_scheduled(content, meter.moment):
+                deliveries += delivery_rows.scheduled(row.id, content, validation, meter.moment)
+            elif priority(content) is Priority.BATCH:
+                joining += _joining(row.id, content, validation)
             else:
-                deliveries += _delivery_rows(row.id, content, verdict, meter.moment)
-    _finish(session, judged, results, known, meter.moment)
-    _keep_files(session, judged, results, known)
-    INSERT_DELIVERIES.send(session, deliveries)
-    repeats.remember(session, [one for one, _ in judged if results[one.uid] == "new"], meter.moment)
+                deliveries += delivery_rows.at_once(row.id, content, validation, meter.moment)
+    _finish(session, validated, results, known, meter.moment)
+    _keep_files(session, validated, results, known, meter.moment)
+    writer.deliveries(session, deliveries)
+    _tell(session, validated, results, known, meter.moment)
+    _open_obligations(session, [one for one, _ in validated if results[one.uid] == "new"], meter.moment)
+    repeats.remember(session, [one for one, _ in validated if results[one.uid] == "new"], meter.moment)
+    throttled.store({uid for uid, result in results.items() if result == "new"})
     meter.store()
     if joining:
-        settle(session)
-    return Stored(results, admitted, hold(session, joining) if joining else [])
+        end_pipeline(session)
+    return Stored(results, admitted, tests, join(session, joining) if joining else [])
 
 
 def priority(content: Content) -> Priority:
@@ -121,8 +100,15 @@ def priority(content: Content) -> Priority:
     return PRIORITY[content.notification.priority if content.notification else "NORMAL"]
 
 
-def first_status(content: Content) -> NotificationStatus:
-    """Return the status with which an accepted notification begins."""
+def is_scheduled(content: Content, now: datetime) -> bool:
+    """Tell whether a notification waits for a moment that is still to come."""
+    return content.notification is not None and content.notification.is_scheduled(now)
+
+
+def first_status(content: Content, now: datetime, plan: Plan | None = None) -> NotificationStatus:
+    """Return the status with which a notification begins that is accepted now."""
+    if is_scheduled(content, now) or (plan is not None and plan.wait is not None):
+        return NotificationStatus.SCHEDULED
     buffered = priority(content) is Priority.BATCH
     return NotificationStatus.BUFFERED if buffered else NotificationStatus.DISPATCHED
 
@@ -135,41 +121,24 @@ class _Row(msgspec.Struct, frozen=True):
     status_before: str | None
 
 
-def _claim_ids(session: Session, judged: Sequence[tuple[Content, Verdict]], now: datetime) -> dict[UUID, _Row]:
+def _claim_ids(session: Session, validated: Sequence[tuple[Content, Validation]], now: datetime) -> dict[UUID, _Row]:
     """Insert every notification, or lock the row of one that was there already.
 
     A row that is there at the one moment and deleted at the next, being past its retention, is inserted after all.
     """
-    rows = {content.uid: _notification_row(content, verdict, now) for content, verdict in judged}
+    rows = {content.uid: _notification_row(content, validation, now) for content, validation in validated}
     known: dict[UUID, _Row] = {}
     while missing := [uid for uid in rows if uid not in known]:
-        inserted = _insert(session, [rows[uid] for uid in missing])
+        inserted = writer.notifications(session, [rows[uid] for uid in missing])
         known |= {uid: _Row(identity, inserted=True, status_before=None) for uid, identity in inserted.items()}
         there = [uid for uid in missing if uid not in known]
-        lock = _LOCK_THERE[session.get_bind().dialect.name]
-        for uid, identity, status, accepted_at in lock.rows(session, there):
-            known[uuid(uid)] = _Row(identity, inserted=False, status_before=status if accepted_at else None)
+        for uid, (identity, status) in writer.locked(session, there).items():
+            known[uid] = _Row(identity, inserted=False, status_before=status)
     return known
 
 
-def _insert(session: Session, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
-    """Insert those rows that are not there yet; return their ids.
-
-    SQLite has one writer, so the next ids can be given out here: asking for each would hand Python's lock to and fro
-    between this thread and the event loop's.
-    """
-    if session.get_bind().dialect.name != "sqlite":
-        return {uuid(uid): identity for uid, identity in _INSERT.run(session, rows)}
-    ((last,),) = execute(session, _LAST)
-    given = {row["uid"]: identity for identity, row in enumerate(rows, start=last + 1)}
-    if _INSERT_NUMBERED.send(session, [{"id": given[row["uid"]], **row} for row in rows]) == len(rows):
-        return given
-    there = {uuid(uid): identity for uid, identity in _IDS.rows(session, given)}
-    return {uid: identity for uid, identity in given.items() if there[uid] == identity}
-
-
-def _notification_row(content: Content, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    accepted = isinstance(verdict, Plan)
+def _notification_row(content: Content, validation: Validation, now: datetime) -> dict[str, Any]:
+    accepted = isinstance(validation, Plan)
     notification = content.notification
     keep = accepted or 0 < len(content.canonical) <= _KEPT_WHEN_REFUSED
     return {
@@ -178,16 +147,21 @@ def _notification_row(content: Content, verdict: Verdict, now: datetime) -> dict
         "api_client_id": content.api_client_id,
         "priority": priority(content).value,
         "aggregator_id": notification.aggregator_id if notification else None,
-        "status": (first_status(content) if accepted else NotificationStatus.FAILED).value,
+        "status": (
+            first_status(content, now, validation) if isinstance(validation, Plan) else NotificationStatus.FAILED
+        ).value,
         "content": content.canonical.decode() if keep else None,
-        "problem": None if accepted else _problem(verdict),
+        "problem": None if accepted else _problem(validation),
         "created_at": now,
         "updated_at": now,
         "accepted_at": now if accepted else None,
+        "send_at": notification.moment if notification else None,
+        "mode": content.manner.mode.value,
+        "job_id": None,
     }
 
 
-def _problem(problem: Verdict) -> dict[str, Any] | None:
+def _problem(problem: Validation) -> dict[str, Any] | None:
     if not isinstance(problem, Problem):
         return None
     return {
@@ -199,38 +173,78 @@ def _problem(problem: Verdict) -> dict[str, Any] | None:
 
 def _finish(
     session: Session,
-    judged: Sequence[tuple[Content, Verdict]],
-    results: Mapping[UUID, Result],
+    validated: Sequence[tuple[Content, Validation]],
+    results: Mapping[UUID, StoreResult],
     known: Mapping[UUID, _Row],
     now: datetime,
 ) -> None:
-    """Bring earlier refused rows to their new verdict, and those that the day's limit turned away to theirs."""
-    for content, verdict in judged:
+    """Bring earlier refused rows to their new validation, and those that the day's limit turned away to theirs."""
+    for content, validation in validated:
         row, result = known[content.uid], results[content.uid]
-        last = result if isinstance(result, Problem) else verdict
-        if row.status_before is not None or (row.inserted and last is verdict):
+        last = result if isinstance(result, Problem) else validation
+        if row.status_before is not None or (row.inserted and last is validation):
             continue
-        settle(session)
+        end_pipeline(session)
         values = _notification_row(content, last, now)
         if isinstance(last, Problem):
             del values["created_at"]
         session.execute(update(Notification).where(Notification.id == row.id).values(**values))
+        if not row.inserted:
+            again.of_notifications(session, [row.id])
 
 
 def _keep_files(
     session: Session,
-    judged: Sequence[tuple[Content, Verdict]],
-    results: Mapping[UUID, Result],
+    validated: Sequence[tuple[Content, Validation]],
+    results: Mapping[UUID, StoreResult],
     known: Mapping[UUID, _Row],
+    now: datetime,
 ) -> None:
-    new = [content for content, _ in judged if content.attached.files and results[content.uid] == "new"]
+    new = [content for content, _ in validated if content.attached.files and results[content.uid] == "new"]
     if not new:
         return
-    settle(session)
+    end_pipeline(session)
     if len(new) > 1:
-        files.hold(session, {(content.service_id, digest) for content in new for digest in content.attached.files})
+        files.lock(session, {(content.service_id, digest) for content in new for digest in content.attached.files})
     for content in new:
-        files.keep(session, content.service_id, known[content.uid].id, content.attached.files)
+        attached, identity = content.attached, known[content.uid].id
+        kept = files.keep(session, content.service_id, attached.files)
+        files.use(session, identity, [kept[one.sha256] for some in attached.channels.values() for one in some])
+        if attached.linked:
+            owner = file_links.Owner(content.service_id, identity, now)
+            file_links.make(session, owner, attached.linked, kept)
+
+
+def _tell(
+    session: Session,
+    validated: Sequence[tuple[Content, Validation]],
+    results: Mapping[UUID, StoreResult],
+    known: Mapping[UUID, _Row],
+    now: datetime,
+) -> None:
+    """Write into the histories of what is new what has to wait, and who gets another language than the one asked for.
+
+    Of what is scheduled, and of batches, the language is told when it goes.
+    """
+    told: list[dict[str, Any]] = []
+    for content, validation in validated:
+        if not isinstance(validation, Plan) or results[content.uid] != "new":
+            continue
+        own = known[content.uid].id
+        said = dict.fromkeys(wait.sentence() for wait in validation.waits.values())
+        told += [events.event("waits", one, notification_id=own, at=now) for one in said]
+        missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
+        if missed and priority(content) is not Priority.BATCH and not is_scheduled(content, now):
+            told += [events.event(OTHER_LANGUAGE, one, notification_id=own, at=now) for one in missed]
+    events.write(session, told)
+
+
+def _open_obligations(session: Session, accepted: Sequence[Content], now: datetime) -> None:
+    """Store what notifications owe, in the transaction that stores them."""
+    new = [owes for one in accepted if (owes := owing.obligation(one, now)) is not None]
+    if new:
+        end_pipeline(session)
+        opening.open_all(session, new, now)
 
 
 def messages(content: Content, plan: Plan) -> Counter[str]:
@@ -248,7 +262,15 @@ def messages(content: Content, plan: Plan) -> Counter[str]:
 def _joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
     """List the batches that a notification joins: one for each channel and recipient."""
     return [
-        Joining(key, limits(planned.template.batch), notification_id, content.uid, index, content.attached.size(index))
+        Joining(
+            key,
+            limits(planned.template.batch),
+            notification_id,
+            content.uid,
+            index,
+            content.attached.size(index),
+            planned.channel.language,
+        )
         for index, planned in enumerate(plan.channels)
         for key in batch_keys(content, planned.channel)
     ]
@@ -266,28 +288,11 @@ def batch_keys(content: Content, channel: ChannelIn) -> list[Key]:
             template=channel.template_id,
             content_type=channel.content_type,
             subject=channel.subject,
+            sender=channel.sender,
+            reply_to=channel.reply_to,
+            matter=content.notification.matter,
+            mode=content.manner.mode.value,
+            redirect=content.manner.redirect,
         )
         for recipient in dict.fromkeys(channel.recipient)
-    ]
-
-
-def _delivery_rows(notification_id: int, content: Content, plan: Plan, now: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            "uid": ids.delivery_id(content.uid, index, target.address),
-            "notification_id": notification_id,
-            "service_id": content.service_id,
-            "priority": priority(content).value,
-            "channel_index": index,
-            "type": planned.channel.type,
-            "template_version_id": planned.template.version_id,
-            "recipients": target.recipients,
-            "address": target.address,
-            "status": DeliveryStatus.QUEUED.value,
-            "attempts": 0,
-            "due_at": now,
-            "created_at": now,
-        }
-        for index, planned in enumerate(plan.channels)
-        for target in planned.targets
     ]

@@ -1,5 +1,6 @@
 """The switches by which operators stop a channel for the whole installation."""
 
+from backend.channels.records import SWITCHED
 from backend.intake.schema import NotificationIn
 from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
@@ -9,15 +10,17 @@ _RETRY_AFTER_SECONDS = 300
 
 def is_on(channel: str) -> bool:
     """Tell whether the operators let a channel be used; those without a switch always are."""
-    configuration = settings.current()
-    return {"EMAIL": configuration.email_enabled, "SMS": configuration.sms_enabled}.get(channel, True)
+    if channel not in SWITCHED:
+        return True
+    on: bool = getattr(settings.current(), f"{channel.lower()}_enabled")
+    return on
 
 
 def stopped(notification: NotificationIn) -> Problem | None:
     """Say which channels of a notification are switched off, if any is: nothing of it is taken then."""
     errors = [
-        FieldError(f"/channels/{index}/type", "channel_unavailable", f"{channel.type} is switched off.")
-        for index, channel in enumerate(notification.channels)
+        FieldError(f"{notification.pointer(index)}/type", "channel_unavailable", f"{channel.type} is switched off.")
+        for index, channel in enumerate(notification.every_channel)
         if not is_on(channel.type)
     ]
     if not errors:

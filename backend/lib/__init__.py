@@ -1,1 +1,1 @@
-"""Small foundations that every room stands on: settings, time, identity, problems, the queue."""
+"""Small foundations that every package stands on: settings, time, identity, problems, the queue."""

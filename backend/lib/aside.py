@@ -33,6 +33,6 @@ def _done(work: Callable[..., None], *given: Any) -> None:
         logger.exception("%s failed", work.__qualname__.strip("_"))
 
 
-def settle() -> None:
+def wait_until_done() -> None:
     """Wait until everything is done that was begun before."""
     wait(tuple(_under_way))

@@ -1,17 +1,7 @@
 """The error catalogue: each code with its title, HTTP status, meaning and what to do about it."""
 
-import msgspec
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One row of the catalogue; ``status`` is the HTTP number that a request with this fault answers."""
-
-    code: str
-    title: str
-    status: int
-    meaning: str
-    remedy: str
-
+from backend.lib import catalogue_obligations, catalogue_warnings
+from backend.lib.catalogue_entry import Entry
 
 _ROWS = (
     # Form of the request
@@ -109,6 +99,8 @@ _ROWS = (
         "There is nothing at this address that you may see.",
         "Check the address and the identifier.",
     ),
+    *catalogue_obligations.ROWS,
+    *catalogue_warnings.ROWS,
     Entry(
         "method_not_allowed",
         "Method not allowed",
@@ -167,6 +159,13 @@ _ROWS = (
         "Wait for the seconds of the Retry-After header, then send again.",
     ),
     Entry(
+        "recipient_throttled",
+        "Too many messages to a recipient",
+        429,
+        "A recipient of the notification has had as many messages as its template, or the service, allows it for now.",
+        "Send again after the seconds of the Retry-After header, or change the throttle.",
+    ),
+    Entry(
         "daily_limit_reached",
         "Daily limit reached",
         429,
@@ -197,13 +196,6 @@ _ROWS = (
         "Send other content with a key of its own; send a key again only to repeat its request.",
     ),
     Entry(
-        "aggregator_unused",
-        "Aggregator without effect",
-        422,
-        "A notification that is no BATCH has an aggregator_id: it is kept and shown, and gathers nothing.",
-        "Nothing has to be done: this is a warning, and the notification was taken.",
-    ),
-    Entry(
         "invalid_notification",
         "Notification refused",
         422,
@@ -218,11 +210,27 @@ _ROWS = (
         "Mend each file that the list of errors points at, or leave it out, and send the notification again.",
     ),
     Entry(
+        "unknown_sender",
+        "Unknown sender",
+        422,
+        "No sender, or address for answers, of this service that e-mails may use has this id or address.",
+        "Add it on the service's page of senders and have it verified, or choose one that is.",
+    ),
+    Entry(
         "unknown_recipient",
         "Unknown recipient",
         422,
         "No recipient group of this service has this identifier.",
         "Register the recipient, or correct the identifier.",
+    ),
+    Entry(
+        "recipient_not_in_team",
+        "Recipient is not in the team",
+        422,
+        "The service is on trial, or its API client has the mode team, and the recipient has an address that is neither"
+        " a member's of the service nor on its list of guests.",
+        "Send to members and guests, add the address to the guests on the page Team, or have the service made live and"
+        " send with a client of the mode live.",
     ),
     Entry(
         "no_address_for_channel",
@@ -272,6 +280,13 @@ _ROWS = (
         422,
         "The service that this API client belongs to has been switched off.",
         "Ask an administrator to activate the service.",
+    ),
+    Entry(
+        "already_sent",
+        "Already sent",
+        409,
+        "Nothing of the notification, or of the channel that was named, waits any more, so it cannot be cancelled.",
+        "Look the notification up to see what became of it.",
     ),
     # Batches
     Entry(
@@ -338,6 +353,13 @@ _ROWS = (
         409,
         "Somebody else has changed this template's draft since it was opened; nothing was written over.",
         "Look at their text, then save yours over it or take theirs.",
+    ),
+    Entry(
+        "template_locked",
+        "Template kept as code",
+        409,
+        "The template is kept in a repository, which alone may change it; nothing was changed.",
+        "Change it in the repository, or have an administrator of the service unlock it.",
     ),
     # Ours
     Entry(

@@ -22,7 +22,7 @@ class Changes:
     """The writes to one file, by whichever process; of several threads that wait, one hears of each."""
 
     def __init__(self, path: Path) -> None:
-        self._turn = threading.Lock()
+        self._condition = threading.Lock()
         self._events: int | None = None
         try:
             self._events = _watch(path)
@@ -36,7 +36,7 @@ class Changes:
             time.sleep(min(seconds, _LOOK_SECONDS))
             return
         end = time.monotonic() + seconds
-        if not self._turn.acquire(timeout=seconds):
+        if not self._condition.acquire(timeout=seconds):
             return
         try:
             poll = select.poll()
@@ -44,7 +44,7 @@ class Changes:
             if poll.poll(max(0.0, end - time.monotonic()) * 1000):
                 os.read(self._events, 4096)
         finally:
-            self._turn.release()
+            self._condition.release()
 
 
 def _watch(path: Path) -> int:

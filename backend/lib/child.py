@@ -6,6 +6,7 @@ thread of it. Questions and answers are byte strings, each after its length in f
 """
 
 import json
+import math
 import os
 import select
 import struct
@@ -25,6 +26,9 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
 _MAX_ANSWER = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
 _IDLE_SECONDS = 60.0
+# What a child is at for longer than that is slow. Quick ones are waited for, for to start another takes longer.
+_QUICK_SECONDS = 0.25
+_PATIENCE_SECONDS = 1.0
 _LENGTH = struct.Struct(">I")
 # Every child answers this one with itself, which shows that it is there.
 _HELLO = b""
@@ -57,8 +61,8 @@ class Children:
     """At most ``most`` processes of one module, kept for the next question; safe for many threads.
 
     The module calls ``serve`` or ``serve_bytes``, and ends when its input does or when nothing was asked for a while.
-    With ``spare`` there is always one more than are at work, as long as there may be: to start one takes longer than
-    most answers do.
+    Another one is started when those at work turn out to be slow. With ``spare`` that is done before it is needed, as
+    long as there may be more.
     """
 
     def __init__(self, module: str, most: int = 2, *, spare: bool = False) -> None:
@@ -67,7 +71,8 @@ class Children:
         self._spare = spare
         self._at_work = 0
         self._free = threading.BoundedSemaphore(most)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._quick: set[object] = set()  # what is asked at this moment and has not turned out to be slow
         self._idle: list[subprocess.Popen[bytes]] = []
         # A child may ask to end with the thread that started it, so this one lasts as long as the process.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="start-children")
@@ -101,30 +106,28 @@ class Children:
         """
         if not self._free.acquire(timeout=patience):
             raise NoneFree
-        with self._lock:
-            self._at_work += 1
+        work = object()
         try:
-            kept = self._kept()
-            child = kept or self._started()
-            if self._spare and self._none_ready():
-                self._starter.submit(self._start_spare)
-            limits = _Limits(seconds, start_seconds, heard)
+            kept = self._kept(work)
+            limits = _Limits(seconds, start_seconds, heard, lambda: self._is_slow(work))
             try:
-                return self._asked(child, questions, limits)
+                return self._asked(kept or self._started(), questions, limits)
             except ChildFailed as failure:
                 # One that has waited long enough may end at the moment when it is asked.
                 if kept is None or not failure.unheard or failure.timed_out:
                     raise
                 return self._asked(self._started(), questions, limits)
         finally:
-            with self._lock:
+            with self._changed:
                 self._at_work -= 1
+                self._quick.discard(work)
+                self._changed.notify_all()
             self._free.release()
 
     def close(self) -> None:
         """End the children that wait for a question."""
         self._starter.submit(lambda: None).result()  # none is on its way any more
-        with self._lock:
+        with self._changed:
             idle, self._idle = self._idle, []
         for child in idle:
             _end(child)
@@ -139,17 +142,30 @@ class Children:
         except BaseException:
             _end(child)
             raise
-        with self._lock:
+        with self._changed:
             self._idle.append(child)
         return answers
 
-    def _kept(self) -> subprocess.Popen[bytes] | None:
-        while True:
-            with self._lock:
-                child = self._idle.pop() if self._idle else None
-            if child is None or child.poll() is None:
-                return child
-            _end(child)
+    def _kept(self, work: object) -> subprocess.Popen[bytes] | None:
+        """Take a child that is idle, or will be in a moment; None where another one is to be started."""
+        with self._changed:
+            self._at_work += 1
+            self._changed.wait_for(lambda: self._idle or not self._quick, _PATIENCE_SECONDS)
+            self._quick.add(work)
+            while self._idle:
+                child = self._idle.pop()
+                if child.poll() is None:
+                    return child
+                _end(child)
+        return None
+
+    def _is_slow(self, work: object) -> None:
+        """Let others wait no longer for the child that is at this work."""
+        with self._changed:
+            self._quick.discard(work)
+            self._changed.notify_all()
+        if self._spare and self._none_ready():
+            self._starter.submit(self._start_spare)
 
     def _started(self) -> subprocess.Popen[bytes]:
         return self._starter.submit(self._start).result()
@@ -159,11 +175,11 @@ class Children:
         with suppress(OSError):  # who needs it will find out
             if self._none_ready():
                 child = self._start()
-                with self._lock:
+                with self._changed:
                     self._idle.append(child)
 
     def _none_ready(self) -> bool:
-        with self._lock:
+        with self._changed:
             return self._at_work < self._most and all(one.poll() is not None for one in self._idle)
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -184,11 +200,15 @@ class Children:
 
 
 class _Limits(NamedTuple):
-    """How long each answer may take, and the first one more; ``heard`` is called when that has come."""
+    """How long each answer may take, and the first one more.
+
+    ``heard`` is called when that has come, and ``slow`` when all of them take longer than a moment after that.
+    """
 
     seconds: float
     start_seconds: float
     heard: Callable[[], None]
+    slow: Callable[[], None]
 
 
 def _exchange(child: subprocess.Popen[bytes], questions: Sequence[bytes], limits: _Limits) -> list[bytes]:
@@ -202,11 +222,15 @@ def _exchange(child: subprocess.Popen[bytes], questions: Sequence[bytes], limits
     received = _Frames()
     answers: list[bytes] = []
     deadline = time.monotonic() + limits.seconds + limits.start_seconds
+    slow_at = math.inf
     while len(answers) < len(questions):
-        left = deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        if now >= deadline:
             raise ChildFailed(timed_out=True, unheard=not answers, answers=answers)
-        for descriptor, _ in poll.poll(left * 1000):
+        if now >= slow_at:
+            slow_at = math.inf
+            limits.slow()
+        for descriptor, _ in poll.poll((min(deadline, slow_at) - now) * 1000):
             try:
                 if descriptor == writer:
                     unsent = unsent[os.write(writer, unsent[:_PIECE]) :]
@@ -217,10 +241,11 @@ def _exchange(child: subprocess.Popen[bytes], questions: Sequence[bytes], limits
             except OSError:
                 raise ChildFailed(timed_out=False, unheard=not answers, answers=answers) from None
             if new:
+                deadline = time.monotonic() + limits.seconds
                 if not answers:
+                    slow_at = time.monotonic() + _QUICK_SECONDS
                     limits.heard()
                 answers += new
-                deadline = time.monotonic() + limits.seconds
     return answers
 
 

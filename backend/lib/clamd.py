@@ -4,6 +4,7 @@ import re
 import socket
 from contextlib import suppress
 from struct import pack
+from urllib.parse import urlsplit
 
 _CONNECT_SECONDS = 5.0
 _SECONDS = 60.0  # for each answer: large documents take some seconds
@@ -12,19 +13,49 @@ _LONGEST_ANSWER = 4096
 _FOUND = re.compile(r"stream: (.{1,200}) FOUND", re.DOTALL)
 
 
+class UnusableScanner(ValueError):
+    """An address that names no scanner; the text is a sentence but for the beginning of the setting's name."""
+
+
 class ScannerFault(Exception):
     """The scanner said nothing that tells whether a file is clean; the text says what it did."""
 
 
-def found_in(place: tuple[str, int], content: bytes) -> str | None:
+def address(given: str) -> tuple[str, int] | None:
+    """Return the host and the port of ``clamd://host:port``; None where nothing is given.
+
+    Raises:
+        UnusableScanner: for an address of another form.
+    """
+    if not given:
+        return None
+    fault = UnusableScanner(f"must look like clamd://scanner.lab.example:3310, not {given[:80]!r}.")
+    try:
+        parts = urlsplit(given)
+        port = parts.port or 3310
+    except ValueError:
+        raise fault from None
+    if (
+        parts.scheme != "clamd"
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.path
+        or parts.query
+        or parts.fragment
+    ):
+        raise fault
+    return parts.hostname, port
+
+
+def found_in(address: tuple[str, int], content: bytes) -> str | None:
     """Return the name of what a scanner finds in a file; None if it is clean.
 
     Raises:
-        ScannerFault: if the scanner at ``place``, a host and a port, does not say.
+        ScannerFault: if the scanner at ``address``, a host and a port, does not say.
     """
     pieces = [content[at : at + _PIECE] for at in range(0, len(content), _PIECE)]
     stream = b"".join(pack(">I", len(piece)) + piece for piece in pieces)
-    answer = _asked(place, b"zINSTREAM\0" + stream + pack(">I", 0))
+    answer = _asked(address, b"zINSTREAM\0" + stream + pack(">I", 0))
     if answer == "stream: OK":
         return None
     if found := _FOUND.fullmatch(answer):
@@ -32,20 +63,20 @@ def found_in(place: tuple[str, int], content: bytes) -> str | None:
     raise ScannerFault(f"it answered {answer[:200]!r}")
 
 
-def ping(place: tuple[str, int]) -> None:
+def ping(address: tuple[str, int]) -> None:
     """See that a scanner answers.
 
     Raises:
         ScannerFault: if it does not.
     """
-    answer = _asked(place, b"zPING\0")
+    answer = _asked(address, b"zPING\0")
     if answer != "PONG":
         raise ScannerFault(f"it answered {answer[:200]!r}")
 
 
-def _asked(place: tuple[str, int], request: bytes) -> str:
+def _asked(address: tuple[str, int], request: bytes) -> str:
     try:
-        with socket.create_connection(place, _CONNECT_SECONDS) as line:
+        with socket.create_connection(address, _CONNECT_SECONDS) as line:
             line.settimeout(_SECONDS)
             with suppress(BrokenPipeError, ConnectionResetError):  # it says why, as where a file is too large for it
                 line.sendall(request)

@@ -41,6 +41,9 @@ class TimedProtocol(HttpToolsProtocol):
     # A chunk of one octet takes six on the wire.
     FRAMING = 8
 
+    # When the server stops: as much as a request may take that was sent before its client could know.
+    LEAVING_SECONDS = 1.0
+
     _deadline: asyncio.TimerHandle | None = None
     _began = 0.0
     _received = 0
@@ -49,6 +52,7 @@ class TimedProtocol(HttpToolsProtocol):
     # Requests whose head is here and whose answer is not complete.
     _unanswered = 0
     _refusal: Problem | None = None
+    _leaving = False
     transport: Any
     parser: Any
 
@@ -86,6 +90,8 @@ class TimedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Go on to the body."""
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
         self._in_body = True
         self._unanswered += 1
 
@@ -119,11 +125,21 @@ class TimedProtocol(HttpToolsProtocol):
         self._refuse(_NO_METHOD if isinstance(sys.exception(), HttpParserInvalidMethodError) else _NO_REQUEST)
 
     def shutdown(self) -> None:
-        """Close when the present request is answered; whoever is only listened to has had enough time."""
+        """Close when the present request is answered; whoever is only listened to has had enough time.
+
+        Where none is present, one may be on its way: it has a moment to come, and its answer says that it was the last.
+        """
+        self._leaving = True
         if self.transport.lingering:
             self.transport.end()
-        else:
+        elif self._unanswered or self._refusal is not None:
             super().shutdown()
+        else:
+            self.loop.call_later(self.LEAVING_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        if not self._unanswered:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait with the connection."""
@@ -159,11 +175,11 @@ class TimedProtocol(HttpToolsProtocol):
         self._refusal = why
         self.transport.more_may_come = True
         if self._in_body:
-            self._forget_half_request()
+            self._drop_half_request()
         if not self._unanswered:
             self._say_refusal()
 
-    def _forget_half_request(self) -> None:
+    def _drop_half_request(self) -> None:
         """Take back the request whose body is refused; one that was or is being answered gets no second answer."""
         if self.cycle.response_complete:
             self.transport.close()

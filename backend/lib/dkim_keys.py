@@ -39,7 +39,7 @@ class DkimKey(msgspec.Struct, frozen=True):
         return "rsa" if isinstance(self.secret, RSAPrivateKey) else "ed25519"
 
     @property
-    def place(self) -> str:
+    def record_name(self) -> str:
         """The name of its record."""
         return f"{self.selector}._domainkey.{self.domain}"
 

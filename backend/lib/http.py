@@ -1,8 +1,12 @@
-"""What every door says in HTTP, and how it sees who asks."""
+"""What every entry point says in HTTP, and how it sees who asks."""
 
 import ipaddress
+import re
 
 from backend.lib import settings
+
+# An ``Accept-Encoding`` header that names gzip, and not with a weight of nought.
+TAKES_GZIP = re.compile(r"(^|[,\s])gzip\s*(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 
 # What one subscriber is given at least (RFC 6177, section 2): whoever has one address of it has them all.
 _OF_ONE_SUBSCRIBER = 64

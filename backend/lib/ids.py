@@ -14,6 +14,8 @@ _KEYED = b"carillon/idempotency-key/v1\n"
 _KEYED_TOGETHER = b"carillon/idempotency-key-of-several/v1\n"
 _REPEATED = b"carillon/repeat/v1\n"
 _UNREADABLE = b"carillon/unreadable/v1\n"
+_MATTER = b"carillon/matter/v1\n"
+_CONVERSATION = b"carillon/conversation/v1\n"
 _DELIVERIES = UUID("6f0d6e0c-6a39-5d8e-9f0b-1d1f3f6f5a11")
 # The version of a notification's id that is made from what its client sends: custom (RFC 9562, section 5.8).
 FROM_CONTENT = 8
@@ -23,6 +25,7 @@ _compact = msgspec.json.Encoder(order="sorted").encode
 _BATCHES = UUID("c1b2f0de-90f4-5c5b-8a35-0a6b6b0e7d42")
 _BATCH_DELIVERIES = UUID("2f4f7f63-58a4-5c0e-b1d6-7f7f2f0c9e87")
 _JOBS = UUID("8d0c3c9e-51a7-5f0b-9a52-0c6f2f4f3b68")
+_STEPS = UUID("e4a5c1d2-7b0e-5a63-9d0f-3c1b8a7e6f52")
 
 
 def canonical(content: Any, *, plain: bool = False) -> bytes:
@@ -40,24 +43,29 @@ def canonical(content: Any, *, plain: bool = False) -> bytes:
         return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def notification_id(service_id: int, canonical_content: bytes) -> UUID:
-    """Derive a notification's id from its service and canonical content: a UUID of version 8 (RFC 9562)."""
-    return _notification(_NOTIFICATION, service_id, canonical_content)
+def notification_id(service_id: int, canonical_content: bytes, apart: str = "") -> UUID:
+    """Derive a notification's id from its service and canonical content: a UUID of version 8 (RFC 9562).
+
+    ``apart`` tells what is sent in one manner from the same that is sent in another: neither repeats the other.
+    """
+    return _notification(_NOTIFICATION, service_id, canonical_content, apart)
 
 
-def keyed_notification_id(service_id: int, idempotency_key: str) -> UUID:
+def keyed_notification_id(service_id: int, idempotency_key: str, apart: str = "") -> UUID:
     """Derive a notification's id from its service and the key that its client gave it."""
-    return _notification(_KEYED, service_id, idempotency_key.encode())
+    return _notification(_KEYED, service_id, idempotency_key.encode(), apart)
 
 
-def key_id(service_id: int, idempotency_key: str) -> UUID:
+def key_id(service_id: int, idempotency_key: str, apart: str = "") -> UUID:
     """Name the key that a service's client gave to several notifications at once."""
-    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode())
+    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode(), apart)
 
 
-def notification_id_beside_others(service_id: int, idempotency_key: str, canonical_content: bytes) -> UUID:
+def notification_id_beside_others(
+    service_id: int, idempotency_key: str, canonical_content: bytes, apart: str = ""
+) -> UUID:
     """Derive the id of a notification that came with others under one key: from that key and its content."""
-    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode() + b"\n" + canonical_content)
+    return _notification(_KEYED_TOGETHER, service_id, idempotency_key.encode() + b"\n" + canonical_content, apart)
 
 
 def repeated_notification_id(content: UUID, number: int) -> UUID:
@@ -65,9 +73,20 @@ def repeated_notification_id(content: UUID, number: int) -> UUID:
     return _uuid(hashlib.sha256(_REPEATED + content.bytes + str(number).encode()).digest(), FROM_CONTENT)
 
 
-def unreadable_notification_id(service_id: int, octets: bytes) -> UUID:
+def unreadable_notification_id(service_id: int, octets: bytes, apart: str = "") -> UUID:
     """Derive the id of what is no JSON object, and so has no content."""
-    return _notification(_UNREADABLE, service_id, octets)
+    return _notification(_UNREADABLE, service_id, octets, apart)
+
+
+def matter_id(service_id: int, matter: str) -> UUID:
+    """Name a matter of a service, whose own name may be longer than an index takes."""
+    return _notification(_MATTER, service_id, matter.encode())
+
+
+def conversation_id(matter: UUID, channel: str, address: str) -> UUID:
+    """Name what one address of a channel is told of a matter."""
+    made_of = f"{matter}\n{channel}\n{address}".encode()
+    return _uuid(hashlib.sha256(_CONVERSATION + made_of).digest(), FROM_CONTENT)
 
 
 def content_digest(canonical_content: bytes) -> int:
@@ -75,7 +94,9 @@ def content_digest(canonical_content: bytes) -> int:
     return int.from_bytes(hashlib.sha256(canonical_content).digest()[:8], signed=True)
 
 
-def _notification(domain: bytes, service_id: int, made_of: bytes) -> UUID:
+def _notification(domain: bytes, service_id: int, made_of: bytes, apart: str = "") -> UUID:
+    if apart:
+        domain = b"%scarillon/apart/v1 %s\n" % (domain, hashlib.sha256(apart.encode()).hexdigest().encode())
     digest = hashlib.sha256(domain + str(service_id).encode() + b"\n" + made_of).digest()
     return _uuid(digest, FROM_CONTENT)
 
@@ -91,6 +112,11 @@ def delivery_id(notification: UUID, channel_index: int, address: str) -> UUID:
     # As uuid5 does, in a third of the time: it is on the accepting path.
     name = f"{notification}/{channel_index}/{address}".encode()
     return _uuid(hashlib.sha1(_DELIVERIES.bytes + name, usedforsecurity=False).digest(), 5)
+
+
+def scheduled_membership_id(notification: UUID, channel_index: int, recipient: str) -> UUID:
+    """Derive the id of the membership in a batch that waits for its moment; no address has a line break."""
+    return delivery_id(notification, channel_index, f"batch\n{recipient}")
 
 
 def batch_id(key: str, first_member: UUID, channel_index: int, opened_at: str) -> UUID:
@@ -119,3 +145,8 @@ def message_id(delivery: UUID | str, domain: str) -> str:
 def job_notification_id(spreadsheet: UUID, row: int) -> UUID:
     """Derive the id of the one notification of a spreadsheet's row."""
     return uuid5(_JOBS, f"{spreadsheet}/{row}")
+
+
+def step_notification_id(obligation: UUID, number: int) -> UUID:
+    """Derive the id of the one notification of a step; ``obligation`` is the notification that owes it."""
+    return uuid5(_STEPS, f"{obligation}/{number}")

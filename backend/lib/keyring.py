@@ -36,18 +36,18 @@ def present_id() -> str:
     return in_use()[0].id
 
 
-def seal(place: str, plain: str) -> str:
-    """Encrypt under the present key for one place; see ``secrecy.encrypt``."""
-    return secrecy.encrypt(in_use()[0].text, place, plain)
+def seal(context: str, plain: str) -> str:
+    """Encrypt under the present key for one context; see ``secrecy.encrypt``."""
+    return secrecy.encrypt(in_use()[0].text, context, plain)
 
 
-def unseal(place: str, sealed: str) -> str:
+def unseal(context: str, sealed: str) -> str:
     """Decrypt what ``seal`` made under any key in use.
 
     Raises:
-        ValueError: ``SealedElsewhere`` for a key that is not in use; else if it was altered or is for another place.
+        ValueError: ``SealedElsewhere`` for a key that is not in use; else if it was altered or is for another context.
     """
-    return secrecy.decrypt(_named(sealed), place, sealed)
+    return secrecy.decrypt(_named(sealed), context, sealed)
 
 
 def is_present(sealed: str) -> bool:
@@ -57,7 +57,7 @@ def is_present(sealed: str) -> bool:
 
 def seal_address(address: str) -> str:
     """Encrypt an address that is a secret: under one key the same always looks the same, so that it can be compared."""
-    return MARK + secrecy.encrypt_alike(in_use()[0].text, "address", address)
+    return MARK + seal_alike("address", address)
 
 
 def unseal_address(stored: str) -> str:
@@ -68,8 +68,21 @@ def unseal_address(stored: str) -> str:
     """
     if not stored.startswith(MARK):
         return stored
-    sealed = stored.removeprefix(MARK)
-    return secrecy.decrypt_alike(_named(sealed), "address", sealed)
+    return unseal_alike("address", stored.removeprefix(MARK))
+
+
+def seal_alike(context: str, plain: str) -> str:
+    """Encrypt under the present key for one context, the same text always alike; see ``secrecy.encrypt_alike``."""
+    return secrecy.encrypt_alike(in_use()[0].text, context, plain)
+
+
+def unseal_alike(context: str, sealed: str) -> str:
+    """Decrypt what ``seal_alike`` made under any key in use.
+
+    Raises:
+        ValueError: as ``unseal``.
+    """
+    return secrecy.decrypt_alike(_named(sealed), context, sealed)
 
 
 def digest(purpose: str, secret: str) -> str:

@@ -1,14 +1,11 @@
 """Logging: one line an entry, to standard error; readable, or in production JSON for those who collect them."""
 
-import asyncio
 import logging
 import re
-import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TextIO
 
 import msgspec
 
@@ -16,7 +13,6 @@ from backend.lib import clock, correlation, outages
 
 Value = str | int | float | None
 Fields = Mapping[str, Value]
-_MOMENT_SECONDS = 0.05
 OUTAGE_EVERY = timedelta(seconds=30)
 _encode = msgspec.json.Encoder().encode
 
@@ -42,7 +38,7 @@ _QUOTED = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\n\[SQL|\n\(Background|\n\n(?:Th
 def masked(text: str) -> str:
     """Hide the persons and secrets in a text: ``a…@lab.example``, ``+44…3``, ``Bearer …``, ``https://host/…``."""
     if "://" in text:
-        text = _URL.sub(_place, text)
+        text = _URL.sub(_host_alone, text)
     if "@" in text:
         text = _ADDRESS.sub(r"\1…@", text)
     if "+" in text:
@@ -56,7 +52,7 @@ def masked(text: str) -> str:
     return _MARKED.sub(r"\1…", text)
 
 
-def _place(found: re.Match[str]) -> str:
+def _host_alone(found: re.Match[str]) -> str:
     """Leave of a URL its scheme and its host, if that is one."""
     scheme, host, rest = found.groups()
     if not _HOST.fullmatch(host):
@@ -72,49 +68,39 @@ class _OneLine(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message = masked(record.getMessage())
-        lines = [self.line(record.levelname, record.name, message, getattr(record, "fields", {}))]
+        message, fields = masked(record.getMessage()), _with_request(getattr(record, "fields", {}))
+        ends = "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
+        lines = [f"{_moment()} {record.levelname:<7} {record.name}: {_escaped(message)}{ends}"]
         if record.exc_info:
             lines += [f"    {_escaped(line)}" for line in masked(self.formatException(record.exc_info)).split("\n")]
         return "\n".join(lines)
-
-    def line(self, level: str, name: str, message: str, fields: Fields, at: datetime | None = None) -> str:
-        """Write an entry whose message is masked already."""
-        return f"{_moment(at)} {level:<7} {name}: {_escaped(message)}{_ends(_with_request(fields))}"
 
 
 class _Json(logging.Formatter):
     """Writes an entry as one JSON object on one line: ``time, level, logger, message``, its fields, ``exception``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
+        entry = {
+            "time": _moment(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": masked(record.getMessage()),
+            **_with_request(getattr(record, "fields", {})),
+        }
         if record.exc_info:
-            fields = {**fields, "exception": masked(self.formatException(record.exc_info))}
-        return self.line(record.levelname, record.name, masked(record.getMessage()), fields)
-
-    def line(self, level: str, name: str, message: str, fields: Fields, at: datetime | None = None) -> str:
-        """Write an entry whose message is masked already."""
-        entry = {"time": _moment(at), "level": level, "logger": name, "message": message, **_with_request(fields)}
+            entry["exception"] = masked(self.formatException(record.exc_info))
         text = _encode(entry).decode()
         return text if text.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _with_request(fields: Fields) -> Fields:
-    """Name the present request, unless the fields do: lines that waited are written in another one's context."""
+    """Name the present request, if there is one."""
     request = correlation.request_id.get()
-    return fields if request is None or "request_id" in fields else {**fields, "request_id": request}
+    return fields if request is None else {**fields, "request_id": request}
 
 
-def _moment(at: datetime | None) -> str:
-    return (at or clock.now()).isoformat(timespec="microseconds")[:-6] + "Z"  # always UTC: +00:00 gives way to Z
-
-
-def _ends(fields: Fields) -> str:
-    """Write fields; those that need no quotes or escapes, as most, are looked at all together."""
-    text = "".join([f" {name}={value}" for name, value in fields.items()])
-    if text.isprintable() and text.count(" ") == len(fields) and "= " not in text and not text.endswith("="):
-        return text
-    return "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
+def _moment() -> str:
+    return clock.now().isoformat(timespec="microseconds")[:-6] + "Z"  # always UTC: +00:00 gives way to Z
 
 
 def _plain(value: Value) -> str:
@@ -162,27 +148,6 @@ class OneOfAnOutage(logging.Filter):
         return True
 
 
-class _House(logging.StreamHandler[TextIO]):
-    """The one handler; it takes events past the ways of ``logging``, which cost three times as much as the entry."""
-
-    def __init__(self, form: _OneLine | _Json) -> None:
-        super().__init__(sys.stderr)
-        self.addFilter(_is_fit)
-        self.setFormatter(form)
-        self.addFilter(OneOfAnOutage())
-        self.form = form
-
-    def put(self, lines: Sequence[str]) -> None:
-        """Write finished lines together."""
-        self.acquire()
-        try:
-            self.stream.write("\n".join(lines) + "\n")
-            if not getattr(self.stream, "line_buffering", False):
-                self.stream.flush()
-        finally:
-            self.release()
-
-
 def _is_fit(record: logging.LogRecord) -> bool:
     """Keep out what libraries say below WARNING, whatever level somebody has set for their loggers."""
     ours = record.name.partition(".")[0] in _HEARD or hasattr(record, "fields")
@@ -197,56 +162,18 @@ def event(logger: logging.Logger, level: int, message: str, *entries: Fields) ->
     """
     if not logger.isEnabledFor(level):
         return
-    house = _house()
-    if house is not None:
-        name = logging.getLevelName(level)
-        house.put([house.form.line(name, logger.name, message, fields) for fields in entries])
-        return
     for fields in entries:
         record = logger.makeRecord(logger.name, level, "", 0, message, (), None)
         record.fields = fields
         logger.handle(record)
 
 
-def _house() -> _House | None:
-    """Return the one handler, unless somebody else listens too."""
-    handlers = logging.getLogger().handlers
-    return handlers[0] if len(handlers) == 1 and isinstance(handlers[0], _House) else None
-
-
-class Deferred:
-    """Events of level INFO that an event loop writes together a moment later, which costs a third for each.
-
-    A killed process loses those of the last moment. Use in the thread of the loop.
-    """
-
-    def __init__(self, logger: logging.Logger, message: str) -> None:
-        self._logger = logger
-        self._message = message
-        self._waiting: list[tuple[datetime, Fields]] = []
-
-    def add(self, fields: Fields) -> None:
-        """Write an event with these fields and the present request's id within a twentieth of a second."""
-        if not self._logger.isEnabledFor(logging.INFO):
-            return
-        if _house() is None:
-            event(self._logger, logging.INFO, self._message, fields)
-            return
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self.flush)
-        self._waiting.append((clock.now(), _with_request(fields)))
-
-    def flush(self) -> None:
-        """Write what waits, now."""
-        waiting, self._waiting = self._waiting, []
-        house = _house()
-        if waiting and house is not None:
-            name = self._logger.name
-            house.put([house.form.line("INFO", name, self._message, fields, at) for at, fields in waiting])
-
-
 def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
     """Send all logging through one handler; ``level`` is the lowest of our own entries, libraries begin at WARNING."""
-    logging.basicConfig(level=level, handlers=[_House(_Json() if as_json else _OneLine())], force=True)
+    handler = logging.StreamHandler()
+    handler.addFilter(_is_fit)
+    handler.addFilter(OneOfAnOutage())
+    handler.setFormatter(_Json() if as_json else _OneLine())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

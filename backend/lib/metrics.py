@@ -14,7 +14,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,20 @@ _SLOW = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _registry = CollectorRegistry()
 
+
+class Durations(Histogram):
+    """A histogram of times that come in groups."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Observe several at once, in seconds: one by one each would write two figures to the shared file."""
+        if not amounts:
+            return
+        self._sum.inc(sum(amounts))
+        positions = [bisect_left(self._upper_bounds, amount) for amount in amounts]
+        for position in set(positions):
+            self._buckets[position].inc(positions.count(position))
+
+
 _submissions = Counter(
     "carillon_submissions",
     "Notifications handed in, by what became of them",
@@ -56,14 +71,14 @@ _attempts = Counter(
     ["channel", "provider", "priority", "outcome"],
     registry=_registry,
 )
-_send = Histogram(
+_send = Durations(
     "carillon_send_seconds",
     "Time for one attempt",
     ["channel", "provider", "priority"],
     buckets=_FAST,
     registry=_registry,
 )
-_latency = Histogram(
+_latency = Durations(
     "carillon_accept_to_sent_seconds",
     "Time from acceptance (of a batch: from its dispatch) until the provider had the message",
     ["channel", "provider", "priority"],
@@ -107,13 +122,13 @@ def attempts(channel: str, provider: str, priority: str, outcome: str) -> Counte
 
 
 @lru_cache(maxsize=1024)
-def send_seconds(channel: str, provider: str, priority: str) -> Histogram:
+def send_seconds(channel: str, provider: str, priority: str) -> Durations:
     """Return the durations of attempts."""
     return _send.labels(channel, provider, priority)
 
 
 @lru_cache(maxsize=1024)
-def accept_to_sent(channel: str, provider: str, priority: str) -> Histogram:
+def accept_to_sent(channel: str, provider: str, priority: str) -> Durations:
     """Return the times from acceptance until a provider had the message."""
     return _latency.labels(channel, provider, priority)
 

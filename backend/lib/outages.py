@@ -38,12 +38,24 @@ _WORDS = {
     "53300": "it has too many connections",
     "57P": "it is being stopped or started",
 }
+# A database that lacks what this version wants: nobody can use it before it is brought up to date.
+_LACKING = "its tables are not those of this version"
+_OF_STATES_LACKING = ("42P01", "42703")  # undefined_table, undefined_column
+_OF_TEXTS_LACKING = ("no such table:", "no such column:")  # SQLite has but one code for them and others
 
 
 def is_outage(error: object) -> bool:
     """Tell whether an exception says that a database, the queue or a disk cannot be used at the moment."""
     found = _inner(error)
-    return isinstance(found, OUTAGES) or (isinstance(found, OSError) and found.errno in _OF_FILES)
+    of_a_file = isinstance(found, OSError) and found.errno in _OF_FILES
+    return of_a_file or isinstance(found, OUTAGES) or _lacks_something(found)
+
+
+def _lacks_something(error: object) -> bool:
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.OperationalError):
+        return str(cause).startswith(_OF_TEXTS_LACKING)
+    return isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate in _OF_STATES_LACKING
 
 
 def _inner(error: object) -> object:
@@ -59,6 +71,8 @@ def reason(error: object) -> str:
     cause = getattr(found, "orig", None) or found
     if isinstance(cause, OSError) and cause.errno in _OF_FILES:
         return _OF_FILES[cause.errno]
+    if _lacks_something(cause):
+        return _LACKING
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     known = next((words for beginning, words in _WORDS.items() if code.startswith(beginning)), None)
     if known is not None:

@@ -1,10 +1,10 @@
-"""The only way from this house to others over HTTP.
+"""The only way from this application to others over HTTP.
 
-``guarded`` requests are for every address that a user has given: https on port 443, to a host all of whose
-addresses are of the public internet, connected to by the very address that was judged, so that a name that leads
-elsewhere a moment later is of no use. Places that the operator lists in ``CARILLON_OUTBOUND_ALLOW`` may be reached
-though private, and over plain http. No request follows a redirect, takes a proxy from the environment, unpacks a
-compressed answer, lasts longer than its time or keeps more of an answer than it may.
+``guarded`` requests are for every address that a user has given: https on port 443, to a host all of whose addresses
+are of the public internet, connected to by the very address that was checked, so that a name that leads elsewhere a
+moment later is of no use. Hosts and ports that the operator lists in ``CARILLON_OUTBOUND_ALLOW`` may be reached though
+private, and over plain http. No request follows a redirect, takes a proxy from the environment, unpacks a compressed
+answer, lasts longer than its time or keeps more of an answer than it may.
 """
 
 import ssl

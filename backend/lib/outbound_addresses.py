@@ -1,4 +1,4 @@
-"""Which addresses on the network a user-given URL may lead to: its form, its host's addresses, each judged.
+"""Which addresses on the network a user-given URL may lead to: its form, its host's addresses, each checked.
 
 What the resolver and the standard library take for good, and is not, is told in the comments.
 """
@@ -64,10 +64,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Leave the path out: it is often the secret."""
-        return f"Target({self.place!r})"
+        return f"Target({self.host_port!r})"
 
     @property
-    def place(self) -> str:
+    def host_port(self) -> str:
         """Return ``host:port``, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -91,7 +91,7 @@ def read(url: str, allow: Collection[str], *, guarded: bool = True) -> Target:
     _check_host(host, bracketed="[" in parts.netloc)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     target = Target(scheme=scheme, host=host, port=port or _PORTS[scheme], path=path, listed=False)
-    if target.place in {one.lower() for one in allow}:
+    if target.host_port in {one.lower() for one in allow}:
         return msgspec.structs.replace(target, listed=True)
     if guarded and (scheme != "https" or target.port != 443):
         raise ValueError("The address must use https on port 443.")

@@ -8,8 +8,9 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from backend.lib.settings import Settings
+from backend.lib.settings import SettingError, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,24 @@ def keep_private() -> None:
     os.umask(UMASK)
 
 
-def mend(configuration: Settings) -> None:
+def claim(folder: Path) -> None:
+    """Make the data directory if it is not there, and see that files can be made in it.
+
+    Raises:
+        SettingError: when they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or "not possible").lower()
+        raise SettingError(
+            f"CARILLON_DATA_DIR cannot be used: {folder}: {reason}. Give the directory to the user of the process."
+        ) from error
+
+
+def restrict(configuration: Settings) -> None:
     """Take from others what rights they have to the data directory and to the files of database and queue.
 
     It says in the log what was open, and what it may not change. A directory that others share by its nature, with

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from backend.lib.catalogue import CATALOGUE, Entry
+from backend.lib.catalogue import CATALOGUE
+from backend.lib.catalogue_entry import Entry
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,7 +22,7 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(Exception):
-    """A fault with a catalogue code, said in one sentence; the doors translate it once for their readers."""
+    """A fault with a catalogue code, said in one sentence; the entry points translate it once for their readers."""
 
     def __init__(
         self,

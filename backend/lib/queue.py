@@ -1,6 +1,6 @@
-"""The Huey object, made on first use, and the tasks that rooms declare on it.
+"""The Huey object, made on first use, and the tasks that packages declare on it.
 
-A task is a nudge: the database says what is due, so a lost, doubled or late task loses and doubles nothing. While the
+A task is a wake-up: the database says what is due, so a lost, doubled or late task loses and doubles nothing. While the
 queue is away nobody tries to give one, and workers find what is due by themselves, each second.
 """
 

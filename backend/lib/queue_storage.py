@@ -118,7 +118,7 @@ class ListeningStorage(PostgresStorage):  # type: ignore[misc] # Huey ships no t
         self._address = address
         self._has_tables = False
         self._pooled = False
-        self._turn = threading.Lock()
+        self._condition = threading.Lock()
         super().__init__(name, connection=self._open, **options)
         self._listen_local = SimpleNamespace()  # where Huey keeps a connection for each thread
 
@@ -136,11 +136,11 @@ class ListeningStorage(PostgresStorage):  # type: ignore[misc] # Huey ships no t
         if self._pooled:
             threading.Event().wait(_POLL_SECONDS)
             return None
-        if self._turn.acquire(timeout=self.read_timeout):
+        if self._condition.acquire(timeout=self.read_timeout):
             try:
                 task = super().dequeue()
             finally:
-                self._turn.release()
+                self._condition.release()
         return task
 
     def _open(self) -> psycopg.Connection[Any]:

@@ -45,43 +45,43 @@ def same(left: str, right: str) -> bool:
     return hmac.compare_digest(left.encode(), right.encode())
 
 
-def encrypt(secret_key: str, place: str, plain: str) -> str:
-    """Encrypt with AES-256-GCM for one ``place`` (table, row and column), which must be given again to decrypt."""
+def encrypt(secret_key: str, context: str, plain: str) -> str:
+    """Encrypt with AES-256-GCM for one ``context`` (table, row and column), which must be given again to decrypt."""
     nonce = os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(_key(secret_key, "encrypt")).encrypt(nonce, plain.encode(), place.encode())
+    sealed = AESGCM(_key(secret_key, "encrypt")).encrypt(nonce, plain.encode(), context.encode())
     return f"{key_id(secret_key)}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
 
-def decrypt(secret_key: str, place: str, sealed: str) -> str:
+def decrypt(secret_key: str, context: str, sealed: str) -> str:
     """Decrypt what ``encrypt`` made.
 
     Raises:
-        ValueError: if the text was sealed with another key, for another place, or was altered.
+        ValueError: if the text was sealed with another key, for another context, or was altered.
     """
     raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
     with _opening():
-        opened = AESGCM(_key(secret_key, "encrypt")).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
+        opened = AESGCM(_key(secret_key, "encrypt")).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context.encode())
     return opened.decode()
 
 
-def encrypt_alike(secret_key: str, place: str, plain: str) -> str:
+def encrypt_alike(secret_key: str, context: str, plain: str) -> str:
     """Encrypt with AES-SIV (RFC 5297): the same text gives the same ciphertext, so that columns can be compared by it.
 
     It tells whoever reads the database which texts are equal, and nothing else.
     """
-    sealed = AESSIV(_key(secret_key, "encrypt-alike", 64)).encrypt(plain.encode(), [place.encode()])
+    sealed = AESSIV(_key(secret_key, "encrypt-alike", 64)).encrypt(plain.encode(), [context.encode()])
     return f"{key_id(secret_key)}.{base64.urlsafe_b64encode(sealed).decode()}"
 
 
-def decrypt_alike(secret_key: str, place: str, sealed: str) -> str:
+def decrypt_alike(secret_key: str, context: str, sealed: str) -> str:
     """Decrypt what ``encrypt_alike`` made.
 
     Raises:
-        ValueError: if the text was sealed with another key, for another place, or was altered.
+        ValueError: if the text was sealed with another key, for another context, or was altered.
     """
     raw = base64.urlsafe_b64decode(sealed.partition(".")[2])
     with _opening():
-        opened = AESSIV(_key(secret_key, "encrypt-alike", 64)).decrypt(raw, [place.encode()])
+        opened = AESSIV(_key(secret_key, "encrypt-alike", 64)).decrypt(raw, [context.encode()])
     return opened.decode()
 
 

@@ -3,22 +3,38 @@
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from backend.lib import alpha_environment, dkim_keys, issuer_settings, mailbox_address, postgresql
+from backend.lib import (
+    alpha_environment,
+    clamd,
+    dkim_keys,
+    environment_names,
+    imap_folder,
+    issuer_settings,
+    link_rules,
+    postgresql,
+    secret_files,
+    setting_sources,
+)
+from backend.lib.clamd import UnusableScanner
 from backend.lib.dkim_keys import DkimKey, UnusableKey
+from backend.lib.environment_names import UnusableName
+from backend.lib.imap_folder import Mailbox, UnusableMailbox
 from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
-from backend.lib.mailbox_address import Mailbox, UnusableMailbox
+from backend.lib.link_rules import LinkRules, UnusableRules
 from backend.lib.mailboxes import mailbox
+from backend.lib.setting_sources import UnusableSource
 
 Environment = Literal["development", "production", "test"]
+Answer = TypeVar("Answer")
 TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -44,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     env: Environment
+    environment_name: str
+    environment_colour: str
     host: str
     port: int
     base_url: str
@@ -57,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slack_providers: tuple[str, ...]
     freshservice_providers: tuple[str, ...]
     mail_from: str
+    sender_domains: tuple[str, ...]
     dkim: tuple[DkimKey, ...]
     bounces: Mailbox | None
     rate_limit: RateLimit
@@ -67,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max_items: int
     retry_base_seconds: float
     retention_days: int
+    backup_days: int
+    link_days: int
+    linked_bytes: int
     repeats_days: int
     oidc_issuer: str
     oidc_client_id: str
@@ -82,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_allow: tuple[IPv4Network | IPv6Network, ...]
     keep_alive_seconds: int
     scanner: tuple[str, int] | None
+    link_rules: LinkRules
 
     def __repr__(self) -> str:
         return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
@@ -99,7 +122,10 @@ class _Reader:
         self.environ = environ
 
     def text(self, name: str, default: str = "") -> str:
-        return self.environ.get(f"CARILLON_{name}", "").strip() or default
+        try:
+            return setting_sources.given(self.environ, name).text or default
+        except UnusableSource as fault:
+            raise SettingError(str(fault)) from fault
 
     def many(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
@@ -129,8 +155,8 @@ class _Reader:
             raise SettingError(f"CARILLON_{name} must look like 600/minute (second, minute, hour, day), not {raw!r}.")
         return RateLimit(int(match[1]), PERIODS[match[2]])
 
-    def domains(self, name: str, default: str) -> tuple[str, ...]:
-        given = self.many(name) or (default,)
+    def domains(self, name: str, *default: str) -> tuple[str, ...]:
+        given = self.many(name) or default
         for domain in given:
             if not _DOMAIN.fullmatch(domain):
                 raise SettingError(
@@ -149,6 +175,12 @@ class _Reader:
             case other:
                 raise SettingError(f"CARILLON_ENV must be development, production or test, not {other!r}.")
 
+    def installation(self) -> tuple[str, str]:
+        try:
+            return environment_names.read(self.text("ENVIRONMENT_NAME"), self.text("ENVIRONMENT_COLOUR"))
+        except UnusableName as fault:
+            raise SettingError(f"CARILLON_ENVIRONMENT_{fault}") from fault
+
     def token_algorithm(self) -> TokenAlgorithm:
         match self.text("TOKEN_ALGORITHM", "EdDSA"):
             case "EdDSA":
@@ -160,22 +192,16 @@ class _Reader:
             case other:
                 raise SettingError(f"CARILLON_TOKEN_ALGORITHM must be EdDSA, ES256 or RS256, not {other[:80]!r}.")
 
-    def issuers(self, name: str) -> tuple[TrustedIssuer, ...]:
+    def parsed(self, name: str, read: Callable[[str], Answer]) -> Answer:
         try:
-            return issuer_settings.read(self.text(name))
-        except UnusableIssuers as fault:
+            return read(self.text(name))
+        except (UnusableIssuers, UnusableMailbox, UnusableRules, UnusableScanner) as fault:
             raise SettingError(f"CARILLON_{name} {fault}") from fault
 
     def dkim_keys(self, name: str) -> tuple[DkimKey, ...]:
         try:
             return dkim_keys.read(self.many(name))
         except UnusableKey as fault:
-            raise SettingError(f"CARILLON_{name} {fault}") from fault
-
-    def mailbox(self, name: str) -> Mailbox | None:
-        try:
-            return mailbox_address.read(self.text(name))
-        except UnusableMailbox as fault:
             raise SettingError(f"CARILLON_{name} {fault}") from fault
 
     def web_address(self, name: str, default: str) -> str:
@@ -209,23 +235,13 @@ class _Reader:
             raise SettingError(f"CARILLON_{name} {wanted}, not {raw!r}: {error}.") from None
         return raw
 
-    def places(self, name: str) -> tuple[str, ...]:
+    def host_ports(self, name: str) -> tuple[str, ...]:
         given = self.many(name)
         for one in given:
             parts = _split(f"//{one}")
             if parts is None or not parts.hostname or parts.port is None or parts.netloc != one:
                 raise SettingError(f"CARILLON_{name} must list places such as mail.lab.example:25, not {one!r}.")
         return given
-
-    def scanner(self, name: str) -> tuple[str, int] | None:
-        given = self.text(name)
-        if not given:
-            return None
-        parts = _split(given)
-        usable = parts is not None and parts.scheme == "clamd" and parts.hostname and "@" not in parts.netloc
-        if parts is None or not usable or parts.path or parts.query or parts.fragment:
-            raise SettingError(f"CARILLON_{name} must look like clamd://scanner.lab.example:3310, not {given[:80]!r}.")
-        return parts.hostname or "", parts.port or 3310
 
 
 def _split(address: str) -> SplitResult | None:
@@ -245,12 +261,14 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         SettingError: for the first setting that cannot be used.
     """
     read = _Reader(environ)
-    env = read.environment()
+    env, (name, colour) = read.environment(), read.installation()
     host, port = read.text("HOST", "127.0.0.1"), read.number("PORT", 8000, 0, 65535)
     data_dir = Path(read.text("DATA_DIR", ".data")).absolute()
     database_url = _database_url(read, data_dir)
     return Settings(
         env=env,
+        environment_name=name,
+        environment_colour=colour,
         host=host,
         port=port,
         base_url=read.web_address("BASE_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"),
@@ -264,8 +282,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         slack_providers=read.many("SLACK_PROVIDERS"),
         freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
         mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
+        sender_domains=read.domains("SENDER_DOMAINS"),
         dkim=read.dkim_keys("DKIM"),
-        bounces=read.mailbox("BOUNCES"),
+        bounces=read.parsed("BOUNCES", imap_folder.read),
         rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
         daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
         max_messages=read.number("MAX_MESSAGES", 10_000, 1, 100_000),
@@ -274,23 +293,30 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
         retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
         retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
+        # Two nights; nought where something else makes the backups.
+        backup_days=read.number("BACKUP_DAYS", 2, 0, 366),
+        # 78 weeks, the longest that GOV.UK Notify keeps a file for.
+        link_days=read.number("LINK_DAYS", 546, 1, 3650),
+        # As much as fits in base64 into a body that is large for files of 10 MiB.
+        linked_bytes=read.number("LINKED_FILES_MIB", 11, 1, 44) * 1024 * 1024,
         # How long repeats are known after that; nought is for ever.
         repeats_days=read.number("REPEATS_DAYS", 0, 0, 36500),
         oidc_issuer=_oidc_issuer(read),
         oidc_client_id=read.text("OIDC_CLIENT_ID"),
         oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
         oidc_groups_claim=read.text("OIDC_GROUPS_CLAIM"),
-        trusted_issuers=read.issuers("TRUSTED_ISSUERS"),
+        trusted_issuers=read.parsed("TRUSTED_ISSUERS", issuer_settings.read),
         token_algorithm=read.token_algorithm(),
         email_enabled=read.switch("EMAIL_ENABLED", default=True),
         sms_enabled=read.switch("SMS_ENABLED", default=True),
-        outbound_allow=read.places("OUTBOUND_ALLOW"),
+        outbound_allow=read.host_ports("OUTBOUND_ALLOW"),
         alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
         metrics_token=read.token("METRICS_TOKEN"),
         metrics_allow=read.networks("METRICS_ALLOW"),
         # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
         keep_alive_seconds=read.number("KEEP_ALIVE_SECONDS", 75, 1, 86_400),
-        scanner=read.scanner("SCANNER"),
+        scanner=read.parsed("SCANNER", clamd.address),
+        link_rules=read.parsed("LINK_RULES", link_rules.read),
     )
 
 
@@ -360,24 +386,9 @@ def _old_secret_keys(read: _Reader) -> tuple[str, ...]:
 
 
 def keep_secret(path: Path, value: str) -> str:
-    """Return the secret in ``path``; if there is none, write ``value`` there for the owner's eyes alone.
-
-    Two processes that start together agree: the file is made with all its content or not at all.
-    """
+    """Return a secret as ``secret_files.keep`` does; raises SettingError where it cannot."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        if not path.exists():
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(value)
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                pass
-            finally:
-                temporary.unlink()
-        return path.read_text().strip()
+        return secret_files.keep(path, value)
     except OSError as error:
         raise SettingError(f"CARILLON_DATA_DIR cannot be used: {path} {error.strerror}.") from error
 

@@ -1,12 +1,12 @@
 """Data checked against a pydantic model, every fault at once, each with its JSON pointer and a plain sentence."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from backend.lib import places
+from backend.lib import languages, pointers
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import MAX_FAULTS, faults, pointer
 
@@ -20,6 +20,13 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
+
+# The tag of a language, brought to its usual spelling.
+LanguageTag = Annotated[
+    str,
+    Field(min_length=2, max_length=languages.MAX_LENGTH, json_schema_extra={"examples": ["de"]}),
+    AfterValidator(languages.language_tag),
+]
 
 _CODES = {
     "missing": "missing_member",
@@ -68,7 +75,7 @@ def invalid(errors: list[FieldError], count: int | None = None) -> Problem:
     """
     number = count or len(errors)
     others = "" if number == 1 else f" There are {number - 1} more faults." if number > 2 else " There is 1 more fault."
-    detail = f"The request does not follow the schema: {places.sentence(errors[0])}.{others}"
+    detail = f"The request does not follow the schema: {pointers.sentence(errors[0])}.{others}"
     return Problem("invalid_request", detail, errors=errors[:MAX_ERRORS])
 
 

@@ -76,7 +76,7 @@ def parse(raw: bytes) -> Any:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
-        detail = f"The body is not UTF-8 at {_place(before, len(before))} (byte {error.start + 1} of the body)."
+        detail = f"The body is not UTF-8 at {_position(before, len(before))} (byte {error.start + 1} of the body)."
         raise _malformed(detail) from error
     if text.startswith("\ufeff"):
         raise _malformed("The body begins with a byte order mark (line 1, column 1); send UTF-8 without one.")
@@ -85,11 +85,11 @@ def parse(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _malformed(_sentence(error, text)) from error
     except _DuplicateMember as error:
-        name, place = _second_name(text)
-        detail = f"The member {_quoted(name)} stands twice in one object, again at {place}."
+        name, position = _second_name(text)
+        detail = f"The member {_quoted(name)} stands twice in one object, again at {position}."
         raise Problem("duplicate_member", detail, errors=[FieldError("", "duplicate_member", detail)]) from error
     except _NoJsonValue as error:
-        raise _malformed(f"Malformed JSON at {_constant_place(text)}: {error} is no JSON value.") from error
+        raise _malformed(f"Malformed JSON at {_constant_position(text)}: {error} is no JSON value.") from error
     except RecursionError as error:
         raise too_deep() from error
 
@@ -140,26 +140,26 @@ def too_deep() -> Problem:
 
 
 def _sentence(error: json.JSONDecodeError, text: str) -> str:
-    place = f"line {error.lineno}, column {error.colno}"
+    position = f"line {error.lineno}, column {error.colno}"
     if not text.strip():
-        return f"The body is empty ({place}); send one JSON object."
+        return f"The body is empty ({position}); send one JSON object."
     before = text[: error.pos].rstrip()
     if error.pos < len(text) and text[error.pos] in "}]" and before.endswith(","):
-        return f"Malformed JSON at {place}: a comma stands before the closing {text[error.pos]!r}."
+        return f"Malformed JSON at {position}: a comma stands before the closing {text[error.pos]!r}."
     if before.endswith(",") and "property name" in error.msg:
-        return f"Malformed JSON at {place}: a member name in double quotes must follow the comma."
+        return f"Malformed JSON at {position}: a member name in double quotes must follow the comma."
     reason = error.msg[:1].lower() + error.msg[1:]
-    return f"Malformed JSON at {place}: {reason}."
+    return f"Malformed JSON at {position}: {reason}."
 
 
-def _place(text: str, position: int) -> str:
+def _position(text: str, position: int) -> str:
     line_start = text.rfind("\n", 0, position) + 1
     return f"line {text.count(chr(10), 0, position) + 1}, column {position - line_start + 1}"
 
 
-def _constant_place(text: str) -> str:
+def _constant_position(text: str) -> str:
     """Find the first NaN or Infinity outside of strings; the parser tells its name alone."""
-    return next(_place(text, token.start()) for token in _CONSTANTS.finditer(text) if token[0][0] != '"')
+    return next(_position(text, token.start()) for token in _CONSTANTS.finditer(text) if token[0][0] != '"')
 
 
 def _second_name(text: str) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def _second_name(text: str) -> tuple[str, str]:
         elif token["name"]:
             name = json.loads(token["name"])
             if name in objects[-1]:
-                return name, _place(text, token.start())
+                return name, _position(text, token.start())
             objects[-1].add(name)
     raise AssertionError("The parser found a second name.")
 

@@ -27,9 +27,12 @@ class Timer:
             packages[task.package].append(task)
         self._threads = [
             threading.Thread(
-                target=self._run, args=[found, place * EVERY_SECONDS / len(packages)], name=f"timer-{name}", daemon=True
+                target=self._run,
+                args=[found, position * EVERY_SECONDS / len(packages)],
+                name=f"timer-{name}",
+                daemon=True,
             )
-            for place, (name, found) in enumerate(packages.items())
+            for position, (name, found) in enumerate(packages.items())
         ]
 
     def start(self) -> None:

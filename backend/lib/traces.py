@@ -15,14 +15,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
+from typing import Protocol, cast
 from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -34,8 +32,16 @@ _CARRIER = TraceContextTextMapPropagator()
 _PATIENCE_SECONDS = 2.0
 
 
+class _Provider(Protocol):
+    """What makes spans, and sends the last of them when it is shut down."""
+
+    def get_tracer(self, instrumenting_module_name: str) -> trace.Tracer: ...
+
+    def shutdown(self) -> None: ...
+
+
 @lru_cache(maxsize=1)
-def _provider() -> TracerProvider | None:
+def _provider() -> _Provider | None:
     """Return what makes spans, if the environment names somewhere to send them."""
     asked = any(os.environ.get(name) for name in _ENDPOINTS)
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
@@ -43,10 +49,9 @@ def _provider() -> TracerProvider | None:
         return None
     # A collector that is away costs no request and no message; that it is away is said by the exporter alone.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
-    name = os.environ.get("OTEL_SERVICE_NAME") or "carillon"
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return provider
+    # What writes the collector's language is loaded where somebody wants traces.
+    exporting = import_module("backend.lib.trace_export")
+    return cast("_Provider", exporting.provider(os.environ.get("OTEL_SERVICE_NAME") or "carillon"))
 
 
 def enabled() -> bool:

@@ -1,1 +1,1 @@
-"""The HTML door: the portal that people use in a browser."""
+"""The HTML entry point: the portal that people use in a browser."""

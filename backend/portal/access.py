@@ -1,35 +1,37 @@
 """Who may see a page and change what is on it: people who are signed in, in the roles that they have."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
-from litestar.response import Redirect
-from litestar_htmx import ClientRedirect
 
 from backend.accounts import audit, services, sessions
 from backend.accounts.sessions import Viewer
 from backend.accounts.users import Role
-from backend.db import session
-from backend.lib.fair import Share
+from backend.db import database as db
+from backend.lib.fair_pool import Share
 from backend.portal import keys
-from backend.portal.security import cookie_name, harden, in_production
+from backend.portal.security import cookie_name, in_production
+from backend.portal.whereabouts import OWN_REFRESH
+from backend.registry import provenance
 
 SIGN_IN = "/portal/sign-in"
 SERVICES = "/portal/services"
 ACCOUNT = "/portal/account"
+SECOND_FACTOR = f"{ACCOUNT}/second-factor"
 _RANKS: dict[Role, int] = {"viewer": 0, "editor": 1, "admin": 2}
-# Addresses that pages ask by themselves carry one of these: such a request keeps nobody signed in.
-_OWN_REFRESH = {"latest", "live"}
 
 
 class SignInNeededError(Exception):
     """The page is for people who are signed in, and nobody is."""
+
+
+class SecondFactorNeededError(Exception):
+    """Somebody is signed in who has to set up two-factor sign-in first."""
 
 
 class RoleNeededError(PermissionDeniedException):
@@ -40,7 +42,7 @@ class RoleNeededError(PermissionDeniedException):
         self.needed = needed
 
 
-class Place(msgspec.Struct, frozen=True):
+class Workspace(msgspec.Struct, frozen=True):
     """The service whose page is looked at, by whom and in which role; platform administrators count as ``admin``."""
 
     viewer: Viewer
@@ -98,8 +100,8 @@ def anyone(connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer | None:
     known: Viewer | None = connection.state.get("viewer")
     value = connection.cookies.get(cookie_name())
     if known is None and value:
-        touch = not _OWN_REFRESH & connection.query_params.keys()
-        known = connection.state["viewer"] = sessions.resume(session.current(), value, touch=touch)
+        touch = not OWN_REFRESH & connection.query_params.keys()
+        known = connection.state["viewer"] = sessions.resume(db.current(), value, touch=touch)
     return known
 
 
@@ -116,43 +118,47 @@ def _viewer(connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
     viewer = anyone(connection)
     if viewer is None:
         raise SignInNeededError
+    if viewer.lacks_factor and connection.url.path not in {SECOND_FACTOR, f"{SECOND_FACTOR}/on"}:
+        raise SecondFactorNeededError
     return viewer
 
 
-def place(request: Request[Any, Any, Any]) -> Place:
+def workspace(request: Request[Any, Any, Any]) -> Workspace:
     """Return the service of the address, with the viewer's role in it; it becomes the one that they saw last.
 
     Raises:
         SignInNeededError: if nobody is signed in.
         NotFoundException: if there is no such service, or the viewer may not see it: both look the same.
     """
-    found = _place(request)
+    found = _workspace(request)
     if request.method == "GET" and request.headers.get("hx-request") != "true":
-        sessions.remember_service(session.current(), found.viewer, found.service_id)
+        sessions.remember_service(db.current(), found.viewer, found.service_id)
     return found
 
 
-def _place(connection: ASGIConnection[Any, Any, Any, Any]) -> Place:
-    known: Place | None = connection.state.get("place")
+def _workspace(connection: ASGIConnection[Any, Any, Any, Any]) -> Workspace:
+    known: Workspace | None = connection.state.get("workspace")
     if known is None:
-        known = connection.state["place"] = _find_place(_viewer(connection), connection.path_params["service_id"])
+        known = connection.state["workspace"] = _find_workspace(
+            _viewer(connection), connection.path_params["service_id"]
+        )
     return known
 
 
-def _find_place(viewer: Viewer, service_id: int) -> Place:
+def _find_workspace(viewer: Viewer, service_id: int) -> Workspace:
     member = next((member for member in viewer.memberships if member.service_id == service_id), None)
     if not viewer.platform_admin:
         if member is None:
             raise NotFoundException
-        return Place(viewer, service_id, member.service_name, member.role)
+        return Workspace(viewer, service_id, member.service_name, member.role)
     if member is not None:
-        return Place(viewer, service_id, member.service_name, "admin")
-    with session.current().read() as reading:
+        return Workspace(viewer, service_id, member.service_name, "admin")
+    with db.current().read() as reading:
         service = services.service_by_id(reading, service_id)
     # What Carillon sends itself holds links that let people in.
     if service is None or (service.built_in and in_production()):
         raise NotFoundException
-    return Place(viewer, service_id, service.name, "admin")
+    return Workspace(viewer, service_id, service.name, "admin")
 
 
 def editors(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -161,8 +167,19 @@ def editors(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteH
     Raises:
         RoleNeededError: for viewers.
     """
-    if not _place(connection).may_edit:
+    if not _workspace(connection).may_edit:
         raise RoleNeededError("editors")
+
+
+def unlocked(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of what changes a template: its repository alone changes one that it has locked.
+
+    Raises:
+        Problem: ``template_locked``.
+    """
+    with db.current().read() as reading:
+        service_id = _workspace(connection).service_id
+        provenance.check_unlocked(reading, service_id, [connection.path_params["identifier"]])
 
 
 def administrators(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -171,7 +188,7 @@ def administrators(connection: ASGIConnection[Any, Any, Any, Any], _handler: Bas
     Raises:
         RoleNeededError: for viewers and editors.
     """
-    if not _place(connection).may_administer:
+    if not _workspace(connection).may_administer:
         raise RoleNeededError("administrators")
 
 
@@ -197,15 +214,3 @@ def outbox(request: Request[Any, Any, Any]) -> OutboxAccess:
         return OutboxAccess((service_id,), anyone(request), key)
     viewer = signed_in(request)
     return OutboxAccess(viewer.reach, viewer, None)
-
-
-def on_sign_in_needed(request: Request[Any, Any, Any], _error: Exception) -> Response[Any]:
-    """Send a browser to the sign-in page, from which it comes back; a page's own refresh takes the page along."""
-    kept: Mapping[str, str] = {
-        name: value for name, value in request.query_params.items() if name not in {"key"} | _OWN_REFRESH
-    }
-    back = request.url.path + (f"?{urlencode(kept)}" if kept else "")
-    address = f"{SIGN_IN}?{urlencode({'next': back})}" if request.method == "GET" and back != "/portal" else SIGN_IN
-    if request.headers.get("hx-request") == "true":
-        return harden(ClientRedirect(redirect_to=address))
-    return harden(Redirect(address, status_code=303))

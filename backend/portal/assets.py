@@ -16,8 +16,11 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import File
 
-_FOLDER = Path(__file__).resolve().parents[2] / "static"
-_OWN = re.compile(r"(styles|scripts|images)/[a-z0-9-]+\.(css|js|svg)")
+from backend.lib import resources
+from backend.lib.http import TAKES_GZIP
+
+_FOLDER = resources.folder("static")
+_OWN = re.compile(r"(styles|scripts|images)/[a-z0-9-]+\.(css|js|svg|png)")
 # Of a package only what pages load: its folder also holds pages that talk to other hosts.
 _PACKAGES = {
     "vendor/htmx/htmx.min.js": "node_modules/htmx.org/dist/htmx.min.js",
@@ -25,13 +28,10 @@ _PACKAGES = {
     "vendor/ace/ace.js": "node_modules/ace-builds/src-min-noconflict/ace.js",
     "vendor/ace/mode-nunjucks.js": "node_modules/ace-builds/src-min-noconflict/mode-nunjucks.js",
     "vendor/ace/mode-markdown.js": "node_modules/ace-builds/src-min-noconflict/mode-markdown.js",
+    "vendor/ace/ext-language_tools.js": "node_modules/ace-builds/src-min-noconflict/ext-language_tools.js",
     "vendor/ace/ext-searchbox.js": "node_modules/ace-builds/src-min-noconflict/ext-searchbox.js",
-    "vendor/swagger-ui/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
-    "vendor/swagger-ui/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
 }
-# Named, and not with a weight of nought.
-_TAKES_GZIP = re.compile(r"(^|[,\s])gzip\s*(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
-_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def _find(name: str) -> Path | None:
@@ -71,7 +71,7 @@ def static_file(request: Request[Any, Any, Any], file_path: FromPath[PurePath]) 
         "Cross-Origin-Resource-Policy": "same-origin",
         "Vary": "Accept-Encoding",
     }
-    if _TAKES_GZIP.search(request.headers.get("accept-encoding", "")):
+    if TAKES_GZIP.search(request.headers.get("accept-encoding", "")):
         content = _compressed(path, path.stat().st_mtime_ns)
         return Response(content, media_type=media_type, headers=headers | {"Content-Encoding": "gzip"})
     return File(path, filename=path.name, media_type=media_type, content_disposition_type="inline", headers=headers)

@@ -1,9 +1,5 @@
-"""The audit log of a service, and of the whole installation: filtered, in pages, and as CSV."""
+"""The audit log of a service: filtered, in pages, and to take away; that of the whole installation is shown alike."""
 
-import csv
-import io
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,17 +9,12 @@ from litestar.response import Stream
 
 from backend.accounts import audit_log
 from backend.accounts.audit_log import Filter
-from backend.accounts.sessions import Viewer
-from backend.db import session
-from backend.lib import clock, inputs
-from backend.portal.access import Place
-from backend.portal.admin.tabs import ADMIN, admin_page
+from backend.db import database as db
+from backend.lib import inputs
+from backend.portal import downloads
+from backend.portal.access import Workspace
 from backend.portal.pages import Page, page
-
-_ADMIN = f"{ADMIN}/audit"
-_COLUMNS = ("at", "who", "kind", "action", "subject", "detail")
-# Spreadsheets run a cell that begins so.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from backend.reports import exports
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -42,39 +33,34 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 @get("/audit", sync_to_thread=True)
-def of_service(request: Request[Any, Any, Any], place: NamedDependency[Place]) -> Page:
+def of_service(request: Request[Any, Any, Any], workspace: NamedDependency[Workspace]) -> Page:
     """Show what was changed in the service, by whom and when."""
-    context = _context(request, place.service_id)
-    return page("audit/index.html", place.viewer, current="audit", place=place, base=place.address("audit"), **context)
+    context = context_of(request, workspace.service_id)
+    return page(
+        "audit/index.html",
+        workspace.viewer,
+        current="audit",
+        workspace=workspace,
+        base=workspace.address("audit"),
+        **context,
+    )
 
 
-@get("/audit.csv", sync_to_thread=True)
-def of_service_as_csv(request: Request[Any, Any, Any], place: NamedDependency[Place]) -> Stream:
-    """Give all entries of the filter as CSV (RFC 4180)."""
-    return _export(_wanted(request).filter(place.service_id))
+def of_service_as_file(request: Request[Any, Any, Any], workspace: NamedDependency[Workspace]) -> Stream:
+    """Give all entries of the filter."""
+    return downloads.as_file(request, exports.audit_log(wanted_by(request).filter(workspace.service_id)), "audit")
 
 
-@get("/admin/audit", sync_to_thread=True)
-def of_all(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer]) -> Page:
-    """Show what was changed in the whole installation."""
-    return admin_page("audit", viewer, "audit", base=_ADMIN, **_context(request, None))
-
-
-@get("/admin/audit.csv", sync_to_thread=True)
-def of_all_as_csv(request: Request[Any, Any, Any]) -> Stream:
-    """Give all entries of the filter as CSV (RFC 4180)."""
-    return _export(_wanted(request).filter(None))
-
-
-def _wanted(request: Request[Any, Any, Any]) -> Wanted:
+def wanted_by(request: Request[Any, Any, Any]) -> Wanted:
     """Read the filters of the address bar."""
     return Wanted(**{name: str(request.query_params.get(name, "")) for name in Wanted.__struct_fields__})
 
 
-def _context(request: Request[Any, Any, Any], service_id: int | None) -> dict[str, Any]:
-    wanted = _wanted(request)
+def context_of(request: Request[Any, Any, Any], service_id: int | None) -> dict[str, Any]:
+    """Read what the address bar asks for: a page of a service's log, or of the installation's."""
+    wanted = wanted_by(request)
     before, after = (inputs.number(request.query_params.get(name, "")) for name in ("before", "after"))
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = audit_log.page(reading, wanted.filter(service_id), before=before, after=after)
         actions = audit_log.actions(reading, service_id)
     kept = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value}
@@ -82,25 +68,4 @@ def _context(request: Request[Any, Any, Any], service_id: int | None) -> dict[st
     return {"wanted": wanted, "found": found, "actions": actions, "kept": kept, "paged": paged}
 
 
-def _export(wanted: Filter) -> Stream:
-    name = f"audit-{clock.today().isoformat()}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(_lines(wanted), media_type="text/csv", headers=headers)
-
-
-def _lines(wanted: Filter) -> Iterator[str]:
-    with session.current().read() as reading:
-        yield _line(_COLUMNS)
-        for entry in audit_log.everything(reading, wanted):
-            detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
-            yield _line((clock.iso(entry.at), entry.actor, entry.actor_kind, entry.action, entry.subject, detail))
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    written = io.StringIO()
-    csv.writer(written).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
-    return written.getvalue()
-
-
-ROUTES = [of_service, of_service_as_csv]
-ADMIN_ROUTES = [of_all, of_all_as_csv]
+ROUTES = [of_service, *downloads.as_both("/audit", of_service_as_file)]

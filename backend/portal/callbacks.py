@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
@@ -13,11 +13,11 @@ from backend.accounts import clients
 from backend.callbacks import endpoints, messages
 from backend.callbacks.endpoints import EndpointRecord
 from backend.callbacks.messages import MessageRecord
-from backend.db import session
+from backend.db import database as db
 from backend.db.models.accounts import ApiClient
 from backend.lib.problems import Problem
-from backend.portal import access
-from backend.portal.access import Place
+from backend.portal import access, revealed
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 
@@ -32,60 +32,67 @@ class AddressForm(msgspec.Struct):
 
 
 @get("/clients/{client_id:str}/callback", sync_to_thread=True)
-def show(place: NamedDependency[Place], client_id: FromPath[str], after: FromQuery[int | None] = None) -> Page:
-    """Show the address and what was posted to it."""
-    return _page(place, client_id, Faults(), after=after)
+def show(
+    request: Request[Any, Any, Any],
+    workspace: NamedDependency[Workspace],
+    client_id: FromPath[str],
+    after: FromQuery[int | None] = None,
+) -> Response[Any]:
+    """Show the address and what was posted to it; a secret that was just made is shown once."""
+    return revealed.once(request, _page(workspace, client_id, Faults(), secret=revealed.taken(request), after=after))
 
 
 @post("/clients/{client_id:str}/callback", guards=_ADMINISTRATORS, sync_to_thread=True)
 def register(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     client_id: FromPath[str],
     data: Annotated[AddressForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
-    """Set the address; the first time its secret is shown, once."""
+    """Set the address; the first time, the page that follows shows its secret once."""
     faults, made = Faults(), None
-    with faults.on("url"), session.current().write() as transaction:
-        client = _live(transaction, place, client_id)
-        _, made = endpoints.register(transaction, client.id, place.service_id, data.url.strip(), place.actor)
-    if faults or made:
-        return _page(place, client_id, faults, url=data.url, secret=made.secret if made else None)
-    return go(_address(place, client_id), "The address is saved.")
+    with faults.on("url"), db.current().transaction() as transaction:
+        client = _live(transaction, workspace, client_id)
+        _, made = endpoints.register(transaction, client.id, workspace.service_id, data.url.strip(), workspace.actor)
+    if faults:
+        return _page(workspace, client_id, faults, url=data.url)
+    if made:
+        return revealed.lead(_address(workspace, client_id), made.secret)
+    return go(_address(workspace, client_id), "The address is saved.")
 
 
 @post("/clients/{client_id:str}/callback/secret", guards=_ADMINISTRATORS, sync_to_thread=True)
-def rotate(place: NamedDependency[Place], client_id: FromPath[str]) -> Page:
-    """Make a new signing secret and show it, once."""
-    with session.current().write() as transaction:
-        client = _live(transaction, place, client_id)
-        made = endpoints.rotate_secret(transaction, client.id, place.actor)
-    return _page(place, client_id, Faults(), secret=made.secret)
+def rotate(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
+    """Make a new signing secret, and lead to the page that shows it once."""
+    with db.current().transaction() as transaction:
+        client = _live(transaction, workspace, client_id)
+        made = endpoints.rotate_secret(transaction, client.id, workspace.actor)
+    return revealed.lead(_address(workspace, client_id), made.secret)
 
 
 @post("/clients/{client_id:str}/callback/enable", guards=_ADMINISTRATORS, sync_to_thread=True)
-def enable(place: NamedDependency[Place], client_id: FromPath[str]) -> Response[Any]:
+def enable(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
     """Switch the address on again."""
-    with session.current().write() as transaction:
-        endpoints.enable(transaction, _live(transaction, place, client_id).id, place.actor)
-    return go(_address(place, client_id), "Callbacks are on again; what waits is posted now.")
+    with db.current().transaction() as transaction:
+        endpoints.enable(transaction, _live(transaction, workspace, client_id).id, workspace.actor)
+    return go(_address(workspace, client_id), "Callbacks are on again; what waits is posted now.")
 
 
 @post("/clients/{client_id:str}/callback/disable", guards=_ADMINISTRATORS, sync_to_thread=True)
-def disable(place: NamedDependency[Place], client_id: FromPath[str]) -> Response[Any]:
+def disable(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
     """Switch the address off."""
-    with session.current().write() as transaction:
-        why = f"{place.viewer.email} switched it off."
-        endpoints.disable(transaction, _live(transaction, place, client_id).id, why, place.actor)
-    return go(_address(place, client_id), "Callbacks are switched off.")
+    with db.current().transaction() as transaction:
+        why = f"{workspace.viewer.email} switched it off."
+        endpoints.disable(transaction, _live(transaction, workspace, client_id).id, why, workspace.actor)
+    return go(_address(workspace, client_id), "Callbacks are switched off.")
 
 
 @post("/clients/{client_id:str}/callback/remove", guards=_ADMINISTRATORS, sync_to_thread=True)
-def remove(place: NamedDependency[Place], client_id: FromPath[str]) -> Response[Any]:
+def remove(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
     """Forget the address."""
-    with session.current().write() as transaction:
-        client = clients.one_of_service(transaction, place.service_id, client_id)
-        endpoints.remove(transaction, client.id, place.actor)
-    return go(place.address(f"clients/{client_id}"), "The callback address is removed.")
+    with db.current().transaction() as transaction:
+        client = clients.one_of_service(transaction, workspace.service_id, client_id)
+        endpoints.remove(transaction, client.id, workspace.actor)
+    return go(workspace.address(f"clients/{client_id}"), "The callback address is removed.")
 
 
 @post(
@@ -93,33 +100,35 @@ def remove(place: NamedDependency[Place], client_id: FromPath[str]) -> Response[
     guards=_ADMINISTRATORS,
     sync_to_thread=True,
 )
-def redeliver(place: NamedDependency[Place], client_id: FromPath[str], message_id: FromPath[str]) -> Response[Any]:
+def redeliver(
+    workspace: NamedDependency[Workspace], client_id: FromPath[str], message_id: FromPath[str]
+) -> Response[Any]:
     """Post one message again."""
     faults = Faults()
     try:
-        with session.current().write() as transaction:
-            messages.redeliver(transaction, _live(transaction, place, client_id).id, message_id, place.actor)
+        with db.current().transaction() as transaction:
+            messages.redeliver(transaction, _live(transaction, workspace, client_id).id, message_id, workspace.actor)
     except Problem as problem:
         if problem.code != "callback_disabled":
             raise
         faults.add("messages", problem.detail)
-        return _page(place, client_id, faults)
-    return go(_address(place, client_id), "It is posted again now.")
+        return _page(workspace, client_id, faults)
+    return go(_address(workspace, client_id), "It is posted again now.")
 
 
-def _live(transaction: Session, place: Place, client_id: str) -> ApiClient:
-    client = clients.one_of_service(transaction, place.service_id, client_id)
+def _live(transaction: Session, workspace: Workspace, client_id: str) -> ApiClient:
+    client = clients.one_of_service(transaction, workspace.service_id, client_id)
     if client.revoked_at is not None:
         raise Problem("not_found", "This API client has been revoked.")
     return client
 
 
-def _address(place: Place, client_id: str) -> str:
-    return place.address(f"clients/{client_id}/callback")
+def _address(workspace: Workspace, client_id: str) -> str:
+    return workspace.address(f"clients/{client_id}/callback")
 
 
 def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
-    place: Place,
+    workspace: Workspace,
     client_id: str,
     faults: Faults,
     *,
@@ -127,15 +136,15 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
     secret: str | None = None,
     after: int | None = None,
 ) -> Page:
-    with session.current().read() as reading:
-        client = clients.one_of_service(reading, place.service_id, client_id)
+    with db.current().read() as reading:
+        client = clients.one_of_service(reading, workspace.service_id, client_id)
         record, posted = _posted(reading, client.id, after)
     rows = posted[:_PAGE]
     return page(
         "callbacks/show.html",
-        place.viewer,
+        workspace.viewer,
         current="clients",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         client=client,
         record=record,

@@ -1,18 +1,27 @@
-"""The bars of a week: how high each piece is, and where each number leads."""
+"""Bars by day: how high each piece is, and where each number leads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from backend.reports.week import Day
-
 # From the ground up: what has arrived, what has not, what is on its way.
-STATUSES = ("DELIVERED", "SENT", "PARTIAL", "FAILED", "BUFFERED", "DISPATCHED", "CANCELLED")
+STATUSES = ("DELIVERED", "SENT", "PARTIAL", "FAILED", "BUFFERED", "SCHEDULED", "DISPATCHED", "CANCELLED")
 _HEIGHT = 100.0
 # A piece that is there is seen, however small.
 _LEAST = 1.5
 
+
+class Dated(Protocol):
+    """What is counted of one day."""
+
+    @property
+    def day(self) -> date:
+        """Return the day (UTC)."""
+
+
+OfDay = TypeVar("OfDay", bound=Dated)
 Lead = Callable[[str, date, date], str]
 
 
@@ -36,14 +45,16 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """The days with the same series in each; ``totals`` sums the week up, by series, with its address."""
+    """The days with the same series in each; ``totals`` sums them up, by series, with its address."""
 
     columns: list[Column]
     totals: list[Cell]
     total: int
 
 
-def draw(days: Sequence[Day], series: Sequence[str], counts: Callable[[Day], dict[str, int]], lead: Lead) -> Chart:
+def draw(
+    days: Sequence[OfDay], series: Sequence[str], counts: Callable[[OfDay], Mapping[str, int]], lead: Lead
+) -> Chart:
     """Draw days as stacked bars; ``lead`` gives the address of a series between two days, the last included.
 
     The empty series is all of them together.
@@ -57,7 +68,7 @@ def draw(days: Sequence[Day], series: Sequence[str], counts: Callable[[Day], dic
     return Chart(columns, totals, sum(cell.count for cell in totals))
 
 
-def _column(day: date, series: Sequence[str], counts: dict[str, int], highest: int, lead: Lead) -> Column:
+def _column(day: date, series: Sequence[str], counts: Mapping[str, int], highest: int, lead: Lead) -> Column:
     cells, ground = [], _HEIGHT
     for name in series:
         count = counts.get(name, 0)

@@ -5,21 +5,22 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit, clients
-from backend.accounts.clients import NewSecret
+from backend.accounts import audit, clients, services
+from backend.accounts.reach import Manner
 from backend.callbacks import endpoints
-from backend.db import session
-from backend.db.models.accounts import ApiClient, Service
+from backend.channels.addresses import masked
+from backend.db import database as db
+from backend.db.models.accounts import ApiClient, Mode, Service
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.portal import access, code, guide
-from backend.portal.access import Place
+from backend.portal import access, code, guide, revealed
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.reports import first_steps
@@ -36,7 +37,10 @@ UrlEncoded = RequestEncodingType.URL_ENCODED
 
 
 class ClientForm(msgspec.Struct):
-    """A client's name and scopes, one member for each scope's box; the issuer of its tokens, if it is not ours."""
+    """A client's name and scopes, one member for each scope's box; the issuer of its tokens, if it is not ours.
+
+    Whom it reaches, and where its messages go instead, are said of a new one alone.
+    """
 
     name: str = ""
     send: str = ""
@@ -46,11 +50,13 @@ class ClientForm(msgspec.Struct):
     introspect: str = ""
     issuer: str = ""
     issuer_client_id: str = ""
+    mode: str = Mode.LIVE.value
+    redirect: str = ""
 
-    def scopes(self, place: Place, had: Sequence[str] = ()) -> list[str]:
+    def scopes(self, workspace: Workspace, had: Sequence[str] = ()) -> list[str]:
         """Return the scopes whose boxes are ticked; who may not give the last one leaves it as it was."""
         ticked = [scope for scope, name in zip(clients.ALL_SCOPES, _FIELDS, strict=True) if getattr(self, name)]
-        if place.viewer.platform_admin:
+        if workspace.viewer.platform_admin:
             return ticked
         kept = [clients.INTROSPECT] if clients.INTROSPECT in had else []
         return [scope for scope in ticked if scope != clients.INTROSPECT] + kept
@@ -63,130 +69,162 @@ class KeysForm(msgspec.Struct):
 
 
 @get("/clients", sync_to_thread=True)
-def index(place: NamedDependency[Place]) -> Page:
+def index(workspace: NamedDependency[Workspace]) -> Page:
     """List the service's API clients, the live ones first."""
-    with session.current().read() as reading:
-        found = clients.of_service(reading, place.service_id)
+    with db.current().read() as reading:
+        found = clients.of_service(reading, workspace.service_id)
     live = [one for one in found if one.revoked_at is None]
     ended = [one for one in found if one.revoked_at is not None]
-    return page("clients/index.html", place.viewer, current="clients", place=place, live=live, ended=ended)
+    return page("clients/index.html", workspace.viewer, current="clients", workspace=workspace, live=live, ended=ended)
 
 
 @get("/clients/new", guards=[access.administrators], sync_to_thread=True)
-def new(place: NamedDependency[Place]) -> Page:
+def new(workspace: NamedDependency[Workspace]) -> Page:
     """Show the form of a new client."""
-    return _new(place, ClientForm(send="true", read="true"), Faults())
+    return _new(workspace, ClientForm(send="true", read="true"), Faults())
 
 
 @post("/clients/new", guards=[access.administrators], sync_to_thread=True)
-def create(place: NamedDependency[Place], data: Annotated[ClientForm, Body(media_type=UrlEncoded)]) -> Response[Any]:
-    """Make a client and show its secret, once."""
-    faults, scopes = Faults(), data.scopes(place)
+def create(
+    workspace: NamedDependency[Workspace], data: Annotated[ClientForm, Body(media_type=UrlEncoded)]
+) -> Response[Any]:
+    """Make a client, and lead to its page, which shows its secret once."""
+    faults, scopes = Faults(), data.scopes(workspace)
     with faults.on("name"):
         clients.checked_name(data.name)
     with faults.on("send"):
         clients.checked_scopes(scopes)
+    manner = Manner()
+    with faults.on("redirect"):
+        manner = clients.checked_manner(data.mode, data.redirect)
     if faults:
-        return _new(place, data, faults)
+        return _new(workspace, data, faults)
     if data.issuer:
-        return _create_foreign(place, data, scopes)
-    with session.current().write() as transaction:
-        owner = transaction.get_one(Service, place.service_id)
-        made = clients.create_client(transaction, owner, data.name, scopes)
-        _write_down(transaction, place, "api_client.made", made.name, {"scopes": list(made.scopes)})
-    return _page(place, made.client_id, Faults(), secret=made.client_secret)
+        return _create_foreign(workspace, data, scopes, manner)
+    with db.current().transaction() as transaction:
+        owner = transaction.get_one(Service, workspace.service_id)
+        made = clients.create_client(transaction, owner, data.name, scopes, manner=manner)
+        detail: dict[str, object] = {
+            "scopes": list(made.scopes),
+            "mode": made.mode.value,
+            "redirected": made.redirect is not None,
+        }
+        _write_down(transaction, workspace, "api_client.made", made.name, detail)
+    return revealed.lead(workspace.address(f"clients/{made.client_id}"), made.client_secret)
 
 
-def _create_foreign(place: Place, data: ClientForm, scopes: list[str]) -> Response[Any]:
+def _create_foreign(workspace: Workspace, data: ClientForm, scopes: list[str], manner: Manner) -> Response[Any]:
     """Make a client that gets its tokens elsewhere."""
     faults, client_id = Faults(), ""
-    with faults.on("issuer_client_id"), session.current().write() as transaction:
-        owner = transaction.get_one(Service, place.service_id)
+    with faults.on("issuer_client_id"), db.current().transaction() as transaction:
+        owner = transaction.get_one(Service, workspace.service_id)
         made = clients.create_foreign(
-            transaction, owner, data.name, scopes, issuer=data.issuer, issuer_client_id=data.issuer_client_id
+            transaction,
+            owner,
+            data.name,
+            scopes,
+            issuer=data.issuer,
+            issuer_client_id=data.issuer_client_id,
+            manner=manner,
         )
-        detail: dict[str, object] = {"scopes": scopes, "issuer": data.issuer}
-        _write_down(transaction, place, "api_client.made", made.name, detail)
+        detail: dict[str, object] = {"scopes": scopes, "issuer": data.issuer, "mode": made.mode}
+        _write_down(transaction, workspace, "api_client.made", made.name, detail)
         client_id = made.client_id
     if faults:
-        return _new(place, data, faults)
+        return _new(workspace, data, faults)
     return go(
-        place.address(f"clients/{client_id}"), "The API client is made: tokens of its issuer are taken from now on."
+        workspace.address(f"clients/{client_id}"), "The API client is made: tokens of its issuer are taken from now on."
     )
 
 
 @get("/clients/{client_id:str}", sync_to_thread=True)
-def show(place: NamedDependency[Place], client_id: FromPath[str]) -> Page:
-    """Show one client."""
-    return _page(place, client_id, Faults())
+def show(
+    request: Request[Any, Any, Any], workspace: NamedDependency[Workspace], client_id: FromPath[str]
+) -> Response[Any]:
+    """Show one client; a secret that was just made is shown once."""
+    return revealed.once(request, _page(workspace, client_id, Faults(), secret=revealed.taken(request)))
 
 
 @post("/clients/{client_id:str}/secrets", guards=[access.administrators], sync_to_thread=True)
-def rotate(place: NamedDependency[Place], client_id: FromPath[str]) -> Page:
-    """Make one more secret and show it, once."""
-    faults, made = Faults(), None
-    with faults.on("secrets"), session.current().write() as transaction:
-        client = clients.one_of_service(transaction, place.service_id, client_id)
+def rotate(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
+    """Make one more secret, and lead to the page that shows it once."""
+    faults, secret = Faults(), ""
+    with faults.on("secrets"):
+        secret = _rotated(workspace, client_id)
+    if faults:
+        return _page(workspace, client_id, faults)
+    return revealed.lead(workspace.address(f"clients/{client_id}"), secret)
+
+
+def _rotated(workspace: Workspace, client_id: str) -> str:
+    with db.current().transaction() as transaction:
+        client = clients.one_of_service(transaction, workspace.service_id, client_id)
         made = clients.rotate(transaction, client)
-        _write_down(transaction, place, "api_client.secret_added", client.name)
-    return _page(place, client_id, faults, secret=made.client_secret if isinstance(made, NewSecret) else None)
+        _write_down(transaction, workspace, "api_client.secret_added", client.name)
+    return made.client_secret
 
 
 @post("/clients/{client_id:str}/secrets/{secret_id:int}/revoke", guards=[access.administrators], sync_to_thread=True)
-def revoke_secret(place: NamedDependency[Place], client_id: FromPath[str], secret_id: FromPath[int]) -> Response[Any]:
+def revoke_secret(
+    workspace: NamedDependency[Workspace], client_id: FromPath[str], secret_id: FromPath[int]
+) -> Response[Any]:
     """End one secret."""
-    with session.current().write() as transaction:
-        client = clients.one_of_service(transaction, place.service_id, client_id)
+    with db.current().transaction() as transaction:
+        client = clients.one_of_service(transaction, workspace.service_id, client_id)
         clients.revoke_secret(transaction, client, secret_id)
-        _write_down(transaction, place, "api_client.secret_revoked", client.name)
+        _write_down(transaction, workspace, "api_client.secret_revoked", client.name)
     done = "The secret is revoked: it brings no more tokens."
-    return go(place.address(f"clients/{client_id}"), done)
+    return go(workspace.address(f"clients/{client_id}"), done)
 
 
 @post("/clients/{client_id:str}/scopes", guards=[access.administrators], sync_to_thread=True)
 def change(
-    place: NamedDependency[Place], client_id: FromPath[str], data: Annotated[ClientForm, Body(media_type=UrlEncoded)]
+    workspace: NamedDependency[Workspace],
+    client_id: FromPath[str],
+    data: Annotated[ClientForm, Body(media_type=UrlEncoded)],
 ) -> Response[Any]:
     """Save a client's name and scopes."""
     faults = Faults()
-    with session.current().read() as reading:
-        scopes = data.scopes(place, clients.one_of_service(reading, place.service_id, client_id).scopes.split())
+    with db.current().read() as reading:
+        scopes = data.scopes(workspace, clients.one_of_service(reading, workspace.service_id, client_id).scopes.split())
     with faults.on("name"):
         clients.checked_name(data.name)
     with faults.on("send"):
         clients.checked_scopes(scopes)
     if faults:
-        return _page(place, client_id, faults, form=data)
-    with session.current().write() as transaction:
-        client = clients.one_of_service(transaction, place.service_id, client_id)
+        return _page(workspace, client_id, faults, form=data)
+    with db.current().transaction() as transaction:
+        client = clients.one_of_service(transaction, workspace.service_id, client_id)
         before = client.name, client.scopes
         client.name, client.scopes = clients.checked_name(data.name), " ".join(clients.checked_scopes(scopes))
         changed = before != (client.name, client.scopes)
         if changed:
             detail: dict[str, object] = {"name": client.name, "scopes": client.scopes.split()}
-            _write_down(transaction, place, "api_client.changed", before[0], detail)
+            _write_down(transaction, workspace, "api_client.changed", before[0], detail)
     done = "The changes are saved; tokens follow within ten minutes." if changed else "Nothing was changed."
-    return go(place.address(f"clients/{client_id}"), done)
+    return go(workspace.address(f"clients/{client_id}"), done)
 
 
 @post("/clients/{client_id:str}/keys", guards=[access.administrators], sync_to_thread=True)
 def save_keys(
-    place: NamedDependency[Place], client_id: FromPath[str], data: Annotated[KeysForm, Body(media_type=UrlEncoded)]
+    workspace: NamedDependency[Workspace],
+    client_id: FromPath[str],
+    data: Annotated[KeysForm, Body(media_type=UrlEncoded)],
 ) -> Response[Any]:
     """Save a client's public keys, or take them away."""
     faults = Faults()
     with faults.on("jwks"):
         keys = clients.checked_jwks(_json(data.jwks)) if data.jwks.strip() else None
-        with session.current().write() as transaction:
-            client = clients.one_of_service(transaction, place.service_id, client_id)
+        with db.current().transaction() as transaction:
+            client = clients.one_of_service(transaction, workspace.service_id, client_id)
             clients.check_signs_in_here(client)
             client.jwks = keys
             detail: dict[str, object] = {"keys": len(keys["keys"]) if keys else 0}
-            _write_down(transaction, place, "api_client.keys_changed", client.name, detail)
+            _write_down(transaction, workspace, "api_client.keys_changed", client.name, detail)
     if faults:
-        return _page(place, client_id, faults, jwks=data.jwks)
+        return _page(workspace, client_id, faults, jwks=data.jwks)
     done = "The public keys are saved." if keys else "The client has no public keys now."
-    return go(place.address(f"clients/{client_id}"), done)
+    return go(workspace.address(f"clients/{client_id}"), done)
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -198,48 +236,48 @@ def _json(text: str) -> dict[str, Any]:
 
 
 @post("/clients/{client_id:str}/revoke", guards=[access.administrators], sync_to_thread=True)
-def revoke(place: NamedDependency[Place], client_id: FromPath[str]) -> Response[Any]:
+def revoke(workspace: NamedDependency[Workspace], client_id: FromPath[str]) -> Response[Any]:
     """End a client."""
-    with session.current().write() as transaction:
-        client = clients.one_of_service(transaction, place.service_id, client_id)
+    with db.current().transaction() as transaction:
+        client = clients.one_of_service(transaction, workspace.service_id, client_id)
         if client.revoked_at is None:
             clients.revoke_client(transaction, client)
-            _write_down(transaction, place, "api_client.revoked", client.name)
+            _write_down(transaction, workspace, "api_client.revoked", client.name)
         name = client.name
-    return go(place.address("clients"), f"{name} is revoked; its tokens are refused from now on.")
+    return go(workspace.address("clients"), f"{name} is revoked; its tokens are refused from now on.")
 
 
 def _write_down(
-    transaction: Session, place: Place, action: str, name: str, detail: dict[str, object] | None = None
+    transaction: Session, workspace: Workspace, action: str, name: str, detail: dict[str, object] | None = None
 ) -> None:
-    audit.record(transaction, place.actor, action, name, service_id=place.service_id, detail=detail or {})
+    audit.record(transaction, workspace.actor, action, name, service_id=workspace.service_id, detail=detail or {})
 
 
-def _new(place: Place, form: ClientForm, faults: Faults) -> Page:
+def _new(workspace: Workspace, form: ClientForm, faults: Faults) -> Page:
     return page(
         "clients/new.html",
-        place.viewer,
+        workspace.viewer,
         current="clients",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         form=form,
         faults=faults,
-        scopes=_boxes(place, form.scopes(place)),
+        scopes=_boxes(workspace, form.scopes(workspace)),
         issuers=[(one.issuer, one.issuer) for one in settings.current().trusted_issuers],
     )
 
 
-def _boxes(place: Place, ticked: list[str]) -> list[tuple[str, str, str, bool]]:
+def _boxes(workspace: Workspace, ticked: list[str]) -> list[tuple[str, str, str, bool]]:
     """Return the box of each scope that one may give: its field, what it allows, more, and whether it is ticked."""
     return [
         (field, label, f"{scope}: {more}", scope in ticked)
         for field, (scope, label, more) in zip(_FIELDS, SCOPE_WORDS, strict=True)
-        if scope != clients.INTROSPECT or place.viewer.platform_admin
+        if scope != clients.INTROSPECT or workspace.viewer.platform_admin
     ]
 
 
 def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
-    place: Place,
+    workspace: Workspace,
     client_id: str,
     faults: Faults,
     *,
@@ -247,25 +285,28 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
     form: ClientForm | None = None,
     jwks: str | None = None,
 ) -> Page:
-    with session.current().read() as reading:
-        client = clients.one_of_service(reading, place.service_id, client_id)
+    with db.current().read() as reading:
+        client = clients.one_of_service(reading, workspace.service_id, client_id)
         secrets = clients.live_secrets(reading, client)
-        example = first_steps.example(reading, place.service_id)
+        example = first_steps.example(reading, workspace.service_id)
         callback = _callback(reading, client)
+        service = services.service_by_id(reading, workspace.service_id)
     base, example = settings.current().base_url, msgspec.structs.replace(example, client=client.client_id)
     keys = json.dumps(client.jwks, indent=2) if client.jwks else ""
     return page(
         "clients/show.html",
-        place.viewer,
+        workspace.viewer,
         current="clients",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         client=client,
+        held=service is not None and not service.live and service.holds_clients,
         secrets=secrets,
         secret=secret,
         most_secrets=clients.MOST_SECRETS,
+        redirect=None if client.redirect is None else masked("", client.redirect),
         name=form.name if form else client.name,
-        scopes=_boxes(place, form.scopes(place) if form else client.scopes.split()),
+        scopes=_boxes(workspace, form.scopes(workspace) if form else client.scopes.split()),
         scope_words=[label for scope, label, _ in SCOPE_WORDS if scope in client.scopes.split()],
         jwks=keys if jwks is None else jwks,
         lines=guide.lines(example, base),

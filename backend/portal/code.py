@@ -6,13 +6,14 @@ None holds a secret: each takes it from the environment variable ``CARILLON_CLIE
 import json
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-_FOLDER = Path(__file__).resolve().parents[2] / "portal_templates" / "code"
+from backend.lib import resources
+
+_FOLDER = resources.folder("portal_templates") / "code"
 
 
 class Program(msgspec.Struct, frozen=True):

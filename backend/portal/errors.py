@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from litestar import Request, Response
+from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from backend.lib import outages
@@ -76,7 +77,7 @@ _ROLES = {
 }
 
 
-def by_door(handlers: Mapping[Any, Handler]) -> dict[Any, Handler]:
+def by_entry_point(handlers: Mapping[Any, Handler]) -> dict[Any, Handler]:
     """Wrap the application's exception handlers: pages get pages, every other address gets the handler's answer."""
     return {fault: _page_or(handler) for fault, handler in handlers.items()}
 
@@ -91,9 +92,21 @@ def _page_or(handler: Handler) -> Handler:
 def is_page(request: Request[Any, Any, Any]) -> bool:
     """Tell whether a person in a browser looks at this address."""
     path = request.url.path
-    if path == "/portal" or path.startswith("/portal/"):
+    if path == "/portal" or path.startswith(("/portal/", "/files/")):
         return True
-    return path.startswith("/docs") and "text/html" in request.headers.get("accept", "")
+    if "text/html" not in request.headers.get("accept", ""):
+        return False
+    return path.startswith("/docs") or (request.method == "GET" and _leads_nowhere(request.app, path))
+
+
+def _leads_nowhere(app: Litestar, path: str) -> bool:
+    """Tell whether an address is below none of the entry points of the APIs: a person has mistyped it."""
+    return path.split("/")[1] not in _entry_points(app)
+
+
+@lru_cache(maxsize=4)
+def _entry_points(app: Litestar) -> frozenset[str]:
+    return frozenset(route.path.split("/")[1] for route in app.routes)
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -104,9 +117,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     elif fault.status >= 500:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException | Problem) else {}
-    viewer, place = request.state.get("viewer"), request.state.get("place")
+    viewer, workspace = request.state.get("viewer"), request.state.get("workspace")
     template = "errors/inside.html" if viewer else "errors/show.html"
-    response = page(template, viewer, place=place, status_code=fault.status, fault=fault)
+    response = page(template, viewer, workspace=workspace, status_code=fault.status, fault=fault)
     response.headers.update(headers)
     return harden(response)
 

@@ -8,11 +8,13 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 
-from backend.db import session
+from backend.channels import simulator
+from backend.channels.records import NEED_SUBJECT
+from backend.db import database as db
 from backend.lib import settings
 from backend.lib.catalogue import CATALOGUE
 from backend.portal import code
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.pages import Page, page
 from backend.reports import first_steps
 from backend.reports.first_steps import Example
@@ -24,8 +26,6 @@ _AGGREGATOR_ID = "manifest-21784312"
 _AGGREGATOR = f"/notifications/v1/aggregators/{_AGGREGATOR_ID}"
 _FIELDS = {"sample_id": "S-1"}
 _SUBJECT = "Sample not accessioned"
-# Channels whose messages need a subject unless the template has one.
-_WITH_SUBJECT = {"EMAIL", "FRESHSERVICE", "MSTEAMS"}
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ def batch_notification(example: Example) -> dict[str, Any]:
 
 def _channel(example: Example, made: dict[str, Any], *, subject_needed: bool) -> dict[str, Any]:
     channel = {"type": example.channel, "recipient": [example.recipient or _RECIPIENT], "content_type": "html"}
-    if example.channel in _WITH_SUBJECT and subject_needed:
+    if example.channel in NEED_SUBJECT and subject_needed:
         channel["subject"] = _SUBJECT
     return channel | made
 
@@ -103,16 +103,16 @@ def _loop(body: dict[str, Any]) -> str:
 
 
 @get("/guide", sync_to_thread=True)
-def show(place: NamedDependency[Place]) -> Page:
+def show(workspace: NamedDependency[Workspace]) -> Page:
     """Show the guide."""
-    with session.current().read() as reading:
-        example = first_steps.example(reading, place.service_id)
+    with db.current().read() as reading:
+        example = first_steps.example(reading, workspace.service_id)
     configuration = settings.current()
     return page(
         "guide/index.html",
-        place.viewer,
+        workspace.viewer,
         current="guide",
-        place=place,
+        workspace=workspace,
         base=configuration.base_url,
         example=example,
         lines=lines(example, configuration.base_url),
@@ -121,6 +121,8 @@ def show(place: NamedDependency[Place]) -> Page:
         longest=configuration.batch_max_wait_seconds,
         most=configuration.batch_max_items,
         retention=configuration.retention_days,
+        simulated=simulator.ADDRESSES,
+        simulator_domain=simulator.DOMAIN,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.accounts import attempts, audit, invitations, oidc, passwords, users
 from backend.accounts.invitations import Invited
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.db.models.accounts import User
 from backend.portal import access, security
 from backend.portal.forms import Faults
@@ -51,7 +51,7 @@ def join(
             passwords.check(data.password)
         if faults:
             return _page(viewer, data.key, invited, known=known, faults=faults)
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         user = (
             transaction.get_one(User, viewer.user_id)
             if viewer is not None
@@ -87,8 +87,8 @@ def welcome(invited: Invited) -> str:
 
 def _find(request: Request[Any, Any, Any], key: str) -> tuple[Invited, bool]:
     """Return what a link offers, and whether the invited person has an account."""
-    attempts.take(session.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
-    with session.current().read() as reading:
+    attempts.take(db.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
+    with db.current().read() as reading:
         invited = invitations.find(reading, key)
         return invited, users.by_email(reading, invited.email) is not None
 

@@ -1,8 +1,5 @@
 """Jobs: the list, one with its progress and its faulty rows, and what people do to it."""
 
-import csv
-import io
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,13 +9,14 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath, FromQuery
-from litestar.response import Stream, Template
+from litestar.response import Template
 
-from backend.db import session
+from backend.branding import logos
+from backend.db import database as db
 from backend.lib import clock, inputs
 from backend.lib.problems import Problem
 from backend.portal import access, live
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.portal.security import MESSAGE_POLICY
@@ -29,56 +27,54 @@ from backend.spreadsheets import control, preview
 _EDITORS = [access.editors]
 # PostgreSQL counts the rows of a sheet in 32 bits.
 _LAST_ROW = 2**31 - 1
-# What a spreadsheet program would take for a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @get("/jobs", sync_to_thread=True)
-def index(place: NamedDependency[Place], before: FromQuery[int | None] = None) -> Page:
+def index(workspace: NamedDependency[Workspace], before: FromQuery[int | None] = None) -> Page:
     """Show a page of the list."""
-    return page("jobs/index.html", place.viewer, current="jobs", place=place, **_list(place, before))
+    return page("jobs/index.html", workspace.viewer, current="jobs", workspace=workspace, **_list(workspace, before))
 
 
-@get("/jobs/list", sync_to_thread=True)
+@get("/jobs/list", guards=[live.inside_its_page], sync_to_thread=True)
 def refresh(
-    place: NamedDependency[Place], before: FromQuery[int | None] = None, latest: FromQuery[str] = ""
+    workspace: NamedDependency[Workspace], before: FromQuery[int | None] = None, latest: FromQuery[str] = ""
 ) -> Response[Any]:
     """Answer the list's own refresh: nothing (204) while it shows what is so."""
-    context = _list(place, before)
+    context = _list(workspace, before)
     if latest == context["latest"]:
         return Response(None, status_code=204)
-    return Template("jobs/_list.html", context=context | {"place": place}, media_type="text/html")
+    return Template("jobs/_list.html", context=context | {"workspace": workspace}, media_type="text/html")
 
 
-def _list(place: Place, before: int | None) -> dict[str, Any]:
+def _list(workspace: Workspace, before: int | None) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
     behind = None if before is None else min(max(before, 0), inputs.LARGEST)
-    with session.current().read() as reading:
-        found, more = jobs.page(reading, place.service_id, behind)
+    with db.current().read() as reading:
+        found, more = jobs.page(reading, workspace.service_id, behind)
     latest = live.mark([(one.id, one.state, one.counts) for one in found])
     return {
         "jobs": found,
         "latest": latest,
         "moving": any(one.moving for one in found),
-        "refresh": place.address("jobs/list", before=before, latest=latest),
-        "newest": None if before is None else place.address("jobs"),
-        "older": place.address("jobs", before=more) if more is not None else None,
+        "refresh": workspace.address("jobs/list", before=before, latest=latest),
+        "newest": None if before is None else workspace.address("jobs"),
+        "older": workspace.address("jobs", before=more) if more is not None else None,
     }
 
 
 @get("/jobs/{job_id:int}", sync_to_thread=True)
 def show(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     job_id: FromPath[int],
     row: FromQuery[int | None] = None,
     after: FromQuery[str] = "",
 ) -> Page:
     """Show one job."""
-    return _show(place, _find(place, job_id), Faults(), row=row, after=after)
+    return _show(workspace, _find(workspace, job_id), Faults(), row=row, after=after)
 
 
 def _show(  # noqa: PLR0913 - what the page shows, each named at the call
-    place: Place,
+    workspace: Workspace,
     job: JobReport,
     faults: Faults,
     *,
@@ -87,48 +83,51 @@ def _show(  # noqa: PLR0913 - what the page shows, each named at the call
     given: str = "",
 ) -> Page:
     shown = job.state in {"checking", "checked", "scheduled"}
-    first = preview.first_rows(place.service_id, job.id) if shown else []
+    first = preview.first_rows(workspace.service_id, job.id) if shown else []
     good = [one.number for one in first if one.fault is None]
     chosen = row if row in good else next(iter(good), None)
     own = f"jobs/{job.id}"
     return page(
         "jobs/show.html",
-        place.viewer,
+        workspace.viewer,
         current="jobs",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         faults=faults,
         first=first,
         chosen=chosen,
-        rendition=place.address(f"{own}/rows/{chosen}") if chosen else None,
+        rendition=workspace.address(f"{own}/rows/{chosen}") if chosen else None,
         now=clock.now(),
         furthest=clock.now() + control.FURTHEST,
         given=given,
-        **_state(place, job, after),
+        **_state(workspace, job, after),
     )
 
 
-@get("/jobs/{job_id:int}/state", sync_to_thread=True)
+@get("/jobs/{job_id:int}/state", guards=[live.inside_its_page], sync_to_thread=True)
 def refresh_one(
-    place: NamedDependency[Place], job_id: FromPath[int], latest: FromQuery[str] = "", after: FromQuery[str] = ""
+    workspace: NamedDependency[Workspace],
+    job_id: FromPath[int],
+    latest: FromQuery[str] = "",
+    after: FromQuery[str] = "",
 ) -> Response[Any]:
     """Answer the job's own refresh: nothing (204) while it shows what is so; the whole page when its check is over."""
-    job = _find(place, job_id)
-    context = _state(place, job, after)
+    job = _find(workspace, job_id)
+    context = _state(workspace, job, after)
     if latest == context["latest"]:
         return Response(None, status_code=204)
     if job.state == "checked":
         return Response(None, headers={"HX-Refresh": "true"})
-    return Template("jobs/_state.html", context=context | {"place": place}, media_type="text/html")
+    return Template("jobs/_state.html", context=context | {"workspace": workspace}, media_type="text/html")
 
 
-def _state(place: Place, job: JobReport, after: str) -> dict[str, Any]:
+def _state(workspace: Workspace, job: JobReport, after: str) -> dict[str, Any]:
     """Describe the state of a job, the same way for the page and for its refresh."""
-    place_of_fault = _place_of_fault(after)
-    with session.current().read() as reading:
-        faulty = jobs.faults(reading, job.id, place_of_fault, jobs.FAULTS_A_PAGE + 1)
+    cursor = _cursor_of_fault(after)
+    with db.current().read() as reading:
+        faulty = jobs.faults(reading, job.id, cursor, jobs.FAULTS_A_PAGE + 1)
     shown = faulty[: jobs.FAULTS_A_PAGE]
-    own = place.address(f"jobs/{job.id}")
+    own = workspace.address(f"jobs/{job.id}")
     sheet = job.sheet
     latest = live.mark(
         job.state,
@@ -142,62 +141,43 @@ def _state(place: Place, job: JobReport, after: str) -> dict[str, Any]:
         "sheet": sheet,
         "own": own,
         "faulty": shown,
-        "first_faults": place.address(f"jobs/{job.id}") if place_of_fault != (0, 0) else None,
-        "more_faults": place.address(f"jobs/{job.id}", after=more) if more else None,
+        "first_faults": workspace.address(f"jobs/{job.id}") if cursor != (0, 0) else None,
+        "more_faults": workspace.address(f"jobs/{job.id}", after=more) if more else None,
         "latest": latest,
-        "refresh": place.address(f"jobs/{job.id}/state", latest=latest, after=after or None),
+        "refresh": workspace.address(f"jobs/{job.id}/state", latest=latest, after=after or None),
     }
 
 
-def _place_of_fault(text: str) -> tuple[int, int]:
+def _cursor_of_fault(text: str) -> tuple[int, int]:
     row, _, identity = text.partition(".")
     number, last = inputs.number(row, _LAST_ROW), inputs.number(identity)
     return (0, 0) if number is None or last is None else (number, last)
 
 
-def _find(place: Place, job_id: int) -> JobReport:
-    with session.current().read() as reading:
-        found = jobs.one(reading, place.service_id, job_id)
+def _find(workspace: Workspace, job_id: int) -> JobReport:
+    with db.current().read() as reading:
+        found = jobs.one(reading, workspace.service_id, job_id)
     if found is None:
         raise NotFoundException
     return found
 
 
 @get("/jobs/{job_id:int}/rows/{row:int}", sync_to_thread=True)
-def message(place: NamedDependency[Place], job_id: FromPath[int], row: FromPath[int]) -> Response[str]:
+def message(workspace: NamedDependency[Workspace], job_id: FromPath[int], row: FromPath[int]) -> Response[str]:
     """Serve the message of one of the first rows for the sandboxed frame."""
     try:
-        made = preview.message(place.service_id, _find(place, job_id).id, row)
+        made = preview.message(workspace.service_id, _find(workspace, job_id).id, row)
     except Problem as problem:
         return _framed(problem.detail, "text/plain")
     if made is None:
         raise NotFoundException
-    return _framed(made.html, "text/html") if made.html is not None else _framed(made.text, "text/plain")
+    return (
+        _framed(logos.embedded(made.html), "text/html") if made.html is not None else _framed(made.text, "text/plain")
+    )
 
 
 def _framed(text: str, media_type: str) -> Response[str]:
     return Response(text, media_type=media_type, headers={"Content-Security-Policy": MESSAGE_POLICY})
-
-
-@get("/jobs/{job_id:int}/faults.csv", sync_to_thread=True)
-def faults_file(place: NamedDependency[Place], job_id: FromPath[int]) -> Stream:
-    """Download every faulty row's number, column and reason."""
-    job = _find(place, job_id)
-    headers = {"Content-Disposition": f'attachment; filename="job-{job.id}-faulty-rows.csv"'}
-    return Stream(_lines(job.id), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _lines(job_id: int) -> Iterator[bytes]:
-    yield b"\xef\xbb\xbf" + _line("row", "column", "reason")
-    with session.current().read() as reading:
-        for one in jobs.all_faults(reading, job_id):
-            yield _line(one.row, one.column, one.reason)
-
-
-def _line(*cells: object) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerow(f"'{cell}" if str(cell).startswith(_FORMULAS) else cell for cell in cells)
-    return text.getvalue().encode()
 
 
 class SendForm(msgspec.Struct):
@@ -209,21 +189,21 @@ class SendForm(msgspec.Struct):
 
 @post("/jobs/{job_id:int}/send", guards=_EDITORS, status_code=200, sync_to_thread=True)
 def send(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     job_id: FromPath[int],
     data: Annotated[SendForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Send the rows that are right, now or later."""
-    job = _find(place, job_id)
+    job = _find(workspace, job_id)
     faults = Faults()
     moment = _moment(data.at, faults) if data.when == "later" else None
     if not faults:
         with faults.on("at"):
-            control.send(place.service_id, job.id, moment, place.actor)
+            control.send(workspace.service_id, job.id, moment, workspace.actor)
     if faults:
-        return _show(place, job, faults, given=data.at)
+        return _show(workspace, job, faults, given=data.at)
     done = "It is sent at the time you have chosen." if moment else "The messages are on their way."
-    return go(place.address(f"jobs/{job.id}"), done)
+    return go(workspace.address(f"jobs/{job.id}"), done)
 
 
 def _moment(text: str, faults: Faults) -> datetime | None:
@@ -234,17 +214,17 @@ def _moment(text: str, faults: Faults) -> datetime | None:
 
 
 @post("/jobs/{job_id:int}/stop", guards=_EDITORS, status_code=200, sync_to_thread=True)
-def stop(place: NamedDependency[Place], job_id: FromPath[int]) -> Response[Any]:
+def stop(workspace: NamedDependency[Workspace], job_id: FromPath[int]) -> Response[Any]:
     """Stop a job."""
-    control.stop(place.service_id, job_id, place.actor)
-    return go(place.address(f"jobs/{job_id}"), "Stopped: what was not handed over yet is not sent.")
+    control.stop(workspace.service_id, job_id, workspace.actor)
+    return go(workspace.address(f"jobs/{job_id}"), "Stopped: what was not handed over yet is not sent.")
 
 
 @post("/jobs/{job_id:int}/again", guards=_EDITORS, status_code=200, sync_to_thread=True)
-def again(place: NamedDependency[Place], job_id: FromPath[int]) -> Response[Any]:
+def again(workspace: NamedDependency[Workspace], job_id: FromPath[int]) -> Response[Any]:
     """Send again what has failed."""
-    control.again(place.service_id, job_id, place.actor)
-    return go(place.address(f"jobs/{job_id}"), "What has failed is queued again.")
+    control.again(workspace.service_id, job_id, workspace.actor)
+    return go(workspace.address(f"jobs/{job_id}"), "What has failed is queued again.")
 
 
-ROUTES = [index, refresh, show, refresh_one, message, faults_file, send, stop, again]
+ROUTES = [index, refresh, show, refresh_one, message, send, stop, again]

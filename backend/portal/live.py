@@ -4,6 +4,22 @@ import hashlib
 from typing import Any
 
 import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+
+class PartAloneError(Exception):
+    """A part of a page was opened as if it were a page."""
+
+
+def inside_its_page(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of parts: whoever goes to one (Fetch Metadata: ``Sec-Fetch-Mode: navigate``) is led to its page.
+
+    Raises:
+        PartAloneError: for a browser that goes there, as after following an address that was kept.
+    """
+    if connection.headers.get("sec-fetch-mode") == "navigate":
+        raise PartAloneError
 
 
 def mark(*shown: Any) -> str:

@@ -9,17 +9,17 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 
-from backend.db import session
+from backend.db import database as db
+from backend.lib.languages import languages
 from backend.lib.problems import Problem
 from backend.portal import access
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.portal.templates_pages import changing
 from backend.publishing import mail_settings, sources
 from backend.publishing.mail_settings import SettingsPlan
 from backend.publishing.publish import Change
-from backend.rendering.locales import languages
 from backend.rendering.model import NO_LAYOUT
 
 
@@ -57,33 +57,34 @@ _ADDRESS = "settings/messages"
 
 
 @get("/settings/messages", guards=[access.administrators], sync_to_thread=True)
-def show(place: NamedDependency[Place]) -> Page:
+def show(workspace: NamedDependency[Workspace]) -> Page:
     """Show the present language and layout in a form."""
-    with session.current().read() as reading:
-        present = sources.mail_settings(reading, place.service_id)
+    with db.current().read() as reading:
+        present = sources.mail_settings(reading, workspace.service_id)
     form = MessagesForm(language=present.language, mail_layout=present.layout or "")
-    return _page(place, form, Faults())
+    return _page(workspace, form, Faults())
 
 
 @post("/settings/messages", guards=[access.administrators], sync_to_thread=True)
 def save(
-    place: NamedDependency[Place], data: Annotated[MessagesForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+    workspace: NamedDependency[Workspace],
+    data: Annotated[MessagesForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Show what a change would do to the templates; do it once that was seen, if it is still the same."""
     try:
-        with session.current().read() as reading:
-            planned = mail_settings.plan(reading, place.service_id, data.language, data.mail_layout or None)
-        review = Review(planned, mail_settings.changes(planned, place.share))
+        with db.current().read() as reading:
+            planned = mail_settings.plan(reading, workspace.service_id, data.language, data.mail_layout or None)
+        review = Review(planned, mail_settings.changes(planned, workspace.share))
     except Problem as problem:
-        return _page(place, data, _faults(problem))
+        return _page(workspace, data, _faults(problem))
     if review.breaks or (review.changes and data.seen != review.mark):
-        return _page(place, data, Faults(), review)
-    with session.current().write() as transaction:
-        anew = mail_settings.put(transaction, place.service_id, planned, place.actor)
+        return _page(workspace, data, Faults(), review)
+    with db.current().transaction() as transaction:
+        anew = mail_settings.put(transaction, workspace.service_id, planned, workspace.actor)
     if not anew and planned.before == planned.after:
-        return go(place.address("settings"), "Nothing was changed.")
+        return go(workspace.address("settings"), "Nothing was changed.")
     many = "1 template is" if len(anew) == 1 else f"{len(anew)} templates are"
-    return go(place.address("settings"), f"The settings are saved; {many} published anew with them.")
+    return go(workspace.address("settings"), f"The settings are saved; {many} published anew with them.")
 
 
 def _faults(problem: Problem) -> Faults:
@@ -95,17 +96,17 @@ def _faults(problem: Problem) -> Faults:
     return faults
 
 
-def _page(place: Place, form: MessagesForm, faults: Faults, review: Review | None = None) -> Page:
-    with session.current().read() as reading:
-        own = mail_settings.layouts(reading, place.service_id)
+def _page(workspace: Workspace, form: MessagesForm, faults: Faults, review: Review | None = None) -> Page:
+    with db.current().read() as reading:
+        own = mail_settings.layouts(reading, workspace.service_id)
     choices = [("", "Carillon’s layout", "Calm and plain: a column of text that suits phones and dark screens.")]
     choices += [(one.identifier, one.content.name, f"{one.identifier}, one of your layouts") for one in own]
     choices.append((NO_LAYOUT, "No layout", "The text as the mail program shows it by itself."))
     return page(
         "settings/messages.html",
-        place.viewer,
+        workspace.viewer,
         current="settings",
-        place=place,
+        workspace=workspace,
         status_code=review.status(form) if review else faults.status,
         form=form,
         faults=faults,
@@ -113,8 +114,8 @@ def _page(place: Place, form: MessagesForm, faults: Faults, review: Review | Non
         layouts=choices,
         review=review,
         changes=review.changes if review else [],
-        frames=changing.frames(place, review.changes) if review else {},
-        address=place.address(_ADDRESS),
+        frames=changing.frames(workspace, review.changes) if review else {},
+        address=workspace.address(_ADDRESS),
     )
 
 

@@ -12,26 +12,30 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect, Template
 
 from backend.channels.base import Channel
-from backend.db import session
+from backend.db import database as db
+from backend.db.models.accounts import Mode
 from backend.db.models.notifications import NotificationStatus, Priority
 from backend.intake.schema import MAX_AGGREGATOR
 from backend.lib import inputs
 from backend.portal import live
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, page
 from backend.reports import listing
-from backend.reports.listing import Line, Listed
 from backend.reports.notifications import Filter
+from backend.search import query as search
+from backend.search.query import MOST_CHARACTERS, Query
 
 _AnyRequest = Request[Any, Any, Any]
 _LENGTHS = {"template_id": 64, "recipient": 64, "aggregator_id": MAX_AGGREGATOR}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "status": tuple(status.value for status in NotificationStatus),
+    "mode": tuple(mode.value for mode in Mode),
     "priority": tuple(priority.name for priority in Priority),
     "channel": tuple(channel.value for channel in Channel),
 }
-_NAMES = ("status", "priority", "channel", "template_id", "recipient", "aggregator_id", "job", "from", "to")
+_NAMES = (*_CHOICES, *_LENGTHS, "job", "from", "to", "q", "address")
+_LONGEST_ADDRESS = 2048
 _DAY_FORM = "Write a day as 2026-03-02."
 
 
@@ -41,8 +45,22 @@ class Asked(msgspec.Struct, frozen=True):
     given: dict[str, str]
     wanted: Filter
     faults: Faults
-    search: str
     before: UUID | None
+
+    @property
+    def search(self) -> str:
+        """Return what was written into the search box."""
+        return self.given.get("q", "")
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """Return the filters that stay as they are when something else is searched for."""
+        return {name: value for name, value in self.given.items() if name != "q"}
+
+    @property
+    def is_search_alone(self) -> bool:
+        """Tell whether nothing filters besides what is searched for, on the first page."""
+        return self.given.keys() == {"q"} and self.before is None
 
 
 def read(query: Mapping[str, str]) -> Asked:
@@ -57,8 +75,17 @@ def read(query: Mapping[str, str]) -> Asked:
         job_id=_number(given, "job", faults),
         created_from=_midnight(first) if first else None,
         created_to=_midnight(last) + timedelta(days=1) if last else None,
+        query=_query(given),
     )
-    return Asked(given, wanted, faults, query.get("q", "").strip()[:80], inputs.uid(query.get("before", "")))
+    return Asked(given, wanted, faults, inputs.uid(query.get("before", "")))
+
+
+def _query(given: dict[str, str]) -> Query | None:
+    """Read what is searched for, whatever it is: of what is too long for the box only what it takes."""
+    for name, most in (("q", MOST_CHARACTERS), ("address", _LONGEST_ADDRESS)):
+        if name in given:
+            given[name] = given[name][:most]
+    return search.read(given.get("q"), given.get("address")) if given.keys() & {"q", "address"} else None
 
 
 def _choice(given: Mapping[str, str], name: str, faults: Faults) -> str | None:
@@ -96,82 +123,81 @@ def _midnight(day: date) -> datetime:
 
 
 @get("/notifications", sync_to_thread=True)
-def index(place: NamedDependency[Place], request: _AnyRequest) -> Page | Redirect:
-    """Show a page of the list, or lead to the one notification that a search names."""
+def index(workspace: NamedDependency[Workspace], request: _AnyRequest) -> Page | Redirect:
+    """Show a page of the list, or lead to the one notification that a search by an id names."""
     asked = read(request.query_params)
-    found = _search(place, asked.search) if asked.search else None
-    if found is not None and len(found) == 1:
-        return Redirect(place.address(f"notifications/{found[0].uid}"), status_code=303)
-    context = _context(place, asked, found)
+    context = _context(workspace, asked)
+    lines, search = context["lines"], asked.wanted.query
+    if search is not None and search.digits is not None and len(lines) == 1 and asked.is_search_alone:
+        return Redirect(workspace.address(f"notifications/{lines[0].uid}"), status_code=303)
     status = asked.faults.status
     return page(
-        "notifications/index.html", place.viewer, current="notifications", place=place, status_code=status, **context
+        "notifications/index.html",
+        workspace.viewer,
+        current="notifications",
+        workspace=workspace,
+        status_code=status,
+        **context,
     )
 
 
-@get("/notifications/list", sync_to_thread=True)
-def refresh(place: NamedDependency[Place], request: _AnyRequest) -> Response[Any]:
+@get("/notifications/list", guards=[live.inside_its_page], sync_to_thread=True)
+def refresh(workspace: NamedDependency[Workspace], request: _AnyRequest) -> Response[Any]:
     """Answer the first page's own refresh: nothing (204) while it shows what is so."""
     newest, _, latest = request.query_params.get("latest", "").partition(".")
-    context = _context(place, read(request.query_params), None)
+    context = _context(workspace, read(request.query_params))
     if latest == context["mark"]:
         return Response(None, status_code=204)
     uids = [str(line.uid) for line in context["lines"]]
     context["fresh"] = set(uids[: uids.index(newest)] if newest in uids else uids)
-    return Template("notifications/_update.html", context=context | {"place": place}, media_type="text/html")
+    return Template("notifications/_update.html", context=context | {"workspace": workspace}, media_type="text/html")
 
 
-def _search(place: Place, text: str) -> list[Line] | None:
-    with session.current().read() as reading:
-        return listing.search(reading, place.service_id, text)
-
-
-def _context(place: Place, asked: Asked, searched: list[Line] | None) -> dict[str, Any]:
+def _context(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
-    with session.current().read() as reading:
-        counts = listing.counts(reading, place.service_id)
-        if asked.search:
-            found = Listed(searched or [])
-        else:
-            found = listing.page(reading, place.service_id, asked.wanted, before=asked.before)
-    first = asked.before is None and not asked.search
-    mark = live.mark([(line.uid, line.status) for line in found.lines], counts)
+    with db.current().read() as reading:
+        counts = listing.counts(reading, workspace.service_id)
+        found = listing.page(reading, workspace.service_id, asked.wanted, before=asked.before)
+    first = asked.before is None and asked.wanted.query is None
+    facts = [(line.uid, line.status, line.facts) for line in found.lines]
+    mark = live.mark(facts, counts)
     newest = str(found.lines[0].uid) if found.lines else ""
     return {
         "lines": found.lines,
         "found": found,
         "asked": asked,
         "first": first,
-        "filtered": bool(asked.given) or bool(asked.search),
-        "tabs": _tabs(place, asked, counts),
+        "filtered": bool(asked.given),
+        "tabs": _tabs(workspace, asked, counts),
         "choices": _CHOICES,
         "fresh": set(),
         "mark": mark,
         "moving": first and not (found.lines and all(line.final for line in found.lines)),
-        "refresh": _address(place, "notifications/list", asked.given, latest=f"{newest}.{mark}"),
-        "newest": None if first else _address(place, "notifications", asked.given),
-        "older": _address(place, "notifications", asked.given, before=str(found.older)) if found.older else None,
+        "refresh": _address(workspace, "notifications/list", asked.given, latest=f"{newest}.{mark}"),
+        "export": {kind: _address(workspace, f"notifications.{kind}", asked.given) for kind in ("csv", "xlsx")},
+        "newest": None if asked.before is None else _address(workspace, "notifications", asked.given),
+        "older": _address(workspace, "notifications", asked.given, before=str(found.older)) if found.older else None,
     }
 
 
-def _tabs(place: Place, asked: Asked, counts: Mapping[str, int]) -> list[tuple[str, str, str, bool]]:
+def _tabs(workspace: Workspace, asked: Asked, counts: Mapping[str, int]) -> list[tuple[str, str, str, bool]]:
     """Return the choice of status: its name, how many there are (where nothing else filters), address, chosen."""
     others = {name: value for name, value in asked.given.items() if name != "status"}
     chosen = asked.wanted.status or ""
-    tabs = [("", "", _address(place, "notifications", others), not chosen)]
+    tabs = [("", "", _address(workspace, "notifications", others), not chosen)]
     for status in NotificationStatus:
         count = counts[status.value]
         if not count and status.value != chosen:
             continue
         shown = f"{count:,}" if count < listing.MOST_COUNTED else f"{listing.MOST_COUNTED - 1:,}+"
-        address = _address(place, "notifications", others, status=status.value)
+        address = _address(workspace, "notifications", others, status=status.value)
         tabs.append((status.value, "" if others else shown, address, status.value == chosen))
     return tabs
 
 
-def _address(place: Place, path: str, given: Mapping[str, str], **more: str) -> str:
+def _address(workspace: Workspace, path: str, given: Mapping[str, str], **more: str) -> str:
     query = urlencode({**given, **more})
-    return place.address(path) + (f"?{query}" if query else "")
+    return workspace.address(path) + (f"?{query}" if query else "")
 
 
 ROUTES = [index, refresh]

@@ -12,7 +12,7 @@ from litestar.params import Body, QueryParameter
 from backend.accounts import attempts, identities, invitations, oidc, oidc_attempts, oidc_people, users
 from backend.accounts.oidc import Arrival, Departure, Refused
 from backend.accounts.oidc_attempts import Attempt
-from backend.db import session
+from backend.db import database as db
 from backend.db.models.accounts import User
 from backend.lib import secrecy, settings
 from backend.portal import access, security
@@ -35,17 +35,17 @@ class DepartForm(msgspec.Struct):
         return f"DepartForm(next={self.next!r})"
 
 
-@post("/sign-in/oidc", sync_to_thread=True)
+@post("/sign-in/oidc", opt={"keeps_nothing": True}, sync_to_thread=True)
 def depart(
     request: Request[Any, Any, Any], data: Annotated[DepartForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
-    """Send the browser to the provider, with what its return is judged by kept here and bound to the browser."""
+    """Send the browser to the provider, with what its return is validated by kept here and bound to the browser."""
     if not oidc.is_set():
         raise NotFoundException
-    attempts.take(session.current(), (attempts.SIGN_IN_ADDRESS, security.network_address(request)))
+    attempts.take(db.current(), (attempts.SIGN_IN_ADDRESS, security.network_address(request)))
     viewer = access.signed_in(request) if data.connect else None
     departure, browser = oidc.depart(), secrecy.make_secret()
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         invitation_id = invitations.find(transaction, data.key).id if data.key else None
         attempt = Attempt(
             departure.nonce,
@@ -69,11 +69,11 @@ def arrive(
     code: Annotated[str, QueryParameter(name="code")] = "",
     issuer: Annotated[str | None, QueryParameter(name="iss")] = None,
 ) -> Response[Any]:
-    """Judge the answer and sign in whoever it names; an attempt is good for one return."""
+    """Validate the answer and sign in whoever it names; an attempt is good for one return."""
     if not oidc.is_set():
         raise NotFoundException
-    attempts.take(session.current(), (attempts.SIGN_IN_ADDRESS, security.network_address(request)))
-    with session.current().write() as transaction:
+    attempts.take(db.current(), (attempts.SIGN_IN_ADDRESS, security.network_address(request)))
+    with db.current().transaction() as transaction:
         attempt = oidc_attempts.take(transaction, sent, request.cookies.get(_cookie_name(), ""))
     if attempt is None:
         return _refusal("This sign-in was begun in another browser, is finished, or took longer than ten minutes.")
@@ -90,7 +90,7 @@ def arrive(
 
 def _enter(request: Request[Any, Any, Any], attempt: Attempt, arrival: Arrival) -> Response[Any]:
     address, done = attempt.next_address, None
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         user = identities.user_of(transaction, arrival.issuer, arrival.subject)
         if attempt.user_id is not None:
             owner = transaction.get_one(User, attempt.user_id)
@@ -111,7 +111,7 @@ def _enter(request: Request[Any, Any, Any], attempt: Attempt, arrival: Arrival) 
             return page("sign_in/unknown.html", None, status_code=403, arrival=arrival, provider=oidc.provider_name())
         if not user.active:
             return _refusal("Your account has been switched off. Ask whoever runs this installation.")
-        cookie = begin_session(transaction, request, user.id)
+        cookie = begin_session(transaction, request, user.id, by_provider=True)
     return go(address, done, cookies=[cookie, _cookie("")])
 
 

@@ -7,17 +7,18 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
-from litestar.response import Template
+from litestar.response import Stream, Template
 
-from backend.db import session
-from backend.portal.access import OutboxAccess, Place
+from backend.db import database as db
+from backend.portal import downloads, live
+from backend.portal.access import OutboxAccess, Workspace
 from backend.portal.pages import page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import outbox
+from backend.reports import outbox, whole_lists
 from backend.reports.outbox import Message, Page
 
 _LIST = "/portal/outbox"
@@ -28,22 +29,22 @@ class Way(msgspec.Struct, frozen=True):
     """The way to outbox pages: which messages it leads to, and what its addresses look like."""
 
     access: OutboxAccess
-    place: Place | None = None
+    workspace: Workspace | None = None
 
     def address(self, rest: str = "", **query: str) -> str:
         """Return the address of the list, or of what ``rest`` adds to it."""
-        if self.place is not None:
-            return self.place.address(f"outbox{rest}", **query)
+        if self.workspace is not None:
+            return self.workspace.address(f"outbox{rest}", **query)
         return self.access.address(f"{_LIST}{rest}", **query)
 
     def page(self, template: str, **context: Any) -> Template:
         """Make a page that stands where the way leads."""
-        home = "" if self.place else self.address()
-        return page(template, self.access.viewer, current="outbox", place=self.place, home=home, **context)
+        home = "" if self.workspace else self.address()
+        return page(template, self.access.viewer, current="outbox", workspace=self.workspace, home=home, **context)
 
 
-def _of(place: Place) -> Way:
-    return Way(OutboxAccess((place.service_id,), place.viewer, None), place)
+def _of(workspace: Workspace) -> Way:
+    return Way(OutboxAccess((workspace.service_id,), workspace.viewer, None), workspace)
 
 
 @get("/outbox", sync_to_thread=True)
@@ -56,33 +57,38 @@ def index(
 
 @get("/outbox", sync_to_thread=True)
 def index_of_service(
-    place: NamedDependency[Place], before: FromQuery[UUID | None] = None, after: FromQuery[UUID | None] = None
+    workspace: NamedDependency[Workspace], before: FromQuery[UUID | None] = None, after: FromQuery[UUID | None] = None
 ) -> Template:
     """Show a page of a service's list."""
-    return _index(_of(place), before, after)
+    return _index(_of(workspace), before, after)
 
 
 def _index(way: Way, before: UUID | None, after: UUID | None) -> Template:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = outbox.page(reading, way.access.services, before=before, after=after)
     first = before is None and after is None
     return way.page("outbox/index.html", **_list(way, found), first=first, fresh=set())
 
 
-@get("/outbox/list", sync_to_thread=True)
+def as_file(access: NamedDependency[OutboxAccess], request: Request[Any, Any, Any]) -> Stream:
+    """Give the messages of all services that may be seen."""
+    return downloads.as_file(request, whole_lists.outbox(access.services), "outbox")
+
+
+@get("/outbox/list", guards=[live.inside_its_page], sync_to_thread=True)
 def refresh(access: NamedDependency[OutboxAccess], latest: FromQuery[str] = "") -> Response[None] | Template:
     """Answer the first page's own refresh: nothing (204) while ``latest`` is still the newest message's id."""
     return _refresh(Way(access), latest)
 
 
-@get("/outbox/list", sync_to_thread=True)
-def refresh_of_service(place: NamedDependency[Place], latest: FromQuery[str] = "") -> Response[None] | Template:
+@get("/outbox/list", guards=[live.inside_its_page], sync_to_thread=True)
+def refresh_of_service(workspace: NamedDependency[Workspace], latest: FromQuery[str] = "") -> Response[None] | Template:
     """Answer the own refresh of a service's list in the same way."""
-    return _refresh(_of(place), latest)
+    return _refresh(_of(workspace), latest)
 
 
 def _refresh(way: Way, latest: str) -> Response[None] | Template:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         if latest == str(outbox.newest(reading, way.access.services) or ""):
             return Response(None, status_code=204)
         found = outbox.page(reading, way.access.services)
@@ -99,10 +105,10 @@ def show(access: NamedDependency[OutboxAccess], uid: FromPath[UUID], view: FromQ
 
 @get("/outbox/{uid:uuid}", sync_to_thread=True)
 def show_of_service(
-    place: NamedDependency[Place], uid: FromPath[UUID], view: FromQuery[View | None] = None
+    workspace: NamedDependency[Workspace], uid: FromPath[UUID], view: FromQuery[View | None] = None
 ) -> Template:
     """Show one message of a service."""
-    return _show(_of(place), uid, view)
+    return _show(_of(workspace), uid, view)
 
 
 def _show(way: Way, uid: UUID, view: View | None) -> Template:
@@ -126,13 +132,13 @@ def rendition(access: NamedDependency[OutboxAccess], uid: FromPath[UUID]) -> Res
 
 
 @get("/outbox/{uid:uuid}/html", sync_to_thread=True)
-def rendition_of_service(place: NamedDependency[Place], uid: FromPath[UUID]) -> Response[str]:
+def rendition_of_service(workspace: NamedDependency[Workspace], uid: FromPath[UUID]) -> Response[str]:
     """Serve the HTML of a service's message alone."""
-    return _rendition(_of(place), uid)
+    return _rendition(_of(workspace), uid)
 
 
 def _rendition(way: Way, uid: UUID) -> Response[str]:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         html = outbox.shown_html(reading, way.access.services, uid)
     if not html:
         raise NotFoundException
@@ -140,7 +146,7 @@ def _rendition(way: Way, uid: UUID) -> Response[str]:
 
 
 def _message(way: Way, uid: UUID) -> Message:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         message = outbox.message(reading, way.access.services, uid)
     if message is None:
         raise NotFoundException
@@ -155,13 +161,14 @@ def _list(way: Way, found: Page) -> dict[str, Any]:
         "rows": [(row, way.address(f"/{row.uid}")) for row in found.rows],
         "several": services is None or len(services) > 1,
         "homeless": services == (),
-        "guide": way.place.address("guide") if way.place else None,
+        "guide": way.workspace.address("guide") if way.workspace else None,
         "newest": way.address(),
+        "export": {kind: way.address(f".{kind}") for kind in ("csv", "xlsx")},
         "newer": way.address(after=str(found.newer)) if found.newer else None,
         "older": way.address(before=str(found.older)) if found.older else None,
         "refresh": way.address("/list", latest=latest),
     }
 
 
-ROUTES = [index, refresh, show, rendition]
+ROUTES = [index, refresh, show, rendition, *downloads.as_both("/outbox", as_file)]
 ROUTES_OF_A_SERVICE = [index_of_service, refresh_of_service, show_of_service, rendition_of_service]

@@ -7,6 +7,7 @@ toast on it.
 
 import base64
 import json
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,12 +19,15 @@ from litestar.response.base import ASGIResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.lib import secrecy, settings
-from backend.portal.access import SERVICES, Place
+from backend.portal.access import SERVICES, Workspace
 from backend.portal.security import in_production
 from backend.restored import report
 
+# The hidden field by which a form that is sent twice is known.
+ONCE = "once"
+_WITH_FORMS = {200, 409, 422}
 _TOAST_SECONDS = 60
 _TOAST_LENGTH = 500
 _SWITCHER_LENGTH = 12
@@ -53,6 +57,7 @@ class Frame(NamedTuple):
 _MAIN = (
     ("home", "Home", "", "home"),
     ("notifications", "Notifications", "notifications", "bell"),
+    ("worklist", "Worklist", "worklist", "list"),
     ("batches", "Batches", "batches", "stack"),
     ("templates", "Templates", "templates", "file"),
     ("recipients", "Recipients", "recipients", "people"),
@@ -70,11 +75,20 @@ _ADMIN = Entry("admin", "Platform admin", "/portal/admin", "shield")
 _DOCS = (
     Entry("docs", "API documentation", "/docs", "book"),
     Entry("errors", "Error catalogue", "/docs/errors", "warning"),
+    Entry("handbook", "Handbook", "/docs/guide", "book"),
 )
 
 
 class Page(Template):
-    """A page that shows the toast which its browser brings along, once."""
+    """A page that shows the toast which its browser brings along, once; its forms carry a mark of their page."""
+
+    def create_template_context(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """Put the mark beside the CSRF token, where forms have their hidden fields."""
+        context = super().create_template_context(request)
+        if self.context.get("viewer") is None or self.status_code not in _WITH_FORMS:
+            return context
+        mark = f'<input type="hidden" name="{ONCE}" value="{secrets.token_urlsafe(12)}">'
+        return {**context, "csrf_input": context["csrf_input"] + mark}
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **rest: Any) -> ASGIResponse:
         """Render the page; a toast that was shown is taken from the browser."""
@@ -91,50 +105,50 @@ def page(  # noqa: PLR0913 - what a page is made of, each named at the call
     viewer: Viewer | None,
     *,
     current: str = "",
-    place: Place | None = None,
+    workspace: Workspace | None = None,
     home: str = "",
     status_code: int = 200,
     **context: Any,
 ) -> Page:
     """Make a page from a template of ``portal_templates``.
 
-    ``current`` names the sidebar entry that the page belongs to; ``place`` is the service whose page it is. Whoever
+    ``current`` names the sidebar entry that the page belongs to; ``workspace`` is the service whose page it is. Whoever
     is not signed in sees the current entry alone, and it leads to ``home``, the address with the key that let them
     in.
     """
-    frame = _frame(viewer, current, place) if viewer else _frame_by_key(current, home)
-    common = {"viewer": viewer, "place": place, "frame": frame, "held_since": _held_since()}
+    frame = _frame(viewer, current, workspace) if viewer else _frame_by_key(current, home)
+    common = {"viewer": viewer, "workspace": workspace, "frame": frame, "held_since": _held_since()}
     return Page(template, context=common | context, status_code=status_code, media_type="text/html")
 
 
 def _held_since() -> datetime | None:
     """Return since when what waited in a restored database is held back; a page that says so needs no database."""
     try:
-        with session.current().look() as looking:
+        with db.current().autocommit() as looking:
             return report.since(looking)
     except SQLAlchemyError:
         return None
 
 
-def _frame(viewer: Viewer, current: str, place: Place | None) -> Frame:
-    here = place.service_id if place else None
-    entries = _entries(place, _MAIN) if place else ()
-    below = _entries(place, _BELOW) if place else ()
+def _frame(viewer: Viewer, current: str, workspace: Workspace | None) -> Frame:
+    here = workspace.service_id if workspace else None
+    entries = _entries(workspace, _MAIN) if workspace else ()
+    below = _entries(workspace, _BELOW) if workspace else ()
     others = [member for member in viewer.memberships if member.service_id != here]
     more = viewer.platform_admin or len(others) > _SWITCHER_LENGTH
     return Frame(
         current=current,
         entries=entries,
-        below=below + ((_ADMIN,) if viewer.platform_admin else ()) + (() if place else _DOCS),
-        service_name=place.service_name if place else None,
-        role=place.role if place else None,
+        below=below + ((_ADMIN,) if viewer.platform_admin else ()) + (() if workspace else _DOCS),
+        service_name=workspace.service_name if workspace else None,
+        role=workspace.role if workspace else None,
         others=tuple((one.service_name, f"{SERVICES}/{one.service_id}") for one in others[:_SWITCHER_LENGTH]),
         all_services=SERVICES if more else None,
     )
 
 
-def _entries(place: Place, named: Iterable[tuple[str, str, str, str]]) -> tuple[Entry, ...]:
-    return tuple(Entry(name, label, place.address(path), icon) for name, label, path, icon in named)
+def _entries(workspace: Workspace, named: Iterable[tuple[str, str, str, str]]) -> tuple[Entry, ...]:
+    return tuple(Entry(name, label, workspace.address(path), icon) for name, label, path, icon in named)
 
 
 def _frame_by_key(current: str, home: str) -> Frame:

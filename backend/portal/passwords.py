@@ -8,13 +8,13 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, QueryParameter
 
 from backend.accounts import attempts, audit, password_resets, passwords, users
-from backend.db import session
+from backend.db import database as db
 from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import letters, security
 from backend.portal.forms import Faults
-from backend.portal.pages import Page, go, page
-from backend.portal.sign_in import begin_session
+from backend.portal.pages import Page, page
+from backend.portal.sign_in import Onward, enter
 
 
 class AddressForm(msgspec.Struct):
@@ -51,8 +51,8 @@ def ask(
         return _request_page(data.email, faults)
     try:
         address = security.network_address(request)
-        lanes = (attempts.RESET_HERE, f"{email} {address}"), (attempts.RESET_ADDRESS, address)
-        attempts.take(session.current(), *lanes)
+        buckets = (attempts.RESET_HERE, f"{email} {address}"), (attempts.RESET_ADDRESS, address)
+        attempts.take(db.current(), *buckets)
     except Problem as problem:
         faults.add("email", problem.detail)
         return _request_page(email, faults, status=429)
@@ -61,7 +61,7 @@ def ask(
 
 
 def _send(email: str) -> None:
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         wanted = attempts.passes(transaction, attempts.RESET_ACCOUNT, email)
         user = users.by_email(transaction, email)
         if wanted and user is not None and user.active:
@@ -71,8 +71,8 @@ def _send(email: str) -> None:
 @get("/password/new", sync_to_thread=True)
 def show_choice(request: Request[Any, Any, Any], key: Annotated[str, QueryParameter(name="key")] = "") -> Page:
     """Ask for the new password; looking at the page does not use the link up, as mail programs do by themselves."""
-    attempts.take(session.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
-    with session.current().read() as reading:
+    attempts.take(db.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
+    with db.current().read() as reading:
         email = password_resets.find(reading, key).email
     return _choice_page(key, email, Faults())
 
@@ -82,19 +82,19 @@ def choose(
     request: Request[Any, Any, Any], data: Annotated[PasswordForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
     """Set the password, end every session of the user's, and sign them in here."""
-    attempts.take(session.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
+    attempts.take(db.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
     faults = Faults()
     with faults.on("password"):
         passwords.check(data.password)
     if faults:
-        with session.current().read() as reading:
+        with db.current().read() as reading:
             email = password_resets.find(reading, data.key).email
         return _choice_page(data.key, email, faults)
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         user = password_resets.use(transaction, data.key, data.password)
         audit.record(transaction, audit.Actor("person", user.email), "password.reset", user.email, service_id=None)
-        cookie = begin_session(transaction, request, user.id)
-    return go(security.HOME, "Your new password works from now on.", cookies=[cookie])
+        onward = Onward(security.HOME, "Your new password works from now on.")
+        return enter(transaction, request, user.id, onward)
 
 
 def _request_page(email: str, faults: Faults, status: int | None = None) -> Page:

@@ -13,11 +13,11 @@ from litestar.params import Body
 from litestar.response import Stream
 
 from backend.accounts import audit
-from backend.db import session
-from backend.lib import clock, settings
+from backend.db import database as db
+from backend.lib import clock, languages, settings
 from backend.lib.problems import Problem
 from backend.portal import access
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.registry import csv_recipients
@@ -33,58 +33,58 @@ class ImportForm(msgspec.Struct, kw_only=True):
 
 
 @get("/recipients.csv", sync_to_thread=True)
-def export(place: NamedDependency[Place]) -> Stream:
+def export(workspace: NamedDependency[Workspace]) -> Stream:
     """Give all recipients as CSV."""
     name = f"recipients-{clock.today().isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(lines(place.service_id), media_type="text/csv", headers=headers)
+    return Stream(lines(workspace.service_id), media_type="text/csv", headers=headers)
 
 
 def lines(service_id: int) -> Iterator[str]:
     """Yield the lines of a service's recipients, a few at a time in memory."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         yield from csv_recipients.write(reading, service_id)
 
 
 @get("/recipients/import", guards=[access.editors], sync_to_thread=True)
-def ask(place: NamedDependency[Place]) -> Page:
+def ask(workspace: NamedDependency[Workspace]) -> Page:
     """Ask for a file."""
-    return _page(place, "", None, Faults())
+    return _page(workspace, "", None, Faults())
 
 
 @post("/recipients/import", guards=[access.editors], sync_to_thread=True)
 def take(
-    place: NamedDependency[Place], data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)]
+    workspace: NamedDependency[Workspace], data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)]
 ) -> Response[Any]:
     """Show what a file would do; do it once that was seen, if it is still the same."""
     faults = Faults()
     text, plan = data.text, None
     with faults.on("file"):
         text = _text(data)
-        with session.current().read() as reading:
-            plan = csv_recipients.plan(reading, place.service_id, text, settings.current().outbound_allow)
+        with db.current().read() as reading:
+            plan = csv_recipients.plan(reading, workspace.service_id, text, settings.current().outbound_allow)
     if plan is None or plan.faults or not plan.changes:
         if plan is not None and not plan.faults:
             faults.add("file", "The file holds no recipients.")
-        return _page(place, text, plan, faults)
+        return _page(workspace, text, plan, faults)
     if data.seen != _mark(plan):
-        return _page(place, text, plan, faults, changed=bool(data.seen))
-    with faults.on("file"), session.current().write() as transaction:
-        done = csv_recipients.apply(transaction, place.service_id, plan)
+        return _page(workspace, text, plan, faults, changed=bool(data.seen))
+    with faults.on("file"), db.current().transaction() as transaction:
+        done = csv_recipients.apply(transaction, workspace.service_id, plan)
         for change in done:
             action = "recipient.made" if change.kind == "new" else "recipient.changed"
             audit.record(
                 transaction,
-                place.actor,
+                workspace.actor,
                 action,
                 change.identifier,
-                service_id=place.service_id,
+                service_id=workspace.service_id,
                 detail={"by": "CSV import"},
             )
     if faults:
-        return _page(place, text, plan, faults)
+        return _page(workspace, text, plan, faults)
     many = "1 recipient is" if len(done) == 1 else f"{len(done):,} recipients are"
-    return go(place.address("recipients"), f"{many} imported.")
+    return go(workspace.address("recipients"), f"{many} imported.")
 
 
 def _text(data: ImportForm) -> str:
@@ -99,13 +99,13 @@ def _mark(plan: Plan) -> str:
     return hashlib.sha256(msgspec.json.encode(plan)).hexdigest()
 
 
-def _page(place: Place, text: str, plan: Plan | None, faults: Faults, *, changed: bool = False) -> Page:
+def _page(workspace: Workspace, text: str, plan: Plan | None, faults: Faults, *, changed: bool = False) -> Page:
     refused = bool(faults) or bool(plan and plan.faults)
     return page(
         "recipients/import.html",
-        place.viewer,
+        workspace.viewer,
         current="recipients",
-        place=place,
+        workspace=workspace,
         status_code=422 if refused else 200,
         text=text,
         plan=plan,
@@ -113,6 +113,7 @@ def _page(place: Place, text: str, plan: Plan | None, faults: Faults, *, changed
         faults=faults,
         changed=changed,
         columns=",".join(csv_recipients.COLUMNS),
+        language_name=languages.name,
     )
 
 

@@ -8,7 +8,6 @@ from litestar import Request, Response
 from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware.csrf import CSRFMiddleware
@@ -20,7 +19,6 @@ from backend.lib import http, inputs, secrecy, settings
 from backend.lib.problems import Problem
 
 HOME = "/portal"
-_FORMS = (RequestEncodingType.URL_ENCODED.value, RequestEncodingType.MULTI_PART.value)
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _PORTAL_ADDRESS = re.compile(r"/portal(/[A-Za-z0-9._~-]+)*(\?[A-Za-z0-9._~=&%+-]*)?")
 
@@ -30,6 +28,8 @@ PAGE_POLICY = (
 )
 # A message's HTML comes from templates and clients: it may carry its styles and embedded images, and do nothing.
 MESSAGE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+# The same for an editor's preview, whose links open a page of ours in a new tab.
+PREVIEW_POLICY = MESSAGE_POLICY.replace("sandbox;", "sandbox allow-popups allow-popups-to-escape-sandbox;")
 
 
 def harden(response: Response[Any]) -> Response[Any]:
@@ -108,23 +108,10 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
         return
     base = urlsplit(settings.current().base_url)
     ours = {f"{base.scheme}://{base.netloc}"}
-    if not in_production():  # localhost and 127.0.0.1 are the same house while developing
+    if not in_production():  # localhost and 127.0.0.1 are the same host while developing
         ours.add(f"{request.url.scheme}://{request.headers.get('host', '')}")
     if origin not in ours:
         raise PermissionDeniedException("The form was sent from a page of another site.")
-
-
-async def check_form(request: Request[Any, Any, Any]) -> None:
-    """Refuse a form with text that cannot be kept, before its handler: a ``before_request`` hook of pages.
-
-    A handler whose option ``reads_form`` says that it reads the form itself calls ``check_fields``.
-
-    Raises:
-        Problem: ``invalid_request``.
-    """
-    is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() in _FORMS
-    if is_form and not request.route_handler.opt.get("reads_form"):
-        check_fields((await request.form()).multi_items())
 
 
 def check_fields(fields: Any) -> None:

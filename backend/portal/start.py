@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from backend.accounts import services
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.portal.access import SERVICES
 from backend.portal.pages import Page, page
 
@@ -17,7 +17,7 @@ from backend.portal.pages import Page, page
 @get("/", sync_to_thread=True)
 def begin(viewer: NamedDependency[Viewer]) -> Response[None] | Page:
     """Lead to the home page of the service seen last, or the first one; say what to do where there is none."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         last = services.reachable(reading, viewer.reach, first=viewer.last, limit=1)
     if not last:
         return page("services/none.html", viewer)
@@ -27,7 +27,7 @@ def begin(viewer: NamedDependency[Viewer]) -> Response[None] | Page:
 @get("/services", sync_to_thread=True)
 def choose(viewer: NamedDependency[Viewer], search: Annotated[str, QueryParameter(name="q")] = "") -> Page:
     """Show the services that the viewer may go to, by name."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = services.reachable(reading, viewer.reach, search=search.strip()[: services.MAX_NAME], limit=200)
     roles = {member.service_id: member.role for member in viewer.memberships}
     rows = [(row, f"{SERVICES}/{row.id}", roles.get(row.id)) for row in found]

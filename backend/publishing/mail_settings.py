@@ -6,14 +6,15 @@ from sqlalchemy.orm import Session
 from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.db.models.accounts import Service
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
+from backend.lib.languages import language_tag
 from backend.lib.problems import FieldError, Problem
 from backend.publishing import publish, sources
 from backend.publishing.publish import Change, User
 from backend.publishing.sources import MailSettings
 from backend.registry import templates
+from backend.registry.pins import Pins
 from backend.registry.templates import TemplateRecord
-from backend.rendering.locales import language_tag
 from backend.rendering.model import NO_LAYOUT, Source
 from backend.rendering.pool import PREVIEWS
 
@@ -95,7 +96,7 @@ def put(session: Session, service_id: int, planned: SettingsPlan, by: Actor) -> 
 def _changing(session: Session, service_id: int, after: MailSettings) -> list[TemplateRecord]:
     """Return the templates that are made with other settings than these."""
 
-    def pins(record: TemplateRecord) -> templates.Pins:
+    def pins(record: TemplateRecord) -> Pins:
         return sources.resolve(session, service_id, record.identifier, record.content, settings=after).pins
 
     return [one for one in templates.published(session, service_id) if pins(one) != one.pins]

@@ -1,18 +1,20 @@
 """Publishing: a template with what it names; a partial for all templates that are made with it, or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy.orm import Session
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
-from backend.publishing import sources
+from backend.publishing import chosen_senders, sources, variants
 from backend.publishing.sources import MailSettings
 from backend.registry import lookup, templates
-from backend.registry.templates import TEMPLATE, Pins, TemplateContent, TemplateRecord
+from backend.registry.pins import Pins
+from backend.registry.templates import TEMPLATE, TemplateContent, TemplateRecord
 from backend.rendering.faults import OF_TEMPLATE
+from backend.rendering.memory import with_example
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
@@ -20,31 +22,37 @@ _MOST_NAMED = 10
 
 
 class User(msgspec.Struct, frozen=True):
-    """A template that is made with what is to be published, as it is now and as it would be."""
+    """A template that is made with what is to be published, as it is now and as it would be; so are its variants."""
 
     record: TemplateRecord
     before: Source
     after: Source
+    variants: dict[str, tuple[Source, Source]] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What publishing a text would publish: the text, and anew all templates that are made with it."""
+    """What publishing a text would publish: it with its variants, and anew all templates that are made with it."""
 
     identifier: str
     content: TemplateContent
     source: Source
     pins: Pins
     users: list[User]
+    variants: dict[str, Source] = {}
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What becomes of one template: its message of the sample fields before and after, or why there is none."""
+    """What becomes of one template: its message of the sample fields before and after, or why there is none.
+
+    ``language`` is that of the variant which the message is of; None for the template's own text.
+    """
 
     identifier: str
     version: int
     before: Rendered | None
     after: Rendered | None
     breaks: str | None
+    language: str | None = None
 
 
 def plan(session: Session, service_id: int, identifier: str, content: TemplateContent) -> Plan:
@@ -57,7 +65,7 @@ def plan(session: Session, service_id: int, identifier: str, content: TemplateCo
     resolved = sources.resolve(session, service_id, identifier, content)
     records = templates.made_with(session, service_id, identifier)
     if content.kind == TEMPLATE:
-        _check_no_layout(session, service_id, identifier)
+        check_no_layout(session, service_id, identifier)
     if records and content.kind == TEMPLATE:
         raise Problem("in_use", f"{_listed(records)} made with {identifier}, so it stays a partial or layout.")
     return Plan(
@@ -66,6 +74,7 @@ def plan(session: Session, service_id: int, identifier: str, content: TemplateCo
         resolved.source,
         resolved.pins,
         users_of(session, service_id, records, instead={identifier: content}),
+        resolved.variants,
     )
 
 
@@ -79,16 +88,15 @@ def users_of(
 ) -> list[User]:
     """Return templates as they are, and as they would be with other partials or settings, as ``sources.resolve``."""
     versions = lookup.versions(session, [one.version_id for one in records])
-    return [
-        User(
-            one,
-            sources.source_of_version(versions[one.version_id]),
-            sources.resolve(
-                session, service_id, one.identifier, one.content, instead=instead, settings=settings
-            ).source,
-        )
-        for one in records
-    ]
+    users = []
+    for one in records:
+        made = sources.resolve(session, service_id, one.identifier, one.content, instead=instead, settings=settings)
+        version = versions[one.version_id]
+        others = {
+            each.language: (sources.source_of_version(each), made.variants[each.language]) for each in version.variants
+        }
+        users.append(User(one, sources.source_of_version(version), made.source, others))
+    return users
 
 
 def check(planned: Plan, share: Share) -> list[TemplateWarning]:
@@ -98,8 +106,7 @@ def check(planned: Plan, share: Share) -> list[TemplateWarning]:
         Problem: ``invalid_template`` for a text that cannot work, or that breaks a template which is made with it;
             ``render_share_exceeded`` or ``unavailable`` if that cannot be seen just now.
     """
-    sample = planned.content.sample_fields
-    warnings = PREVIEWS.check(planned.source, sample, share, batch=isinstance(sample, list))
+    warnings = variants.warnings(planned.content, planned.source, planned.variants, share)
     check_changes(changes(planned.users, share))
     return warnings
 
@@ -125,7 +132,7 @@ def changes(users: Sequence[User], share: Share) -> list[Change]:
     Raises:
         Problem: ``render_share_exceeded`` or ``unavailable`` if one cannot be rendered just now.
     """
-    return [_change(one, share) for one in users]
+    return [change for one in users for change in _changes(one, share)]
 
 
 def put(
@@ -136,8 +143,10 @@ def put(
     Returns what ``store`` does, and the templates that were published anew.
 
     Raises:
-        Problem: ``draft_changed`` if one of them, or what they are made with, was published meanwhile.
+        Problem: ``draft_changed`` if one of them, or what they are made with, was published meanwhile;
+            ``unknown_sender`` if the text chooses one that its e-mails cannot have.
     """
+    chosen_senders.check(session, service_id, planned.content)
     record, created = store()
     users = templates.made_with(session, service_id, planned.identifier)
     if [one.version_id for one in users] != [one.record.version_id for one in planned.users]:
@@ -153,23 +162,31 @@ def put(
 
 def inner_first(records: Sequence[TemplateRecord]) -> list[TemplateRecord]:
     """Order templates so that each comes behind what it is made with."""
-    return sorted(records, key=lambda one: (one.content.kind == TEMPLATE, len(one.pins.partials), one.identifier))
+    return sorted(records, key=lambda one: (one.content.kind == TEMPLATE, len(one.pins.named), one.identifier))
 
 
-def _change(user: User, share: Share) -> Change:
-    record, sample = user.record, user.record.content.sample_fields
+def _changes(user: User, share: Share) -> Iterator[Change]:
+    content = user.record.content
+    yield _change(user.record, user.before, user.after, content.sample_fields, share)
+    spoken = content.spoken()
+    for tag, (before, after) in user.variants.items():
+        made = _change(user.record, before, after, spoken[tag].sample_fields, share)
+        yield msgspec.structs.replace(made, language=tag)
+
+
+def _change(record: TemplateRecord, then: Source, now: Source, sample: Any, share: Share) -> Change:
     if sample is None:
-        return Change(record.identifier, record.version, None, None, _refusal(user, share))
-    before, after = _made(user.before, sample, share), _made(user.after, sample, share)
+        return Change(record.identifier, record.version, None, None, _refusal(now, share))
+    before, after = _made(then, sample, share), _made(now, sample, share)
     breaks = None
     if isinstance(after, Problem):
-        breaks = None if isinstance(before, Problem) and _refusal(user, share) is None else after.detail
+        breaks = None if isinstance(before, Problem) and _refusal(now, share) is None else after.detail
     return Change(record.identifier, record.version, _or_none(before), _or_none(after), breaks)
 
 
-def _refusal(user: User, share: Share) -> str | None:
+def _refusal(source: Source, share: Share) -> str | None:
     try:
-        PREVIEWS.check(user.after, None, share)
+        PREVIEWS.check(source, None, share)
     except Problem as problem:
         if problem.code not in OF_TEMPLATE:
             raise
@@ -179,7 +196,7 @@ def _refusal(user: User, share: Share) -> str | None:
 
 def _made(source: Source, sample: Any, share: Share) -> Rendered | Problem:
     try:
-        return PREVIEWS.render(RenderJob("", source, sample, isinstance(sample, list)), share)
+        return PREVIEWS.render(with_example(RenderJob("", source, sample, isinstance(sample, list))), share)
     except Problem as problem:
         if problem.code not in OF_TEMPLATE:
             raise
@@ -196,13 +213,18 @@ def check_unused(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``in_use``, which names those that are.
     """
-    _check_no_layout(session, service_id, identifier)
+    check_no_layout(session, service_id, identifier)
     records = templates.made_with(session, service_id, identifier)
     if records:
         raise Problem("in_use", f"{_listed(records)} made with {identifier}. Publish them without it first.")
 
 
-def _check_no_layout(session: Session, service_id: int, identifier: str) -> None:
+def check_no_layout(session: Session, service_id: int, identifier: str) -> None:
+    """See that the service's e-mails do not stand in a layout that is to go.
+
+    Raises:
+        Problem: ``in_use``.
+    """
     if sources.mail_settings(session, service_id).layout == identifier:
         detail = f"{identifier} is the layout of the service’s Markdown and text e-mails. Choose another one first."
         raise Problem("in_use", detail)

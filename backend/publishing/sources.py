@@ -1,18 +1,21 @@
 """What the renderer takes of a template: its text, those of all partials and layouts of it, the service's language."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib.problems import FieldError, Problem
-from backend.registry import owned, templates
+from backend.publishing import surroundings, variants
+from backend.registry import lookup, owned, templates
 from backend.registry.lookup import FoundTemplate
-from backend.registry.templates import TEMPLATE, Pins, TemplateContent
+from backend.registry.pins import Pins
+from backend.registry.templates import TEMPLATE, TemplateContent
 from backend.rendering.model import LANGUAGE, NO_LAYOUT, Format, Partial, Source
 from backend.rendering.references import named
 
@@ -38,10 +41,16 @@ def mail_settings(session: Session, service_id: int) -> MailSettings:
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """A text with what it names, of which ``pins`` are the published versions."""
+    """A text with what it names, of which ``pins`` are the published versions; its variants by their languages."""
 
     source: Source
     pins: Pins
+    variants: dict[str, Source] = {}
+
+    @property
+    def every(self) -> list[Source]:
+        """Return the text itself and all of its variants."""
+        return [self.source, *self.variants.values()]
 
 
 def source_of_version(version: FoundTemplate) -> Source:
@@ -51,7 +60,51 @@ def source_of_version(version: FoundTemplate) -> Source:
     if version.partials:
         parts = tuple(Partial(one.identifier, cast("Format", one.format), one.source) for one in version.partials)
     fragment = version.kind != TEMPLATE
-    return Source(form, version.source, version.subject, parts, fragment, version.language, version.mail_layout)
+    around = surroundings.of_service(version.service_id)
+    return Source(
+        form,
+        version.source,
+        version.subject,
+        parts,
+        fragment,
+        version.language,
+        version.mail_layout,
+        item_key(version.batch),
+        around,
+    )
+
+
+def unpublished(session: Session, service_id: int, identifier: str, content: TemplateContent) -> FoundTemplate:
+    """Return a template as it would be found if this text were published; it has no row, so nothing remembers it.
+
+    Raises:
+        Problem: ``invalid_template`` for a template that contains itself.
+    """
+    pins = resolve(session, service_id, identifier, content).pins
+    partials = lookup.versions(session, list(pins.partials.values()))
+    return FoundTemplate(
+        identifier,
+        lookup.UNPUBLISHED,
+        0,
+        content.format,
+        content.source,
+        content.subject,
+        content.batch,
+        content.kind,
+        content.repeat_after,
+        pins.language,
+        pins.mail_layout,
+        service_id,
+        content.sender,
+        content.reply_to,
+        tuple(partials[one] for _, one in sorted(pins.partials.items())),
+    )
+
+
+def item_key(batch: Mapping[str, Any] | None) -> str | None:
+    """Return the member by which a template knows the items of its batches again, if it names one."""
+    found = (batch or {}).get("item_key")
+    return found if isinstance(found, str) else None
 
 
 def source_of(content: TemplateContent, service_id: int) -> Source:
@@ -79,20 +132,40 @@ def resolve(  # noqa: PLR0913 - a text, and what to take in the place of what is
     service has. What is not there is left out: the check of the template says so, with its line.
 
     Raises:
-        Problem: ``invalid_template`` for a template that contains itself, which names the way round.
+        Problem: ``invalid_template`` for a template that contains itself, which names the way round, and for variants
+            that it cannot have.
     """
-    finder = _Finder(session, service_id, instead or {})
+    said = settings or mail_settings(session, service_id)
+    finder = partial(_Finder, session, service_id, instead or {})
+    made = _resolved(finder(), service_id, identifier, content, said)
+    spoken = content.spoken()
+    if not spoken:
+        return made
+    variants.check(content, made.pins.language)
+    others = {}
+    for tag, text in spoken.items():
+        with variants.at(tag):
+            others[tag] = _resolved(finder(), service_id, identifier, text, said)
+    pins = msgspec.structs.replace(made.pins, variants={tag: one.pins for tag, one in others.items()})
+    return Resolved(made.source, pins, {tag: one.source for tag, one in others.items()})
+
+
+def _resolved(
+    finder: "_Finder", service_id: int, identifier: str, content: TemplateContent, said: MailSettings
+) -> Resolved:
+    """Find what one text names, without its variants."""
     way = (identifier,) if identifier else ()
     finder.follow(named(_plain(content)), way)
-    said = settings or mail_settings(session, service_id)
     layout = said.layout if content.kind == TEMPLATE and content.format in _WITH_LAYOUT else None
     if layout is not None and layout != NO_LAYOUT:
         finder.follow([layout], way)
     partials = tuple(
         Partial(name, cast("Format", one.format), one.source) for name, one in sorted(finder.found.items())
     )
-    source = msgspec.structs.replace(_plain(content), partials=partials, language=said.language, layout=layout)
-    return Resolved(source, Pins(partials=finder.pins, language=said.language, mail_layout=layout))
+    around, language = surroundings.of_service(service_id), content.language or said.language
+    plain = _plain(content)
+    source = msgspec.structs.replace(plain, partials=partials, language=language, layout=layout, around=around)
+    return Resolved(source, Pins(partials=finder.pins, language=language, mail_layout=layout))
 
 
 class _Finder:
@@ -133,7 +206,8 @@ class _Finder:
 
 def _plain(content: TemplateContent) -> Source:
     form = msgspec.convert(content.format, Format)
-    return Source(form, content.source, content.subject, (), content.kind != TEMPLATE)
+    fragment = content.kind != TEMPLATE
+    return Source(form, content.source, content.subject, (), fragment, item_key=item_key(content.batch))
 
 
 def _refused(detail: str) -> Problem:

@@ -1,1 +1,1 @@
-"""The door for providers that call back: receipts and bounces."""
+"""The entry point for providers that call back: receipts and bounces."""

@@ -75,7 +75,7 @@ def read(message: bytes) -> list[ReceiptEvent]:
 def _blocks(parts: list[Message]) -> Iterator[_Block]:
     reports = [part for part in parts if part.get_content_type() in _REPORTS]
     found = [block for part in reports for fields in _of_recipients(part) if (block := _reported(fields)) is not None]
-    yield from found if reports else _untyped(parts)
+    yield from (_in_words(block, parts) for block in found) if reports else _untyped(parts)
 
 
 def _of_recipients(report: Message) -> list[Message]:
@@ -102,6 +102,22 @@ def _reported(fields: Message) -> _Block | None:
     return _Block(_address(field(fields, "Final-Recipient")), action.split()[0], found[0] if found else "", words)
 
 
+def _in_words(block: _Block, parts: list[Message]) -> _Block:
+    """Give a recipient without a diagnostic code the refusal that the text for people has, as OpenSMTPD writes it."""
+    if block.action != "failed" or block.words not in {"", block.status}:
+        return block
+    reason = _told_in(_text_of(parts)).get(block.address.lower(), "")
+    return _refused(block.address, reason) if _REPLY_IN_TEXT.search(reason) else block
+
+
+def _text_of(parts: list[Message]) -> str:
+    return next((decoded(part) for part in parts if part.get_content_type() == "text/plain"), "")[:_MAX_TEXT]
+
+
+def _told_in(text: str) -> dict[str, str]:
+    return {match["address"].lower(): match["reason"] for match in _REFUSED_IN_TEXT.finditer(text)}
+
+
 def _address(given: str) -> str:
     """Return the address of a field such as ``rfc822; ada@lab.example``, its encoding undone (RFC 3461, RFC 6533)."""
     kind, _, address = given.rpartition(";")
@@ -113,19 +129,17 @@ def _address(given: str) -> str:
 
 def _untyped(parts: list[Message]) -> Iterator[_Block]:
     """Read bounces that are plain texts: those of qmail, Exim, and of servers that follow no standard."""
-    text = next((decoded(part) for part in parts if part.get_content_type() == "text/plain"), "")
+    text = _text_of(parts)
     failed = field(parts[0], "X-Failed-Recipients")
     if _QMAIL_GREETING.match(text):
         for match in _QMAIL.finditer(text):
             yield _refused(match["address"], match["reason"])
     elif failed:
-        told = {match["address"].lower(): match["reason"] for match in _REFUSED_IN_TEXT.finditer(text)}
+        told = _told_in(text)
         for address in failed.split(","):
-            yield _refused(address.strip(), told.get(address.strip().lower(), text[:_MAX_TEXT]))
-    elif _is_by_a_machine(parts[0]) and _SAYS_THAT_IT_FAILED.search(
-        f"{field(parts[0], 'Subject')}\n{text[:_MAX_TEXT]}"
-    ):
-        for match in _REFUSED_IN_TEXT.finditer(text[:_MAX_TEXT]):
+            yield _refused(address.strip(), told.get(address.strip().lower(), text))
+    elif _is_by_a_machine(parts[0]) and _SAYS_THAT_IT_FAILED.search(f"{field(parts[0], 'Subject')}\n{text}"):
+        for match in _REFUSED_IN_TEXT.finditer(text):
             if _REPLY_IN_TEXT.search(match["reason"]):
                 yield _refused(match["address"], match["reason"])
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError, LoginError
 
-from backend.db import session as db
-from backend.delivery import mailboxes
-from backend.delivery.mailboxes import Progress
+from backend.db import database as db
+from backend.delivery.providers import mailboxes
+from backend.delivery.providers.mailboxes import Progress
 from backend.lib import outages
-from backend.lib.mailbox_address import Mailbox
+from backend.lib.imap_folder import Mailbox
 from backend.lib.problems import Problem
-from backend.receipts import bounces, door
+from backend.receipts import bounces, entry_point
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def read(mailbox: Mailbox, progress: Progress, token: str, stopping: Callable[[]
                     return False
                 if _has_news(client, mailbox, uid):
                     _put_away(client, mailbox, uid)
-                with db.current().write() as session:
+                with db.current().transaction() as session:
                     mailboxes.advance(session, mailbox.key, token, validity, uid)
             return len(waiting) > mailbox.most
     except LoginError:
@@ -80,7 +80,7 @@ def _has_news(client: IMAPClient, mailbox: Mailbox, uid: int) -> bool:
     found = client.fetch([uid], [f"BODY.PEEK[]<0.{bounces.MAX_BYTES}>"]).get(uid, {})
     message = next((value for key, value in found.items() if key.startswith(b"BODY[]")), b"")
     try:
-        return door.take_bounce(message) > 0
+        return entry_point.take_bounce(message) > 0
     except Problem as problem:
         if problem.code == "unavailable":
             raise

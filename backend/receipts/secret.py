@@ -1,9 +1,11 @@
-"""The secret that guards the address for bounces: derived from the secret key, so that it need not be kept."""
+"""The secrets that guard addresses for reports: derived from the secret key, so that they need not be kept."""
 
 from backend.lib import keyring, secrecy
 
 PREFIX = "crb_"
+DESK_PREFIX = "crd_"
 _OF = ("receipts", "bounce")
+_OF_DESK = "receipts of a service desk"
 
 
 def bounce_token() -> str:
@@ -17,5 +19,16 @@ def is_bounce_token(given: str) -> bool:
     return True in [secrecy.same(given, one) for one in tokens]
 
 
-def _token(digest: str) -> str:
-    return PREFIX + digest[:48]
+def desk_token(desk: str) -> str:
+    """Return the token that the workflows of a service desk, known by where it is, send along."""
+    return _token(keyring.digest(_OF_DESK, desk), DESK_PREFIX)
+
+
+def is_desk_token(desk: str, given: str) -> bool:
+    """Tell whether a token is that of a service desk, in a time that does not depend on it."""
+    tokens = [_token(one, DESK_PREFIX) for one in keyring.digests(_OF_DESK, desk)]
+    return True in [secrecy.same(given, one) for one in tokens]
+
+
+def _token(digest: str, prefix: str = PREFIX) -> str:
+    return prefix + digest[:48]

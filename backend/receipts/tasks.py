@@ -4,19 +4,19 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.leases import Lease, LostError
-from backend.delivery import mailboxes
-from backend.delivery.mailboxes import Progress
+from backend.delivery.providers import mailboxes
+from backend.delivery.providers.mailboxes import Progress
 from backend.lib import processes, queue, settings
-from backend.lib.pace import Pace
 from backend.lib.problems import Problem
+from backend.lib.throttle import Throttle
 from backend.receipts import mailbox as reader
 from backend.receipts.mailbox import MailboxFault
 
 logger = logging.getLogger(__name__)
 
-_pace = Pace(timedelta(minutes=1))
+_once_a_minute = Throttle(timedelta(minutes=1))
 
 
 class _Present:
@@ -35,15 +35,15 @@ def use(lease: Lease, stopping: Callable[[], bool]) -> None:
 def read_mailbox() -> None:
     """Read what has come to the mailbox of the settings, unless another process does."""
     mailbox = settings.current().bounces
-    if mailbox is None or not _pace.take():
+    if mailbox is None or not _once_a_minute.take():
         return
-    token, progress = _claim(mailbox.key)
+    token, progress = _Present.lease.claim(lambda token: _claim(mailbox.key, token))
     if progress is None:
         return
     trouble: str | None = None
     try:
         if reader.read(mailbox, progress, token, _Present.stopping):
-            _pace.again()
+            _once_a_minute.again()
     except MailboxFault as fault:
         trouble = str(fault)
         logger.warning("Bounces were not read: %s", trouble)
@@ -52,16 +52,10 @@ def read_mailbox() -> None:
     except LostError:
         logger.warning("The mailbox of bounces is another worker's by now")
         return
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         mailboxes.let_go(session, mailbox.key, token, trouble)
 
 
-def _claim(key: str) -> tuple[str, Progress | None]:
-    token = _Present.lease.ready()
-    try:
-        with db.current().write() as session:
-            return token, mailboxes.claim(session, key, token)
-    except LostError:  # there is no lease of this token: the next tick has one that is there
-        _Present.lease.doubt()
-        _pace.again()
-        return token, None
+def _claim(key: str, token: str) -> tuple[str, Progress | None]:
+    with db.current().transaction() as session:
+        return token, mailboxes.claim(session, key, token)

@@ -10,14 +10,17 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
+from backend.db.models.registry import Recipient
 from backend.lib import shapes
 from backend.lib.problems import Problem
 from backend.registry import recipients
 from backend.registry.lookup import Address
-from backend.registry.owned import check_identifier
+from backend.registry.owned import check_free, check_identifier
 from backend.registry.shapes import MAX_ENDPOINTS, RecipientShape
 
-COLUMNS = ("identifier", "name", "channel", "address")
+COLUMNS = ("identifier", "name", "channel", "address", "language")
+# A file without languages leaves those that recipients have.
+_WITHOUT_LANGUAGE = COLUMNS[:-1]
 MAX_BYTES = 512 * 1024
 MAX_LINES = 5000
 # Spreadsheets run a cell that begins so; the apostrophe before it is taken off again.
@@ -33,7 +36,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file does to one recipient; addresses that are secrets are in ``added`` and ``removed`` by their ends."""
+    """What a file does to one recipient; addresses that are secrets are in ``added`` and ``removed`` by their ends.
+
+    ``language`` is what it reads from then on, ``relearned`` tells that this is another than before.
+    """
 
     kind: Literal["new", "changed", "same"]
     identifier: str
@@ -42,6 +48,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     added: list[Address]
     removed: list[Address]
     renamed_from: str | None = None
+    language: str | None = None
+    relearned: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -56,21 +64,28 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class _Group(msgspec.Struct):
-    """All lines of one recipient."""
+    """All lines of one recipient; its ``language`` is None where the file has no such column, and may be empty."""
 
     name: str
     line: int
     endpoints: list[tuple[int, Address]]
+    language: str | None
 
 
 def write(session: Session, service_id: int) -> Iterator[str]:
     """Write all of a service's recipients, with addresses that are secrets by their ends alone."""
     yield _line(COLUMNS)
+    for row in rows(session, service_id):
+        yield _line(row)
+
+
+def rows(session: Session, service_id: int) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the same as rows of ``COLUMNS``."""
     after: str | None = None
     while page := recipients.page(session, service_id, _PAGE, after):
         for record in page:
             for one in record.endpoints or (Address("", ""),):
-                yield _line((record.identifier, record.name, one.type, masked(one.type, one.address)))
+                yield record.identifier, record.name, one.type, masked(one.type, one.address), record.language or ""
         after = page[-1].identifier
 
 
@@ -118,7 +133,7 @@ def apply(session: Session, service_id: int, wanted: Plan) -> list[Change]:
     """
     done = [change for change in wanted.changes if change.kind != "same"]
     for change in done:
-        recipients.put(session, service_id, change.identifier, change.name, change.endpoints)
+        recipients.put(session, service_id, change.identifier, change.name, change.endpoints, change.language)
     return done
 
 
@@ -129,8 +144,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     )
     try:
         heading = [cell.strip().lower() for cell in next(reader, [])]
-        if heading != list(COLUMNS):
-            raise Problem("invalid_value", f"The first line of the file must name the columns: {','.join(COLUMNS)}")
+        if tuple(heading) not in {COLUMNS, _WITHOUT_LANGUAGE}:
+            detail = f"The first line of the file must name the columns: {','.join(COLUMNS)}. The last may be left out."
+            raise Problem("invalid_value", detail)
+        yield 1, heading
         for count, cells in enumerate(reader):
             if count >= MAX_LINES:
                 raise Problem("invalid_value", f"The file has more than {MAX_LINES:,} lines. Split it.")
@@ -147,28 +164,35 @@ def _plain(cell: str) -> str:
 
 def _groups(rows: Iterable[tuple[int, list[str]]], faults: list[Fault]) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
+    wanted = 0
     for line, cells in rows:
-        if len(cells) != len(COLUMNS):
-            faults.append(Fault(line, f"It has {len(cells)} cells where there should be {len(COLUMNS)}."))
+        wanted = wanted or len(cells)  # as many as the heading has
+        if line == 1:
             continue
-        identifier, name, kind, address = cells
-        group = groups.setdefault(identifier, _Group(name, line, []))
+        if len(cells) != wanted:
+            faults.append(Fault(line, f"It has {len(cells)} cells where there should be {wanted}."))
+            continue
+        identifier, name, kind, address, *spoken = cells
+        language = spoken[0] if spoken else None
+        group = groups.setdefault(identifier, _Group(name, line, [], language))
         if name != group.name:
             faults.append(Fault(line, f"{identifier} is called {group.name!r} in line {group.line}: give one name."))
+        if language != group.language:
+            faults.append(Fault(line, f"{identifier} reads another language in line {group.line}: give one."))
         if kind or address:
             group.endpoints.append((line, Address(kind.upper(), address)))
     return groups
 
 
-def _change(  # noqa: PLR0913, PLR0917 - what one recipient is judged by
+def _change(  # noqa: PLR0913, PLR0917 - what one recipient is validated by
     session: Session, service_id: int, identifier: str, group: _Group, allow: Sequence[str], faults: list[Fault]
 ) -> Change | None:
     before = len(faults)
     try:
         check_identifier(identifier)
         present = recipients.present(session, service_id, identifier)
-        recipients.check_free(session, service_id, identifier)
-        shapes.check(RecipientShape, {"name": group.name, "endpoints": []})
+        check_free(session, Recipient, service_id, identifier)
+        said = shapes.check(RecipientShape, {"name": group.name, "endpoints": [], "language": group.language or None})
     except Problem as problem:
         detail = problem.errors[0].detail if problem.errors else problem.detail
         faults.append(Fault(group.line, f"{identifier or 'The identifier'}: {detail}"))
@@ -190,7 +214,9 @@ def _change(  # noqa: PLR0913, PLR0917 - what one recipient is judged by
         return None
     wanted = list(endpoints)
     old = list(present.endpoints) if present else []
-    same = present is not None and old == wanted and present.name == group.name
+    spoken = present.language if present else None
+    language = spoken if group.language is None else said.language
+    same = present is not None and (old, present.name, spoken) == (wanted, group.name, language)
     return Change(
         kind="same" if same else "changed" if present else "new",
         identifier=identifier,
@@ -199,6 +225,8 @@ def _change(  # noqa: PLR0913, PLR0917 - what one recipient is judged by
         added=[_shown(one) for one in wanted if one not in old],
         removed=[_shown(one) for one in old if one not in wanted],
         renamed_from=present.name if present and present.name != group.name else None,
+        language=language,
+        relearned=spoken != language,
     )
 
 

@@ -11,7 +11,8 @@ from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import samples, templates
 from backend.registry.owned import check_identifier
-from backend.registry.templates import Pins, TemplateContent, TemplateRecord, Templates
+from backend.registry.pins import Pins
+from backend.registry.templates import TemplateContent, TemplateRecord, Templates, Variant
 
 MAX_COPIES = 20
 
@@ -140,7 +141,7 @@ def discard(session: Session, key: Key, author: str) -> None:
 def content_to_publish(session: Session, key: Key) -> TemplateContent:
     """Return what publishing the draft would publish: its text, with the first of the samples as its sample fields."""
     present = working(session, key)
-    return msgspec.structs.replace(present.content, sample_fields=samples.first_fields(session, present.template_id))
+    return samples.sampled(session, present.template_id, present.content)
 
 
 def publish(session: Session, key: Key, revision: int, author: str, pins: Pins | None = None) -> TemplateRecord:
@@ -157,7 +158,7 @@ def publish(session: Session, key: Key, revision: int, author: str, pins: Pins |
         raise DraftConflict(present)
     if draft is None:
         raise Problem("not_found", f"The template {key.identifier} has no draft that could be published.")
-    content = msgspec.structs.replace(_content(draft), sample_fields=samples.first_fields(session, row.id))
+    content = samples.sampled(session, row.id, _content(draft))
     session.delete(draft)
     session.flush()
     record, _ = templates.put(session, key.service_id, key.identifier, content, author, pins=pins)
@@ -221,7 +222,7 @@ def _working(session: Session, row: Template, draft: TemplateDraft | None) -> Wo
         identifier=row.identifier,
         template_id=row.id,
         revision=0,
-        content=msgspec.structs.replace(templates.content_of(version), sample_fields=None),
+        content=templates.content_of(version).unsampled(),
         published=published,
         based_on=published,
         updated_at=version.created_at,
@@ -268,7 +269,10 @@ def _keep(session: Session, template_id: int, content: TemplateContent, why: str
 
 
 def _columns(content: TemplateContent) -> dict[str, object]:
-    return {name: value for name, value in msgspec.structs.asdict(content).items() if name != "sample_fields"}
+    said = msgspec.structs.asdict(content)
+    del said["sample_fields"]
+    texts = {tag: {"source": one.source, "subject": one.subject} for tag, one in sorted(content.variants.items())}
+    return said | {"variants": texts or None}
 
 
 def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
@@ -280,6 +284,10 @@ def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
         batch=row.batch,
         repeat_after=row.repeat_after,
         kind=row.kind,
+        language=row.language,
+        variants={tag: Variant(**text) for tag, text in (row.variants or {}).items()},
+        sender=row.sender,
+        reply_to=row.reply_to,
     )
 
 

@@ -1,11 +1,11 @@
 """What sending asks of the registry: many identifiers at once, in one or two statements of plain SQL."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.db.driver import Select
@@ -20,14 +20,19 @@ class Address(msgspec.Struct, frozen=True):
     address: str
 
 
+# The row of a text that is not published: there is none.
+UNPUBLISHED = 0
+
+
 class FoundTemplate(msgspec.Struct, frozen=True):
     """One published version of a template.
 
     ``version_id`` is the version's row, ``number`` counts from 1 in its template. ``batch`` may hold
-    ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``. ``repeat_after`` is after how long the same content is
-    new again, as ``24h``; None for never. ``partials`` are the partials and layouts that it is made with, in the
-    versions that they had when it was published; ``mail_layout`` names the one of its e-mails, where it is Markdown
-    or text.
+    ``quiet_seconds``, ``max_wait_seconds``, ``max_items``, ``digest``, ``item_key`` and ``only_if_new``.
+    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never. ``partials`` are the
+    partials and layouts that it is made with, in the versions that they had when it was published; ``mail_layout``
+    names the one of its e-mails, where it is Markdown or text. ``sender`` and ``reply_to`` are ids or addresses of
+    the service's senders. ``variants`` say the same in other languages, in order of their tags.
     """
 
     identifier: str
@@ -41,14 +46,19 @@ class FoundTemplate(msgspec.Struct, frozen=True):
     repeat_after: str | None = None
     language: str = "en"
     mail_layout: str | None = None
+    service_id: int = 0
+    sender: str | None = None
+    reply_to: str | None = None
     partials: tuple["FoundTemplate", ...] = ()
+    variants: tuple["FoundTemplate", ...] = ()
 
 
 _templates = cast("Table", Template.__table__)
 _versions = cast("Table", TemplateVersion.__table__)
 
 _RECIPIENTS = Select(
-    "SELECT recipients.identifier, endpoints.type, endpoints.address, endpoints.position FROM recipients"
+    "SELECT recipients.identifier, endpoints.type, endpoints.address, endpoints.position, recipients.language"
+    " FROM recipients"
     " LEFT JOIN endpoints ON endpoints.recipient_id = recipients.id"
     " WHERE recipients.identifier IN ({}) AND recipients.service_id = ? AND recipients.deleted_at IS NULL"
     " LIMIT ?"
@@ -60,11 +70,13 @@ _PUBLISHED = Select(
     " AND template_versions.kind = 'template'"
 )
 # Built once: putting a statement together costs more than running it.
+_published = _versions.alias("published")
 _VERSIONS = (
     select(
         _templates.c.identifier,
         _versions.c.id,
-        _versions.c.number,
+        # A variant has the number of the version that it is of.
+        func.coalesce(_published.c.number, _versions.c.number),
         _versions.c.format,
         _versions.c.source,
         _versions.c.subject,
@@ -73,12 +85,19 @@ _VERSIONS = (
         _versions.c.repeat_after,
         _versions.c.language,
         _versions.c.mail_layout,
+        _templates.c.service_id,
+        _versions.c.sender,
+        _versions.c.reply_to,
+        _versions.c.variant_of,
         _versions.c.partials,
     )
     .join(_versions, _versions.c.template_id == _templates.c.id)
-    .where(_versions.c.id.in_(bindparam("version_ids", expanding=True)))
+    .outerjoin(_published, _published.c.id == _versions.c.variant_of)
+    .where(
+        or_(*(one.in_(bindparam("version_ids", expanding=True)) for one in (_versions.c.id, _versions.c.variant_of)))
+    )
+    .order_by(_versions.c.language)
 )
-
 
 _NO_LIMIT = 2**62
 _position = itemgetter(0)
@@ -101,10 +120,19 @@ def templates(session: Session, service_id: int, identifiers: Collection[str]) -
 
 
 class FoundRecipients(msgspec.Struct, frozen=True):
-    """The endpoints of recipients; ``whole`` tells that none are missing for there being too many."""
+    """The endpoints of recipients; ``whole`` tells that none are missing for there being too many.
+
+    ``languages`` are of those recipients that have one.
+    """
 
     addresses: Addresses
     whole: bool
+    languages: Mapping[str, str] = {}
+
+
+def readers(session: Session, service_id: int, identifiers: Collection[str]) -> FoundRecipients:
+    """Return the endpoints of the service's recipients in their order, and their languages."""
+    return ask_recipients(session, service_id, identifiers, _NO_LIMIT)()
 
 
 def ask_recipients(
@@ -115,14 +143,17 @@ def ask_recipients(
 
     def answer() -> FoundRecipients:
         found: dict[str, list[tuple[int, Address]]] = {}
+        languages: dict[str, str] = {}
         read = rows()
-        for identifier, kind, address, position in read:
+        for identifier, kind, address, position, language in read:
+            if language is not None:
+                languages[identifier] = language
             addresses = found.setdefault(identifier, [])
             if kind is not None:  # a recipient without endpoints is known, and has none
                 addresses.append((position, Address(kind, address)))
         ordered = {identifier: sorted(some, key=_position) for identifier, some in found.items()}
         whole = {identifier: tuple(address for _, address in some) for identifier, some in ordered.items()}
-        return FoundRecipients(whole, len(read) <= most)
+        return FoundRecipients(whole, len(read) <= most, languages)
 
     return answer
 
@@ -149,11 +180,18 @@ def versions(session: Session, version_ids: Collection[int]) -> dict[int, FoundT
     found = cache.take(version_ids)
     missing = [version_id for version_id in version_ids if version_id not in found]
     if missing:
-        for *row, pins in session.connection().execute(_VERSIONS, {"version_ids": missing}).all():
+        read: dict[int, FoundTemplate] = {}
+        variants: dict[int, tuple[FoundTemplate, ...]] = {}
+        for *row, variant_of, pins in session.connection().execute(_VERSIONS, {"version_ids": missing}).all():
             parts = versions(session, pins.values()) if pins else {}
             plain = FoundTemplate(*row)
             partials = tuple(parts[one] for _, one in sorted((pins or {}).items()))
-            version = msgspec.structs.replace(plain, partials=partials) if partials else plain
-            found[version.version_id] = version
-            cache.put(version.version_id, version, size=sum(len(one.source) for one in (version, *version.partials)))
+            one = read[plain.version_id] = msgspec.structs.replace(plain, partials=partials) if partials else plain
+            if variant_of is not None:
+                variants[variant_of] = (*variants.get(variant_of, ()), one)
+        for version_id, one in read.items():
+            others = variants.get(version_id, ())
+            found[version_id] = msgspec.structs.replace(one, variants=others) if others else one
+            size = sum(len(text.source) for text in (one, *one.partials, *others))
+            cache.put(version_id, found[version_id], size=size)
     return found

@@ -1,4 +1,4 @@
-"""What recipients and templates share: identifiers unique in the installation, each owned by one service."""
+"""What recipients, templates and policies share: identifiers unique in the installation, each owned by one service."""
 
 import re
 from collections.abc import Sequence
@@ -7,14 +7,17 @@ from typing import TypeVar
 from advanced_alchemy.exceptions import DuplicateKeyError
 from advanced_alchemy.filters import LimitOffset, OrderBy
 from advanced_alchemy.repository import SQLAlchemySyncRepository
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from backend.db.models.obligations import Policy
 from backend.db.models.registry import Recipient, Template
 from backend.lib.problems import Problem
 
 PATTERN = "^[A-Z][A-Z0-9_]{2,63}$"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
 
-Owned = TypeVar("Owned", Recipient, Template)
+Owned = TypeVar("Owned", Recipient, Template, Policy)
 
 
 def is_identifier(text: str) -> bool:
@@ -34,6 +37,17 @@ def check_identifier(identifier: str) -> str:
             "The identifier must be 3 to 64 capital letters A-Z, digits and underscores, beginning with a letter.",
         )
     return identifier
+
+
+def check_free(session: Session, model: type[Recipient | Template], service_id: int, identifier: str) -> None:
+    """See that no other service owns an identifier.
+
+    Raises:
+        Problem: ``identifier_taken``.
+    """
+    owner = session.scalar(select(model.service_id).where(model.identifier == identifier))
+    if owner not in {None, service_id}:
+        raise Problem("identifier_taken", f"{identifier} belongs to another service.")
 
 
 class OwnedRepository(SQLAlchemySyncRepository[Owned]):
@@ -60,7 +74,7 @@ class OwnedRepository(SQLAlchemySyncRepository[Owned]):
         """Return the locked row of ``new.identifier`` and whether it is ``new``, inserted because there was none.
 
         The insert stands in a savepoint: when another writer comes first, it fails alone, and the other's row
-        is judged instead.
+        is validated instead.
 
         Raises:
             Problem: ``identifier_taken`` when another service owns the identifier, deleted or not.

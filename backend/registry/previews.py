@@ -31,8 +31,8 @@ def keep(session: Session, user_id: int, template_id: int, html: str) -> None:
         "created_at": now,
     }
     insert = statements.insert(session, TemplatePreview).values(**row)
-    place = ["user_id", "template_id", "digest"]
-    session.execute(insert.on_conflict_do_update(index_elements=place, set_={"created_at": now}))
+    index_columns = ["user_id", "template_id", "digest"]
+    session.execute(insert.on_conflict_do_update(index_elements=index_columns, set_={"created_at": now}))
     own = select(TemplatePreview.id).where(TemplatePreview.user_id == user_id)
     many = session.scalars(own.order_by(TemplatePreview.created_at.desc()).offset(_KEPT_OF_ONE_EDITOR)).all()
     old = (TemplatePreview.created_at < now - KEPT) | TemplatePreview.id.in_(many)

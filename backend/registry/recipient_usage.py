@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Channel
 from backend.db import statements
 from backend.db.models.batches import Batch, BatchStatus
-from backend.db.models.notifications import WAITING, Delivery, Notification, Priority
+from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Notification, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock
 from backend.lib.problems import Problem
@@ -87,7 +87,7 @@ def waiting(session: Session, service_id: int, identifier: str) -> Waiting:
 
 
 def check_unused(session: Session, service_id: int, identifier: str) -> None:
-    """See that no batch waits for a recipient: without it, the batch could not be sent.
+    """See that neither a batch nor anything scheduled waits for a recipient: without it, that could not be sent.
 
     Raises:
         Problem: ``in_use``, with what waits.
@@ -96,3 +96,22 @@ def check_unused(session: Session, service_id: int, identifier: str) -> None:
     if batches:
         many = "1 open batch waits" if batches == 1 else f"{batches} open batches wait"
         raise Problem("in_use", f"{many} for this recipient. Send or empty {'it' if batches == 1 else 'them'} first.")
+    check_unscheduled(session, service_id, identifier)
+
+
+def check_unscheduled(session: Session, service_id: int, identifier: str) -> None:
+    """See that nothing is scheduled to be sent to a recipient: it could not be by then.
+
+    Raises:
+        Problem: ``in_use``, with how much there is.
+    """
+    scheduled = session.scalar(
+        select(func.count()).where(
+            statements.one_of(Delivery.status, [DeliveryStatus.SCHEDULED]),
+            Delivery.service_id == service_id,
+            cast(Delivery.recipients, String).contains(json.dumps(identifier), autoescape=True),
+        )
+    )
+    if scheduled:
+        many = "1 scheduled message waits" if scheduled == 1 else f"{scheduled} scheduled messages wait"
+        raise Problem("in_use", f"{many} to be sent to this recipient. Cancel or await them first.")

@@ -10,36 +10,45 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
+from backend.channels.records import OPEN
 from backend.db.models.registry import Endpoint, Recipient
-from backend.lib import clock, places
+from backend.lib import clock, pointers
 from backend.lib.problems import FieldError, Problem
 from backend.lib.shapes import MAX_ERRORS
 from backend.registry.lookup import Address
 from backend.registry.owned import OwnedRepository, check_identifier
 
 _MASK = "…"
-_OPEN_TYPES = (Channel.EMAIL, Channel.SMS, Channel.FRESHSERVICE, Channel.LETTER)
 _LISTED_ENDPOINTS = 2_000
 _ENDPOINTS = select(func.count(Endpoint.id)).where(Endpoint.recipient_id == Recipient.id).scalar_subquery()
-_OPENLY_HELD = select(Endpoint.id).where(Endpoint.recipient_id == Recipient.id, Endpoint.type.in_(_OPEN_TYPES))
+_OPENLY_HELD = select(Endpoint.id).where(Endpoint.recipient_id == Recipient.id, Endpoint.type.in_(OPEN))
 
 
 class RecipientRecord(msgspec.Struct, frozen=True):
-    """A registered recipient group; moments are in UTC, endpoints in the order in which they were given."""
+    """A registered recipient group; moments are in UTC, endpoints in the order in which they were given.
+
+    ``language`` is the tag of the one that it reads, where that is known.
+    """
 
     identifier: str
     name: str
     endpoints: tuple[Address, ...]
     created_at: datetime
     updated_at: datetime
+    language: str | None = None
 
 
 class _Recipients(OwnedRepository[Recipient]):
     model_type = Recipient
 
 
-def put(
-    session: Session, service_id: int, identifier: str, name: str, endpoints: Sequence[Address]
+def put(  # noqa: PLR0913, PLR0917 - what a recipient is
+    session: Session,
+    service_id: int,
+    identifier: str,
+    name: str,
+    endpoints: Sequence[Address],
+    language: str | None = None,
 ) -> tuple[RecipientRecord, bool]:
     """Store a recipient and tell whether it is new; one that was deleted is new again.
 
@@ -50,14 +59,13 @@ def put(
         Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.
     """
     now = clock.now()
-    new = Recipient(
-        identifier=check_identifier(identifier), service_id=service_id, name=name, created_at=now, updated_at=now
-    )
+    new = Recipient(identifier=check_identifier(identifier), service_id=service_id, name=name, language=language)
+    new.created_at = new.updated_at = now
     new.endpoints = _rows([], endpoints)
     row, inserted = _Recipients(session=session).claim(new)
     revived = row.deleted_at is not None
-    if not inserted and (revived or _differs(row, name, endpoints)):
-        row.name = name
+    if not inserted and (revived or _differs(row, name, endpoints, language)):
+        row.name, row.language = name, language
         row.endpoints = _rows(row.endpoints, endpoints)
         row.updated_at = now
         row.deleted_at = None
@@ -86,17 +94,6 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
         if problem.code != "not_found":
             raise
         return None
-
-
-def check_free(session: Session, service_id: int, identifier: str) -> None:
-    """See that no other service owns an identifier.
-
-    Raises:
-        Problem: ``identifier_taken``.
-    """
-    owner = session.scalar(select(Recipient.service_id).where(Recipient.identifier == identifier))
-    if owner not in {None, service_id}:
-        raise Problem("identifier_taken", f"{identifier} belongs to another service.")
 
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
@@ -180,7 +177,7 @@ def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> 
             continue
         first = found.setdefault(Address(endpoint.type, address), index)
         if first != index:
-            detail = f"This endpoint is the same as the {places.ordinal(first)} one; give each endpoint once."
+            detail = f"This endpoint is the same as the {pointers.ordinal(first)} one; give each endpoint once."
             faults.append(FieldError(pointer, "invalid_address", detail))
     if faults:
         raise _refusal(faults)
@@ -189,12 +186,12 @@ def canonical_endpoints(given: Sequence[Address], allow: Sequence[str] = ()) -> 
 
 def _refusal(faults: list[FieldError]) -> Problem:
     others = "" if len(faults) == 1 else f" (and {len(faults) - 1} more)"
-    detail = f"At {places.in_words(faults[0].pointer)}{others}: {faults[0].detail}"
+    detail = f"At {pointers.in_words(faults[0].pointer)}{others}: {faults[0].detail}"
     return Problem("invalid_address", detail, errors=faults[:MAX_ERRORS])
 
 
-def _differs(row: Recipient, name: str, endpoints: Sequence[Address]) -> bool:
-    return row.name != name or _addresses(row) != tuple(endpoints)
+def _differs(row: Recipient, name: str, endpoints: Sequence[Address], language: str | None) -> bool:
+    return (row.name, row.language, _addresses(row)) != (name, language, tuple(endpoints))
 
 
 def _rows(present: Sequence[Endpoint], wanted: Sequence[Address]) -> list[Endpoint]:
@@ -211,4 +208,4 @@ def _addresses(row: Recipient) -> tuple[Address, ...]:
 
 
 def _record(row: Recipient) -> RecipientRecord:
-    return RecipientRecord(row.identifier, row.name, _addresses(row), row.created_at, row.updated_at)
+    return RecipientRecord(row.identifier, row.name, _addresses(row), row.created_at, row.updated_at, row.language)

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import normalise
 from backend.channels.base import Channel
+from backend.channels.records import SUPPRESSIBLE
 from backend.db.models.receipts import RejectionDay, Suppression
 from backend.db.statements import insert
 from backend.lib import clock
 from backend.lib.problems import Problem
+from backend.registry.pseudonyms import pseudonyms
 
 Reason = Literal["bounced", "complained", "by_hand"]
 
-# Elsewhere an address is a channel, a board or a webhook of the team's own.
-CHANNELS = frozenset({Channel.EMAIL, Channel.SMS})
 _MAX_ADDRESS = 320
 _MAX_DETAIL = 1000
 _DAYS_OF_REJECTION = 3
@@ -51,29 +51,37 @@ def suppressed(session: Session, service_id: int, channel: Channel, addresses: C
     """Return those of the addresses, in canonical form, that the service sends nothing to."""
     if not addresses:
         return set()
-    wanted = {"service": service_id, "channel": channel.value, "addresses": list(addresses)}
-    return set(session.connection().execute(_IN_FORCE, wanted).scalars())
+    known = _names(addresses)
+    wanted = {"service": service_id, "channel": channel.value, "addresses": list(known)}
+    return {known[found] for found in session.connection().execute(_IN_FORCE, wanted).scalars()}
+
+
+def _names(addresses: Collection[str]) -> dict[str, str]:
+    """Map what suppressions may have of addresses to these: an address that was erased goes by its pseudonym."""
+    names = {name: address for address in addresses for name in pseudonyms(address)}
+    return names | {address: address for address in addresses}
 
 
 def records(
     session: Session, service_id: int, channel: Channel, addresses: Collection[str]
 ) -> dict[str, SuppressionRecord]:
     """Return what is known of those of the addresses, in canonical form, that the service sends nothing to."""
-    if channel not in CHANNELS or not addresses:
+    if channel not in SUPPRESSIBLE or not addresses:
         return {}
     own = (Suppression.service_id == service_id, Suppression.channel == channel.value, Suppression.freed_at.is_(None))
-    rows = session.scalars(select(Suppression).where(*own, Suppression.address.in_(addresses)))
-    return {row.address: _record(row) for row in rows}
+    known = _names(addresses)
+    rows = session.scalars(select(Suppression).where(*own, Suppression.address.in_(known)))
+    return {known[row.address]: _record(row) for row in rows}
 
 
 def among(session: Session, channel: Channel, pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return those pairs of a service and an address in canonical form of which the service sends nothing there."""
-    if channel not in CHANNELS or not pairs:
+    if channel not in SUPPRESSIBLE or not pairs:
         return set()
-    services, addresses = {service for service, _ in pairs}, {address for _, address in pairs}
-    wanted = {"services": list(services), "channel": channel.value, "addresses": list(addresses)}
+    services, known = {service for service, _ in pairs}, _names({address for _, address in pairs})
+    wanted = {"services": list(services), "channel": channel.value, "addresses": list(known)}
     rows = session.connection().execute(_AMONG, wanted)
-    return {(row.service_id, row.address) for row in rows}
+    return {(row.service_id, known[row.address]) for row in rows}
 
 
 def sentence(address: str) -> str:
@@ -119,7 +127,7 @@ def reject(session: Session, service_id: int, channel: Channel, address: str, de
     return suppress(session, service_id, channel, address, reason="bounced", detail=f"Refused on three days: {detail}")
 
 
-def forget_rejections(session: Session) -> None:
+def purge_rejections(session: Session) -> None:
     """Delete the days that count no more."""
     session.execute(delete(RejectionDay).where(RejectionDay.day <= clock.today() - _REJECTIONS_COUNT))
 
@@ -135,7 +143,7 @@ def free(session: Session, service_id: int, channel: str, address: str) -> str:
         .where(
             Suppression.service_id == service_id,
             Suppression.channel == channel,
-            Suppression.address == _canonical(channel, address),
+            Suppression.address.in_(_names([_canonical(channel, address)])),
             Suppression.freed_at.is_(None),
         )
         .with_for_update()

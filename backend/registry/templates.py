@@ -1,19 +1,21 @@
 """Templates: an identifier, and immutable versions of which the newest is the published one."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, exists, func, select
-from sqlalchemy import delete as delete_rows
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import Delivery
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock, ids
 from backend.lib.problems import Problem
+from backend.registry import provenance
 from backend.registry.owned import OwnedRepository, check_identifier
+from backend.registry.pins import Pins, pins_of
+from backend.registry.provenance import Provenance
 
 _LONGEST_AUTHOR = 160
 # PostgreSQL counts versions in 32 bits.
@@ -21,16 +23,12 @@ LAST_VERSION = 2**31 - 1
 TEMPLATE = "template"
 
 
-class Pins(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version is made with beside its own text.
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """A template's text in another language; without sample fields of its own it is tried with the template's."""
 
-    ``partials`` are the rows of the versions of partials and layouts, by their identifiers; ``language`` and
-    ``mail_layout`` are as the service has them.
-    """
-
-    partials: dict[str, int] = {}
-    language: str = "en"
-    mail_layout: str | None = None
+    source: str
+    subject: str | None = None
+    sample_fields: Any | None = None
 
 
 class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +36,10 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
 
     ``format`` is ``mjml``, ``html``, ``text`` or ``markdown``; ``kind`` is ``template``, or ``partial`` or ``layout``
     for what templates include, import or extend, and nothing is sent with. ``sample_fields`` is an object, or an
-    array of objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds`` and ``max_items``.
-    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never.
+    array of objects for batches. ``batch`` may hold ``quiet_seconds``, ``max_wait_seconds``, ``max_items``, ``digest``,
+    ``item_key`` and ``only_if_new``. ``repeat_after`` is after how long the same content is new again, as ``24h``.
+    ``sender`` and ``reply_to`` are ids or addresses of the service's senders. ``language`` is the BCP 47 tag of the
+    text where it is not simply the service's; ``variants`` say the same in other languages, by their tags.
     """
 
     name: str
@@ -50,14 +50,45 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
     batch: dict[str, Any] | None = None
     repeat_after: str | None = None
     kind: str = TEMPLATE
+    sender: str | None = None
+    reply_to: str | None = None
+    language: str | None = None
+    variants: dict[str, Variant] = {}
+
+    def spoken(self) -> dict[str, "TemplateContent"]:
+        """Return the text of each variant, as if it stood alone, by its language."""
+        return {tag: self._in(tag, one) for tag, one in sorted(self.variants.items())}
+
+    def unsampled(self) -> "TemplateContent":
+        """Return the text without any sample fields."""
+        return self.sampled(None, {})
+
+    def sampled(self, fields: Any | None, of_variants: Mapping[str, Any]) -> "TemplateContent":
+        """Return the text with these sample fields, and its variants with theirs, by language."""
+        variants = {
+            tag: msgspec.structs.replace(one, sample_fields=of_variants.get(tag)) for tag, one in self.variants.items()
+        }
+        return msgspec.structs.replace(self, sample_fields=fields, variants=variants)
+
+    def _in(self, tag: str, variant: Variant) -> "TemplateContent":
+        sample = self.sample_fields if variant.sample_fields is None else variant.sample_fields
+        return msgspec.structs.replace(
+            self,
+            source=variant.source,
+            subject=variant.subject,
+            sample_fields=sample,
+            language=tag,
+            variants={},
+        )
 
     def digest(self) -> str:
         """Return the SHA-256 of the canonical content, by which a repetition is known, in hexadecimal."""
         said = msgspec.to_builtins(self)
         if self.kind == TEMPLATE:  # as it was before there were other kinds
             del said["kind"]
-        if self.repeat_after is None:
-            del said["repeat_after"]
+        for later in ("repeat_after", "sender", "reply_to", "language", "variants"):
+            if not said[later]:
+                del said[later]
         return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
@@ -76,19 +107,6 @@ class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A template as a list shows it, without its text."""
-
-    identifier: str
-    name: str
-    kind: Literal["template", "partial", "layout"]
-    format: Literal["mjml", "html", "text", "markdown"]
-    version: int
-    subject: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a template; ``version_id`` is its row, ``created_by`` the client or user that published it."""
 
@@ -97,9 +115,7 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     content: TemplateContent
     created_at: datetime
     created_by: str
-
-
-_SHOWN = (TemplateVersion.name, TemplateVersion.kind, TemplateVersion.format, TemplateVersion.subject)
+    said: Provenance = Provenance()
 
 
 class Templates(OwnedRepository[Template]):
@@ -116,6 +132,7 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
     created_by: str,
     *,
     pins: Pins | None = None,
+    said: Provenance | None = None,
 ) -> tuple[TemplateRecord, bool]:
     """Publish a version and tell whether the template is new; one that was deleted is new again.
 
@@ -126,6 +143,7 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
         Problem: ``invalid_identifier``, or ``identifier_taken`` when another service owns the identifier.
     """
     now = clock.now()
+    content = completed(content, pins.language if pins else Pins().language)
     new = Template(
         identifier=check_identifier(identifier),
         service_id=service_id,
@@ -135,15 +153,22 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
     )
     row, inserted = Templates(session=session).claim(new)
     if inserted:
-        return _record(row, _add(session, row.id, 1, content, created_by, pins=pins)), True
+        return _record(row, add_version(session, row.id, 1, content, created_by, pins=pins, said=said)), True
     revived = row.deleted_at is not None
     version = version_row(session, row.id, row.current_version)
-    if revived or version is None or not _says(version, content, pins):
+    if revived or version is None or not says(version, content, pins):
         row.current_version += 1
         row.updated_at = now
         row.deleted_at = None
-        version = _add(session, row.id, row.current_version, content, created_by, pins=pins)
+        version = add_version(session, row.id, row.current_version, content, created_by, pins=pins, said=said)
     return _record(row, version), revived
+
+
+def completed(content: TemplateContent, language: str) -> TemplateContent:
+    """Return a text that says its own language where it has variants: by that, readers choose between them."""
+    if not content.variants or content.language is not None:
+        return content
+    return msgspec.structs.replace(content, language=language)
 
 
 def get(session: Session, service_id: int, identifier: str) -> TemplateRecord:
@@ -183,16 +208,11 @@ def version(session: Session, service_id: int, identifier: str, number: int) -> 
     return _version(found)
 
 
-def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[TemplateSummary]:
-    """Return the service's templates in order of identifier, ``limit`` of them beginning behind ``after``."""
-    rows = Templates(session=session).page(service_id, limit, after)
-    statement = (
-        select(TemplateVersion.template_id, *_SHOWN)
-        .join(Template, Template.id == TemplateVersion.template_id)
-        .where(Template.id.in_([row.id for row in rows]), TemplateVersion.number == Template.current_version)
+def row_id(session: Session, service_id: int, identifier: str) -> int | None:
+    """Return the row of a template of the service, if it has one, deleted or not."""
+    return session.scalar(
+        select(Template.id).where(Template.service_id == service_id, Template.identifier == identifier)
     )
-    published = {template_id: shown for template_id, *shown in session.execute(statement)}
-    return [_summary(row, published[row.id]) for row in rows]
 
 
 def versions(
@@ -207,14 +227,13 @@ def versions(
     statement = select(TemplateVersion).where(TemplateVersion.template_id == row.id, TemplateVersion.number > 0)
     if before is not None:
         statement = statement.where(TemplateVersion.number < before)
-    found = session.scalars(statement.order_by(TemplateVersion.number.desc()).limit(limit))
-    return [_version(version) for version in found]
+    return [_version(one) for one in session.scalars(statement.order_by(TemplateVersion.number.desc()).limit(limit))]
 
 
 def made_with(session: Session, service_id: int, identifier: str) -> list[TemplateRecord]:
     """Return those of the service's templates, partials and layouts whose published version is made with a partial."""
-    found = published(session, service_id, TemplateVersion.partials.is_not(None))
-    return [one for one in found if identifier in one.pins.partials]
+    own = published(session, service_id, or_(TemplateVersion.partials.is_not(None), TemplateVersion.variants.any()))
+    return [one for one in own if identifier in one.pins.named]
 
 
 def published(session: Session, service_id: int, *conditions: ColumnElement[bool]) -> list[TemplateRecord]:
@@ -245,51 +264,57 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     row.deleted_at = row.updated_at = clock.now()
 
 
-def for_a_test(
-    session: Session, template_id: int, content: TemplateContent, created_by: str, pins: Pins | None = None
-) -> int:
-    """Keep a draft's text as a version that is not published, so that it can be sent as a test; return its row's id.
-
-    Its number is below 0. Those of earlier tests go when no delivery needs them any more.
-    """
-    chosen = (TemplateVersion.template_id == template_id) & (TemplateVersion.number < 0)
-    same = select(TemplateVersion).where(chosen, TemplateVersion.content_hash == content.digest())
-    for one in session.scalars(same):
-        if _says(one, content, pins):
-            return one.id
-    used = exists().where(Delivery.template_version_id == TemplateVersion.id)
-    session.execute(delete_rows(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
+def next_below(session: Session, template_id: int) -> int:
+    """Return the next number below 0; whoever asks has the template's row locked."""
     lowest = session.scalar(select(func.min(TemplateVersion.number)).where(TemplateVersion.template_id == template_id))
-    number = min(lowest or 0, 0) - 1
-    return _add(session, template_id, number, content, created_by, pins=pins).id
+    return min(lowest or 0, 0) - 1
 
 
-def _says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
-    return version.content_hash == content.digest() and _pins(version) == (pins or Pins())
+def says(version: TemplateVersion, content: TemplateContent, pins: Pins | None) -> bool:
+    """Tell whether a version is of this text, made with this."""
+    return version.content_hash == content.digest() and pins_of(version) == (pins or Pins())
 
 
-def _pins(version: TemplateVersion) -> Pins:
-    return Pins(partials=version.partials or {}, language=version.language, mail_layout=version.mail_layout)
-
-
-def _add(  # noqa: PLR0913 - as put
-    session: Session, template_id: int, number: int, content: TemplateContent, created_by: str, *, pins: Pins | None
+def add_version(  # noqa: PLR0913 - as put
+    session: Session,
+    template_id: int,
+    number: int,
+    content: TemplateContent,
+    created_by: str,
+    *,
+    pins: Pins | None,
+    said: Provenance | None = None,
 ) -> TemplateVersion:
+    """Store a version with its variants, whose numbers are below 0; whoever does so has the template's row locked."""
+    made = provenance.columns(said or Provenance()) | {
+        "template_id": template_id,
+        "created_at": clock.now(),
+        "created_by": created_by[:_LONGEST_AUTHOR],
+    }
     with_it = pins or Pins()
-    version = TemplateVersion(
-        template_id=template_id,
-        number=number,
-        content_hash=content.digest(),
-        created_at=clock.now(),
-        created_by=created_by[:_LONGEST_AUTHOR],
-        partials=with_it.partials or None,
-        language=with_it.language,
-        mail_layout=with_it.mail_layout,
-        **msgspec.structs.asdict(content),
-    )
+    version = TemplateVersion(number=number, **_columns(content, with_it), **made)
     session.add(version)
     session.flush()
+    below = next_below(session, template_id) if content.variants else 0
+    for position, (tag, text) in enumerate(content.spoken().items()):
+        of_variant = with_it.variants.get(tag, Pins(language=tag))
+        own = {"sample_fields": content.variants[tag].sample_fields, "number": below - position}
+        version.variants.append(TemplateVersion(**_columns(text, of_variant) | own, **made))
+    session.flush()
     return version
+
+
+def _columns(content: TemplateContent, pins: Pins) -> dict[str, Any]:
+    """Return what a version's row says of its text, without its variants."""
+    said = msgspec.structs.asdict(content)
+    del said["variants"]
+    return said | {
+        "content_hash": content.digest(),
+        "partials": pins.partials or None,
+        "language": content.language or pins.language,
+        "own_language": content.language is not None,
+        "mail_layout": pins.mail_layout,
+    }
 
 
 def version_row(session: Session, template_id: int, number: int) -> TemplateVersion | None:
@@ -315,6 +340,13 @@ def content_of(version: TemplateVersion) -> TemplateContent:
         batch=version.batch,
         repeat_after=version.repeat_after,
         kind=version.kind,
+        language=version.language if version.own_language else None,
+        variants={
+            one.language: Variant(source=one.source, subject=one.subject, sample_fields=one.sample_fields)
+            for one in version.variants
+        },
+        sender=version.sender,
+        reply_to=version.reply_to,
     )
 
 
@@ -325,6 +357,7 @@ def _version(version: TemplateVersion) -> VersionRecord:
         content=content_of(version),
         created_at=version.created_at,
         created_by=version.created_by,
+        said=provenance.of_version(version),
     )
 
 
@@ -334,21 +367,7 @@ def _record(row: Template, version: TemplateVersion) -> TemplateRecord:
         version_id=version.id,
         version=version.number,
         content=content_of(version),
-        pins=_pins(version),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _summary(row: Template, shown: Any) -> TemplateSummary:
-    name, kind, form, subject = shown
-    return TemplateSummary(
-        identifier=row.identifier,
-        name=name,
-        kind=kind,
-        format=form,
-        version=row.current_version,
-        subject=subject,
+        pins=pins_of(version),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import msgspec
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering import engine
 from backend.rendering.compiler import compiled, compiled_before
@@ -41,8 +41,8 @@ class Allowance:
     def try_at_once(self, job: RenderJob) -> Rendered | Problem | None:
         """Render what takes next to nothing; None for all else.
 
-        What its needs prove is not run but for its subject. Any other harmless template may take five thousandths of
-        a second. One that has not been compiled in this process is not compiled now.
+        A harmless template may take five thousandths of a second. One that has not been compiled in this process is
+        not compiled now.
         """
         if not self.suffices(job):
             return None

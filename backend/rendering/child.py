@@ -1,4 +1,4 @@
-"""The child process that renders: started fresh, it imports this room alone, and so holds no secret."""
+"""The child process that renders: started fresh, it imports this package alone, and so holds no secret."""
 
 import gc
 import unicodedata  # noqa: F401 - a string in a template may name a character, and nothing can be imported later
@@ -11,7 +11,7 @@ from backend.lib.problems import Problem
 from backend.rendering import engine, locales, wire
 from backend.rendering.faults import TemplateFault
 from backend.rendering.limits import allowed
-from backend.rendering.mjml_assembly import starters_partials
+from backend.rendering.mjml.assembly import starters_partials
 from backend.rendering.model import Format, RenderJob, Source
 from backend.rendering.wire import Opening, Outcome, Task
 

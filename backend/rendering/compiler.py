@@ -2,35 +2,33 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 import css_inline
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, nodes
 
 from backend.rendering.clipping import fixed_bytes
-from backend.rendering.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
-from backend.rendering.faults import SOURCE, TemplateFault, runtime_fault, syntax_fault
+from backend.rendering.faults import SOURCE, TemplateFault
 from backend.rendering.faults import SUBJECT as SUBJECT_POINTER
-from backend.rendering.harmless import is_harmless
-from backend.rendering.inlining import css_inliner
-from backend.rendering.jinja_mistakes import mistake
-from backend.rendering.jinja_tokens import spans
-from backend.rendering.layouts import layout_of
+from backend.rendering.html.inlining import css_inliner
+from backend.rendering.html.pages import layout_of
+from backend.rendering.jinja.environments import ENVIRONMENTS, HTML, MJML, SUBJECT
+from backend.rendering.jinja.errors import runtime_fault, syntax_fault
+from backend.rendering.jinja.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.jinja.mistakes import mistake
+from backend.rendering.jinja.policy import enforce
+from backend.rendering.jinja.sandbox import Sandbox
+from backend.rendering.jinja.static_analysis import is_harmless, is_memberwise
+from backend.rendering.jinja.tokens import spans
 from backend.rendering.limits import JINJA_TOKENS, SOURCE_BYTES
-from backend.rendering.masking import Mask, mask_jinja, unify_newlines
-from backend.rendering.memberwise import is_memberwise
-from backend.rendering.mjml_assembly import assemble, starters_partials
-from backend.rendering.mjml_compiler import CompiledMjml, compile_mjml
-from backend.rendering.model import Partial, Place, Source, TemplateWarning
-from backend.rendering.needs import Need, needs_of
-from backend.rendering.policy import enforce
-from backend.rendering.sandbox import Sandbox
-from backend.rendering.text_template import derived
+from backend.rendering.mjml.assembly import assemble, starters_partials
+from backend.rendering.mjml.compiler import CompiledMjml, compile_mjml
+from backend.rendering.model import Location, Partial, Source, TemplateWarning
+from backend.rendering.text.template import derived
 
 _CACHED_TEMPLATES = 256
-_T = TypeVar("_T")
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -38,18 +36,17 @@ class Compiled(msgspec.Struct, frozen=True):
 
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
     ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
-    a batch whenever they render each of its members. ``needs`` is what the body looks up, if with that in the fields
-    it renders for certain. ``layout`` surrounds the HTML of Markdown and text; ``layout_varies`` with the fields.
+    a batch whenever they render each of its members; ``fixed`` bytes are written in any case. ``layout`` surrounds the
+    HTML of Markdown and text; ``layout_varies`` with the fields.
     """
 
     body: Template
-    subject: Template | None
     harmless: bool
     memberwise: bool
-    needs: tuple[Need, ...] | None
     fixed: int
+    subject: Template | None = None
     flow: str | None = None
-    source_line: Callable[[int], Place] | None = None
+    source_line: Callable[[int], Location] | None = None
     inliner: css_inline.CSSInliner | None = None
     inline_marks: tuple[str, str] | None = None
     warnings: tuple[TemplateWarning, ...] = ()
@@ -65,39 +62,21 @@ class _Kept:
         self._found: OrderedDict[tuple[str, Source], Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, place: tuple[str, Source]) -> Compiled | None:
+    def take(self, key: tuple[str, Source]) -> Compiled | None:
         with self._lock:
-            found = self._found.get(place)
+            found = self._found.get(key)
             if found is not None:
-                self._found.move_to_end(place)
+                self._found.move_to_end(key)
             return found
 
-    def put(self, place: tuple[str, Source], made: Compiled) -> None:
+    def put(self, key: tuple[str, Source], made: Compiled) -> None:
         with self._lock:
-            self._found[place] = made
+            self._found[key] = made
             while len(self._found) > self._most:
                 self._found.popitem(last=False)
 
 
 _kept = _Kept(_CACHED_TEMPLATES)
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """What is told of a template before it is compiled."""
-
-    harmless: bool = True
-    memberwise: bool = True
-    needs: tuple[Need, ...] | None = None
-    fixed: int = 0
-
-    def beside(self, subject: "_Known") -> dict[str, Any]:
-        """Return what is known of a body together with its subject."""
-        return {
-            "harmless": self.harmless and subject.harmless,
-            "memberwise": self.memberwise and subject.memberwise,
-            "needs": self.needs,
-            "fixed": self.fixed,
-        }
 
 
 def compiled(key: str, source: Source) -> Compiled:
@@ -118,23 +97,32 @@ def compiled_before(key: str, source: Source) -> Compiled | None:
 
 
 def _compiled(source: Source) -> Compiled:
-    subject, told = _subject(source.subject) if source.subject is not None else (None, _Known())
-    environment = environment_of(source)
+    subjects = [parse_subject(source.subject)] if source.subject is not None else []
     partials = [parse_partial(source, one) for one in source.partials]
-    if not all(map(is_harmless, partials)):
-        told = msgspec.structs.replace(told, harmless=False)
-    if source.format == "mjml":
-        return _compiled_mjml(source, environment, subject, told)
-    body, known = _template(environment, parse(source), SOURCE)
+    # Compiling changes a tree, so it is looked at before.
+    harmless = all(map(is_harmless, (*subjects, *partials)))
+    memberwise = all(map(is_memberwise, subjects))
+    subject = _template(SUBJECT, subjects[0], SUBJECT_POINTER) if subjects else None
+    body = _compiled_mjml(source) if source.format == "mjml" else _compiled_body(source)
+    return msgspec.structs.replace(
+        body, subject=subject, harmless=body.harmless and harmless, memberwise=body.memberwise and memberwise
+    )
+
+
+def _compiled_body(source: Source) -> Compiled:
+    made = _made(environment_of(source), parse(source))
     if source.format == "html":
-        flow = _flow(unify_newlines(source.source))
-        return Compiled(body=body, subject=subject, flow=flow, **known.beside(told))
+        return msgspec.structs.replace(made, flow=_flow(unify_newlines(source.source)))
     if source.fragment:
-        return Compiled(body=body, subject=subject, **known.beside(told))
-    layout, varies = _guarded(lambda: layout_of(source), SOURCE)
-    if varies:
-        known = msgspec.structs.replace(known, memberwise=False, needs=None)
-    return Compiled(body=body, subject=subject, layout=layout, layout_varies=varies, **known.beside(told))
+        return made
+    with _told_of(SOURCE):
+        layout, varies = layout_of(source)
+    return msgspec.structs.replace(made, layout=layout, layout_varies=varies, memberwise=made.memberwise and not varies)
+
+
+def _made(environment: Sandbox, tree: nodes.Template) -> Compiled:
+    harmless, memberwise, fixed = is_harmless(tree), is_memberwise(tree), fixed_bytes(tree)
+    return Compiled(_template(environment, tree, SOURCE), harmless, memberwise, fixed)
 
 
 def parse_partial(source: Source, one: Partial) -> nodes.Template:
@@ -161,32 +149,35 @@ def _flow(html: str) -> str | None:
     return derived(mask_jinja(HTML, html, mask), mask)
 
 
-def _compiled_mjml(source: Source, environment: Sandbox, subject: Template | None, told: _Known) -> Compiled:
-    assembled = _guarded(lambda: assemble(source), SOURCE)
-
-    def steps() -> tuple[CompiledMjml, tuple[Template, _Known]]:
-        _bound(MJML, assembled.text, SOURCE)
-        product = compile_mjml(assembled.text, source.language)
-        try:
-            return product, _template(environment, product.html, SOURCE, product)
-        except TemplateFault:
-            _read(MJML, assembled.text)  # tells more of a mistake in what the author wrote
-            raise
-
+def _compiled_mjml(source: Source) -> Compiled:
+    with _told_of(SOURCE):
+        assembled = assemble(source)
     try:
-        product, (body, known) = _guarded(steps, SOURCE)
+        with _told_of(SOURCE):
+            _bound(MJML, assembled.text, SOURCE)
+            product = compile_mjml(assembled.text, source.language)
+            made = _made_of_mjml(environment_of(source), product, assembled.text)
     except TemplateFault as fault:
         raise assembled.fault(fault) from None
-    return Compiled(
-        body=body,
-        subject=subject,
+    return msgspec.structs.replace(
+        made,
         flow=product.flow,
-        source_line=lambda line: assembled.place(product.lines.source_line(line)),
+        source_line=lambda line: assembled.location(product.lines.source_line(line)),
         inliner=css_inliner(product.inline) if product.inline else None,
         inline_marks=product.inline_marks,
         warnings=tuple(assembled.warning(one) for one in product.warnings),
-        **known.beside(told),
     )
+
+
+def _made_of_mjml(environment: Sandbox, product: CompiledMjml, written: str) -> Compiled:
+    try:
+        with _told_of(SOURCE):
+            return _made(environment, environment.parse(product.html))
+    except TemplateFault as fault:
+        _read(MJML, written)  # tells more of a mistake in what the author wrote
+        if fault.line is not None:
+            fault.line = product.lines.source_line(fault.line)
+        raise
 
 
 def parse(source: Source) -> nodes.Template:
@@ -207,18 +198,12 @@ def parse_subject(subject: str) -> nodes.Template:
     return _parse(SUBJECT, subject, SUBJECT_POINTER, ())
 
 
-def _subject(subject: str) -> tuple[Template, _Known]:
-    return _template(SUBJECT, parse_subject(subject), SUBJECT_POINTER)
-
-
 def _parse(environment: Sandbox, text: str, pointer: str, known: Collection[str]) -> nodes.Template:
-    def attempt() -> nodes.Template:
+    with _told_of(pointer):
         unified = unify_newlines(text)
         _bound(environment, unified, pointer)
         enforce(tree := _read(environment, unified), environment, known)
         return tree
-
-    return _guarded(attempt, pointer)
 
 
 def _read(environment: Sandbox, text: str) -> nodes.Template:
@@ -241,29 +226,16 @@ def _bound(environment: Sandbox, text: str, pointer: str) -> None:
         raise TemplateFault(f"the template has more than {JINJA_TOKENS:,} Jinja tags", line, pointer)
 
 
-def _template(
-    environment: Sandbox, source: str | nodes.Template, pointer: str, product: CompiledMjml | None = None
-) -> tuple[Template, _Known]:
-    try:
-        tree = environment.parse(source) if isinstance(source, str) else source
-        known = _Known(
-            is_harmless(tree), is_memberwise(tree), needs_of(tree), fixed_bytes(tree)
-        )  # compiling changes the tree
-        return environment.from_string(tree), known
-    except (TemplateSyntaxError, TemplateFault) as error:
-        fault = error if isinstance(error, TemplateFault) else syntax_fault(error, pointer)
-        if product is not None and fault.line is not None:
-            fault.line = product.lines.source_line(fault.line)
-        fault.pointer = pointer
-        raise fault from None
-    except Exception as error:
-        raise runtime_fault(error, pointer) from None
+def _template(environment: Sandbox, tree: nodes.Template, pointer: str) -> Template:
+    with _told_of(pointer):
+        return environment.from_string(tree)
 
 
-def _guarded(function: Callable[[], _T], pointer: str) -> _T:
-    """Run a step of compilation; whatever goes wrong in it is a fault of the template."""
+@contextmanager
+def _told_of(pointer: str) -> Iterator[None]:
+    """Tell whatever goes wrong inside as a fault of the template."""
     try:
-        return function()
+        yield
     except TemplateFault as fault:
         fault.pointer = pointer
         raise

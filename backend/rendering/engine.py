@@ -12,20 +12,21 @@ from backend.lib.problems import Problem
 from backend.rendering.clipping import always_clipped, clipped
 from backend.rendering.compiler import Compiled, compiled
 from backend.rendering.data import context
-from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault, runtime_fault
+from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault
 from backend.rendering.fields_read import reads_fields
-from backend.rendering.filters import CHOICE, SPOKEN, Choice
-from backend.rendering.inlining import css_inliner
+from backend.rendering.html.inlining import css_inliner
+from backend.rendering.html.pages import completed, surrounded, text_to_html
 from backend.rendering.inspection import inspect
+from backend.rendering.jinja.errors import runtime_fault
+from backend.rendering.jinja.filters import CHOICE, SPOKEN, Choice
+from backend.rendering.jinja.sandbox import GLOBALS
 from backend.rendering.limits import Meter, metered
 from backend.rendering.markdown import Values, to_html, values_kept
-from backend.rendering.model import Place, Rendered, RenderJob, Source, TemplateWarning
-from backend.rendering.needs import are_met
-from backend.rendering.pages import completed, surrounded, text_to_html
-from backend.rendering.sandbox import GLOBALS
-from backend.rendering.text import text_alternative
-from backend.rendering.text_layout import lay_out
-from backend.rendering.text_template import flow_template
+from backend.rendering.memory import with_example
+from backend.rendering.model import NO_LAYOUT, Location, Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.text.flow import text_alternative
+from backend.rendering.text.layout import lay_out
+from backend.rendering.text.template import flow_template
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\s]+")
 _OWN = {CHOICE: None, SPOKEN: None}  # tells Jinja which of the variables an imported partial has besides
@@ -63,7 +64,7 @@ def check(source: Source, sample_fields: object | None = None, *, batch: bool = 
     """
     warnings = _looked_at(source, sample_fields, batch=batch)
     if sample_fields is not None:
-        warnings.extend(_trial(RenderJob("", source, sample_fields, batch), warnings))
+        warnings.extend(_trial(with_example(RenderJob("", source, sample_fields, batch)), warnings))
     elif not source.fragment:
         warnings.extend(_without_sample(source))
     return _in_order(warnings)
@@ -74,7 +75,7 @@ def preview(job: RenderJob) -> tuple[Rendered | Problem, list[TemplateWarning]]:
     warnings: list[TemplateWarning] = []
     try:
         warnings = _looked_at(job.source, job.fields, batch=job.batch)
-        rendered = render(job)
+        rendered = render(with_example(job))
     except Problem as problem:
         return problem, _in_order(warnings)
     return rendered, _in_order([*warnings, *clipped(rendered)])
@@ -96,14 +97,11 @@ def _in_order(warnings: list[TemplateWarning]) -> list[TemplateWarning]:
 
 def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
-    fields = context(job.fields, batch=job.batch)
-    tried = not (job.want_html or job.want_text)
-    certain = tried and template.needs is not None and are_met(template.needs, fields)
-    if certain and template.subject is None:
-        return Rendered(None, None, "")
+    source = job.source
+    fields = context(job.fields, batch=job.batch, around=source.around, item_key=source.item_key, memory=job.memory)
     variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields), SPOKEN: job.source.language}
-    if tried:
-        return _tried(template, variables, certain=certain)
+    if not (job.want_html or job.want_text):
+        return _tried(template, variables)
     with metered() as meter, values_kept(job.source) as values:
         subject = _subject(template.subject, variables, meter)
         if (
@@ -133,21 +131,22 @@ def _render(job: RenderJob) -> Rendered:
 
 def _without_layout(job: RenderJob, subject: str | None, body: str, values: Values) -> Rendered:
     """Return the message of a Markdown or text template, of which only the former has HTML of its own."""
+    footer = "" if job.source.layout == NO_LAYOUT else job.source.around.brand.footer.text
     if job.source.format == "text":
-        return Rendered(subject, None, body.strip("\n"))
+        return Rendered(subject, None, body.strip("\n"), footer=footer)
     html = to_html(body, values)
     text = text_alternative(html) if job.want_text else ""
-    return Rendered(subject, html if job.want_html else None, text, values.markdown(body).strip("\n"))
+    markdown = values.markdown(body).strip("\n")
+    return Rendered(subject, html if job.want_html else None, text, markdown, footer=footer)
 
 
-def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -> Rendered:
-    """See that a message can be made of which only the subject is wanted; what is certain is not run for that."""
+def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
+    """See that a message can be made of which only the subject is wanted."""
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
-        if not certain:
-            _run(template.body, variables, meter, template.source_line)
-            if template.layout is not None and template.layout_varies:
-                _run(template.layout, variables, meter)
+        _run(template.body, variables, meter, template.source_line)
+        if template.layout is not None and template.layout_varies:
+            _run(template.layout, variables, meter)
     return Rendered(subject, None, "")
 
 
@@ -186,14 +185,14 @@ def _run(
     template: Template,
     variables: dict[str, object],
     meter: Meter,
-    source_line: Callable[[int], Place] | None = None,
+    source_line: Callable[[int], Location] | None = None,
     pointer: str = SOURCE,
 ) -> str:
     """Run a template, watching the time and the size of what it writes."""
     try:
         # Template.new_context would copy the variables and globals, which took a third of a short message's time.
-        place = Context(template.environment, variables, template.name, template.blocks, _OWN)
-        return "".join(meter.written(template.root_render_func(place)))
+        rendering_context = Context(template.environment, variables, template.name, template.blocks, _OWN)
+        return "".join(meter.written(template.root_render_func(rendering_context)))
     except Exception as error:
         raise runtime_fault(error, pointer, source_line, variables) from None
 

@@ -7,18 +7,13 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from backend.rendering.compiler import parse
-from backend.rendering.model import Source
-from backend.rendering.policy import walk
-from backend.rendering.sandbox import GLOBALS
+from backend.rendering.jinja.sandbox import GLOBALS
+from backend.rendering.jinja.trees import assigned, excused, walk
+from backend.rendering.model import SURROUNDINGS, Source
 
 _OF_JINJA = frozenset({"loop", "self", "super", "caller", "kwargs", "varargs", *GLOBALS})
 # Names that no field has.
 OURS = _OF_JINJA | {"fields"}
-
-
-def assigned(tree: nodes.Template) -> set[str]:
-    """Return the names that a template sets itself."""
-    return {node.name for node in walk(tree) if isinstance(node, nodes.Name) and node.ctx == "store"}
 
 
 def _read(node: nodes.Node, free: set[str]) -> str | None:
@@ -32,15 +27,6 @@ def _read(node: nodes.Node, free: set[str]) -> str | None:
     if isinstance(node, nodes.Getattr):
         return node.attr
     return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
-
-
-def excused(tree: nodes.Template) -> Iterator[int]:
-    """Yield the nodes that ask whether a field is there, or say what to use instead."""
-    for node in walk(tree):
-        asks = isinstance(node, nodes.Test) and node.name in {"defined", "undefined"}
-        replaces = isinstance(node, nodes.Filter) and node.name in {"default", "d"}
-        if (asks or replaces) and isinstance(node, (nodes.Test, nodes.Filter)) and node.node is not None:
-            yield id(node.node)
 
 
 def _only_asked(tree: nodes.Template) -> Iterator[int]:
@@ -77,7 +63,7 @@ def _trees(source: Source) -> Iterator[nodes.Template]:
 
 def reads_fields(source: Source) -> bool:
     """Tell whether a working template reads any field at all."""
-    return any(find_undeclared_variables(tree) - _OF_JINJA for tree in _trees(source))
+    return any(find_undeclared_variables(tree) - _OF_JINJA - SURROUNDINGS for tree in _trees(source))
 
 
 def fields_read(source: Source) -> FieldsRead:
@@ -92,8 +78,8 @@ def fields_read(source: Source) -> FieldsRead:
                 (pardoned if id(node) in asking else needed).add(name)
             if isinstance(node, (nodes.If, nodes.CondExpr)):
                 conditional.update(_names(node.test, free))
-    # A field that is asked about first is read safely behind that.
-    asked = pardoned & conditional
+    # A field that is asked about first is read safely behind that, and what surrounds a message is always there.
+    asked = (pardoned & conditional) | (needed & SURROUNDINGS)
     return FieldsRead(frozenset(needed - asked), frozenset(pardoned - needed | asked), frozenset(conditional))
 
 

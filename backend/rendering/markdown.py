@@ -7,7 +7,7 @@ comes to stand — in text, in a table, in code, in the address of a link — th
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
 
@@ -71,11 +71,15 @@ def _is_filtered(source: Source) -> bool:
     return any(map(_FILTERED.search, texts))
 
 
+def values_kept(source: Source) -> AbstractContextManager[Values]:
+    """Keep the values that a CommonMark template prints inside, unless it, or a partial, works on what it printed."""
+    return _kept() if source.format == "markdown" and not _is_filtered(source) else nullcontext(Values())
+
+
 @contextmanager
-def values_kept(source: Source) -> Iterator[Values]:
-    """Keep the values that a template prints inside, unless it, or a partial, works on what it has printed."""
+def _kept() -> Iterator[Values]:
     kept = Values()
-    token = _values.set(kept if source.format == "markdown" and not _is_filtered(source) else None)
+    token = _values.set(kept)
     try:
         yield kept
     finally:

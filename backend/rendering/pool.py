@@ -16,9 +16,9 @@ from typing import TypeVar
 import msgspec
 
 from backend.lib.child import ChildFailed, Children
-from backend.lib.fair import Busy, FairThreads, Limits, Overspent, Share, Watch
+from backend.lib.fair_pool import Busy, FairPool, Limits, Overspent, Share, Watch
 from backend.lib.problems import Problem
-from backend.rendering import wire
+from backend.rendering import reachability, wire
 from backend.rendering.data import plain
 from backend.rendering.faults import TemplateFault
 from backend.rendering.limits import SECONDS, TOO_LONG
@@ -39,7 +39,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """How many children there are, and what one job may take.
 
     ``running`` seconds of work for the template, ``seconds`` by the clock for all of it. At most ``waiting`` jobs of
-    one service wait, and ``room`` of all services, each for ``patience`` seconds; the next is told to come again.
+    one service wait, and ``capacity`` of all services, each for ``patience`` seconds; the next is told to come again.
     With ``spare`` one child more than are at work is kept ready.
     """
 
@@ -48,7 +48,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     patience: float
     waiting: int
-    room: int
+    capacity: int
     spare: bool = False
 
 
@@ -58,8 +58,10 @@ class Pool:
     def __init__(self, module: str, bounds: Bounds) -> None:
         self._bounds = bounds
         self._children = Children(module, bounds.children, spare=bounds.spare)
-        limits = Limits(threads=bounds.children, waiting=bounds.waiting, room=bounds.room, patience=bounds.patience)
-        self._threads = FairThreads(module.rpartition(".")[2], limits)
+        limits = Limits(
+            threads=bounds.children, waiting=bounds.waiting, capacity=bounds.capacity, patience=bounds.patience
+        )
+        self._threads = FairPool(module.rpartition(".")[2], limits)
 
     def render(self, job: RenderJob, share: Share) -> Rendered:
         """Render one message; raises Problem ``template_arguments`` with the line and the reason.
@@ -142,12 +144,12 @@ class Pool:
         outcome = self._done([Task("check", RenderJob("", source, sample_fields, batch))], share)[0]
         if outcome.problem is not None:
             raise outcome.problem
-        return outcome.warnings
+        return _with_links(outcome.warnings, source, sample_fields)
 
     def preview(self, job: RenderJob, share: Share) -> tuple[Rendered | Problem, list[TemplateWarning]]:
         """Render a text that is being edited, as the engine does."""
         outcome = self._done([Task("preview", job)], share)[0]
-        return _rendered_or_problem(outcome), outcome.warnings
+        return _rendered_or_problem(outcome), _with_links(outcome.warnings, job.source, job.fields)
 
     def close(self) -> None:
         """End the children that are not at work."""
@@ -214,6 +216,12 @@ class Pool:
         return self._asked([msgspec.structs.replace(task, job=job)], watch)[0]
 
 
+def _with_links(warnings: list[TemplateWarning], source: Source, fields: object) -> list[TemplateWarning]:
+    """Add what the settings let be said of links: no child process knows the settings."""
+    found = reachability.unreachable(source, fields, reachability.policy())
+    return sorted([*warnings, *found], key=lambda one: (one.line or 0, one.code)) if found else warnings
+
+
 def _rendered(outcome: Outcome) -> Rendered:
     rendered = _rendered_or_problem(outcome)
     if isinstance(rendered, Problem):
@@ -260,17 +268,19 @@ def _problem(refusal: Exception) -> Problem:
 # A delivery waits for its turn, and a long summary takes its time.
 DELIVERIES = Pool(
     "backend.rendering.child",
-    Bounds(children=4, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000, room=100_000, spare=True),
+    Bounds(children=4, seconds=20.0, patience=threading.TIMEOUT_MAX, waiting=10_000, capacity=100_000, spare=True),
 )
 # A client system waits for the answer to what it sends, so what has to be rendered first may not wait for long.
 ACCEPTANCE = Pool(
     "backend.rendering.preview_child",
-    Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, room=4_000, spare=True),
+    Bounds(children=4, running=1.0, seconds=8.0, patience=3.0, waiting=400, capacity=4_000, spare=True),
 )
 # A preview's caller waits for its answer, which has to come within eight seconds, and in one of few threads.
-PREVIEWS = Pool("backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8, room=16))
+PREVIEWS = Pool(
+    "backend.rendering.preview_child", Bounds(children=4, seconds=6.0, patience=6.0, waiting=8, capacity=16)
+)
 # Rows of spreadsheets are tried out with the time of deliveries, but never instead of them.
 TRIALS = Pool(
     "backend.rendering.preview_child",
-    Bounds(children=2, seconds=20.0, patience=2.0, waiting=2, room=8),
+    Bounds(children=2, seconds=20.0, patience=2.0, waiting=2, capacity=8),
 )

@@ -2,12 +2,12 @@
 
 from jinja2 import TemplateSyntaxError
 
-from backend.rendering.environments import ENVIRONMENTS
+from backend.rendering.jinja.environments import ENVIRONMENTS
+from backend.rendering.jinja.masking import unify_newlines
+from backend.rendering.jinja.trees import references, walk
 from backend.rendering.limits import SOURCE_BYTES
-from backend.rendering.masking import unify_newlines
-from backend.rendering.mjml_assembly import included
+from backend.rendering.mjml.assembly import included
 from backend.rendering.model import Source
-from backend.rendering.policy import references, walk
 
 
 def named(source: Source) -> list[str]:

@@ -1,12 +1,23 @@
 """Which variables of a template the sample fields have: those that they lack show only when a real message comes.
 
-Members of members are followed, into the items of loops too, as far as that can be told without running anything.
+Members of members are followed, into the items of loops too, as far as that can be told without running anything. What
+is lacking is told in words: a variable, or all that are needed where there are no sample fields.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 from jinja2 import nodes
+from jinja2.meta import find_undeclared_variables
+
+from backend.rendering.compiler import parse_partial, parse_subject
+from backend.rendering.data import context
+from backend.rendering.faults import TemplateFault
+from backend.rendering.fields_read import OURS, fields_read
+from backend.rendering.jinja.suggestions import variable
+from backend.rendering.jinja.trees import assigned, excused, walk, written
+from backend.rendering.memory import Item, Items
+from backend.rendering.model import Source, TemplateWarning
 
 # What an expression may be in the samples, of all that was found; None where that cannot be told.
 Values = list[object] | None
@@ -15,6 +26,12 @@ _SAME = frozenset({"d", "default", "list", "reject", "rejectattr", "reverse", "s
 _ONE = frozenset({"first", "last", "random"})
 _ASKING = frozenset({"defined", "undefined"})
 _REPLACING = frozenset({"d", "default"})
+_PAIRS = frozenset({"items", "values"})
+_MOST_NAMED = 12
+# What batches with memory have beside their members.
+_OF_ITEMS = frozenset({"new", "resolved", "still"})
+_OF_A_BATCH = frozenset(f"fields.{name}" for name in _OF_ITEMS)
+_OF_AN_ITEM = frozenset({"first_seen", "times_told"})
 
 
 class Lack(msgspec.Struct, frozen=True):
@@ -121,14 +138,15 @@ class _Reader:
         owners = self.value(node.node, names, told=told)
         if not owners:
             return None
+        if member in _OF_ITEMS and all(isinstance(one, Items) for one in owners):
+            return owners  # each of the three lists has items like those of the whole
+        if member in _OF_AN_ITEM and all(isinstance(one, Item) for one in owners):
+            return None
         mappings = [one for one in owners if isinstance(one, dict)]
         found = [one[member] for one in mappings if member in one]
         if told and not found and len(mappings) == len(owners):
             self.found.append(Lack(node.lineno, written(node)))
         return found or None
-
-
-_PAIRS = frozenset({"items", "values"})
 
 
 def _is_call(node: nodes.Node, method: str) -> bool:
@@ -141,17 +159,65 @@ def _items(values: Values) -> Values:
     return [item for one in values if isinstance(one, list) for item in one]
 
 
-def written(node: nodes.Node | None) -> str:
-    """Write a variable as its author did, or nearly."""
-    match node:
-        case nodes.Name(name=name):
-            return name
-        case nodes.Getattr(node=owner, attr=member):
-            return f"{written(owner)}.{member}"
-        case nodes.Getitem(node=owner, arg=nodes.Const(value=member)):
-            return f"{written(owner)}[{member}]" if isinstance(member, int) else f'{written(owner)}["{member}"]'
-        case nodes.Getitem(node=owner):
-            return written(owner)
-        case nodes.Filter(node=inner):
-            return written(inner)
-    return "…"
+def unknown_fields(
+    source: Source, tree: nodes.Template, passed_over: Collection[str], sample: object, *, batch: bool
+) -> Iterator[TemplateWarning]:
+    """Yield what the template, its subject and its partials read and the sample fields have not."""
+    try:
+        variables = context(sample, batch=batch, around=source.around, item_key=source.item_key)
+    except TemplateFault:
+        return  # the trial says so
+    locations = [("{}", tree)]
+    if source.subject is not None:
+        locations.append(("Subject: {}", parse_subject(source.subject)))
+    locations += [(f"{{}} (Line {{}} of '{one.name}'.)", parse_partial(source, one)) for one in source.partials]
+    # What one of them sets, an included one may read.
+    given = set(passed_over).union(OURS, *(assigned(one) for _, one in locations))
+    free = set[str]().union(*(find_undeclared_variables(one) for _, one in locations)) - given
+    told = set[str]()
+    for location, one in locations:
+        found = [lack for lack in lacks(one, variables, free) if lack.variable not in told]
+        for lack in found:
+            detail = location.format(_told(lack, variables, batch=batch), lack.line)
+            yield TemplateWarning(lack.line if one is tree else None, "unknown_field", detail)
+        told.update(lack.variable for lack in found)
+
+
+def _told(lack: Lack, variables: Mapping[str, object], *, batch: bool) -> str:
+    if lack.items:
+        return f"'{lack.variable}' is empty in the sample fields, so what is said of its items was not tried."
+    if lack.variable.isidentifier():
+        instead = variable(lack.variable, variables).removeprefix("; ")
+        instead = f" {instead[:1].upper()}{instead[1:]}{'' if instead.endswith('?') else '.'}" if instead else ""
+        if batch:
+            return f"'{lack.variable}' is never set: a batch has only 'fields', the list of all notifications' fields."
+        return f"The sample fields have no '{lack.variable}'.{instead}"
+    if not batch and lack.variable in _OF_A_BATCH:
+        return f"Only a batch has '{lack.variable}', and these are the fields of one notification: try it with a list."
+    return f"The sample fields have no '{lack.variable}'."
+
+
+def untried(source: Source, tree: nodes.Template, passed_over: Collection[str]) -> Iterator[TemplateWarning]:
+    """Say what the fields of a message must have, of a template that comes without sample fields."""
+    needed = sorted(fields_read(source).needed - set(passed_over)) + sorted(_of_members(tree))
+    if needed:
+        more = f" and {len(needed) - _MOST_NAMED} more" if len(needed) > _MOST_NAMED else ""
+        detail = (
+            f"There are no sample fields, so it was not tried whether this renders. Its messages need"
+            f" {', '.join(needed[:_MOST_NAMED])}{more}. Give it sample fields that have them."
+        )
+        yield TemplateWarning(None, "no_sample", detail)
+
+
+def _of_members(tree: nodes.Template) -> set[str]:
+    """Return what is read of each member of a batch, as it is written."""
+    pardoned = set(excused(tree))
+    return {
+        written(node)
+        for loop in tree.find_all(nodes.For)
+        if isinstance(loop.iter, nodes.Name) and loop.iter.name == "fields" and isinstance(loop.target, nodes.Name)
+        for part in loop.body
+        for node in walk(part)
+        if isinstance(node, (nodes.Getattr, nodes.Getitem)) and id(node) not in pardoned
+        if isinstance(node.node, nodes.Name) and node.node.name == loop.target.name
+    }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.rendering.environments import LIBRARY
+from backend.rendering.jinja.environments import LIBRARY
 from backend.rendering.model import Format
 
 _DESCRIPTION = "starter.json"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from backend.lib.problems import FieldError, Problem
-from backend.rendering.model import Partial, Rendered, RenderJob, Source, TemplateWarning
+from backend.rendering.model import Memory, Rendered, RenderJob, Source, TemplateWarning
 
 Deed = Literal["render", "check", "preview"]
 
@@ -83,12 +83,13 @@ def questions(tasks: Sequence[Task], seconds: float) -> list[bytes]:
     for task in tasks:
         job = task.job
         number = sources.setdefault(job.source, len(sources))
-        told: Any = (task.deed, number, job.key, job.fields, job.batch, job.want_html, job.want_text, job.subject)
+        parts = (job.fields, job.batch, job.want_html, job.want_text, job.subject)
+        told: Any = (task.deed, number, job.key, *parts, msgspec.to_builtins(job.memory))
         try:
             asked.append(marshal.dumps(told))
         except ValueError:
             raise Unsendable from None
-    opening = (seconds, [_plain(source) for source in sources])
+    opening = (seconds, msgspec.to_builtins(list(sources)))
     return [marshal.dumps(opening), *asked]
 
 
@@ -97,18 +98,10 @@ def read(question: bytes, sources: Sequence[Source]) -> Opening | Task:
     content: Any = marshal.loads(question)  # noqa: S302 - written by the process that started this one
     if len(content) == _OPENING_LENGTH:
         seconds, given = content
-        return Opening(seconds, [_source(*source) for source in given])
-    deed, number, key, fields, *rest = content
-    return Task(deed, RenderJob(key, sources[number], fields, *rest))
-
-
-def _plain(source: Source) -> tuple[object, ...]:
-    partials = [(one.name, one.format, one.source) for one in source.partials]
-    return source.format, source.source, source.subject, partials, source.fragment, source.language, source.layout
-
-
-def _source(form: Any, text: str, subject: str | None, partials: Any, *rest: Any) -> Source:
-    return Source(form, text, subject, tuple(Partial(*one) for one in partials), *rest)
+        return Opening(seconds, msgspec.convert(given, list[Source]))
+    deed, number, key, fields, batch, want_html, want_text, subject, memory = content
+    known = msgspec.convert(memory, Memory | None)
+    return Task(deed, RenderJob(key, sources[number], fields, batch, want_html, want_text, subject, known))
 
 
 def encoded(outcome: Outcome) -> bytes:

@@ -2,10 +2,10 @@
 
 import logging
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.lib import logs
-from backend.lib.remember import Remembered
-from backend.reports import ledger
+from backend.lib.ttl_cache import TtlCache
+from backend.reports import ledger, obligation_ledger
 from backend.reports.ledger import Entry
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def _read() -> list[Entry]:
 
 
 # One for the whole process: web pages and scrapes together ask the database no more often than once a minute.
-recent = Remembered(_read, seconds=_MINUTE)
+recent = TtlCache(_read, seconds=_MINUTE)
 
 
 def raise_alarm(entries: list[Entry]) -> int:
@@ -32,8 +32,18 @@ def raise_alarm(entries: list[Entry]) -> int:
     return len(uneven)
 
 
+def raise_alarm_of_obligations(entries: list[obligation_ledger.Entry]) -> int:
+    """Log every uneven entry of the obligations' ledger; return how many there are."""
+    uneven = [entry for entry in entries if entry.imbalance]
+    for entry in uneven:
+        logger.error("The ledger of obligations does not balance: %s", entry.describe())
+    return len(uneven)
+
+
 def _check() -> int:
-    return raise_alarm(_read())
+    with db.current().read() as session:
+        obligations = obligation_ledger.balance(session)
+    return raise_alarm(_read()) + raise_alarm_of_obligations(obligations)
 
 
-check = Remembered(_check, seconds=_MINUTE)
+check = TtlCache(_check, seconds=_MINUTE)

@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.branding import logos
 from backend.channels.attachments import MAX_BYTES, AttachedFile, Attachment
 from backend.db.models.notifications import Delivery, Notification
-from backend.delivery import attached, files
+from backend.delivery.content import files
+from backend.delivery.sending import attached
 from backend.reports.model import AttachmentReport
 
 # In an address of an image; names of inline images hold no other characters.
@@ -50,7 +52,7 @@ def one(session: Session, service_id: int, uid: UUID, sha256: str) -> Attachment
 def with_images(session: Session, service_id: int, named: Iterable[AttachedFile], html: str) -> str:
     """Put the images among a message's files into its HTML, where a page shows it without the rest of the mail."""
     shown = {file.name: file for file in named if file.inline}
-    room = 2 * MAX_BYTES
+    space_left = 2 * MAX_BYTES
 
     @cache
     def address(name: str) -> str | None:
@@ -59,13 +61,14 @@ def with_images(session: Session, service_id: int, named: Iterable[AttachedFile]
         return f"data:{file.type};base64,{b64encode(content).decode('ascii')}" if file and content else None
 
     def embedded(found: re.Match[str]) -> str:
-        nonlocal room
+        nonlocal space_left
         image = address(found[1])
-        if image is None or len(image) > room:
+        if image is None or len(image) > space_left:
             return found[0]
-        room -= len(image)
+        space_left -= len(image)
         return image
 
+    html = logos.embedded(html)
     return _SHOWN.sub(embedded, html) if shown else html
 
 

@@ -11,8 +11,12 @@ from backend.batching import flush
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.registry import TemplateVersion
-from backend.reports import batches, particulars
+from backend.delivery.outcomes import resend_log
+from backend.delivery.outcomes.resend_log import Entry
+from backend.registry.languages import NUMBER
+from backend.reports import batches, going_again, kept, particulars
 from backend.reports.batches import BatchRow
+from backend.reports.going_again import Line
 from backend.reports.particulars import Answer, DeliveryRow
 
 LATELY = 20
@@ -39,11 +43,17 @@ class Happening(msgspec.Struct, frozen=True):
     what: str
 
 
+class GoneBatch(BatchRow, frozen=True, kw_only=True):
+    """A batch that has gone; ``kept`` tells that its message lies in the outbox."""
+
+    kept: bool
+
+
 class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
     """One batch. ``unsent`` tells that it can be sent on demand, ``waits`` that it can be held back or let go.
 
     ``after`` is the sequence behind which the next page of members begins. ``failed`` counts the messages that can
-    be sent again, ``waiting`` those that can be cancelled.
+    be sent again, ``waiting`` those that can be cancelled; ``going`` and ``resends`` are as in ``Particulars``.
     """
 
     row: BatchRow
@@ -58,6 +68,13 @@ class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
     happenings: list[Happening]
     failed: int
     waiting: int
+    going: list[Line]
+    resends: list[Entry]
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether its message lies in the outbox for all of its addresses."""
+        return bool(self.deliveries) and all(one.kept for one in self.deliveries)
 
     @property
     def final(self) -> bool:
@@ -74,13 +91,22 @@ def waiting(session: Session, service_id: int, limit: int = 200) -> list[BatchRo
     ]
 
 
-def lately(session: Session, service_id: int) -> list[BatchRow]:
+def lately(session: Session, service_id: int) -> list[GoneBatch]:
     """List the service's newest batches that have gone, or come to nothing, the newest first."""
     newest: list[int] = []
     for status in set(BatchStatus) - set(_UNSENT):
         own = (Batch.service_id == service_id, Batch.status == status.value)
         newest += session.scalars(select(Batch.id).where(*own).order_by(Batch.id.desc()).limit(LATELY))
-    return batches.rows(session, sorted(newest)[-LATELY:])[::-1]
+    found = batches.rows(session, sorted(newest)[-LATELY:])[::-1]
+    lying = kept.batches(session, [UUID(one.batch_id) for one in found])
+    return [GoneBatch(**msgspec.structs.asdict(one), kept=UUID(one.batch_id) in lying) for one in found]
+
+
+def every(session: Session, service_id: int, before: int | None, limit: int) -> tuple[list[BatchRow], int | None]:
+    """List all of a service's batches behind the row ``before``, the newest first, and where the next page begins."""
+    wanted = select(Batch).where(Batch.service_id == service_id).order_by(Batch.id.desc()).limit(limit)
+    found = session.scalars(wanted if before is None else wanted.where(Batch.id < before)).all()
+    return [batches.describe(batch) for batch in found], found[-1].id if len(found) == limit else None
 
 
 def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> BatchPage | None:
@@ -92,6 +118,7 @@ def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> Batc
     deliveries = session.scalars(select(Delivery).where(Delivery.batch_id == batch.id).order_by(Delivery.id)).all()
     members, more = _members(session, batch.id, after)
     free = [delivery.status for delivery in deliveries if delivery.claimed_by is None]
+    failed = [one for one in deliveries if one.claimed_by is None and one.status == DeliveryStatus.FAILED.value]
     return BatchPage(
         row=batches.describe(batch),
         unsent=session.scalar(select(Batch.id).where(*own, flush.unsent())) is not None,
@@ -100,11 +127,13 @@ def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> Batc
         dispatched_at=batch.dispatched_at,
         members=members,
         after=members[-1].sequence if more else None,
-        deliveries=[particulars.delivery_row(delivery) for delivery in deliveries],
+        deliveries=particulars.delivery_rows(session, deliveries),
         answers=particulars.answers(session, deliveries),
         happenings=_happenings(session, batch),
-        failed=free.count(DeliveryStatus.FAILED.value),
+        failed=len(failed),
         waiting=sum(status in _WAITING for status in free),
+        going=going_again.lines(session, service_id, failed[: particulars.GOING_SHOWN]),
+        resends=resend_log.of(session, None, [batch.id]),
     )
 
 
@@ -138,7 +167,7 @@ def _member(sequence: int, index: int, uid: UUID, content: str | None, joined_at
 
 def _version(session: Session, batch: Batch) -> int | None:
     identity = batch.template_version_id
-    return session.scalar(select(TemplateVersion.number).where(TemplateVersion.id == identity)) if identity else None
+    return session.scalar(select(NUMBER).where(TemplateVersion.id == identity)) if identity else None
 
 
 def _happenings(session: Session, batch: Batch) -> list[Happening]:

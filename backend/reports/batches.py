@@ -1,4 +1,4 @@
-"""Batches: a notification's places in them, and those that wait to be sent, as people see and handle them."""
+"""Batches: a notification's memberships in them, and those that wait to be sent, as people see and handle them."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -12,14 +12,18 @@ from sqlalchemy.orm import Session
 
 from backend.batching import flush
 from backend.channels.base import Channel
+from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
+from backend.registry.languages import NUMBER
+from backend.reports import waits
 from backend.reports.model import EventReport, MembershipReport
+from backend.reports.waits import WaitReport
 
 
 class Membership(msgspec.Struct, frozen=True):
-    """A place of a notification in a batch; ``batch_row`` is the batch's row."""
+    """A membership of a notification in a batch; ``batch_row`` is the batch's row."""
 
     batch_row: int
     report: MembershipReport
@@ -30,16 +34,21 @@ Memberships = dict[tuple[int, str], Membership]
 
 
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch in a list; ``members`` counts them, ``why`` is what closes or closed it, ``error`` why it failed."""
+    """A batch in a list; ``members`` counts them, ``why`` is what closes or closed it, ``error`` why it failed.
+
+    ``matter`` is what its message is about.
+    """
 
     batch_id: str
     aggregator_id: str
+    matter: str
     channel: Channel
     recipient: str
     template_id: str
     content_type: Literal["text", "html"]
     subject: str | None
     status: BatchStatus
+    mode: Mode
     held: bool
     members: int
     opened_at: datetime
@@ -47,6 +56,7 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: datetime
     why: Why
     error: str | None
+    waits: WaitReport | None
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -64,9 +74,9 @@ class BatchDetails(BatchRow, frozen=True, kw_only=True):
 
 
 def memberships(session: Session, notification_id: int) -> Memberships:
-    """Return the places of a notification in batches."""
+    """Return the memberships of a notification in batches."""
     rows = session.execute(
-        select(BatchMember, Batch, TemplateVersion.number)
+        select(BatchMember, Batch, NUMBER)
         .join(Batch, Batch.id == BatchMember.batch_id)
         .outerjoin(TemplateVersion, TemplateVersion.id == Batch.template_version_id)
         .where(BatchMember.notification_id == notification_id)
@@ -94,11 +104,12 @@ def _membership(member: BatchMember, batch: Batch, version: int | None) -> Membe
         template_version=version,
         error=batch.error,
         removed_at=member.removed_at,
+        waits=waits.of_batch(batch),
     )
 
 
 def told(membership: Membership, joined_at: datetime) -> list[EventReport]:
-    """Tell of a place in a batch: how it was taken, and given up if it was."""
+    """Tell of a membership in a batch: how it was taken, and given up if it was."""
     report = membership.report
     events = [EventReport(joined_at, f"Buffered as number {report.sequence} of the batch {report.batch_id}")]
     if report.removed_at is not None:
@@ -122,17 +133,17 @@ def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:
     return [describe(batch) for batch in found]
 
 
-Place = tuple[int, int]
+MemberCursor = tuple[int, int]
 # So many batches and members are told of at once, and so many characters of what the members hold.
 _BATCHES, _MEMBERS, _CHARACTERS = 100, 1_000, 4_000_000
 
 
 def details(
-    session: Session, service_id: int, aggregator_id: str, after: Place = (0, 0)
-) -> tuple[list[BatchDetails], Place | None]:
+    session: Session, service_id: int, aggregator_id: str, after: MemberCursor = (0, 0)
+) -> tuple[list[BatchDetails], MemberCursor | None]:
     """Return the unsent batches of an aggregator with their members, oldest first, and where the next page begins.
 
-    A place is a batch's row and the number of the last member of it that was told of.
+    A cursor is a batch's row and the number of the last member of it that was told of.
     """
     wanted = select(Batch).where(
         Batch.service_id == service_id, Batch.aggregator_id == aggregator_id, flush.unsent(), Batch.id >= after[0]
@@ -154,7 +165,9 @@ def details(
 _NO_SEQUENCE = 2**31
 
 
-def _members(session: Session, batch_ids: Sequence[int], after: Place) -> tuple[dict[int, list[Member]], Place | None]:
+def _members(
+    session: Session, batch_ids: Sequence[int], after: MemberCursor
+) -> tuple[dict[int, list[Member]], MemberCursor | None]:
     """Return a page of the members of batches, and the place of the last where there are more."""
     found: dict[int, list[Member]] = {}
     statement = (
@@ -166,12 +179,12 @@ def _members(session: Session, batch_ids: Sequence[int], after: Place) -> tuple[
         .limit(_MEMBERS + 1)
         .execution_options(yield_per=50)
     )
-    place, left, room = after, _MEMBERS, _CHARACTERS
+    cursor, left, space_left = after, _MEMBERS, _CHARACTERS
     for batch_id, seq, index, uid, content in session.execute(statement):
-        if not left or room < 0:
-            return found, place
+        if not left or space_left < 0:
+            return found, cursor
         found.setdefault(batch_id, []).append(_member(seq, index, uid, content))
-        place, left, room = (batch_id, seq), left - 1, room - len(content or "")
+        cursor, left, space_left = (batch_id, seq), left - 1, space_left - len(content or "")
     return found, None
 
 
@@ -184,12 +197,14 @@ def describe(batch: Batch) -> BatchRow:
     return BatchRow(
         batch_id=str(batch.uid),
         aggregator_id=batch.aggregator_id,
+        matter=batch.matter or batch.aggregator_id,
         channel=Channel(batch.type),
         recipient=batch.recipient,
         template_id=batch.template,
         content_type="text" if batch.content_type == "text" else "html",
         subject=batch.subject,
         status=BatchStatus(batch.status),
+        mode=Mode(batch.mode),
         held=batch.held,
         members=batch.members,
         opened_at=batch.opened_at,
@@ -197,4 +212,5 @@ def describe(batch: Batch) -> BatchRow:
         closes_at=batch.closes_at,
         why=Why(batch.why),
         error=batch.error,
+        waits=waits.of_batch(batch),
     )

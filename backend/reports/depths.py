@@ -14,16 +14,16 @@ from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Priority
 from backend.db.models.operations import Worker
 from backend.db.statements import one_of
-from backend.delivery.doubt import Doubt
+from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.lib import clock
 
 
 class Depths(msgspec.Struct, frozen=True, kw_only=True):
     """What waits at one moment.
 
-    ``queued`` and ``retrying`` count deliveries by priority, ``oldest_seconds`` is by how much the longest due of
-    them is overdue, zero if none is. ``sending`` are in workers' hands. ``in_doubt`` wait for a person to say what
-    became of them, the oldest for ``doubt_seconds``. ``workers`` counts those whose heartbeat is fresh,
+    ``queued`` and ``retrying`` count deliveries by priority, ``oldest_seconds`` is by how much the longest due of them
+    is overdue, zero if none is. ``sending`` are claimed by workers. ``outcome_unknown`` wait for a person to say what
+    became of them, the oldest for ``unknown_seconds``. ``workers`` counts those whose heartbeat is fresh,
     ``silent_workers`` the others; ``heartbeat_seconds`` is the age of the oldest heartbeat.
     """
 
@@ -31,8 +31,8 @@ class Depths(msgspec.Struct, frozen=True, kw_only=True):
     retrying: Mapping[Priority, int]
     oldest_seconds: Mapping[Priority, float]
     sending: int
-    in_doubt: int
-    doubt_seconds: float
+    outcome_unknown: int
+    unknown_seconds: float
     open_batches: int
     full_batches: int
     workers: int
@@ -50,7 +50,7 @@ def measure(session: Session) -> Depths:
     now = clock.now()
     waiting = _waiting(session)
     batches = _batches(session)
-    in_doubt, since = _in_doubt(session)
+    outcome_unknown, since = _of_unknown_outcome(session)
     beats = session.scalars(select(Worker.seen_at)).all()
     fresh = sum(seen_at >= now - LENGTH for seen_at in beats)
     return Depths(
@@ -58,8 +58,8 @@ def measure(session: Session) -> Depths:
         retrying=_counted(waiting, DeliveryStatus.RETRYING),
         oldest_seconds={priority: _overdue(waiting, priority, now) for priority in Priority},
         sending=_sending(session),
-        in_doubt=in_doubt,
-        doubt_seconds=max(0.0, (now - (since or now)).total_seconds()),
+        outcome_unknown=outcome_unknown,
+        unknown_seconds=max(0.0, (now - (since or now)).total_seconds()),
         open_batches=batches.get(BatchStatus.OPEN, 0),
         full_batches=batches.get(BatchStatus.CLOSED, 0),
         workers=fresh,
@@ -100,11 +100,11 @@ def _sending(session: Session) -> int:
     return session.scalar(held) or 0
 
 
-def _in_doubt(session: Session) -> tuple[int, datetime | None]:
+def _of_unknown_outcome(session: Session) -> tuple[int, datetime | None]:
     """Count what waits for a person, with the moment since when the first of it does."""
     # Written into the statement, or SQLite would not take the index that holds nothing else.
-    is_in_doubt = Delivery.doubt == literal_column(f"'{Doubt.PERSON.value}'")
-    count, since = session.execute(select(func.count(), func.min(Delivery.due_at)).where(is_in_doubt)).one()
+    is_outcome_unknown = Delivery.doubt == literal_column(f"'{UnknownOutcome.PERSON.value}'")
+    count, since = session.execute(select(func.count(), func.min(Delivery.due_at)).where(is_outcome_unknown)).one()
     return count, since
 
 

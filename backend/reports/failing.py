@@ -1,5 +1,6 @@
 """What is failing at a service and why: messages grouped by reason and recipient."""
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -10,15 +11,19 @@ import msgspec
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
+from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
-from backend.lib import clock
-from backend.reports.listing import parts_of
+from backend.lib import clock, pointers
+from backend.reports import causes
+from backend.reports.causes import Cause
+from backend.reports.model import Fault
+from backend.search.asked import parts_of
 
 SPAN = timedelta(days=7)
 # So many notifications of each status are looked at; where more fail, the newest tell why.
 _MOST = 200
-_GROUPS = 8
+_SHOWN = 8
 _REASON_LENGTH = 300
 # Numbers and ids differ from message to message where the reason is the same.
 _PARTICULAR = re.compile(r"<[^>]*>|[0-9a-f]{8,}(-[0-9a-f]+)*|\d{4,}", re.IGNORECASE)
@@ -28,9 +33,10 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that fail for one reason; ``state`` is RETRYING or FAILED.
 
     ``status`` is that of their notifications; ``reason`` and ``latest`` are those of the newest, ``notification`` is
-    its public id.
+    its public id, ``cause`` explains what a mail server said. ``key`` names the group for as long as anything fails so.
     """
 
+    key: str
     state: str
     status: str
     reason: str
@@ -38,42 +44,90 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     latest: datetime
     notification: UUID
+    cause: Cause | None = None
 
 
-class _Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that fails, or one notification that was refused; ids without ``uid`` in their names are of rows.
+
+    ``delivery_id`` is the message's, ``address`` its address as it may be shown. ``batch_id`` and ``batch_uid`` name
+    the batch that it was joined into; without a delivery the batch did not become a message.
+    """
+
     state: str
     status: str
     reason: str
     recipient: str
     at: datetime
+    notification_id: int
     notification: UUID
+    delivery_id: int | None = None
+    batch_id: int | None = None
+    batch_uid: UUID | None = None
+    aggregator_id: str | None = None
+    channel: str | None = None
+    address: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether it is a notification that was refused."""
+        return self.delivery_id is None and self.batch_id is None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """All that fails for one reason, of the newest notifications that do, the newest first."""
+
+    trouble: Trouble
+    failures: list[Failure]
 
 
 def now(session: Session, service_id: int) -> list[Trouble]:
     """Return what fails, given up within the last seven days or to be tried again, the most frequent first."""
-    failures = [*_given_up(session, service_id), *_tried_again(session, service_id)]
-    groups: dict[tuple[str, str, str], list[_Failure]] = {}
-    for one in failures:
-        key = (one.status, _PARTICULAR.sub("…", one.reason), one.recipient)
-        groups.setdefault(key, []).append(one)
-    troubles = [_trouble(group) for group in groups.values()]
-    return sorted(troubles, key=lambda one: (one.count, one.latest), reverse=True)[:_GROUPS]
+    troubles = [_trouble(key, failures) for key, failures in _groups(session, service_id).items()]
+    return sorted(troubles, key=lambda one: (one.count, one.latest), reverse=True)[:_SHOWN]
 
 
-def _trouble(group: list[_Failure]) -> Trouble:
-    newest = max(group, key=lambda one: one.at)
+def group(session: Session, service_id: int, key: str) -> Group | None:
+    """Return the failures of a group; ``None`` if nothing fails so (any more)."""
+    failures = _groups(session, service_id).get(key)
+    if failures is None:
+        return None
+    return Group(_trouble(key, failures), sorted(failures, key=lambda one: one.at, reverse=True))
+
+
+def given_up(session: Session, service_id: int) -> list[Failure]:
+    """Return what was given up or refused within the last seven days, each by itself, the newest first."""
+    return sorted(_given_up(session, service_id), key=lambda one: one.at, reverse=True)
+
+
+def _groups(session: Session, service_id: int) -> dict[str, list[Failure]]:
+    groups: dict[str, list[Failure]] = {}
+    for one in (*_given_up(session, service_id), *_tried_again(session, service_id)):
+        groups.setdefault(_key(service_id, one), []).append(one)
+    return groups
+
+
+def _key(service_id: int, one: Failure) -> str:
+    particulars = (service_id, one.status, _PARTICULAR.sub("…", one.reason), one.recipient)
+    return hashlib.sha256(msgspec.json.encode(particulars)).hexdigest()[:20]
+
+
+def _trouble(key: str, failures: list[Failure]) -> Trouble:
+    newest = max(failures, key=lambda one: one.at)
     return Trouble(
+        key=key,
         state=newest.state,
         status=newest.status,
         reason=newest.reason,
         recipient=newest.recipient,
-        count=len(group),
+        count=len(failures),
         latest=newest.at,
         notification=newest.notification,
+        cause=causes.of_mail(newest.channel, newest.reason),
     )
 
 
-def _given_up(session: Session, service_id: int) -> Iterator[_Failure]:
+def _given_up(session: Session, service_id: int) -> Iterator[Failure]:
     rows: list[Any] = []
     for status in (NotificationStatus.FAILED, NotificationStatus.PARTIAL):
         rows += _notifications(session, service_id, status, oldest_first=False)
@@ -81,15 +135,14 @@ def _given_up(session: Session, service_id: int) -> Iterator[_Failure]:
         if row.problem is not None:
             parts = parts_of(row.refused_content)
             recipient = parts[0].recipient[0] if parts and parts[0].recipient else ""
-            yield _Failure(
-                "FAILED", row.status, row.problem["detail"][:_REASON_LENGTH], recipient, row.updated_at, row.uid
-            )
+            fault = msgspec.convert(row.problem, Fault)
+            yield _failure(row, "FAILED", pointers.refusal(fault.detail, fault.errors), recipient)
     accepted = {row.id: row for row in rows if row.problem is None}
     yield from _of_deliveries(session, accepted, DeliveryStatus.FAILED)
     yield from _of_batches(session, accepted)
 
 
-def _tried_again(session: Session, service_id: int) -> Iterator[_Failure]:
+def _tried_again(session: Session, service_id: int) -> Iterator[Failure]:
     """Find the retries: who waits for another try has been there longer than who waits for the first."""
     rows = _notifications(session, service_id, NotificationStatus.DISPATCHED, oldest_first=True)
     yield from _of_deliveries(session, {row.id: row for row in rows}, DeliveryStatus.RETRYING)
@@ -112,35 +165,66 @@ def _notifications(session: Session, service_id: int, status: NotificationStatus
     return list(session.execute(statement))
 
 
-def _of_deliveries(session: Session, rows: dict[int, Any], status: DeliveryStatus) -> Iterator[_Failure]:
-    columns = (Delivery.notification_id, Delivery.recipients, Delivery.error)
+def _of_deliveries(session: Session, rows: dict[int, Any], status: DeliveryStatus) -> Iterator[Failure]:
+    columns = (
+        Delivery.id,
+        Delivery.notification_id,
+        Delivery.recipients,
+        Delivery.error,
+        Delivery.type,
+        Delivery.address,
+    )
     own = (Delivery.notification_id.in_(rows), Delivery.status == status.value)
-    for identity, recipients, error in session.execute(select(*columns).where(*own)):
-        row = rows[identity or 0]
-        yield _Failure(status.value, row.status, _reason(error), ", ".join(recipients), row.updated_at, row.uid)
+    for delivery_id, identity, recipients, error, channel, address in session.execute(select(*columns).where(*own)):
+        cursor = {"delivery_id": delivery_id, "channel": channel, "address": masked(channel, address)}
+        yield _failure(rows[identity or 0], status.value, error, ", ".join(recipients), **cursor)
 
 
-def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[_Failure]:
+def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[Failure]:
     """Find why the batches failed that notifications went with: by themselves, or in one of their deliveries."""
     members = session.execute(
-        select(BatchMember.notification_id, BatchMember.recipient, Batch.id, Batch.error)
+        select(
+            BatchMember.notification_id,
+            BatchMember.recipient,
+            Batch.id,
+            Batch.uid,
+            Batch.aggregator_id,
+            Batch.error,
+            Batch.type,
+        )
         .join(Batch, Batch.id == BatchMember.batch_id)
         .where(BatchMember.notification_id.in_(rows), BatchMember.removed_at.is_(None))
     ).all()
-    errors = _errors(session, {batch_id for _, _, batch_id, _ in members})
-    for identity, recipient, batch_id, error in members:
-        if error or batch_id in errors:
-            row = rows[identity]
-            yield _Failure("FAILED", row.status, _reason(error or errors[batch_id]), recipient, row.updated_at, row.uid)
+    errors = _errors(session, {member.id for member in members})
+    for member in members:
+        delivery_id, error = errors.get(member.id, (None, None))
+        if member.error or delivery_id is not None:
+            cursor = {"batch_id": member.id, "batch_uid": member.uid, "aggregator_id": member.aggregator_id}
+            channel = None if member.error else member.type
+            unmade = None if member.error else delivery_id
+            reason = member.error or error
+            row = rows[member.notification_id]
+            yield _failure(row, "FAILED", reason, member.recipient, delivery_id=unmade, channel=channel, **cursor)
 
 
-def _errors(session: Session, batch_ids: Collection[int]) -> dict[int, str | None]:
+def _errors(session: Session, batch_ids: Collection[int]) -> dict[int, tuple[int, str | None]]:
     own = (Delivery.batch_id.in_(batch_ids), Delivery.status == DeliveryStatus.FAILED.value)
     return {
-        batch_id or 0: error
-        for batch_id, error in session.execute(select(Delivery.batch_id, Delivery.error).where(*own))
+        batch_id or 0: (delivery_id, error)
+        for batch_id, delivery_id, error in session.execute(
+            select(Delivery.batch_id, Delivery.id, Delivery.error).where(*own)
+        )
     }
 
 
-def _reason(error: str | None) -> str:
-    return (error or "No reason was given.")[:_REASON_LENGTH]
+def _failure(row: Any, state: str, reason: str | None, recipient: str, **more: Any) -> Failure:
+    return Failure(
+        state=state,
+        status=row.status,
+        reason=(reason or "No reason was given.")[:_REASON_LENGTH],
+        recipient=recipient,
+        at=row.updated_at,
+        notification_id=row.id,
+        notification=row.uid,
+        **more,
+    )

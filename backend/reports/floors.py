@@ -19,7 +19,7 @@ _Since = Callable[[int], Select[int, datetime]] | Callable[[int], Select[int, da
 
 
 class Floors(msgspec.Struct, frozen=True):
-    """The ids below which there is nothing newer than some moment, of deliveries and of places in batches."""
+    """The ids below which there is nothing newer than some moment, of deliveries and of memberships in batches."""
 
     delivery: int
     member: int

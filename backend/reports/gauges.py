@@ -7,12 +7,13 @@ from datetime import timedelta
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.installation import HeldKind
 from backend.lib import clock, queue
-from backend.lib.remember import Remembered
-from backend.reports import alarm, depths, ledger, providers
+from backend.lib.ttl_cache import TtlCache
+from backend.reports import alarm, depths, last_backup, ledger, providers
 from backend.reports.depths import Depths
+from backend.reports.last_backup import LastBackup
 from backend.reports.ledger import Entry
 from backend.reports.providers import ProviderReport
 from backend.restored import report
@@ -31,7 +32,7 @@ def _read_depths() -> Depths:
         return depths.measure(session)
 
 
-_depths = Remembered(_read_depths, seconds=_FRESH_SECONDS)
+_depths = TtlCache(_read_depths, seconds=_FRESH_SECONDS)
 
 
 def _read_providers() -> list[ProviderReport]:
@@ -39,7 +40,7 @@ def _read_providers() -> list[ProviderReport]:
         return providers.providers(session)
 
 
-_providers = Remembered(_read_providers, seconds=_FRESH_SECONDS)
+_providers = TtlCache(_read_providers, seconds=_FRESH_SECONDS)
 
 
 def _read_held() -> Held:
@@ -47,7 +48,9 @@ def _read_held() -> Held:
         return report.held(session)
 
 
-_held = Remembered(_read_held, seconds=_FRESH_SECONDS)
+def _read_backup() -> LastBackup:
+    with db.current().read() as session:
+        return last_backup.read(session)
 
 
 def _read_queue() -> int | None:
@@ -59,14 +62,15 @@ def _read_queue() -> int | None:
         return None
 
 
-_held = Remembered(_read_held, seconds=_FRESH_SECONDS)
-_pending = Remembered(_read_queue, seconds=_FRESH_SECONDS)
+_held = TtlCache(_read_held, seconds=_FRESH_SECONDS)
+_backup = TtlCache(_read_backup, seconds=_FRESH_SECONDS)
+_pending = TtlCache(_read_queue, seconds=_FRESH_SECONDS)
 
 
-def forget() -> None:
+def clear() -> None:
     """Read everything anew at the next call."""
-    for figure in (_depths, _providers, _held, _pending, alarm.recent):
-        figure.forget()
+    for figure in (_depths, _providers, _held, _backup, _pending, alarm.recent):
+        figure.clear()
 
 
 class State(Collector):
@@ -80,6 +84,7 @@ class State(Collector):
         yield from _of_depths(_depths.get())
         yield from _of_providers(_providers.get())
         yield from _of_held(_held.get())
+        yield from _of_backup(_backup.get())
         yield from _of_queue(_pending.get())
         yield from _of_ledger(alarm.recent.get())
 
@@ -104,10 +109,12 @@ def _of_depths(found: Depths) -> Iterator[Metric]:
     yield oldest
     yield GaugeMetricFamily("carillon_deliveries_sending", "Deliveries in workers' hands", value=found.sending)
     yield GaugeMetricFamily(
-        "carillon_deliveries_in_doubt", "Deliveries of which a person has to say what became", value=found.in_doubt
+        "carillon_deliveries_in_doubt",
+        "Deliveries of which a person has to say what became",
+        value=found.outcome_unknown,
     )
     yield GaugeMetricFamily(
-        "carillon_oldest_doubt_seconds", "For how long the oldest of them has waited", value=found.doubt_seconds
+        "carillon_oldest_doubt_seconds", "For how long the oldest of them has waited", value=found.unknown_seconds
     )
     batches = GaugeMetricFamily("carillon_batches_waiting", "Batches not dispatched yet", labels=["state"])
     batches.add_metric(["open"], found.open_batches)
@@ -142,6 +149,15 @@ def _of_held(found: Held) -> Iterator[Metric]:
     for kind in HeldKind:
         held.add_metric([kind.value], sum(group.count for group in found.groups if group.kind == kind.value))
     yield held
+
+
+def _of_backup(found: LastBackup) -> Iterator[Metric]:
+    overdue = "1 while the last good backup is older than CARILLON_BACKUP_DAYS, or there is none in production"
+    yield GaugeMetricFamily("carillon_backup_overdue", overdue, value=int(found.overdue))
+    age = GaugeMetricFamily("carillon_backup_age_seconds", "Age of the last good backup; nothing if none was made")
+    if found.age is not None:
+        age.add_metric([], found.age.total_seconds())
+    yield age
 
 
 def _of_ledger(entries: list[Entry]) -> Iterator[Metric]:

@@ -1,8 +1,9 @@
 """The conservation ledger: of each service and day, what was accepted is found again in the rows, or it is lost.
 
 The unit is the message as it was accepted, which is what usage counts: of a HIGH or NORMAL notification one for each
-channel and address, of a BATCH one each place in a batch, that is one for each channel and recipient. The one side is
-usage; the other is counted from deliveries and from places in batches, each of which is in exactly one state.
+channel and address, of a BATCH one each membership in a batch, that is one for each channel and recipient. The one side
+is usage; the other is counted from deliveries and from memberships in batches, each of which is in exactly one state.
+What is sent in the mode ``test`` is on neither side.
 """
 
 from collections import Counter, defaultdict
@@ -14,14 +15,15 @@ import msgspec
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Usage
-from backend.delivery import states
+from backend.delivery.outcomes import states
 from backend.lib import clock, settings
 from backend.reports import floors
 
 DAYS = 2
-_DAY = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 # SQLite sorts in memory what a statement groups, some 50 bytes for each row, and the process keeps that memory.
 _MOST_ROWS = 20_000
 _NO_END = 2**63 - 1
@@ -30,6 +32,7 @@ ACCEPTED, LOST = "accepted", "lost"
 DELIVERED, SENT, FAILED, CANCELLED, WAITING = "delivered", "sent", "failed", "cancelled", "waiting"
 STATES = (DELIVERED, SENT, FAILED, CANCELLED, WAITING)
 OF_DELIVERY = {
+    DeliveryStatus.SCHEDULED: WAITING,
     DeliveryStatus.QUEUED: WAITING,
     DeliveryStatus.SENDING: WAITING,
     DeliveryStatus.RETRYING: WAITING,
@@ -71,10 +74,10 @@ def balance(session: Session, days: int = DAYS) -> list[Entry]:
     rows and usage differ, that day is counted again with nothing passed over, so that an imbalance is never one of
     the counting. Days of which retention may have deleted something are left out.
     """
-    window = _window(days)
+    window = days_kept(days)
     if not window:
         return []
-    quick = _entries(session, window, floors.before(session, _midnight(window[0])))
+    quick = _entries(session, window, floors.before(session, midnight(window[0])))
     uneven = sorted({entry.day for entry in quick if entry.imbalance})
     if not uneven:
         return quick
@@ -84,15 +87,16 @@ def balance(session: Session, days: int = DAYS) -> list[Entry]:
     )
 
 
-def _window(days: int) -> list[date]:
+def days_kept(days: int) -> list[date]:
     """List the last days, oldest first, that are wholly within the time that finished messages are kept."""
     kept_since = clock.now() - timedelta(days=settings.current().retention_days)
     last = clock.today()
-    found = [last - _DAY * back for back in reversed(range(days))]
-    return [day for day in found if _midnight(day) >= kept_since]
+    found = [last - ONE_DAY * back for back in reversed(range(days))]
+    return [day for day in found if midnight(day) >= kept_since]
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """Return the moment at which a day begins, in UTC."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -121,14 +125,14 @@ def _statements(
     of a transaction sees the same, there is one for each so many rows.
     """
     if session.get_bind().dialect.name != "sqlite":
-        parts = _deliveries(window, range(floor.delivery, _NO_END)), _places(window, range(floor.member, _NO_END))
+        parts = _deliveries(window, range(floor.delivery, _NO_END)), _memberships(window, range(floor.member, _NO_END))
         yield union_all(_usage(window), *parts)
         return
     yield _usage(window)
     for some in _pieces(session, Delivery.id, floor.delivery):
         yield _deliveries(window, some)
     for some in _pieces(session, BatchMember.id, floor.member):
-        yield _places(window, some)
+        yield _memberships(window, some)
 
 
 def _pieces(session: Session, key: Any, floor: int) -> Iterator[range]:
@@ -138,47 +142,47 @@ def _pieces(session: Session, key: Any, floor: int) -> Iterator[range]:
         yield range(start, start + _MOST_ROWS)
 
 
-def _within(key: Any, some: range) -> ColumnElement[bool]:
+def _in_days(key: Any, some: range) -> ColumnElement[bool]:
     return and_(key >= some.start, key < some.stop)
 
 
 def _usage(window: Sequence[date]) -> Select[Any]:
-    place = case({day: number for number, day in enumerate(window)}, value=Usage.day)
+    day_index = case({day: number for number, day in enumerate(window)}, value=Usage.day)
     return (
-        select(Usage.service_id, place, literal(ACCEPTED), func.sum(Usage.count))
+        select(Usage.service_id, day_index, literal(ACCEPTED), func.sum(Usage.count))
         .where(Usage.day.in_(window))
         .group_by(Usage.service_id, Usage.day)
     )
 
 
-def _place_of(moment: Any, window: Sequence[date]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+def _day_of(moment: Any, window: Sequence[date]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
     """Return in SQL which day of the window a moment is in, and whether it is in one."""
-    ends = [_midnight(day + _DAY) for day in window]
-    place = case(*((moment < end, number) for number, end in enumerate(ends)), else_=-1)
-    return place, and_(moment >= _midnight(window[0]), moment < ends[-1])
+    ends = [midnight(day + ONE_DAY) for day in window]
+    day_index = case(*((moment < end, number) for number, end in enumerate(ends)), else_=-1)
+    return day_index, and_(moment >= midnight(window[0]), moment < ends[-1])
 
 
 def _deliveries(window: Sequence[date], some: range) -> Select[Any]:
     """Count deliveries of notifications; one is made when its notification is accepted, with the same moment."""
-    place, inside = _place_of(Delivery.created_at, window)
+    day_index, inside = _day_of(Delivery.created_at, window)
     state = case({status.value: state for status, state in OF_DELIVERY.items()}, value=Delivery.status, else_=LOST)
-    kinds = select(Delivery.service_id, place.label("place"), state.label("state")).where(
-        _within(Delivery.id, some), Delivery.notification_id.is_not(None), inside
+    kinds = select(Delivery.service_id, day_index.label("day_index"), state.label("state")).where(
+        _in_days(Delivery.id, some), Delivery.notification_id.is_not(None), Delivery.mode != Mode.TEST.value, inside
     )
     return _counted(kinds)
 
 
 def _counted(kinds: Select[Any]) -> Select[Any]:
     rows = kinds.subquery()
-    return select(rows.c.service_id, rows.c.place, rows.c.state, func.count()).group_by(
-        rows.c.service_id, rows.c.place, rows.c.state
+    return select(rows.c.service_id, rows.c.day_index, rows.c.state, func.count()).group_by(
+        rows.c.service_id, rows.c.day_index, rows.c.state
     )
 
 
-def _places(window: Sequence[date], some: range) -> Select[Any]:
-    """Count places in batches by what became of the batch, which its deliveries say once it is dispatched."""
-    place, inside = _place_of(Notification.accepted_at, window)
-    dispatched = select(BatchMember.batch_id).where(_within(BatchMember.id, some))
+def _memberships(window: Sequence[date], some: range) -> Select[Any]:
+    """Count memberships in batches by what became of the batch, which its deliveries say once it is dispatched."""
+    day_index, inside = _day_of(Notification.accepted_at, window)
+    dispatched = select(BatchMember.batch_id).where(_in_days(BatchMember.id, some))
     fates = _fates(dispatched).subquery()
     undispatched = Batch.status.in_([BatchStatus.OPEN.value, BatchStatus.CLOSED.value])
     # Without deliveries a batch can only have failed before any was made; else they have been lost.
@@ -189,12 +193,12 @@ def _places(window: Sequence[date], some: range) -> Select[Any]:
         else_=func.coalesce(fates.c.state, without),
     )
     kinds = (
-        select(Notification.service_id, place.label("place"), state.label("state"))
+        select(Notification.service_id, day_index.label("day_index"), state.label("state"))
         .select_from(BatchMember)
         .join(Notification, Notification.id == BatchMember.notification_id)
         .join(Batch, Batch.id == BatchMember.batch_id)
         .outerjoin(fates, fates.c.batch_id == Batch.id)
-        .where(_within(BatchMember.id, some), inside)
+        .where(_in_days(BatchMember.id, some), Notification.mode != Mode.TEST.value, inside)
     )
     return _counted(kinds)
 

@@ -6,9 +6,13 @@ from typing import Literal, cast
 import msgspec
 
 from backend.channels.base import Channel
+from backend.db.models.accounts import Mode
 from backend.db.models.batches import BatchStatus, Why
 from backend.db.models.notifications import DeliveryStatus, NotificationStatus, Priority
 from backend.lib.problems import FieldError
+from backend.reports.obligations import ObligationReport
+from backend.reports.waits import WaitReport
+from backend.search.hits import Where
 
 PriorityName = Literal["NORMAL", "HIGH", "BATCH"]
 
@@ -19,7 +23,14 @@ def priority_name(number: int) -> PriorityName:
 
 
 class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one address; ``segments`` counts the parts that a text message was sent in."""
+    """One message to one address; ``segments`` counts the parts that a text message was sent in.
+
+    ``due_at`` is there while it is SCHEDULED. Then it goes to the addresses that its recipients have at that moment;
+    that of a BATCH notification has none before, and joins its batch.
+    ``meant_for`` is the address that it would have gone to, on the channel asked for, where it is redirected.
+    ``language`` is that of the template's variant that it is made from.
+    ``waits`` is there while a window or a mute keeps it from leaving: then its address stays what it is.
+    """
 
     id: str
     address: str
@@ -31,10 +42,14 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None
     delivered_at: datetime | None
     segments: int | None
+    due_at: datetime | None
+    meant_for: str | None
+    language: str
+    waits: WaitReport | None
 
 
 class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
+    """A membership in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
 
     ``status`` is OPEN or CLOSED while the batch waits, then what became of its message; ``why`` is what closes or
     closed it; ``template_version`` is the one it was sent with. ``removed_at`` is set when this one was taken out.
@@ -54,6 +69,7 @@ class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
     template_version: int | None
     error: str | None
     removed_at: datetime | None
+    waits: WaitReport | None = None
 
 
 class RecipientReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,11 +90,37 @@ class AttachmentReport(msgspec.Struct, frozen=True, kw_only=True):
     inline: bool
 
 
+class DownloadReport(msgspec.Struct, frozen=True):
+    """That somebody fetched a file: whoever had named ``address``, null where the link asks for none."""
+
+    at: datetime
+    address: str | None
+
+
+class LinkedFileReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that goes as a link; ``size`` is in bytes. Of a refused notification there is no link yet, nor its times.
+
+    ``downloads`` are the hundred newest of ``downloads_total``.
+    """
+
+    id: int | None = None
+    state: Literal["ACTIVE", "EXPIRED", "WITHDRAWN"] | None = None
+    name: str
+    type: str
+    size: int
+    sha256: str
+    confirm_address: bool
+    expires_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    downloads_total: int = 0
+    downloads: list[DownloadReport] = []
+
+
 class ChannelReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One channel of a notification; ``template_version`` is null for one that was refused.
 
-    ``type`` is null where a refused notification asked for a channel that there is not, and ``attachments`` is there
-    where it has any.
+    ``type`` is null where a refused notification asked for a channel that there is not, and ``attachments`` and
+    ``linked_files`` are there where it has any. ``sender`` and ``reply_to`` are there where the channel chose them.
     """
 
     type: Channel | None
@@ -86,6 +128,9 @@ class ChannelReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     template_version: int | None
     recipients: list[RecipientReport]
     attachments: list[AttachmentReport] = []
+    linked_files: list[LinkedFileReport] = []
+    sender: str | None = None
+    reply_to: str | None = None
 
 
 class EventReport(msgspec.Struct, frozen=True):
@@ -120,16 +165,24 @@ class ReportLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
     """One notification. ``problem`` is there for one that was refused.
 
+    ``send_at`` is the moment that it asked for, null for at once; ``due_in_seconds`` counts down to it while the
+    notification is SCHEDULED.
+
     The first 500 deliveries stand with their recipients, and the first 500 events; ``links`` lead to more.
-    ``deliveries_total``, ``deliveries_by_status`` and ``events_total`` count all of them.
+    ``deliveries_total``, ``deliveries_by_status`` and ``events_total`` count all of them. ``matter`` is what
+    it is about. ``waits`` says what keeps a message of it from leaving, and until when: of several, the first to leave.
     """
 
     notification_id: str
     status: NotificationStatus
+    mode: Mode
     priority: PriorityName
     aggregator_id: str | None
+    matter: str | None
     created_at: datetime
     updated_at: datetime
+    send_at: datetime | None
+    due_in_seconds: int | None
     deliveries_total: int
     deliveries_by_status: dict[str, int]
     events_total: int
@@ -137,18 +190,42 @@ class NotificationReport(msgspec.Struct, frozen=True, kw_only=True):
     events: list[EventReport]
     links: ReportLinks
     problem: Fault | None = None
+    obligation: ObligationReport | None = None
+    waits: WaitReport | None = None
 
 
-class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification in a list."""
+class MatchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where a notification has what was searched for: what it is, the name of a field, the text around."""
+
+    where: Where
+    name: str | None
+    text: str
+
+
+class NotificationRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One notification in a list; ``send_at`` is the moment that it asked for, null for at once.
+
+    ``subject`` is as it was rendered. ``address`` is where it goes, if that is one place alone, and
+    ``addresses_total`` how many there are: none for one that was refused, or whose batch still waits. ``error`` says
+    why it failed, ``waits`` what keeps it from leaving. ``matches`` tells where it has what was searched for, and is
+    there where something was.
+    """
 
     notification_id: str
     status: NotificationStatus
+    mode: Mode
     priority: PriorityName
     aggregator_id: str | None
     created_at: datetime
     updated_at: datetime
+    send_at: datetime | None
+    subject: str | None
+    address: str | None
+    addresses_total: int
+    error: str | None
     links: Links
+    waits: WaitReport | None = None
+    matches: list[MatchReport] = []
 
 
 class NotificationPage(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """One notification, whole: its channels, deliveries and everything that happened to it."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,22 +15,29 @@ from sqlalchemy.orm import Session
 from backend.channels.addresses import masked
 from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
+from backend.db.models.accounts import Mode
+from backend.db.models.installation import NEVER
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification, NotificationStatus
 from backend.db.models.registry import TemplateVersion
 from backend.db.types import Moment
-from backend.delivery import attached
-from backend.reports import attachments, batches
+from backend.delivery.content import matters
+from backend.delivery.sending import attached
+from backend.lib import clock, pointers
+from backend.registry.languages import NUMBER
+from backend.reports import attachments, batches, file_links, obligations, waits
 from backend.reports.batches import Membership, Memberships
 from backend.reports.model import (
     ChannelReport,
     DeliveryReport,
     EventReport,
     Fault,
+    LinkedFileReport,
     NotificationReport,
     RecipientReport,
     ReportLinks,
     priority_name,
 )
+from backend.reports.waits import WaitReport
 
 # Longer than any identifier; only a refused notification can hold more.
 MAX_WORD = 200
@@ -52,7 +60,7 @@ BEGINNING = After()
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A notification's row, its places in batches, and a page of its deliveries and of those of its batches.
+    """A notification's row, its memberships in batches, and a page of its deliveries and of those of its batches.
 
     ``statuses`` counts all deliveries. ``next`` is where the page behind this one begins, of what there is more.
     """
@@ -111,13 +119,18 @@ def describe(session: Session, found: Found, links: ReportLinks) -> Notification
     """Report on a notification, with a page of its deliveries and events."""
     notification = found.notification
     told = steps(session, found, shown)
+    waiting = _waits(session, found)
     return NotificationReport(
         notification_id=str(notification.uid),
         status=NotificationStatus(notification.status),
+        mode=Mode(notification.mode),
         priority=priority_name(notification.priority),
         aggregator_id=notification.aggregator_id,
+        matter=matters.about(notification.content) if notification.accepted_at else None,
         created_at=notification.created_at,
         updated_at=notification.updated_at,
+        send_at=notification.send_at,
+        due_in_seconds=due_in(notification, waiting),
         deliveries_total=sum(found.statuses.values()),
         deliveries_by_status=found.statuses,
         events_total=found.events_total,
@@ -125,7 +138,24 @@ def describe(session: Session, found: Found, links: ReportLinks) -> Notification
         events=[EventReport(step.at, step.what) for step in told],
         links=links,
         problem=msgspec.convert(notification.problem, Fault) if notification.problem else None,
+        obligation=obligations.of_notification(session, notification),
+        waits=waiting,
     )
+
+
+def _waits(session: Session, found: Found) -> WaitReport | None:
+    if found.statuses.get(DeliveryStatus.SCHEDULED.value):
+        return waits.of_notifications(session, [found.notification.id]).get(found.notification.id)
+    states = (one.report.waits for one in found.memberships.values() if one.report.removed_at is None)
+    return min((one for one in states if one is not None), key=lambda one: one.until, default=None)
+
+
+def due_in(notification: Notification, waiting: WaitReport | None) -> int | None:
+    """Return the whole seconds until a notification is due that waits for its moment; None for any other."""
+    due = waiting.until if waiting is not None else notification.send_at
+    if notification.status != NotificationStatus.SCHEDULED or due is None:
+        return None
+    return max(0, math.ceil((due - clock.now()).total_seconds()))
 
 
 def _deliveries(
@@ -149,8 +179,8 @@ def _events(
     """Return a page of events, oldest first, and the one behind which the next page begins."""
     wanted = select(Event).where(happened).order_by(Event.at, Event.id).limit(most + 1)
     if after is not None:
-        place: tuple[BindParameter[Any], ...] = bindparam(None, after[0], type_=Moment), bindparam(None, after[1])
-        wanted = wanted.where(tuple_(Event.at, Event.id) > tuple_(*place))
+        state: tuple[BindParameter[Any], ...] = bindparam(None, after[0], type_=Moment), bindparam(None, after[1])
+        wanted = wanted.where(tuple_(Event.at, Event.id) > tuple_(*state))
     found = session.scalars(wanted).all()
     last = found[most - 1] if len(found) > most else None
     return found[:most], (last.at, last.id) if last else None
@@ -160,14 +190,21 @@ def _gone_with(memberships: Memberships) -> list[int]:
     return [one.batch_row for one in memberships.values() if one.report.removed_at is None]
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _RecipientState(msgspec.Struct, frozen=True):
     """What there is for one recipient of a channel."""
 
     deliveries: list[Delivery]
     membership: Membership | None
 
 
-class _Places:
+class _Version(msgspec.Struct, frozen=True):
+    """The number under which a version is known, and its language; the text of a draft's test has no number."""
+
+    number: int | None
+    language: str
+
+
+class _RecipientStates:
     """What there is for each recipient of a channel, put in order once."""
 
     def __init__(self, found: Found) -> None:
@@ -181,23 +218,24 @@ class _Places:
                 for recipient in one.recipients:
                     self._own.setdefault((one.channel_index, recipient), []).append(one)
 
-    def of(self, index: int, recipient: str) -> _Place:
+    def of(self, index: int, recipient: str) -> _RecipientState:
         membership = self._memberships.get((index, recipient))
         if membership is None:
-            return _Place(self._own.get((index, recipient), []), None)
+            return _RecipientState(self._own.get((index, recipient), []), None)
         is_in = membership.report.removed_at is None
-        return _Place(self._of_batch.get(membership.batch_row, []) if is_in else [], membership)
+        return _RecipientState(self._of_batch.get(membership.batch_row, []) if is_in else [], membership)
 
 
 def _channels(session: Session, found: Found) -> list[ChannelReport]:
     """Report the channels as they were asked for; a refused notification has them only if it had their shape."""
     asked = _asked(found.notification)
     channels = asked.get("channels") if isinstance(asked, dict) else None
-    numbers = _version_numbers(session, {delivery.template_version_id for delivery in found.deliveries})
-    places = _Places(found)
-    files = attached.named(found.notification.content)
+    versions = _versions(session, {delivery.template_version_id for delivery in found.deliveries})
+    states = _RecipientStates(found)
+    files = dict(enumerate(attached.named(found.notification.content)))
+    linked = file_links.of_notification(session, found.notification)
     return [
-        _channel(channel, partial(places.of, index), numbers, files[index] if index < len(files) else ())
+        _channel(channel, partial(states.of, index), versions, files.get(index, ()), linked.get(index, ()))
         for index, channel in enumerate(channels if isinstance(channels, list) else [])
         if isinstance(channel, dict)
     ]
@@ -218,40 +256,52 @@ def _word(value: object) -> str:
 
 def _channel(
     channel: dict[str, Any],
-    place: Callable[[str], _Place],
-    numbers: dict[int, int | None],
+    state: Callable[[str], _RecipientState],
+    versions: dict[int, _Version],
     files: Sequence[AttachedFile],
+    linked: Sequence[LinkedFileReport],
 ) -> ChannelReport:
     named = channel.get("recipient", channel.get("recipients"))
     recipients = [_word(name) for name in named] if isinstance(named, list) else []
-    places = {name: place(name) for name in recipients}
-    versions = [numbers[one.template_version_id] for found in places.values() for one in found.deliveries]
+    states = {name: state(name) for name in recipients}
+    numbers = [versions[one.template_version_id].number for found in states.values() for one in found.deliveries]
     return ChannelReport(
         type=Channel(kind) if (kind := channel.get("type")) in _CHANNELS else None,
         template_id=_word(channel.get("template_id", "")),
-        template_version=versions[0] if versions else None,
-        recipients=[_recipient(name, places[name]) for name in recipients],
+        template_version=numbers[0] if numbers else None,
+        recipients=[_recipient(name, states[name], versions) for name in recipients],
         attachments=attachments.reported(files),
+        linked_files=list(linked),
+        sender=_chosen(channel, "sender"),
+        reply_to=_chosen(channel, "reply_to"),
     )
 
 
-def _recipient(name: str, place: _Place) -> RecipientReport:
-    batch = place.membership.report if place.membership else None
-    return RecipientReport(name, [_delivery(one) for one in place.deliveries], batch)
+def _chosen(channel: dict[str, Any], name: str) -> str | None:
+    given = channel.get(name)
+    return None if given is None else _word(given)
 
 
-def _version_numbers(session: Session, version_ids: set[int]) -> dict[int, int | None]:
-    """Return the numbers of versions; the text of a draft that was sent as a test has none."""
-    statement = select(TemplateVersion.id, TemplateVersion.number).where(TemplateVersion.id.in_(version_ids))
-    return {identity: number if number > 0 else None for identity, number in session.execute(statement)}
+def _recipient(name: str, state: _RecipientState, versions: dict[int, _Version]) -> RecipientReport:
+    batch = state.membership.report if state.membership else None
+    made = [_delivery(one, versions[one.template_version_id].language) for one in state.deliveries]
+    return RecipientReport(name, made, batch)
+
+
+def _versions(session: Session, version_ids: set[int]) -> dict[int, _Version]:
+    statement = select(TemplateVersion.id, NUMBER, TemplateVersion.language).where(TemplateVersion.id.in_(version_ids))
+    return {
+        identity: _Version(number if number > 0 else None, language)
+        for identity, number, language in session.execute(statement)
+    }
 
 
 def shown(delivery: Delivery) -> str:
-    """Return a delivery's address as an answer may show it: a webhook's is a secret."""
+    """Return a delivery's address as an answer may show it: a webhook's is a secret, a batch's member has none."""
     return masked(delivery.type, delivery.address)
 
 
-def _delivery(delivery: Delivery) -> DeliveryReport:
+def _delivery(delivery: Delivery, language: str) -> DeliveryReport:
     return DeliveryReport(
         id=str(delivery.uid),
         address=shown(delivery),
@@ -263,7 +313,15 @@ def _delivery(delivery: Delivery) -> DeliveryReport:
         sent_at=delivery.sent_at,
         delivered_at=delivery.delivered_at,
         segments=delivery.segments,
+        due_at=delivery.due_at if delivery.status == DeliveryStatus.SCHEDULED and delivery.due_at < NEVER else None,
+        meant_for=None if delivery.meant_for is None else masked("", delivery.meant_for),
+        language=language,
+        waits=waits.of_delivery(delivery),
     )
+
+
+def _named(delivery: Delivery, shown: Callable[[Delivery], str]) -> str:
+    return shown(delivery) or ", ".join(delivery.recipients)
 
 
 _WHAT = {
@@ -274,7 +332,9 @@ _WHAT = {
     "throttled": "Held back for {address} by {provider} (attempt {attempt}): {detail}",
     "config": "Not sent to {address} because {provider} is set up wrongly (attempt {attempt}): {detail}",
     "again": "Queued again for {address}: {detail}",
+    "superseded": "Given up for {address}: {detail}",
     "cancelled": "Cancelled for {address}: {detail}",
+    "by_person": "Sent from the portal by {detail}",
     "ambiguous": "Handed to {provider} for {address} without an answer (attempt {attempt}): {detail}",
 }
 
@@ -286,19 +346,32 @@ def steps(session: Session, found: Found, shown: Callable[[Delivery], str]) -> l
     """
     notification, problem = found.notification, found.notification.problem
     told: list[Step] = []
+    begun = notification.accepted_at or notification.created_at
     if found.after.event is None:
-        refused = [Step(notification.created_at, "refused", f"Refused: {problem['detail']}")] if problem else []
-        told = refused or [Step(notification.created_at, "begun", "Accepted")]
+        refused = [Step(notification.created_at, "refused", _refused(problem))] if problem else []
+        told = refused or [_accepted(notification)]
         for one in found.memberships.values():
-            joined = batches.told(one, notification.accepted_at or notification.created_at)
+            joined = batches.told(one, max(begun, notification.send_at or begun))
             told += [Step(event.at, "buffered", event.what) for event in joined]
-    addresses = {delivery.id: shown(delivery) for delivery in found.deliveries}
+    addresses = {delivery.id: _named(delivery, shown) for delivery in found.deliveries}
     others = {event.delivery_id for event in found.events if event.delivery_id} - addresses.keys()
     if others:
         more = session.scalars(select(Delivery).where(Delivery.id.in_(others)))
-        addresses |= {delivery.id: shown(delivery) for delivery in more}
+        addresses |= {delivery.id: _named(delivery, shown) for delivery in more}
     told += [_step(event, addresses.get(event.delivery_id or 0, "")) for event in found.events]
     return sorted(told, key=lambda step: step.at)
+
+
+def _accepted(notification: Notification) -> Step:
+    begun = notification.created_at
+    if notification.send_at is None or notification.send_at <= begun:
+        return Step(begun, "begun", "Accepted")
+    return Step(begun, "scheduled", f"Accepted, to be sent at {notification.send_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _refused(problem: dict[str, Any]) -> str:
+    fault = msgspec.convert(problem, Fault)
+    return f"Refused: {pointers.refusal(fault.detail, fault.errors)}"
 
 
 def _step(event: Event, address: str) -> Step:

@@ -8,17 +8,25 @@ import msgspec
 from sqlalchemy import ColumnElement, String, and_, bindparam, cast, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Notification, NotificationStatus, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.db.types import Moment
-from backend.reports.model import Links, NotificationRow, priority_name
+from backend.reports import facts, searching, waits
+from backend.reports.facts import Facts
+from backend.reports.model import Links, MatchReport, NotificationRow, priority_name
+from backend.reports.searching import Hits, Search
+from backend.reports.waits import WaitReport
+from backend.search.hits import Match
+from backend.search.query import Query
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """What to list; an absent member filters nothing. ``created_to`` is exclusive."""
+    """What to list; an absent member filters nothing. ``created_to`` is exclusive, ``query`` is what to search for."""
 
     status: str | None = None
+    mode: str | None = None
     priority: str | None = None
     template_id: str | None = None
     recipient: str | None = None
@@ -27,6 +35,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     job_id: int | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    query: Query | None = None
 
 
 def page(
@@ -36,6 +45,9 @@ def page(
 
     Of those for which each has to be looked at, so many are looked at for one page; the page may then be short.
     """
+    if wanted.query is not None:
+        search = Search(service_id, wanted.query, [*by_index(wanted), *by_looking(wanted)])
+        return _searched(session, search, limit=limit, before=before)
     own = [Notification.service_id == service_id, *by_index(wanted)]
     if before is not None:
         own.append(_after_row(session, before))
@@ -46,8 +58,16 @@ def page(
         query = select(Notification).join(window, window.c.id == Notification.id).where(*looking)
     rows = session.scalars(query.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
     if len(rows) > limit:
-        return [_row(row) for row in rows[:limit]], rows[limit - 1].id
-    return [_row(row) for row in rows], _end_of_window(session, own) if looking else None
+        return _rows(session, rows[:limit]), rows[limit - 1].id
+    return _rows(session, rows), _end_of_window(session, own) if looking else None
+
+
+def _searched(
+    session: Session, search: Search, *, limit: int, before: int | None
+) -> tuple[list[NotificationRow], int | None]:
+    hits = searching.page(session, search, before=before, size=limit)
+    found = select(Notification).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
+    return _rows(session, session.scalars(found).all(), hits), hits.next
 
 
 # So many notifications are looked at for one page.
@@ -91,6 +111,8 @@ def by_index(wanted: Filter) -> Iterator[ColumnElement[bool]]:
 
 def by_looking(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     """Give the conditions for which each notification has to be looked at."""
+    if wanted.mode is not None:
+        yield Notification.mode == wanted.mode
     if wanted.priority is not None:
         yield Notification.priority == Priority[wanted.priority].value
     if wanted.aggregator_id is not None:
@@ -144,13 +166,27 @@ def _asked_for(text: str) -> ColumnElement[bool]:
     return and_(Notification.accepted_at.is_(None), Notification.content.contains(text, autoescape=True))
 
 
-def _row(row: Notification) -> NotificationRow:
+def _rows(session: Session, rows: Sequence[Notification], hits: Hits | None = None) -> list[NotificationRow]:
+    told = facts.of(session, rows, hits.subjects if hits else None)
+    held = waits.of_notifications(session, [row.id for row in rows if row.status == NotificationStatus.SCHEDULED])
+    return [_row(row, told[row.id], hits.matches[row.id] if hits else (), held.get(row.id)) for row in rows]
+
+
+def _row(row: Notification, told: Facts, matches: Sequence[Match], waiting: WaitReport | None) -> NotificationRow:
     return NotificationRow(
         notification_id=str(row.uid),
         status=NotificationStatus(row.status),
+        mode=Mode(row.mode),
         priority=priority_name(row.priority),
         aggregator_id=row.aggregator_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        send_at=row.send_at,
+        subject=told.subject,
+        address=told.address,
+        addresses_total=told.addresses,
+        error=told.error,
         links=Links(f"/notifications/v1/{row.uid}"),
+        waits=waiting,
+        matches=[MatchReport(where=one.where, name=one.name, text=one.text) for one in matches],
     )

@@ -74,9 +74,9 @@ def page(
     """
     query = _rows(services)
     if after is not None:
-        query = query.where(OutboxMessage.id > _place(after)).order_by(OutboxMessage.id)
+        query = query.where(OutboxMessage.id > _row_of(after)).order_by(OutboxMessage.id)
     elif before is not None:
-        query = query.where(OutboxMessage.id < _place(before)).order_by(OutboxMessage.id.desc())
+        query = query.where(OutboxMessage.id < _row_of(before)).order_by(OutboxMessage.id.desc())
     else:
         query = query.order_by(OutboxMessage.id.desc())
     found = [_row(record) for record in session.execute(query.limit(size + 1))]
@@ -153,7 +153,7 @@ def _of(services: Collection[int] | None, query: Select[*tuple[Any, ...]]) -> Se
     return query if services is None else query.where(OutboxMessage.service_id.in_(services))
 
 
-def _place(uid: UUID) -> Any:
+def _row_of(uid: UUID) -> Any:
     own = select(OutboxMessage.id).join(Delivery, OutboxMessage.delivery_id == Delivery.id)
     return own.where(Delivery.uid == uid).scalar_subquery()
 

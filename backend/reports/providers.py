@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Channel, Provider
 from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.models.providers import ProviderState
-from backend.delivery import health, places, routes
-from backend.delivery.doubt import Doubt
-from backend.delivery.health import Health
-from backend.delivery.providers import Block
+from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
+from backend.delivery.providers import destinations, health, routes
+from backend.delivery.providers.blocks import Block
+from backend.delivery.providers.health import Health
 from backend.lib import clock
 
 _HOUR = timedelta(hours=1)
@@ -67,25 +67,27 @@ def providers(session: Session) -> list[ProviderReport]:
     whole = {row.provider: row for row in rows if not row.destination}
     now = clock.now()
     named = {
-        row for row in rows if row.block == Block.CONFIG and row.destination.startswith((places.SENDER, places.DOMAIN))
+        row
+        for row in rows
+        if row.block == Block.CONFIG and row.destination.startswith((destinations.SENDER, destinations.DOMAIN))
     }
     held = [
         row.provider
         for row in rows
-        if row.destination and row.block != Block.PACE and row.blocked_until > now and row not in named
+        if row.destination and row.block != Block.PACING and row.blocked_until > now and row not in named
     ]
     lately, hour = health.since(session, health.WINDOW), health.since(session, _HOUR)
     reports: list[ProviderReport] = []
     for channel in Channel:
         group = routes.routes()[channel]
         weights = _weights(group, whole, lately)
-        for place, provider in enumerate(group):
+        for position, provider in enumerate(group):
             name = provider.name
             reports.append(
                 _report(
                     provider,
-                    order=place + 1,
-                    weight=weights[place],
+                    order=position + 1,
+                    weight=weights[position],
                     row=whole.get(name),
                     lately=lately.get(name, Health()),
                     hour=hour.get(name, Health()),
@@ -96,13 +98,13 @@ def providers(session: Session) -> list[ProviderReport]:
     return reports
 
 
-def in_doubt(session: Session, service_id: int, limit: int = 100) -> Sequence[Delivery]:
+def outcome_unknown(session: Session, service_id: int, limit: int = 100) -> Sequence[Delivery]:
     """List a service's deliveries of which a person has to say what became of them, the oldest first."""
     return session.scalars(
         select(Delivery)
         .where(
             Delivery.service_id == service_id,
-            Delivery.doubt == Doubt.PERSON.value,
+            Delivery.doubt == UnknownOutcome.PERSON.value,
             Delivery.status == DeliveryStatus.SENDING.value,
         )
         .order_by(Delivery.id)

@@ -11,14 +11,15 @@ from sqlalchemy.orm import Session
 
 from backend.channels import mail_records
 from backend.channels.base import Channel
-from backend.channels.mail_records import Finding, Look, Record
-from backend.db import session as db
+from backend.channels.mail_records import Finding, Record, RecordCheck
+from backend.db import database as db
 from backend.db.models.accounts import Service
-from backend.delivery import routes
+from backend.db.models.senders import Sender, SenderKind
+from backend.delivery.providers import routes
 from backend.lib import dkim_keys, settings
 from backend.lib.dns_records import Lookups
 from backend.lib.mailboxes import mailbox
-from backend.lib.remember import Remembered
+from backend.lib.ttl_cache import TtlCache
 
 _MOST = 20
 _AT_ONCE = 16
@@ -56,9 +57,10 @@ def lookups() -> Lookups:
 
 def _in_use(session: Session) -> dict[str, list[str]]:
     """Return who sends from each domain: the installation first, then services by name."""
-    rows = session.execute(
-        select(Service.name, Service.mail_from).where(Service.mail_from.is_not(None)).order_by(Service.name)
-    )
+    defaults = select(Service.name, Service.mail_from).where(Service.mail_from.is_not(None)).order_by(Service.name)
+    chosen = select(Service.name, Sender.address).join(Sender, Sender.service_id == Service.id).order_by(Service.name)
+    verified = chosen.where(Sender.kind == SenderKind.FROM.value, Sender.verified_at.is_not(None))
+    rows = [*session.execute(defaults), *session.execute(verified)]
     found: dict[str, list[str]] = {}
     for who, sender in [("The installation", settings.current().mail_from), *rows]:
         try:
@@ -66,7 +68,7 @@ def _in_use(session: Session) -> dict[str, list[str]]:
         except ValueError:
             continue  # its mails fail, and say why
         found.setdefault(dkim_keys.in_ascii(domain), []).append(who)
-    return found
+    return {domain: list(dict.fromkeys(some)) for domain, some in found.items()}
 
 
 def _host(provider: str) -> str:
@@ -75,16 +77,16 @@ def _host(provider: str) -> str:
     return _OWN_HOSTS.get(kind) or urlsplit(provider).hostname or ""
 
 
-def _look() -> SenderDomains:
+def _check() -> SenderDomains:
     with db.current().read() as session:
         in_use = _in_use(session)
     private = [domain for domain in in_use if "." not in domain or domain.rpartition(".")[2] in _PRIVATE]
     public = [domain for domain in in_use if domain not in private]
     hosts = [_host(one.name) for one in routes.routes()[Channel.EMAIL]]
     dns, keys = lookups(), settings.current().dkim
-    asked = [(domain, look) for domain in public[:_MOST] for look in mail_records.looks(domain, keys, hosts)]
+    asked = [(domain, look) for domain in public[:_MOST] for look in mail_records.checks(domain, keys, hosts)]
 
-    def answer(one: tuple[str, Look]) -> list[Finding]:
+    def answer(one: tuple[str, RecordCheck]) -> list[Finding]:
         return one[1](dns)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="dns") as pool:
@@ -97,11 +99,11 @@ def _look() -> SenderDomains:
 
 
 @lru_cache(maxsize=1)
-def remembered() -> Remembered[SenderDomains]:
+def cached() -> TtlCache[SenderDomains]:
     """Return what this process remembers of the domains."""
-    return Remembered(_look, seconds=_FRESH_SECONDS)
+    return TtlCache(_check, seconds=_FRESH_SECONDS)
 
 
 def report() -> SenderDomains:
     """Return what is known, at most a minute old; it takes a few seconds at most, and raises nothing of the DNS."""
-    return remembered().get()
+    return cached().get()

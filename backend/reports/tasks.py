@@ -1,4 +1,4 @@
-"""The room's task: the ledger is checked once a minute, or more rarely where that takes long."""
+"""The package's task: the ledger is checked once a minute, or more rarely where that takes long."""
 
 from backend.lib import queue
 from backend.reports import alarm

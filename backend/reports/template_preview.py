@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from backend.batching import keys
-from backend.lib.fair import Share
+from backend.db import database as db
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
-from backend.publishing.sources import source_of
+from backend.publishing import variants
+from backend.publishing.sources import resolve, source_of
 from backend.registry.templates import TemplateContent
-from backend.rendering.faults import SUBJECT
+from backend.rendering.faults import SUBJECT, TemplateFault
 from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
 from backend.rendering.pool import PREVIEWS
 
@@ -83,10 +85,26 @@ def _lack(warning: TemplateWarning) -> tuple[int | None, str]:
     return warning.line, warning.detail.partition("'.")[0]
 
 
+def other_fields(content: TemplateContent, service_id: int) -> dict[str, list[TemplateWarning]]:
+    """Tell of each variant which fields it and the template's own text do not share; of what cannot work, nothing."""
+    try:
+        with db.current().read() as session:
+            found = resolve(session, service_id, "", content)
+        told = {tag: list(variants.other_fields(found.source, one)) for tag, one in found.variants.items()}
+    except (Problem, TemplateFault, RecursionError):
+        return {}
+    return {tag: warnings for tag, warnings in told.items() if warnings}
+
+
 def refusal(content: TemplateContent, share: Share) -> PreviewFault | None:
     """Return why a text cannot be published, if it cannot, whatever fields come."""
     try:
-        PREVIEWS.check(source_of(content, share.service_id), None, share)
+        with db.current().read() as session:
+            found = resolve(session, share.service_id, "", content)
+        PREVIEWS.check(found.source, None, share)
+        for tag, source in found.variants.items():
+            with variants.at(tag):
+                PREVIEWS.check(source, None, share)
     except Problem as problem:
         return fault_of(problem)
     return None

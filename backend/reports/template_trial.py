@@ -8,18 +8,18 @@ from uuid import UUID
 
 import msgspec
 
-from backend.channels.base import Channel
-from backend.lib.fair import Share
+from backend.channels.records import NEED_SUBJECT
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.publishing.sources import source_of
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TemplateContent
+from backend.rendering.memory import with_example
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.pool import PREVIEWS
 
 # Trying stops after this time, so that a slow template does not hold its author up.
 SECONDS = 4.0
-_SUBJECT_NEEDED = {Channel.EMAIL, Channel.FRESHSERVICE, Channel.MSTEAMS}
 _HIDDEN = "•••"
 _SHORTEST_HIDDEN = 3
 _MOST_SHOWN = 60
@@ -59,21 +59,21 @@ class Trials(msgspec.Struct, frozen=True):
 def try_payloads(
     content: TemplateContent, published: TemplateContent | None, payloads: Sequence[Payload], share: Share
 ) -> Trials:
-    """Render a text with each payload; where it fails, see whether the published text does too.
+    """Render a text with each payload, in the language that went out; where it fails, see how the published one does.
 
     Raises:
         Problem: ``invalid_template`` for partials that contain each other.
     """
-    source = source_of(content, share.service_id)
-    former = source_of(published, share.service_id) if published is not None else None
+    source = _Sources(content, share.service_id)
+    former = _Sources(published, share.service_id) if published is not None else None
     end = time.monotonic() + SECONDS
     tried: list[Trial] = []
     for payload in payloads:
         if time.monotonic() > end:
             break
         try:
-            breaks = _fault(source, payload, share)
-            before = breaks is not None and former is not None and _fault(former, payload, share) is not None
+            breaks = fault(source.of(payload), payload, share)
+            before = breaks is not None and former is not None and fault(former.of(payload), payload, share) is not None
         except Problem:
             break  # there is no time for it just now
         tried.append(
@@ -90,17 +90,39 @@ def try_payloads(
     return Trials(tried, len(payloads) - len(tried))
 
 
-def _fault(source: Source, payload: Payload, share: Share) -> str | None:
+class _Sources:
+    """A text and its variants as the renderer takes them, each made once."""
+
+    def __init__(self, content: TemplateContent, service_id: int) -> None:
+        self._own, self._service_id = source_of(content, service_id), service_id
+        self._spoken, self._made = content.spoken(), dict[str, Source]()
+
+    def of(self, payload: Payload) -> Source:
+        """Return the variant that a message was made from, or the text itself where there is none any more."""
+        tag = payload.language
+        if tag is None or tag not in self._spoken:
+            return self._own
+        if tag not in self._made:
+            self._made[tag] = source_of(self._spoken[tag], self._service_id)
+        return self._made[tag]
+
+
+def fault(source: Source, payload: Payload, share: Share) -> str | None:
+    """Say why no message can be made of a payload, without what its fields say; None if one can.
+
+    Raises:
+        Problem: if it cannot be rendered just now.
+    """
     html = payload.content_type == "html"
     batch = payload.members is not None
-    job = RenderJob("", source, payload.fields, batch, want_html=html, want_text=not html)
+    job = with_example(RenderJob("", source, payload.fields, batch, want_html=html, want_text=not html))
     try:
         rendered = PREVIEWS.render(job, share)
     except Problem as problem:
         if problem.code != "template_arguments":
             raise
-        return _without_values(problem.detail, payload.fields)
-    if payload.channel in _SUBJECT_NEEDED and not (payload.subject or rendered.subject):
+        return without_values(problem.detail, payload.fields)
+    if payload.channel in NEED_SUBJECT and not (payload.subject or rendered.subject):
         return f"{payload.channel} needs a subject: this message brought none, and the template gives none."
     return None
 
@@ -137,7 +159,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _without_values(sentence: str, fields: Any) -> str:
+def without_values(sentence: str, fields: Any) -> str:
     """Take out of a fault's sentence what the notification's fields say."""
     values = {value for _, value in _leaves(fields, "") if isinstance(value, str) and len(value) >= _SHORTEST_HIDDEN}
     for value in sorted(values, key=len, reverse=True):

@@ -8,11 +8,12 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from backend.db import session as db
+from backend.db import database as db
+from backend.db.database import Database
+from backend.db.models.accounts import Mode
 from backend.db.models.notifications import Notification, NotificationStatus, Usage
-from backend.db.session import Database
 from backend.lib import clock
-from backend.lib.remember import Remembered
+from backend.lib.ttl_cache import TtlCache
 
 DAYS = 7
 _DAY = timedelta(days=1)
@@ -23,7 +24,7 @@ _PAST_SECONDS = 60.0
 class Day(msgspec.Struct, frozen=True):
     """One day (UTC): how many notifications of it have each status now, and messages accepted by channel.
 
-    Absent keys are zero. A message is counted once for each address, or once for each place in a batch.
+    Absent keys are zero. A message is counted once for each address, or once for each membership in a batch.
     """
 
     day: date
@@ -36,6 +37,7 @@ _COUNT = (
     .where(
         Notification.service_id == bindparam("service_id"),
         Notification.status.in_([status.value for status in NotificationStatus]),
+        Notification.mode != Mode.TEST.value,
         Notification.created_at >= bindparam("begin"),
         Notification.created_at < bindparam("end"),
     )
@@ -56,7 +58,7 @@ def of_service(session: Session, service_id: int) -> list[Day]:
 
 
 @lru_cache(maxsize=1024)
-def _past(database: Database, service_id: int, today: date) -> Remembered[dict[date, dict[str, int]]]:
+def _past(database: Database, service_id: int, today: date) -> TtlCache[dict[date, dict[str, int]]]:
     """Keep the days of a service before today."""
 
     def find() -> dict[date, dict[str, int]]:
@@ -64,7 +66,7 @@ def _past(database: Database, service_id: int, today: date) -> Remembered[dict[d
             over = [today - _DAY * back for back in range(1, DAYS)]
             return {day: _statuses(session, service_id, day) for day in over}
 
-    return Remembered(find, seconds=_PAST_SECONDS)
+    return TtlCache(find, seconds=_PAST_SECONDS)
 
 
 def _statuses(session: Session, service_id: int, day: date) -> dict[str, int]:

@@ -7,21 +7,22 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.batching import flush
 from backend.callbacks import tasks as callback_tasks
-from backend.db import session as db
+from backend.db import database as db
+from backend.db import events
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.installation import KEPT, NEVER, HeldKind, HeldRow, Installation
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Priority
+from backend.db.models.notifications import NOT_LEFT, Delivery, DeliveryStatus, Priority
 from backend.db.models.spreadsheets import Spreadsheet, Stage
-from backend.delivery import states
 from backend.delivery import tasks as delivery_tasks
+from backend.delivery.outcomes import states
 from backend.lib import clock
 from backend.restored import hold, report, rows
 from backend.restored.report import Held
@@ -72,7 +73,7 @@ class _Case(msgspec.Struct, frozen=True):
 
 def keep(by: Actor) -> Counter[str]:
     """Hold back what waits now, of a database that was not recognised by itself as a restored one."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         why = f"{by.name} asked for it."
         held = hold.hold(session, why, claims=False)
         audit.record(session, by, "installation.held", "database", service_id=None, detail=dict(held))
@@ -89,21 +90,21 @@ def decide(decision: Decision, wanted: Wanted, by: Actor) -> Decided:
     for kind in HeldKind:
         while some := _decide_some(kind, decision, wanted, by):
             done[kind.value] += some
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         left = report.held(session)
         if not left.total:
             session.execute(delete(HeldRow))
             session.execute(update(Installation).values(held_at=None, held_why=None))
             left = Held(None, None, [])
     if decision is Decision.RELEASE and done.total():
-        delivery_tasks.nudge({Priority.NORMAL.value: ()})
-        callback_tasks.nudge()
+        delivery_tasks.wake({Priority.NORMAL.value: ()})
+        callback_tasks.wake()
     return Decided(done, left)
 
 
 def _note(decision: Decision, wanted: Wanted, by: Actor) -> None:
     """Write into the audit log what was decided about how many, before it is done."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         meant = report.held(session, wanted)
         counts: Counter[str] = Counter()
         for group in meant.groups:
@@ -117,7 +118,7 @@ def _note(decision: Decision, wanted: Wanted, by: Actor) -> None:
 
 
 def _decide_some(kind: HeldKind, decision: Decision, wanted: Wanted, by: Actor) -> int:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         found = rows.still_held(kind).subquery()
         meant = select(found.c.held_id, found.c.row_id).where(wanted.among(found)).order_by(found.c.held_id)
         some = session.execute(meant.limit(CHUNK)).all()
@@ -148,7 +149,7 @@ def _deliveries(session: Session, case: _Case) -> None:
             values |= {"status": DeliveryStatus.SENT.value, "sent_at": now, "error": None, "doubt": None}
         case Decision.CANCEL:
             values |= {"status": DeliveryStatus.CANCELLED.value, "doubt": None}
-    waiting = Delivery.status.in_([status.value for status in WAITING])
+    waiting = Delivery.status.in_([status.value for status in NOT_LEFT])
     only = Delivery.id.in_(case.ids) & waiting & (Delivery.due_at == NEVER)
     changed = _change(session, Delivery, only, values, Delivery.id, Delivery.notification_id, Delivery.batch_id)
     _tell(session, case, [(row.notification_id, row.batch_id, row.id) for row in changed])
@@ -157,13 +158,9 @@ def _deliveries(session: Session, case: _Case) -> None:
 
 
 def _tell(session: Session, case: _Case, whose: Sequence[tuple[int | None, int | None, int | None]]) -> None:
-    common = {"at": clock.now(), "kind": "decided", "detail": case.detail()}
-    events = [
-        {"notification_id": notification, "batch_id": batch, "delivery_id": delivery, **common}
-        for notification, batch, delivery in sorted(whose, key=lambda one: one[2] or one[1] or 0)
-    ]
-    if events:
-        session.execute(insert(Event), events)
+    own = sorted(whose, key=lambda one: one[2] or one[1] or 0)
+    told = ((delivery, notification, batch) for notification, batch, delivery in own)
+    events.write(session, events.of_deliveries("decided", case.detail(), told))
 
 
 def _batches(session: Session, case: _Case) -> None:

@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.installation import KEPT, NEVER, HeldKind, HeldRow, Installation
-from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event
+from backend.db.models.notifications import NOT_LEFT, Delivery, DeliveryStatus, Event
 from backend.db.models.spreadsheets import Spreadsheet, Stage
 from backend.db.statements import one_of
-from backend.delivery.doubt import Doubt
+from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.lib import clock
 
 _DETAIL = "The database was restored: this is held back until the operators decide whether it goes out."
@@ -55,12 +55,12 @@ def hold(session: Session, why: str, *, claims: bool) -> Counter[str]:
 def _end_claims(session: Session) -> None:
     """Put back what workers held when the backup was made; what waits for a person to decide goes on waiting."""
     was = case((Delivery.attempts > 0, DeliveryStatus.RETRYING.value), else_=DeliveryStatus.QUEUED.value)
-    in_hand = and_(
+    in_flight = and_(
         Delivery.claimed_by.is_not(None),
         Delivery.status == DeliveryStatus.SENDING.value,
-        or_(Delivery.doubt.is_(None), Delivery.doubt != Doubt.PERSON.value),
+        or_(Delivery.doubt.is_(None), Delivery.doubt != UnknownOutcome.PERSON.value),
     )
-    _run(session, update(Delivery).where(in_hand).values(status=was, claimed_by=None))
+    _run(session, update(Delivery).where(in_flight).values(status=was, claimed_by=None))
     pending = and_(CallbackMessage.claimed_by.is_not(None), CallbackMessage.status == "PENDING")
     _run(session, update(CallbackMessage).where(pending).values(claimed_by=None))
     _run(session, update(Spreadsheet).where(Spreadsheet.claimed_by.is_not(None)).values(claimed_by=None))
@@ -74,8 +74,8 @@ def _run(session: Session, statement: Any) -> int:
 def _note(session: Session, kind: HeldKind, due_at: Any, waits: ColumnElement[bool], was: Any = None) -> int:
     """Write down what waits; then only what is written down is changed, whoever adds more meanwhile."""
     model = due_at.class_
-    forget = delete(HeldRow).where(HeldRow.kind == kind.value, HeldRow.row_id.in_(select(model.id).where(waits)))
-    _run(session, forget)
+    clear = delete(HeldRow).where(HeldRow.kind == kind.value, HeldRow.row_id.in_(select(model.id).where(waits)))
+    _run(session, clear)
     found = select(literal(kind.value), model.id, due_at, null() if was is None else was).where(waits)
     return _run(session, insert(HeldRow).from_select(_COLUMNS, found))
 
@@ -87,7 +87,7 @@ def noted(kind: HeldKind, model: Any) -> ColumnElement[bool]:
 
 
 def _deliveries(session: Session) -> int:
-    waits = and_(one_of(Delivery.status, WAITING), Delivery.due_at < NEVER)
+    waits = and_(one_of(Delivery.status, NOT_LEFT), Delivery.due_at < NEVER)
     held = _note(session, HeldKind.DELIVERY, Delivery.due_at, waits)
     mine = and_(waits, noted(HeldKind.DELIVERY, Delivery))
     told: Any = select(

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from backend.db.session import Database
+from backend.db.database import Database
 
 _HERE = text("SELECT oid, (SELECT 'installation'::regclass::oid) FROM pg_database WHERE datname = current_database()")
 _SYSTEM = text("SELECT system_identifier FROM pg_control_system()")

@@ -28,8 +28,8 @@ class _Stored(msgspec.Struct):
 
 def _name() -> str:
     """Name what is remembered by the database's address, so that another database is not taken for this one."""
-    place = settings.current().database_url.rpartition("@")[2]  # without the password, which may change
-    return f"installation-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    address = settings.current().database_url.rpartition("@")[2]  # without the password, which may change
+    return f"installation-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
 def _path() -> Path:

@@ -17,12 +17,12 @@ import msgspec
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from backend.db.database import Database
 from backend.db.models.installation import Installation
-from backend.db.session import Database
 from backend.lib import clock, settings
 from backend.lib.outages import OUTAGES
-from backend.restored import hold, judgement, marks, memory
-from backend.restored.judgement import Itself
+from backend.restored import detection, hold, marks, memory
+from backend.restored.detection import Itself
 from backend.restored.memory import Memory
 
 logger = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ class Recognition:
         ``also`` is what is remembered elsewhere than in this process and on this machine.
         """
         with self._lock:
-            remembered = [one for one in (memory.recall(), self._known, also) if one is not None]
-            with self._database.write() as session:
-                seen = _look(self._database, session, remembered)
+            recalled = [one for one in (memory.recall(), self._known, also) if one is not None]
+            with self._database.transaction() as session:
+                seen = _look(self._database, session, recalled)
             self._known = Memory(seen.epoch, seen.counter)
             self._remember(seen)
         _tell(seen)
@@ -103,13 +103,13 @@ class Recognition:
         self._database.close()
 
 
-def _look(database: Database, session: Session, remembered: Sequence[Memory]) -> Seen:
+def _look(database: Database, session: Session, recalled: Sequence[Memory]) -> Seen:
     row = session.scalar(select(Installation).order_by(Installation.id).limit(1).with_for_update())
     if row is None:
         raise NotLoaded("The database is being loaded from a dump: wait until that has ended.")
     here = marks.of_database(database, session)
     itself = Itself(epoch=row.epoch or "", earlier=row.earlier or (), counter=row.counter, marks=row.marks or {})
-    why = judgement.why_restored(itself, here, remembered)
+    why = detection.why_restored(itself, here, recalled)
     held: Counter[str] = Counter()
     if why is not None:
         held = hold.hold(session, why, claims=True)
@@ -117,7 +117,7 @@ def _look(database: Database, session: Session, remembered: Sequence[Memory]) ->
         row.earlier = [*itself.earlier, *([row.epoch] if row.epoch else [])][-_EARLIER_KEPT:]
         row.epoch = secrets.token_hex(16)
     row.marks = here if why is not None else itself.marks | here
-    row.counter = max(row.counter, *(one.counter for one in remembered), 0) + 1
+    row.counter = max(row.counter, *(one.counter for one in recalled), 0) + 1
     row.counted_at = clock.now()
     return Seen(row.epoch or "", row.counter, why, held)
 

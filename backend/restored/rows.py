@@ -11,7 +11,7 @@ from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
 from backend.db.models.installation import NEVER, HeldKind, HeldRow
 from backend.db.models.jobs import Job
-from backend.db.models.notifications import WAITING, Delivery
+from backend.db.models.notifications import NOT_LEFT, Delivery
 from backend.db.models.spreadsheets import Spreadsheet, Stage
 from backend.db.statements import one_of
 from backend.lib import clock
@@ -57,7 +57,7 @@ def still_held(kind: HeldKind) -> Select[Any]:
         case HeldKind.DELIVERY:
             since: datetime | Any = func.coalesce(Delivery.requeued_at, Delivery.created_at)
             found = _of(kind, Delivery, since, Delivery.type, Delivery.service_id)
-            return found.where(one_of(Delivery.status, WAITING), Delivery.due_at == NEVER)
+            return found.where(one_of(Delivery.status, NOT_LEFT), Delivery.due_at == NEVER)
         case HeldKind.BATCH:
             found = _of(kind, Batch, Batch.opened_at, Batch.type, Batch.service_id)
             return found.where(Batch.status == BatchStatus.CLOSED.value)

@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from backend.lib import queue
-from backend.lib.pace import Pace
+from backend.lib.throttle import Throttle
 from backend.restored import memory
 
-_pace = Pace(timedelta(minutes=1))
+_once_a_minute = Throttle(timedelta(minutes=1))
 
 
 @queue.periodic
 def remember() -> None:
     """Have the queue's storage remember what this machine has seen last, once a minute."""
-    if memory.queue_is_elsewhere() and _pace.take():
+    if memory.queue_is_elsewhere() and _once_a_minute.take():
         memory.tell_queue()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from backend.db import leases, statements
@@ -14,7 +14,7 @@ from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage
 from backend.lib import clock
 
 
-class Hands:
+class Claims:
     """What the threads of one worker process hold: a claim of its own that no thread knows of can be taken again."""
 
     def __init__(self, lease: Lease | str) -> None:
@@ -33,7 +33,7 @@ class Hands:
                 return False
             statement = (
                 update(Spreadsheet)
-                .where(Spreadsheet.job_id == job_id, *_due(), _is_free(token))
+                .where(Spreadsheet.job_id == job_id, *_due(), leases.is_free(Spreadsheet.claimed_by, token))
                 .values(claimed_by=token)
                 .returning(Spreadsheet.id)
                 .execution_options(synchronize_session=False)
@@ -54,15 +54,9 @@ def _due() -> tuple[ColumnElement[bool], ...]:
     return statements.one_of(Spreadsheet.stage, MOVING), Spreadsheet.due_at <= clock.now()
 
 
-def _is_free(mine: str) -> ColumnElement[bool]:
-    """Tell which claims do not count: those without a lease, and this process's own, of which no thread knows."""
-    held_by = Spreadsheet.claimed_by
-    return or_(held_by.is_(None), held_by == mine, leases.is_orphaned(held_by))
-
-
 def waiting(session: Session, mine: str, limit: int) -> Sequence[int]:
     """List the jobs for which a worker has something to do now and none does it."""
-    wanted = select(Spreadsheet.job_id).where(*_due(), _is_free(mine))
+    wanted = select(Spreadsheet.job_id).where(*_due(), leases.is_free(Spreadsheet.claimed_by, mine))
     return session.scalars(wanted.order_by(Spreadsheet.due_at).limit(limit)).all()
 
 

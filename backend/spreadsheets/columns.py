@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import msgspec
 
 from backend.channels.base import Channel
+from backend.channels.records import RECORDS
 from backend.lib.problems import Problem
 from backend.rendering.fields_read import FieldsRead
 
 GROUP = "recipient"
 ADDRESS = "address"
-# Channels with a name of their own for their addresses.
-_NAMES = {Channel.EMAIL: "email address", Channel.SMS: "phone number"}
 MAX_NAME = 200
 
 
@@ -26,7 +25,7 @@ class Columns(msgspec.Struct, frozen=True):
 
 def address_name(channel: Channel) -> str:
     """Return how the column of a channel's addresses is called."""
-    return _NAMES.get(channel, ADDRESS)
+    return RECORDS[channel].column
 
 
 def assign(cells: Sequence[str], channel: Channel, fields: FieldsRead) -> Columns:
@@ -44,7 +43,7 @@ def assign(cells: Sequence[str], channel: Channel, fields: FieldsRead) -> Column
     taken = fields.optional | fields.needed
     named = [name if name in taken else known.get(_plain(name), name) for name in names]
     named[recipient] = names[recipient]
-    given = {name for place, name in enumerate(named) if place != recipient}
+    given = {name for position, name in enumerate(named) if position != recipient}
     missing = sorted(fields.needed - given)
     if missing:
         noun = "the column" if len(missing) == 1 else "the columns"
@@ -56,11 +55,11 @@ def assign(cells: Sequence[str], channel: Channel, fields: FieldsRead) -> Column
 
 
 def _check_names(names: Sequence[str]) -> None:
-    for place, name in enumerate(names, start=1):
+    for position, name in enumerate(names, start=1):
         if not name:
-            raise _refusal(f"Column {place} has no name. The first row of the file names every column.")
+            raise _refusal(f"Column {position} has no name. The first row of the file names every column.")
         if len(name) > MAX_NAME or not name.isprintable():
-            raise _refusal(f"The name of column {place} must have at most {MAX_NAME} printable characters.")
+            raise _refusal(f"The name of column {position} must have at most {MAX_NAME} printable characters.")
 
 
 def _recipient(names: Sequence[str], channel: Channel) -> tuple[int, bool]:

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 from backend.accounts import audit
 from backend.accounts.audit import Actor
 from backend.channels.base import Channel
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.spreadsheets import Spreadsheet, Stage
 from backend.intake import switches
-from backend.intake.judge import NEED_SUBJECT
 from backend.lib import clock, ids
 from backend.lib.problems import Problem
 from backend.registry import lookup
@@ -24,7 +23,6 @@ from backend.spreadsheets import columns, files, sheets, table, tasks
 FURTHEST = timedelta(days=7)
 MAX_NAME = 160
 _MAX_FILE_NAME = 255
-_MAX_SUBJECT = 500
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,20 +58,6 @@ def check_channel(channel: Channel) -> None:
         raise Problem("invalid_value", "The operators of this installation have switched this channel off.")
 
 
-def checked_subject(text: str, channel: Channel, template: FoundTemplate) -> str | None:
-    """Return the subject that was given, if any.
-
-    Raises:
-        Problem: ``invalid_value`` if it is none, or ``missing_subject``.
-    """
-    subject = text.strip()
-    if len(subject) > _MAX_SUBJECT or not subject.isprintable():
-        raise Problem("invalid_value", f"A subject is one line of at most {_MAX_SUBJECT} characters.")
-    if channel in NEED_SUBJECT and not subject and not template.subject:
-        raise Problem("missing_subject", "The template has no subject of its own, so give one here.")
-    return subject or None
-
-
 def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
     """Keep a file, and have it checked; return the number of its job.
 
@@ -102,7 +86,7 @@ def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
     except BaseException:
         files.give_up(uid)
         raise
-    tasks.nudge(job_id)
+    tasks.wake(job_id)
     return job_id
 
 
@@ -110,7 +94,7 @@ def _store(service_id: int, given: Upload, values: dict[str, Any], by: Actor) ->
     file_name = given.file_name.replace("\\", "/").rpartition("/")[2][-_MAX_FILE_NAME:]
     shown = "".join(letter for letter in file_name if letter.isprintable()) or "spreadsheet.csv"
     name = (given.name.strip() or shown)[:MAX_NAME]
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         job = Job(service_id=service_id, source=JobSource.SPREADSHEET.value, name=name, file_name=shown)
         session.add(job)
         session.flush()
@@ -139,7 +123,7 @@ def send(service_id: int, job_id: int, at: datetime | None, by: Actor) -> None:
     now = clock.now()
     if at is not None and not now <= at <= now + FURTHEST:
         raise Problem("invalid_value", "Choose a time from now to seven days ahead.")
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         job, row = _find(session, service_id, job_id)
         if row.stage != Stage.CHECKED or not row.good_rows:
             raise Problem("job_moved_on", "This job cannot be sent: it is not checked, has no good row or was sent.")
@@ -150,7 +134,7 @@ def send(service_id: int, job_id: int, at: datetime | None, by: Actor) -> None:
         row.stage, row.due_at, row.position, row.next_row = Stage.SENDING.value, at or now, first.end, first.number + 1
         row.changed_at, row.note = now, None
         _write_down(session, job, by, "sent", {"rows": row.good_rows, "at": clock.iso(row.due_at)})
-    tasks.nudge(job_id)
+    tasks.wake(job_id)
 
 
 def stop(service_id: int, job_id: int, by: Actor) -> None:
@@ -159,14 +143,14 @@ def stop(service_id: int, job_id: int, by: Actor) -> None:
     Raises:
         Problem: ``not_found``, or ``job_moved_on`` if nothing is left to stop.
     """
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         job, row = _find(session, service_id, job_id)
         if row.stage not in (Stage.SENDING, Stage.AGAIN, Stage.DONE):
             raise Problem("job_moved_on", "There is nothing to stop: the job is not on its way.")
         row.stage, row.due_at, row.changed_at = Stage.STOPPING.value, clock.now(), clock.now()
-        row.note = by.name
+        row.asked_by, row.note = by.name, None
         _write_down(session, job, by, "stopped", {"rows": row.taken_rows})
-    tasks.nudge(job_id)
+    tasks.wake(job_id)
 
 
 def again(service_id: int, job_id: int, by: Actor) -> None:
@@ -175,15 +159,15 @@ def again(service_id: int, job_id: int, by: Actor) -> None:
     Raises:
         Problem: ``not_found``, or ``job_moved_on`` while the job is still being sent or stopped.
     """
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         job, row = _find(session, service_id, job_id)
         if row.stage not in (Stage.DONE, Stage.STOPPED):
             raise Problem("job_moved_on", "What failed can be sent again when every row has had its first try.")
         now = clock.now()
         row.stage, row.due_at, row.asked_at, row.changed_at = Stage.AGAIN.value, now, now, now
-        row.note = by.name
+        row.asked_by, row.note = by.name, None
         _write_down(session, job, by, "failed_sent_again", {})
-    tasks.nudge(job_id)
+    tasks.wake(job_id)
 
 
 def _find(session: Session, service_id: int, job_id: int) -> tuple[Job, Spreadsheet]:

@@ -1,4 +1,4 @@
-"""The uploaded files: kept in the database, in pieces, as UTF-8 with plain line ends, whatever they came in."""
+"""The uploaded files: kept in the database, in pieces, as CSV in UTF-8 with plain line ends, whatever they came in."""
 
 import codecs
 import io
@@ -11,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
 from backend.lib import clock
 from backend.lib.problems import Problem
+from backend.spreadsheets import workbooks
 
 MAX_BYTES = 50 * 1024 * 1024
 # Of each piece but the last; a process has one of them in memory for each file that it reads or writes.
@@ -24,8 +25,9 @@ _SNIFFED = 512
 # Pieces that no row names for so long were left by a process that was killed between writing them and saying so.
 _STRAY_AFTER = timedelta(days=1)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-# How ZIP archives (.xlsx, .ods) and the older binary workbooks (.xls) begin.
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# How ZIP archives (.xlsx, .ods), and the older binary workbooks (.xls) as well as those with a password, begin.
+_WORKBOOK = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 
 class _Writer:
@@ -56,7 +58,7 @@ class _Writer:
 
     def _put(self, content: bytes) -> None:
         # The row that names the file is committed after it, and takes what was written before along to the disk.
-        with db.current().write(durable=False) as session:
+        with db.current().transaction(durable=False) as session:
             session.add(UploadPiece(upload_uid=self._uid, number=self._number, content=content))
 
 
@@ -115,7 +117,8 @@ def keep(source: IO[bytes], uid: UUID) -> int:
     """Store an upload, piece by piece, and return how many bytes it has there.
 
     Raises:
-        Problem: ``invalid_value`` if it is empty, too large, or no text in UTF-8 or UTF-16.
+        Problem: ``invalid_value`` if it is empty, too large, or neither a workbook nor text in UTF-8 or UTF-16;
+            ``unavailable`` while other workbooks are being read.
     """
     kept = _Writer(uid)
     try:
@@ -138,8 +141,11 @@ def _rewrite(source: IO[bytes], kept: _Writer) -> None:
     first = source.read(_CHUNK)
     if not first.strip():
         raise _refusal("The file is empty.")
-    if first.startswith(_WORKBOOKS):
-        raise _refusal("This is a workbook. Save it as “CSV UTF-8” in the spreadsheet program, and upload that file.")
+    if first.startswith(_OLD_WORKBOOK):
+        raise _refusal("This workbook is of the old kind (.xls), or has a password. Save it as .xlsx without one.")
+    if first.startswith(_WORKBOOK):
+        kept.write(_of_workbook(first, source))
+        return
     decoder = codecs.getincrementaldecoder(_encoding(first))()
     lines = io.IncrementalNewlineDecoder(decoder, translate=True)
     size, piece = 0, first
@@ -157,6 +163,17 @@ def _rewrite(source: IO[bytes], kept: _Writer) -> None:
         if not piece:
             return
         piece = source.read(_CHUNK)
+
+
+def _of_workbook(first: bytes, source: IO[bytes]) -> bytes:
+    whole = first + source.read(workbooks.MAX_BYTES + 1 - len(first))
+    if len(whole) > workbooks.MAX_BYTES:
+        most = workbooks.MAX_BYTES // 1024**2
+        raise _refusal(f"The workbook has more than {most} MiB. Divide it into several, or save the sheet as CSV.")
+    text = workbooks.as_csv(whole)
+    if not text.strip():
+        raise _refusal("The first sheet of the workbook is empty.")
+    return text
 
 
 def _encoding(first: bytes) -> str:
@@ -183,7 +200,7 @@ def is_there(uid: UUID) -> bool:
 
 def drop(uid: UUID) -> None:
     """Delete the file of a spreadsheet, if it is there."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         session.execute(delete(UploadPiece).where(UploadPiece.upload_uid == uid))
 
 

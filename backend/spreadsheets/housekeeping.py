@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage
 from backend.lib import clock, inputs, settings
 from backend.spreadsheets import files
@@ -19,7 +19,7 @@ _NEEDED = tuple(stage.value for stage in (*MOVING, Stage.CHECKED))
 
 def tidy() -> None:
     """Give up spreadsheets that nobody sent, and delete files that are needed no more."""
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         old = (Spreadsheet.stage == Stage.CHECKED.value, Spreadsheet.changed_at < clock.now() - KEPT)
         given_up = update(Spreadsheet).where(*old).values(stage=Stage.EXPIRED.value)
         expired = session.scalars(given_up.returning(Spreadsheet.uid)).all()

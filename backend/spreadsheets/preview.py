@@ -9,11 +9,13 @@ import msgspec
 from sqlalchemy import select
 
 from backend.channels.base import Channel
-from backend.db import session as db
+from backend.channels.records import RECORDS
+from backend.db import database as db
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.lib.problems import Problem
 from backend.registry import lookup, templates
+from backend.registry.lookup import FoundRecipients
 from backend.rendering.model import Rendered
 from backend.spreadsheets import columns, files, rows, sheets, table
 from backend.spreadsheets.rows import Row, Sheet
@@ -21,15 +23,6 @@ from backend.spreadsheets.table import Record
 
 SHOWN = 5
 _LOOKED_AT = 50
-_EXAMPLES = {
-    Channel.EMAIL: "ada@lab.example",
-    Channel.SMS: "+447700900123",
-    Channel.SLACK: "#lab",
-    Channel.FRESHSERVICE: "alerts@lab.example;group_id=42",
-    Channel.LETTER: "Ada Byron;1 Example Street;London;SW1A 1AA",
-    Channel.MSTEAMS: "https://example.logic.azure.com/workflows/…",
-    Channel.APPRISE: "json://server.example/path",
-}
 
 
 class FirstRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +59,7 @@ def message(service_id: int, job_id: int, number: int) -> Rendered | None:
     return rows.render(found[0], row)
 
 
-def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], rows.Groups] | None:
+def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], FoundRecipients] | None:
     with db.current().read() as session:
         own = select(Spreadsheet).join(Job, Job.id == Spreadsheet.job_id)
         row = session.scalar(own.where(Job.id == job_id, Job.service_id == service_id))
@@ -80,10 +73,10 @@ def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], rows.Group
             records = [record for record in some if not record.blank][:SHOWN]
         except (FileNotFoundError, table.Unreadable):
             return None
-        return sheet, records, lookup.recipients(session, service_id, rows.groups_of(sheet, records))
+        return sheet, records, lookup.readers(session, service_id, rows.groups_of(sheet, records))
 
 
-def _first(sheet: Sheet, record: Record, groups: rows.Groups) -> FirstRow:
+def _first(sheet: Sheet, record: Record, groups: FoundRecipients) -> FirstRow:
     recipient = record.cells[sheet.recipient].strip() if len(record.cells) > sheet.recipient else ""
     row = rows.read(sheet, record, groups)
     if not isinstance(row, Row):
@@ -114,7 +107,7 @@ def example(service_id: int, identifier: str, channel: Channel) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([columns.address_name(channel), *names])
-    writer.writerow([_EXAMPLES[channel], *(_cell(given.get(name)) for name in names)])
+    writer.writerow([RECORDS[channel].example, *(_cell(given.get(name)) for name in names)])
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -1,24 +1,26 @@
-"""Judging rows: who each goes to, and whether the template renders with its cells."""
+"""Validating rows: who each goes to, and whether the template renders with its cells."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from backend.accounts.reach import Reach
 from backend.channels import addresses
-from backend.channels.base import CHATS, Channel
-from backend.delivery.compose import html_for, render_job
-from backend.intake.judge import NEED_SUBJECT
+from backend.channels.base import Channel
+from backend.channels.records import CHATS, NEED_SUBJECT, TEXT_ONLY
+from backend.delivery.sending.compose import html_for, render_job, text_for
+from backend.intake import modes
 from backend.lib import settings
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
-from backend.registry.lookup import Address, FoundTemplate
+from backend.registry.languages import Choice, choose
+from backend.registry.lookup import FoundRecipients, FoundTemplate
 from backend.rendering import acceptance
 from backend.rendering.fields_read import FieldsRead
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS, TRIALS
 from backend.spreadsheets.table import Record
 
-Groups = Mapping[str, Sequence[Address]]
 _TRIED_AT_ONCE = 200
 _COSTLY_AT_ONCE = 20
 _STEP_SECONDS = 1.0
@@ -26,7 +28,7 @@ _LONGEST_ADDRESS = 2048
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What a spreadsheet's rows are made into."""
+    """What a spreadsheet's rows are made into; ``language`` is the service's."""
 
     service_id: int
     columns: list[str]
@@ -36,6 +38,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     template: FoundTemplate
     fields: FieldsRead
     subject: str | None
+    language: str
 
     @property
     def share(self) -> Share:
@@ -45,16 +48,20 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def content_type(self) -> str:
         """Return which part of the template's message is sent; text messages have no HTML."""
-        return "text" if self.channel is Channel.SMS else "html"
+        return "text" if self.channel in TEXT_ONLY else "html"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that can be sent: ``recipient`` is the cell as it was given, ``addresses`` whom that means."""
+    """A row that can be sent: ``recipient`` is the cell as it was given, ``addresses`` whom that means.
+
+    ``choice`` is the template's variant that they get.
+    """
 
     number: int
     recipient: str
     addresses: tuple[str, ...]
     fields: dict[str, str]
+    choice: Choice
 
 
 class RowFault(msgspec.Struct, frozen=True):
@@ -72,7 +79,7 @@ def groups_of(sheet: Sheet, records: Sequence[Record]) -> set[str]:
     return {record.cells[sheet.recipient].strip() for record in records if len(record.cells) > sheet.recipient} - {""}
 
 
-def read(sheet: Sheet, record: Record, groups: Groups) -> Row | list[RowFault]:
+def read(sheet: Sheet, record: Record, groups: FoundRecipients) -> Row | list[RowFault]:
     """Say what a row asks for, or everything that is wrong with its cells."""
     cells, wanted = record.cells, len(sheet.columns)
     if len(cells) < wanted or any(cell.strip() for cell in cells[wanted:]):
@@ -88,7 +95,16 @@ def read(sheet: Sheet, record: Record, groups: Groups) -> Row | list[RowFault]:
     fields = dict(_fields(sheet, cells))
     empty = [name for name in sorted(sheet.fields.needed - sheet.fields.conditional) if not fields[name].strip()]
     faults += [RowFault(record.number, name, "The cell is empty, and the template needs it.") for name in empty]
-    return faults or Row(number=record.number, recipient=recipient, addresses=found, fields=fields)
+    wished = groups.languages.get(recipient) if sheet.to_groups else None
+    choice = choose(sheet.template, (wished,), sheet.language)
+    return faults or Row(number=record.number, recipient=recipient, addresses=found, fields=fields, choice=choice)
+
+
+def within(sheet: Sheet, row: Row, team: Reach) -> Row | list[RowFault]:
+    """Return a row whose addresses are all within a reach, else why it is not sent."""
+    if all(team.has(sheet.channel, address) for address in row.addresses):
+        return row
+    return [RowFault(row.number, sheet.columns[sheet.recipient], f"Its address {modes.WHY}.")]
 
 
 def _address(sheet: Sheet, cell: str) -> str:
@@ -99,10 +115,10 @@ def _address(sheet: Sheet, cell: str) -> str:
     return addresses.normalise(sheet.channel, cell, settings.current().outbound_allow)
 
 
-def _of_group(sheet: Sheet, identifier: str, groups: Groups) -> tuple[str, ...]:
+def _of_group(sheet: Sheet, identifier: str, groups: FoundRecipients) -> tuple[str, ...]:
     if not identifier:
         raise Problem("unknown_recipient", "The cell is empty, so it says nobody to send to.")
-    known = groups.get(identifier)
+    known = groups.addresses.get(identifier)
     if known is None:
         raise Problem("unknown_recipient", f"No recipient {identifier[:80]!r} is registered for this service.")
     found = tuple(dict.fromkeys(one.address for one in known if one.type == sheet.channel.value))
@@ -114,8 +130,8 @@ def _of_group(sheet: Sheet, identifier: str, groups: Groups) -> tuple[str, ...]:
 
 def _fields(sheet: Sheet, cells: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the fields; an empty cell of one that the template does without is no field at all."""
-    for place, (name, cell) in enumerate(zip(sheet.columns, cells, strict=False)):
-        if place != sheet.recipient and (cell.strip() or name not in sheet.fields.optional):
+    for position, (name, cell) in enumerate(zip(sheet.columns, cells, strict=False)):
+        if position != sheet.recipient and (cell.strip() or name not in sheet.fields.optional):
             yield name, cell
 
 
@@ -150,8 +166,9 @@ def _fault(sheet: Sheet, result: Rendered | Problem) -> str | None:
 
 def _job(sheet: Sheet, row: Row, *, whole: bool = False) -> RenderJob:
     as_html = sheet.content_type == "html"
-    wanted = {"want_html": whole or as_html, "want_text": whole or not as_html}
-    return render_job(sheet.template, row.fields, subject=sheet.subject, **wanted)
+    want_html, want_text = whole or as_html, whole or not as_html
+    template = row.choice.template
+    return render_job(template, row.fields, subject=sheet.subject, want_html=want_html, want_text=want_text)
 
 
 def render(sheet: Sheet, row: Row) -> Rendered:
@@ -162,4 +179,5 @@ def render(sheet: Sheet, row: Row) -> Rendered:
     """
     made = PREVIEWS.render(_job(sheet, row, whole=True), sheet.share)
     html = html_for(sheet.channel, made) if sheet.content_type == "html" or sheet.channel in CHATS else None
-    return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html)
+    text = text_for(sheet.channel, made)
+    return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html, text=text)

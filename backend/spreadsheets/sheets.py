@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 from backend.channels.base import Channel
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.intake.ready_rows import Batch
-from backend.publishing.sources import source_of_version
+from backend.publishing.sources import mail_settings, source_of_version
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.fields_read import FieldsRead, fields_read
@@ -26,8 +25,9 @@ _fields_of = lru_cache(maxsize=64)(fields_read)
 def load(session: Session, row: Spreadsheet) -> Sheet:
     """Return what a spreadsheet's rows are made into."""
     template = lookup.versions(session, [row.template_version_id])[row.template_version_id]
+    service_id = session.get_one(Job, row.job_id).service_id
     return Sheet(
-        service_id=session.get_one(Job, row.job_id).service_id,
+        service_id=service_id,
         columns=row.columns,
         recipient=row.recipient_column,
         to_groups=row.to_groups,
@@ -35,17 +35,5 @@ def load(session: Session, row: Spreadsheet) -> Sheet:
         template=template,
         fields=fields_of(template),
         subject=row.subject,
-    )
-
-
-def batch(session: Session, row: Spreadsheet, sheet: Sheet) -> Batch:
-    """Return what the messages of a spreadsheet share."""
-    return Batch(
-        service_id=session.get_one(Job, row.job_id).service_id,
-        job_id=row.job_id,
-        channel=sheet.channel,
-        template=row.template,
-        template_version_id=row.template_version_id,
-        content_type=sheet.content_type,
-        subject=row.subject,
+        language=mail_settings(session, service_id).language,
     )

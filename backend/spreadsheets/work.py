@@ -13,16 +13,20 @@ import msgspec
 from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
-from backend.db import session as db
+from backend.accounts import reach
+from backend.db import database as db
 from backend.db.driver import Insert
 from backend.db.leases import LostError
+from backend.db.models.accounts import Mode
 from backend.db.models.jobs import Job
+from backend.db.models.notifications import Priority
 from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
-from backend.delivery import of_job
+from backend.delivery import again
 from backend.intake import lookup as intake_lookup
-from backend.intake import ready_rows, switches
-from backend.intake.ready_rows import ReadyRow
-from backend.lib import clock, ids
+from backend.intake import modes, ready, switches
+from backend.intake.ready import ReadyMessage
+from backend.intake.usage import Meter
+from backend.lib import clock, ids, metrics
 from backend.registry import lookup
 from backend.spreadsheets import claims, files, rows, sheets, table
 from backend.spreadsheets.rows import Row, RowFault, Sheet
@@ -37,7 +41,7 @@ _INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "r
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A spreadsheet in a worker's hands, claimed under ``token``, at one stage.
+    """A spreadsheet claimed by a worker, claimed under ``token``, at one stage.
 
     ``records`` are the rows that are still to be looked at.
     """
@@ -97,10 +101,10 @@ def _check(task: Task) -> bool:
     if not records:
         _end_of_check(task)
         return False
-    good, faults = _judged(task, records)
+    good, faults = _validated(task, records)
     faults += rows.try_out(task.sheet, good)
     bad = {fault.row for fault in faults}
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.CHECKING)
         _write_faults(session, task, faults)
         row.good_rows += sum(one.number not in bad for one in good)
@@ -110,22 +114,26 @@ def _check(task: Task) -> bool:
 
 
 def _end_of_check(task: Task) -> None:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.CHECKING)
         row.stage, row.changed_at = Stage.CHECKED.value, clock.now()
         if not row.good_rows and not row.faulty_rows:
             row.stage, row.note = Stage.UNREADABLE.value, "The file has no rows beneath the one that names its columns."
 
 
-def _judged(task: Task, records: Sequence[Record]) -> tuple[list[Row], list[RowFault]]:
+def _validated(task: Task, records: Sequence[Record]) -> tuple[list[Row], list[RowFault]]:
     with db.current().read() as session:
-        groups = lookup.recipients(session, task.service_id, rows.groups_of(task.sheet, records))
+        groups = lookup.readers(session, task.service_id, rows.groups_of(task.sheet, records))
+        service = intake_lookup.services(session, {task.service_id})[task.service_id]
+        team = None if service.live else reach.of_team(session, task.service_id)
     good: list[Row] = []
     faults: list[RowFault] = []
     for record in records:
         if record.blank:
             continue
         found = rows.read(task.sheet, record, groups)
+        if isinstance(found, Row) and team is not None:
+            found = rows.within(task.sheet, found, team)
         if isinstance(found, Row):
             good.append(found)
         else:
@@ -146,7 +154,7 @@ def _advance(row: Spreadsheet, last: Record) -> None:
 
 
 def _end(task: Task, stage: Stage, note: str | None = None) -> None:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, task.stage)
         row.stage, row.note, row.changed_at = stage.value, note, clock.now()
     files.drop(task.row.uid)
@@ -163,33 +171,49 @@ def _send(task: Task) -> bool:
     if not records:
         _end(task, Stage.DONE)
         return False
-    good, faults = _judged(task, records)
-    with db.current().write() as session:
+    good, faults = _validated(task, records)
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.SENDING)
         known = _known_faults(session, task.job_id, records)
-        whole = sheets.batch(session, row, task.sheet)
+        mode = modes.of_service(live=service.live)
         wanted = [one for one in good if one.number not in known]
-        given = [_ready(row, one) for one in wanted]
-        stored = ready_rows.store(session, whole, given, service.daily_limit)
-        turned_away = wanted[stored.rows].number if stored.refused else None
+        meter = Meter(session, {task.service_id: service.daily_limit})
+        stored = ready.accept(session, meter, [_ready(task, row, one, mode) for one in wanted], whole=False)
+        turned_away = wanted[stored.messages].number if stored.refused else None
         passed = [record for record in records if turned_away is None or record.number < turned_away]
         new = [one for one in faults if one.row not in known and one.row <= (passed[-1].number if passed else 0)]
         _write_faults(session, task, new)
         changed = {one.row for one in new}
-        row.taken_rows += stored.rows
+        row.taken_rows += stored.messages
         row.good_rows -= len(changed)
         row.faulty_rows += len(changed)
         if passed:
             _advance(row, passed[-1])
         if stored.refused is not None:
             row.note, row.due_at = _tomorrow(stored.refused.detail), _midnight()
-    ready_rows.count(whole, stored)
+    if stored.count:
+        metrics.messages(task.sheet.channel.value, Priority.NORMAL.name).inc(stored.count)
     return stored.refused is None
 
 
-def _ready(row: Spreadsheet, one: Row) -> ReadyRow:
-    uid = ids.job_notification_id(row.uid, one.number)
-    return ReadyRow(uid=uid, recipient=one.recipient, addresses=one.addresses, fields=one.fields)
+def _ready(task: Task, row: Spreadsheet, one: Row, mode: Mode) -> ReadyMessage:
+    return ReadyMessage(
+        uid=ids.job_notification_id(row.uid, one.number),
+        service_id=task.service_id,
+        job_id=row.job_id,
+        channel=task.sheet.channel,
+        addresses=one.addresses,
+        recipients=(one.recipient,),
+        template=row.template,
+        template_version_id=one.choice.template.version_id,
+        fields=one.fields,
+        content_type=task.sheet.content_type,
+        subject=row.subject or None,
+        mode=mode,
+        language=(one.choice.sentence(one.recipient),) if one.choice.missing is not None else (),
+        counted_as=one.recipient,
+        can_wait=True,
+    )
 
 
 def _known_faults(session: Session, job_id: int, records: Sequence[Record]) -> set[int]:
@@ -207,20 +231,20 @@ def _midnight() -> datetime:
 
 
 def _rest(task: Task, until: datetime, note: str) -> bool:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, task.stage)
         row.due_at, row.note = until, note
     return False
 
 
 def _stop(task: Task) -> bool:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.STOPPING)
-        changed = of_job.cancel_some(session, task.job_id, row.note or "somebody", CHANGED_AT_ONCE)
-        over = not changed and not of_job.unfinished(session, task.job_id)
+        changed = again.cancel_some_of_job(session, task.job_id, row.asked_by or "somebody", CHANGED_AT_ONCE)
+        over = not changed and not again.is_job_on_its_way(session, task.job_id)
         if over:
             row.stage, row.note, row.changed_at = Stage.STOPPED.value, None, clock.now()
-        elif not changed:  # some are in the hands of workers, and may come back to be tried again
+        elif not changed:  # some are claimed by workers, and may come back to be tried again
             row.due_at = clock.now() + _A_MOMENT
     if over:
         files.drop(task.row.uid)
@@ -228,10 +252,11 @@ def _stop(task: Task) -> bool:
 
 
 def _again(task: Task) -> bool:
-    with db.current().write() as session:
+    with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.AGAIN)
         since = row.asked_at or clock.now()
-        changed = of_job.send_again_some(session, task.job_id, since, row.note or "somebody", CHANGED_AT_ONCE)
+        job = session.get_one(Job, task.job_id)
+        changed = again.send_some_of_job_again(session, job, since, row.asked_by or "somebody", CHANGED_AT_ONCE)
         if not changed:
             whole = row.taken_rows >= row.good_rows
             row.stage, row.note, row.changed_at = (Stage.DONE if whole else Stage.STOPPED).value, None, clock.now()

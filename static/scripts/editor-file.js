@@ -41,10 +41,7 @@
       form.elements.format.value = format;
       form.elements.format.dispatchEvent(new Event("change", { bubbles: true }));
     }
-    if (document.getElementById("code").hidden) {
-      form.elements.source.value = text;
-      form.elements.source.dispatchEvent(new Event("input", { bubbles: true }));
-    } else form.dispatchEvent(new CustomEvent("editor:replace", { detail: text }));
+    form.dispatchEvent(new CustomEvent("editor:replace", { detail: text }));
   };
 
   const choose = (files) => {

@@ -2,13 +2,14 @@
 (() => {
   const form = document.getElementById("editor");
   if (!form) return;
-  const PREVIEW_MILLISECONDS = 150;
+  const PREVIEW_MILLISECONDS = 75;
   const SAVE_MILLISECONDS = 2000;
   const source = form.elements.source;
   const news = document.getElementById("news");
   const preview = document.getElementById("preview");
   const stage = document.getElementById("stage");
   const frame = document.getElementById("frame");
+  const publish = document.getElementById("publish");
 
   const say = (sentence) => {
     if (news.textContent !== sentence) news.textContent = sentence;
@@ -20,11 +21,15 @@
     return fetch(address, { method: "POST", body, signal, headers: { "HX-Request": "true" } });
   };
 
-  // Whoever is no longer signed in is led to the sign-in page; the draft has been saved all along.
+  // Whoever is no longer signed in is led to the sign-in page; what was not saved is kept until they are back.
+  let leaving = false;
   const ledAway = (answer) => {
     const address = answer.headers.get("HX-Redirect");
-    if (address) location.assign(address);
-    return Boolean(address);
+    if (!address) return false;
+    leaving = true;
+    document.dispatchEvent(new Event("carillon:signed-out"));
+    location.assign(address);
+    return true;
   };
 
   const parsed = async (answer) => {
@@ -113,6 +118,16 @@
         preview.classList.add("stale");
       }
     }
+    if (number === asked) asking = null;
+  };
+
+  // A key after a pause is answered at once; of many in a row, the last one after a moment.
+  let keyAt = 0;
+  const refreshSoon = () => {
+    clearTimeout(previewTimer);
+    const isFirst = !asking && Date.now() - keyAt > PREVIEW_MILLISECONDS;
+    keyAt = Date.now();
+    previewTimer = setTimeout(refresh, isFirst ? 0 : PREVIEW_MILLISECONDS);
   };
 
   // --- Saving ------------------------------------------------------------------------------------------------------
@@ -134,6 +149,7 @@
     if (!("unsaved" in saved.dataset)) {
       for (const field of document.querySelectorAll('input[name="revision"]')) field.value = saved.dataset.revision;
       for (const part of document.querySelectorAll(".with-draft")) part.hidden = false;
+      publish.className = "button";
     } else unsaved = true;
     document.getElementById("saved").replaceWith(saved);
   };
@@ -154,21 +170,41 @@
     if (unsaved) saveTimer = setTimeout(save, SAVE_MILLISECONDS);
   };
 
-  const MADE_OF = new Set(["source", "subject", "sample", "mode", "format", "name"]);
-  const KEPT = new Set(["source", "subject", "name", "format", "quiet_seconds", "max_wait_seconds", "max_items"]);
+  // --- Formatting --------------------------------------------------------------------------------------------------
+
+  const format = async () => {
+    const before = source.value;
+    try {
+      const answer = await send(form.getAttribute("action"), "format");
+      if (ledAway(answer)) return;
+      if (!answer.ok) throw new Error(String(answer.status));
+      const made = (await parsed(answer)).getElementById("formatted");
+      // Who went on typing meanwhile keeps what they typed.
+      if (source.value !== before) return;
+      const text = made.querySelector("textarea").value;
+      if (text !== before) form.dispatchEvent(new CustomEvent("editor:replace", { detail: text }));
+      document.dispatchEvent(new CustomEvent("carillon:say", { detail: made.dataset.said }));
+    } catch {
+      document.dispatchEvent(new CustomEvent("carillon:say", { detail: "It could not be formatted. Try again in a moment." }));
+    }
+  };
+
+  const MADE_OF = new Set(["source", "subject", "sample", "mode", "format", "name", "language"]);
+  const KEPT = new Set(["source", "subject", "name", "format", "language", "quiet_seconds", "max_wait_seconds", "max_items", "digest"]);
 
   const changed = (event) => {
     const name = event.target.name;
-    if (MADE_OF.has(name)) {
-      clearTimeout(previewTimer);
-      previewTimer = setTimeout(refresh, PREVIEW_MILLISECONDS);
-    }
+    if (MADE_OF.has(name)) refreshSoon();
     if (KEPT.has(name)) {
       unsaved = true;
       clearTimeout(saveTimer);
       saveTimer = setTimeout(save, SAVE_MILLISECONDS);
     }
-    if (name === "view") measure();
+    if (name === "view") {
+      measure();
+      // A letter is laid out when somebody looks at it.
+      if (event.target.value === "letter") refresh();
+    }
     if (name === "name") form.querySelector("h1").textContent = event.target.value;
   };
 
@@ -189,6 +225,9 @@
     if (action === "preview") {
       event.preventDefault();
       refresh();
+    } else if (action === "format") {
+      event.preventDefault();
+      format();
     } else if (action === "save" && !conflict) {
       event.preventDefault();
       save(true);
@@ -204,6 +243,12 @@
     form.dispatchEvent(new CustomEvent("editor:line", { detail: Number(link.dataset.goTo) }));
   });
   document.addEventListener("keydown", (event) => {
+    if (event.shiftKey && event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyF") {
+      event.preventDefault();
+      event.stopPropagation();
+      format();
+      return;
+    }
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     const act = { s: () => save(true), Enter: refresh }[event.key];
     if (!act) return;
@@ -213,11 +258,11 @@
   }, { capture: true });
   // The page takes the code editor for a field; once Escape has left its text, the list of keys can be asked for.
   document.getElementById("code").addEventListener("keydown", (event) => {
-    if (event.key === "?" && event.target.tagName !== "TEXTAREA") document.getElementById("keys").togglePopover();
+    if (event.key === "?" && event.target.tagName !== "TEXTAREA") document.dispatchEvent(new Event("carillon:keys"));
   });
   document.addEventListener("htmx:afterSettle", () => refresh());
   window.addEventListener("beforeunload", (event) => {
-    if (unsaved) event.preventDefault();
+    if (unsaved && !leaving) event.preventDefault();
   });
   window.addEventListener("resize", measure);
 
@@ -225,5 +270,5 @@
   stage.classList.add("scrolls");
   measure();
   mark();
-  source.dispatchEvent(new Event("editor:ready", { bubbles: true }));
+  form.addEventListener("editor:ready", mark);
 })();

@@ -2,16 +2,51 @@
 (() => {
   const SECOND = 1000;
 
-  // Nothing is asked for while the tab is hidden.
+  // Nothing is asked for while the tab is hidden, nor while a dialog of the part is open: it would go with it.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const live = event.target.closest("[data-live]");
-    if (live && event.target === live && document.hidden) event.preventDefault();
+    if (!live || event.target !== live) return;
+    if (document.hidden || live.querySelector("dialog:is([open], :popover-open)")) event.preventDefault();
   });
+
+  // A part that cannot be refreshed says since when it is not true any more, and goes on as soon as it can.
+  const RETRY_SECONDS = 5;
+  let good = new Date();
+  let stale = null;
+  const goOn = () => {
+    if (stale) window.dispatchEvent(new Event("focus"));
+  };
+  const tellStale = (live) => {
+    if (stale) return;
+    stale = document.createElement("p");
+    stale.className = "notice notice-warning stale-state";
+    stale.setAttribute("role", "status");
+    const since = good.toLocaleTimeString("en-GB");
+    stale.textContent = `Not up to date: Carillon has not answered since ${since}. It is asked again every few seconds.`;
+    live.before(stale);
+  };
+  const tellGood = () => {
+    good = new Date();
+    stale?.remove();
+    stale = null;
+  };
+  const isRefresh = (event) => event.detail.requestConfig?.verb === "get" && event.detail.elt?.matches?.("[data-live]");
+  for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(name, (event) => {
+      if (isRefresh(event)) tellStale(event.detail.elt);
+    });
+  }
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (isRefresh(event) && event.detail.xhr.status < 400) tellGood();
+  });
+  window.addEventListener("online", goOn);
+  setInterval(goOn, RETRY_SECONDS * SECOND);
 
   const clockFace = (seconds) => {
     const two = (number) => String(number).padStart(2, "0");
     const hours = Math.floor(seconds / 3600);
     const minutes = Math.floor(seconds / 60) % 60;
+    if (hours >= 48) return `${Math.floor(hours / 24)} days`;
     return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
   };
 

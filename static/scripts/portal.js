@@ -86,6 +86,33 @@
     }
   };
 
+  // A dialog opens by its popover where there is no JavaScript; with it, it is modal: the focus stays inside, and goes
+  // back to the button.
+  const open = (dialog) => {
+    dialog.removeAttribute("popover");
+    if (!dialog.open) dialog.showModal();
+  };
+  const toggleKeys = () => {
+    const keys = document.getElementById("keys");
+    if (keys?.open) keys.close();
+    else if (keys) open(keys);
+  };
+  const onDialog = (event) => {
+    if (event.target.tagName === "DIALOG" && event.target.open) {
+      const box = event.target.getBoundingClientRect();
+      const inside = event.clientX >= box.left && event.clientX <= box.right
+        && event.clientY >= box.top && event.clientY <= box.bottom;
+      if (!inside && event.detail) event.target.close();
+      return;
+    }
+    const button = event.target.closest("button[popovertarget]");
+    const dialog = button && document.getElementById(button.getAttribute("popovertarget"));
+    if (dialog?.tagName !== "DIALOG") return;
+    event.preventDefault();
+    if (button.getAttribute("popovertargetaction") === "hide") dialog.close();
+    else open(dialog);
+  };
+
   const isTyping = (element) => element.closest("input, textarea, select, [contenteditable], .ace_editor") !== null;
 
   const onKey = (event) => {
@@ -103,10 +130,7 @@
       search.focus();
       search.select();
     }
-    if (event.key === "?") {
-      const keys = document.getElementById("keys");
-      if (keys) keys.togglePopover();
-    }
+    if (event.key === "?") toggleKeys();
   };
 
   document.addEventListener("click", (event) => {
@@ -116,22 +140,21 @@
     if (closing) closing.closest(".toast").remove();
     closeDropDowns(event.target);
   });
+  document.addEventListener("click", onDialog);
+  document.addEventListener("carillon:keys", toggleKeys);
+  document.addEventListener("carillon:say", (event) => announce(event.detail));
   document.addEventListener("keydown", onKey);
-  // Choosing a filter is asking for it; the button is for those without JavaScript.
-  document.addEventListener("change", (event) => {
-    const form = event.target.closest("form[data-send-on-change]");
-    if (form) form.requestSubmit();
-  });
   document.addEventListener("htmx:afterSwap", () => {
     reveal(document);
     showTab(document);
   });
-  // A refresh that fails says nothing: the next one may succeed. What a person asked for says that it failed.
+  // A part that refreshes itself says by itself that it could not. What a person asked for says so here.
+  const isAsked = (event) => event.detail.requestConfig.triggeringEvent && !event.detail.elt.matches("[data-live]");
   document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.requestConfig.triggeringEvent) announce("That did not work. Reload the page and try again.");
+    if (isAsked(event)) announce("That did not work. Reload the page and try again.");
   });
   document.addEventListener("htmx:sendError", (event) => {
-    if (event.detail.requestConfig.triggeringEvent) announce("Carillon cannot be reached. Check your connection.");
+    if (isAsked(event)) announce("Carillon cannot be reached. Check your connection.");
   });
   setInterval(refreshMoments, REFRESH_MILLISECONDS);
   reveal(document);

@@ -9,4 +9,19 @@
     else field.removeAttribute("aria-invalid");
     field.closest(".field").classList.toggle("field-bad", bad);
   });
+
+  // The identifier follows the name until a person writes one; the server makes the same of a name.
+  const identifier = document.querySelector("[data-suggested-from]");
+  const name = identifier && document.getElementById(identifier.dataset.suggestedFrom);
+  if (!name) return;
+  const suggested = () => {
+    const words = name.value.toUpperCase().replace(/[^A-Z0-9]+/g, "_").replace(/^[_0-9]+/, "").slice(0, 64).replace(/_+$/, "");
+    return words.length >= 3 ? words : "";
+  };
+  let last = suggested();
+  name.addEventListener("input", () => {
+    const free = identifier.value === "" || identifier.value === last;
+    last = suggested();
+    if (free) identifier.value = last;
+  });
 })();

@@ -11,7 +11,7 @@ from joserfc.jwk import Key, RSAKey
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import signatures
 from backend.lib import clock
-from tests.accounts.door import BASE_URL
+from tests.accounts.http_client import BASE_URL
 
 OAUTH = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"

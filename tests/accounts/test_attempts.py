@@ -1,4 +1,4 @@
-"""Slower lanes for those who guess an API client's secret, which shut out nobody else."""
+"""Slower buckets for those who guess an API client's secret, which shut out nobody else."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,11 +7,11 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy import func, select
 
-from backend.accounts.attempts import TOKEN_ADDRESS, TOKEN_CLIENT, TOKEN_CLIENT_ADDRESS, Lane
+from backend.accounts.attempts import TOKEN_ADDRESS, TOKEN_CLIENT, TOKEN_CLIENT_ADDRESS, Bucket
+from backend.db.database import Database
 from backend.db.models.accounts import AttemptWindow
-from backend.db.session import Database
 from backend.lib.http import network_address
-from tests.accounts.door import BASE_URL, application, new_client
+from tests.accounts.http_client import BASE_URL, application, new_client
 from tests.conftest import MovableClock
 
 WRONG = "wrong"
@@ -21,10 +21,10 @@ Ask = Callable[..., Response]
 
 @pytest.fixture
 def ask(database: Database, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Ask an endpoint with a client's credentials, from a network address; the lanes are as short as tests like."""
-    for lane, limit in ((TOKEN_CLIENT_ADDRESS, 4), (TOKEN_CLIENT, 6), (TOKEN_ADDRESS, 9)):
+    """Ask an endpoint with a client's credentials, from a network address; the buckets are as short as tests like."""
+    for bucket, limit in ((TOKEN_CLIENT_ADDRESS, 4), (TOKEN_CLIENT, 6), (TOKEN_ADDRESS, 9)):
         monkeypatch.setattr(
-            f"backend.accounts.attempts.{lane.name.replace('-', '_').upper()}", lane._replace(limit=limit)
+            f"backend.accounts.attempts.{bucket.name.replace('-', '_').upper()}", bucket._replace(limit=limit)
         )
 
     async def send(client_id: str, secret: str, address: str, path: str, form: dict[str, str]) -> Response:
@@ -58,7 +58,7 @@ def test_who_guesses_a_secret_is_slowed_and_its_owner_elsewhere_is_not(
     moving_clock.forward(seconds=20)
     slowed(ask(client.client_id), 280)
     slowed(ask(client.client_id, client.client_secret), 280)  # or the answer would tell the right one among guesses
-    for path in ("revoke", "introspect"):  # one count for all the doors that take the secret
+    for path in ("revoke", "introspect"):  # one count for all the entry points that take the secret
         slowed(ask(client.client_id, path=path, token="x"), 280)
     assert ask(client.client_id, client.client_secret, ELSEWHERE).status_code == 200
     moving_clock.forward(seconds=280)
@@ -106,9 +106,9 @@ def test_a_token_costs_no_row_and_is_had_as_often_as_it_is_asked_for(ask: Ask, d
         assert session.scalar(select(func.count(AttemptWindow.id))) == 0
 
 
-def test_the_real_lanes_leave_room_for_a_system_with_an_old_secret() -> None:
-    lanes: tuple[Lane, ...] = (TOKEN_CLIENT_ADDRESS, TOKEN_CLIENT, TOKEN_ADDRESS)
-    assert [lane.limit / lane.seconds * 60 for lane in lanes] == [12, 24, 120]
+def test_the_real_buckets_leave_room_for_a_system_with_an_old_secret() -> None:
+    pools: tuple[Bucket, ...] = (TOKEN_CLIENT_ADDRESS, TOKEN_CLIENT, TOKEN_ADDRESS)
+    assert [bucket.limit / bucket.seconds * 60 for bucket in pools] == [12, 24, 120]
 
 
 def test_an_ipv6_subscriber_is_one_address() -> None:

@@ -11,11 +11,11 @@ from backend.accounts import access, clients, services
 from backend.accounts.access import Principal
 from backend.accounts.gateways import Assertion
 from backend.api import peer
+from backend.db.database import Database
 from backend.db.models.accounts import ApiClient
-from backend.db.session import Database
 from backend.lib import clock, settings
 from backend.lib.problems import Problem
-from tests.accounts.door import BASE_URL, application, new_client
+from tests.accounts.http_client import BASE_URL, application, new_client
 from tests.accounts.issuer_server import OPENID, IssuerServer
 from tests.conftest import MovableClock
 
@@ -137,7 +137,7 @@ def trust(
         file = tmp_path / "issuers.toml"
         file.write_text(f'[example]\nissuer = "{issuer.address}"\n{table}')
         configure(TRUSTED_ISSUERS=str(file))
-        with database.write() as session:
+        with database.transaction() as session:
             service = services.create_service(session, "Laboratory")
             return clients.create_foreign(
                 session, service, "lims", [SEND, READ], issuer=issuer.address, issuer_client_id="4f2example"
@@ -216,7 +216,7 @@ def test_a_bound_client_is_one_services_alone_and_has_no_way_in_here(
     issuer: IssuerServer, trust: Callable[[str], ApiClient], database: Database
 ) -> None:
     client = trust(COGNITO)
-    with database.write() as session:
+    with database.transaction() as session:
         other = services.create_service(session, "Another")
         bind = {"issuer": issuer.address, "issuer_client_id": "4f2example"}
         with pytest.raises(Problem, match="already"):
@@ -237,7 +237,7 @@ def test_a_client_that_ended_is_refused(
     _, claims, header, _ = SHAPES["cognito"]
     token = issuer.signed({"iss": issuer.address, **times(), **claims}, **header)
     ask(token)
-    with database.write() as session:
+    with database.transaction() as session:
         clients.revoke_client(session, session.get_one(ApiClient, client.id))
     assert "revoked" in refusal(token)
 

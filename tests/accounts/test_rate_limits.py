@@ -8,13 +8,13 @@ from sqlalchemy import select
 
 from backend.accounts import rate_limits
 from backend.accounts.rate_limits import Demand, Quota, RateLimiter
-from backend.db import session as databases
+from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.operations import RateWindow
-from backend.db.session import Database
 from backend.lib import settings
 from backend.lib.problems import Problem
 from backend.lib.settings import RateLimit
-from tests.accounts.door import bearer, door, new_client, token_of
+from tests.accounts.http_client import bearer, http_client, new_client, token_of
 from tests.conftest import MovableClock
 
 
@@ -82,8 +82,8 @@ def test_refused_requests_do_not_eat_into_the_next_window(any_database: Database
     asyncio.run(story())
     assert stored(any_database) == [5, 5, 3]
     moving_clock.forward(seconds=60)
-    with any_database.write() as session:
-        rate_limits.forget_old_windows(session)
+    with any_database.transaction() as session:
+        rate_limits.purge_old_windows(session)
     assert stored(any_database) == [5, 3]  # the window before this one is kept, for clocks that differ
 
 
@@ -142,12 +142,12 @@ def test_what_is_left_is_told(any_database: Database, moving_clock: MovableClock
     }
 
 
-def test_answers_carry_the_fields_and_the_door_refuses(
+def test_answers_carry_the_fields_and_the_entry_point_refuses(
     database: Database, configure: Callable[..., settings.Settings], moving_clock: MovableClock
 ) -> None:
     configure(RATE_LIMIT="2/minute")
-    with door() as http:
-        headers = bearer(token_of(http, new_client(databases.current())))
+    with http_client() as http:
+        headers = bearer(token_of(http, new_client(db.current())))
         answers = [http.get("/guarded", headers=headers) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert [answer.headers["ratelimit"] for answer in answers] == [f'"default";r={left};t=60' for left in (1, 0, 0)]

@@ -5,12 +5,12 @@ from uuid import UUID
 import pytest
 
 from backend.accounts import service_tokens, services
+from backend.db.database import Database
 from backend.db.models.accounts import ServiceToken
-from backend.db.session import Database
 
 
 def test_a_token_is_a_uuid_found_by_its_text_and_kept_unreadable(any_database: Database) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         service = services.create_service(session, "Laboratory")
         made = service_tokens.create(session, service, "client")
     assert UUID(made.token).version == 4
@@ -26,7 +26,7 @@ def test_a_token_is_a_uuid_found_by_its_text_and_kept_unreadable(any_database: D
 
 
 def test_the_newest_token_of_a_service_is_shown(any_database: Database) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         service = services.create_service(session, "Laboratory")
         assert service_tokens.of_service(session, service.id) is None
         service_tokens.create(session, service, "client")
@@ -37,7 +37,7 @@ def test_the_newest_token_of_a_service_is_shown(any_database: Database) -> None:
 
 
 def test_a_sealed_token_cannot_be_moved_to_another_row(database: Database) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         service = services.create_service(session, "Laboratory")
         service_tokens.create(session, service, "client")
         service_tokens.create(session, service, "client")

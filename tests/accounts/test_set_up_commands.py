@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from joserfc.jwk import ECKey
+from sqlalchemy import select
 
 from backend.accounts import service_tokens, users
 from backend.accounts.clients import SCOPES
 from backend.commands import accounts
-from backend.db.session import Database
+from backend.db.database import Database
+from backend.db.models.accounts import ClientSecret
 from backend.lib import settings
-from tests.accounts.door import door
+from tests.accounts.http_client import http_client
 
 GROUPS = {group.name: group for group in (accounts.services, accounts.users, accounts.clients, accounts.tokens)}
 
@@ -31,9 +33,9 @@ def printed(line: str, given: str | None = None) -> dict[str, Any]:
     return dict(json.loads(result.stdout))
 
 
-def refused(line: str, given: str | None = None) -> str:
+def refused(line: str, given: str | None = None, status: int = 1) -> str:
     result = run(line, given)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (status, "")
     assert result.stderr.count("\n") == 1
     return result.stderr
 
@@ -78,7 +80,7 @@ def test_a_client_is_created_and_gets_a_token(database: Database) -> None:
     assert row["scopes"] == list(SCOPES)
     assert row["service"] == "Laboratory"
     form = {"grant_type": "client_credentials", "client_id": row["client_id"], "client_secret": row["client_secret"]}
-    assert door().post("/oauth/token", data=form).status_code == 200
+    assert http_client().post("/oauth/token", data=form).status_code == 200
     narrow = "clients create --service Laboratory --name lims --scope registry:read --scope notifications:send"
     assert printed(narrow)["scopes"] == ["notifications:send", "registry:read"]
     assert printed(narrow)["name"] == "lims"
@@ -86,11 +88,15 @@ def test_a_client_is_created_and_gets_a_token(database: Database) -> None:
     assert "no service" in refused("clients create --service None")
 
 
-def test_a_client_may_bring_its_public_keys(database: Database, tmp_path: Path) -> None:
+def test_a_client_that_brings_its_public_keys_has_no_secret(database: Database, tmp_path: Path) -> None:
     printed("services create Laboratory")
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}))
-    assert printed(f"clients create --service Laboratory --jwks {file}")["client_id"]
+    made = printed(f"clients create --service Laboratory --jwks {file}")
+    assert made["client_id"]
+    assert "client_secret" not in made
+    with database.read() as session:
+        assert session.scalars(select(ClientSecret)).all() == []
     file.write_text("no json")
     assert "JSON" in refused(f"clients create --service Laboratory --jwks {file}")
 
@@ -107,7 +113,7 @@ def test_a_token_is_created(database: Database) -> None:
 
 def test_an_empty_database_is_to_be_migrated(configure: Callable[..., settings.Settings]) -> None:
     configure()
-    assert "carillon migrate" in refused("services create Laboratory")
+    assert "carillon migrate" in refused("services create Laboratory", status=69)
 
 
 @pytest.mark.parametrize("line", ["tokens create --service X --type other", "clients create", "services create"])

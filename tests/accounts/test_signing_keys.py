@@ -10,9 +10,9 @@ from litestar.testing import TestClient
 
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import signatures, signing_key
-from backend.db import session as databases
+from backend.db import database as db
 from backend.lib import settings
-from tests.accounts.door import bearer, door, new_client, token_of
+from tests.accounts.http_client import bearer, http_client, new_client, token_of
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 KEY, NEXT_KEY = "the-first-secret-key-0123456789", "the-second-secret-key-0123456789"
@@ -21,19 +21,19 @@ KEY, NEXT_KEY = "the-first-secret-key-0123456789", "the-second-secret-key-012345
 @pytest.fixture
 def sign_with(any_database: object, configure: Callable[..., settings.Settings]) -> Callable[..., TestClient[Litestar]]:
     """Give what starts the application anew with an algorithm, on the same database."""
-    address = databases.current().url.render_as_string(hide_password=False)
+    address = db.current().url.render_as_string(hide_password=False)
 
     def start(algorithm: str, **others: str) -> TestClient[Litestar]:
         configure(**({"DATABASE_URL": address, "TOKEN_ALGORITHM": algorithm, "SECRET_KEY": KEY} | others))
         for kept in (signing_key._ed25519, signing_key._p256, signing_key._rsa, signing_key._opened):
             kept.cache_clear()
-        return door()
+        return http_client()
 
     return start
 
 
 def client_of() -> NewClient:
-    return new_client(databases.current())
+    return new_client(db.current())
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

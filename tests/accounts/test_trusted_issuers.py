@@ -11,11 +11,11 @@ from backend.accounts import access
 from backend.accounts.access import Principal
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import trusted_issuers
-from backend.db import session as databases
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db.database import Database
 from backend.lib import settings
 from backend.lib.problems import Problem
-from tests.accounts.door import BASE_URL, new_client
+from tests.accounts.http_client import BASE_URL, new_client
 from tests.accounts.issuer_server import OAUTH, OPENID, IssuerServer
 from tests.conftest import MovableClock
 
@@ -32,7 +32,7 @@ def client(
     database: Database, configure: Callable[..., settings.Settings], issuer: IssuerServer, moving_clock: MovableClock
 ) -> NewClient:
     configure(TRUSTED_ISSUERS=f"https://other.example, {issuer.address}")
-    return new_client(databases.current(), scopes=["notifications:read"])
+    return new_client(db.current(), scopes=["notifications:read"])
 
 
 def ask(token: str, scope: str = "notifications:read") -> Principal:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from backend.accounts import passwords, services, users
+from backend.db.database import Database
 from backend.db.models.accounts import Membership, User
-from backend.db.session import Database
 from backend.lib.problems import Problem
 from tests.conftest import MovableClock
 
@@ -19,14 +19,14 @@ Check = Callable[[str, str], User | None]
 @pytest.fixture(params=["verify", "sign_in"])
 def check(request: pytest.FixtureRequest, any_database: Database) -> Check:
     def verify(email: str, password: str) -> User | None:
-        with any_database.write() as session:
+        with any_database.transaction() as session:
             return users.verify(session, email, password)
 
     return verify if request.param == "verify" else lambda email, word: users.sign_in(any_database, email, word)
 
 
 def create(database: Database, email: str = "Ada@Lab.example", password: str = PASSWORD) -> User:
-    with database.write() as session:
+    with database.transaction() as session:
         return users.create_user(session, email, password)
 
 
@@ -38,14 +38,21 @@ def failures(database: Database) -> int:
 def test_a_user_is_known_by_address_in_any_case_and_password(any_database: Database, check: Check) -> None:
     user = create(any_database)
     assert user.email == "ada@lab.example"
-    assert user.password_hash is not None
-    assert user.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     found = check("ADA@lab.EXAMPLE", PASSWORD)
     assert found is not None
     assert found.id == user.id
     assert check("ada@lab.example", PASSWORD + " ") is None
     assert check("ada@lab.example\x00", PASSWORD) is None
     assert check("nobody@lab.example", PASSWORD) is None
+
+
+@pytest.mark.usefixtures("as_in_operation")
+def test_a_password_is_kept_as_a_hash_that_costs_a_thief_much(database: Database) -> None:
+    kept = create(database).password_hash
+    assert kept is not None
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert passwords.matches(kept, PASSWORD)
+    assert not passwords.matches(kept, PASSWORD + " ")
 
 
 def test_more_than_five_failures_lock_and_success_resets(any_database: Database, check: Check) -> None:
@@ -59,7 +66,7 @@ def test_more_than_five_failures_lock_and_success_resets(any_database: Database,
         check("ada@lab.example", "wrong password")
     assert check("ada@lab.example", PASSWORD) is None
     assert failures(any_database) == 7
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         user = session.query(User).one()
         assert users.is_locked(user)
         users.set_password(user, "another long one")
@@ -67,7 +74,7 @@ def test_more_than_five_failures_lock_and_success_resets(any_database: Database,
 
 
 def test_an_inactive_user_cannot_sign_in(any_database: Database, check: Check) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         users.create_user(session, "ada@lab.example", PASSWORD, active=False)
     assert check("ada@lab.example", PASSWORD) is None
     assert failures(any_database) == 1
@@ -140,7 +147,7 @@ def test_an_address_belongs_to_one_user(database: Database) -> None:
 
 
 def test_a_user_has_one_role_in_a_service(any_database: Database, moving_clock: MovableClock) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         service = services.create_service(session, "Laboratory", organisation="Institute")
         user = users.create_user(
             session, "ada@lab.example", PASSWORD, service=service, role="viewer", mobile="+44 7700 900123"
@@ -152,7 +159,7 @@ def test_a_user_has_one_role_in_a_service(any_database: Database, moving_clock: 
 
 
 def test_services_have_names_of_their_own_and_share_organisations(any_database: Database) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         first = services.create_service(session, " One ", organisation="Institute", live=True, daily_limit=5)
         second = services.create_service(session, "Two", organisation="Institute")
         assert (first.name, first.live, first.daily_limit, first.active) == ("One", True, 5, True)

@@ -1,1 +1,1 @@
-"""Tests of the alpha room."""
+"""Tests of the alpha package."""

@@ -1,4 +1,4 @@
-"""The alpha's door over HTTP: a service with a token of each type, as its clients have them."""
+"""The alpha's entry point over HTTP: a service with a token of each type, as its clients have them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from backend.accounts import service_tokens, services, users
 from backend.accounts.service_tokens import TokenType
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from tests.application import application
 
 SMS = {"to": "+447700900123", "message": "Your sample has arrived"}
@@ -57,13 +57,13 @@ class Alpha:
 
     def other(self, name: str = "Another service", kind: TokenType = "client", **values: Any) -> tuple[int, str]:
         """Make another service with a token."""
-        with self.database.write() as session:
+        with self.database.transaction() as session:
             service = services.create_service(session, name, **({"live": True} | values))
             return service.id, service_tokens.create(session, service, kind).token
 
     def change(self, **values: object) -> None:
         """Change the service's row."""
-        with self.database.write() as session:
+        with self.database.transaction() as session:
             service = session.get_one(Service, self.service_id)
             for name, value in values.items():
                 setattr(service, name, value)
@@ -82,7 +82,7 @@ class Alpha:
 
 @pytest.fixture
 def alpha(database: Database) -> Iterator[Alpha]:
-    with database.write() as session:
+    with database.transaction() as session:
         service = services.create_service(session, "Sample office", live=True, daily_limit=100)
         user = users.create_user(
             session, "person@office.gov.uk", PASSWORD, mobile="+447700900456", service=service, role="admin"
@@ -95,6 +95,6 @@ def alpha(database: Database) -> Iterator[Alpha]:
 
 def work() -> None:
     """Do what workers do until nothing is due."""
-    hand = Hand("a worker")
-    while hand.send_some():
+    sender = Sender("a worker")
+    while sender.send_some():
         pass

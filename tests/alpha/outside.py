@@ -1,4 +1,4 @@
-"""The alpha's door from outside: a web process of an installation, spoken to over HTTP alone."""
+"""The alpha's entry point from outside: a web process of an installation, spoken to over HTTP alone."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 
 from backend.accounts import service_tokens, services, users
 from backend.accounts.service_tokens import TokenType
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import settings
 from tests.conftest import SECRET_KEY
@@ -95,7 +95,7 @@ def _furnished() -> tuple[dict[str, str], dict[str, int]]:
     db.current.cache_clear()
     database = db.current()
     tokens, numbers = dict[str, str](), {"nobody": _NOBODY}
-    with database.write() as session:
+    with database.transaction() as session:
 
         def service(name: str, label: str, kind: TokenType = "client", **values: Any) -> Service:
             made = services.create_service(session, name, **({"live": True, "daily_limit": 1000} | values))

@@ -1,4 +1,4 @@
-"""Tokens, jobs, services, users, organisations and links of the alpha's door."""
+"""Tokens, jobs, services, users, organisations and links of the alpha's entry point."""
 
 import re
 from uuid import UUID
@@ -61,7 +61,7 @@ def test_a_client_token_administers_nothing(alpha: Alpha, method: str, path: str
     assert (answer.status_code, answer.json()) == (403, {"error": "Forbidden, invalid bearer token provided"})
 
 
-def test_every_call_of_the_door_is_in_these_lists() -> None:
+def test_every_call_of_the_entry_point_is_in_these_lists() -> None:
     known = {(method, path) for method, path in [*ADMIN_ONLY, *ANY_TOKEN]}
     words = ("/sms", "/email/", "/notification/{", "/job", "/service", "/user", "/organisation")
     found = {
@@ -190,7 +190,7 @@ def test_services_of_users(alpha: Alpha) -> None:
     assert alpha.get(f"/user/{alpha.user_id}/service/{alpha.service_id}").json()["service"] == own[0]
     assert alpha.get(f"/user/{alpha.user_id}/service/{other}").status_code == 404
     assert alpha.get("/user/999/services").json() == {"services": []}
-    with alpha.database.write() as session:
+    with alpha.database.transaction() as session:
         session.get_one(User, alpha.user_id).platform_admin = True
     seen = alpha.get(f"/user/{alpha.user_id}/services").json()["services"]
     assert [service["id"] for service in seen] == [other, alpha.service_id]
@@ -274,7 +274,7 @@ def test_signing_in(alpha: Alpha) -> None:
 
 
 def test_organisations(alpha: Alpha) -> None:
-    with alpha.database.write() as session:
+    with alpha.database.transaction() as session:
         services.create_service(session, "Registry office", organisation="The city")
         number = session.query(Organisation).one().id
     assert alpha.get(f"/organisation/{number}").json() == {"organisation": {"id": number, "name": "The city"}}

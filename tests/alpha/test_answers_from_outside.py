@@ -1,4 +1,4 @@
-"""What the alpha's door takes and answers, over HTTP, as its clients know it."""
+"""What the alpha's entry point takes and answers, over HTTP, as its clients know it."""
 
 import re
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from backend.accounts import service_tokens, services
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.storms.installation import Installation, Mailbox, wait_until
 
 
@@ -49,7 +49,7 @@ class NotifyClient:
 
 @pytest.fixture
 def client(database: Database, tmp_path: Path) -> Iterator[NotifyClient]:
-    with database.write() as session:
+    with database.transaction() as session:
         service = services.create_service(session, "Sample office", live=True)
         token = service_tokens.create(session, service, "client").token
     with Mailbox(tmp_path / "mailbox") as mailbox, Installation(tmp_path, mailbox.address) as home:

@@ -1,4 +1,4 @@
-"""A disk that takes no more, behind the alpha's door: 503 in the alpha's own shape, and nothing half-written."""
+"""A disk that takes no more, behind the alpha's entry point: 503 in the alpha's own shape, and nothing half-written."""
 
 import pytest
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from backend.accounts import service_tokens, services
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.alpha.conftest import EMAIL, SMS
 from tests.storms.installation import Installation, wait_until
 
@@ -18,7 +18,7 @@ SENDERS = 20
 
 @pytest.mark.timeout(120)
 def test_two_hundred_at_once_against_a_limit_of_one_hundred(any_database: Database, tmp_path: Path) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         service = services.create_service(session, "Sample office", live=True, daily_limit=LIMIT)
         token = service_tokens.create(session, service, "client").token
     headers = {"Authorization": f"Bearer {token}"}

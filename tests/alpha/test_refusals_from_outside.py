@@ -1,4 +1,4 @@
-"""What the alpha's door refuses, over HTTP: each status and each body to the letter, as its clients know them."""
+"""What the alpha's entry point refuses, over HTTP: each status and body to the letter, as its clients know them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,7 +154,7 @@ def test_a_faulty_field_is_named_in_the_words_of_json_schema(
     assert details(outside, path, {field: value}) == [{"key": field, "message": message}]
 
 
-# Which addresses pass differs from the alpha, and the pattern is part of the sentence: see the README.
+# Which addresses pass differs from the alpha, and the pattern is part of the sentence: see backend/docs/alpha.md.
 @pytest.mark.parametrize(
     ("path", "field", "value"),
     [

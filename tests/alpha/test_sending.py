@@ -74,7 +74,7 @@ def test_the_status_follows_the_delivery(alpha: Alpha) -> None:
     created = alpha.sms().json()["notification"]
 
     def status(**values: object) -> str:
-        with alpha.database.write() as session:
+        with alpha.database.transaction() as session:
             delivery = session.get_one(Delivery, alpha.deliveries()[0].id)
             for name, value in values.items():
                 setattr(delivery, name, value)
@@ -93,7 +93,7 @@ def test_the_status_follows_the_delivery(alpha: Alpha) -> None:
 @pytest.mark.parametrize("word", ["failed", "failed (30008)", "undelivered", "undelivered (30003)"])
 def test_a_receipt_is_told_by_its_own_word(alpha: Alpha, word: str) -> None:
     created = alpha.sms().json()["notification"]
-    with alpha.database.write() as session:
+    with alpha.database.transaction() as session:
         delivery = session.get_one(Delivery, alpha.deliveries()[0].id)
         delivery.status, delivery.sent_at = "FAILED", delivery.created_at
         delivery.provider = "twilio://44a830@api.twilio.com"

@@ -1,1 +1,1 @@
-"""Tests of the REST door, over real HTTP messages."""
+"""Tests of the REST entry point, over real HTTP messages."""

@@ -11,9 +11,9 @@ from litestar.testing import TestClient
 from sqlalchemy import func, select
 
 from backend.accounts import clients
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
-from backend.db.session import Database
 from backend.lib import settings
 from tests import factories
 from tests.application import application
@@ -39,7 +39,7 @@ class Site:
 
     def authorization(self, laboratory: Laboratory, *scopes: str) -> dict[str, str]:
         """Return the header of a new client of a service, with these scopes only."""
-        with laboratory.database.write() as session:
+        with laboratory.database.transaction() as session:
             service = session.get_one(Service, laboratory.service_id)
             client = clients.create_client(session, service, "Tests", scopes or clients.SCOPES)
         return {"Authorization": f"Bearer {self.token(client.client_id, client.client_secret)}"}
@@ -64,7 +64,7 @@ class Site:
 
     def switch_off(self) -> None:
         """Switch the laboratory's service off."""
-        with self.laboratory.database.write() as session:
+        with self.laboratory.database.transaction() as session:
             session.get_one(Service, self.laboratory.service_id).active = False
 
     def stored(self) -> tuple[int, int]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from tests.api.conftest import NOTIFICATIONS, Site
 from tests.factories import notification
 
@@ -41,7 +41,7 @@ def test_a_request_is_followed_from_the_call_to_the_provider_s_answer(
 ) -> None:
     routes.routes.cache_clear()
     sent = site.send(notification()).json()["notification_id"]
-    Hand("worker-one").send_some()
+    Sender("worker-one").send_some()
     (request,) = lines(requests, "backend.api.access_log")
     assert request.pop("ms") > 0
     assert request == {
@@ -51,7 +51,7 @@ def test_a_request_is_followed_from_the_call_to_the_provider_s_answer(
         "client_id": site.laboratory.client.client_id,
         "notification": sent,
     }
-    (attempt,) = lines(requests, "backend.delivery.watch")
+    (attempt,) = lines(requests, "backend.delivery.sending.telemetry")
     (delivery,) = site.show(sent).json()["channels"][0]["recipients"][0]["deliveries"]
     assert attempt == {
         "delivery": delivery["id"],
@@ -69,11 +69,11 @@ def test_lines_hold_no_query_no_long_secret_and_nothing_of_the_message(
     site.http.get("/nowhere?code=query-secret")
     site.http.get(f"/nowhere/{'a1' * 30}/for/ada@lab.example")
     site.send(notification("field-secret", subject="subject-secret"))
-    Hand("worker-one").send_some()
+    Sender("worker-one").send_some()
     found = lines(requests, "backend.api.access_log")
     assert [line["path"] for line in found[:2]] == ["/nowhere", "/nowhere/…/for/a…@lab.example"]
     assert [line["status"] for line in found[:2]] == [404, 404]
-    text = str(found + lines(requests, "backend.delivery.watch"))
+    text = str(found + lines(requests, "backend.delivery.sending.telemetry"))
     assert "secret" not in text
     assert "lab@lab.example" not in text
 

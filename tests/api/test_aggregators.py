@@ -12,8 +12,8 @@ from litestar.testing import TestClient
 from backend.accounts.oauth import access_tokens
 from backend.api import aggregators, errors, notifications
 from backend.api.bodies import MAX_BYTES
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery.sending.send import Sender
 from backend.lib.problems import Problem
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -23,7 +23,7 @@ SUMMARY = "{% for f in fields %}{{ f.a }}{% endfor %}"
 
 
 @dataclass
-class Door:
+class Harness:
     """The addresses with the tokens of two services."""
 
     client: TestClient[Litestar]
@@ -52,7 +52,7 @@ class Door:
 
 
 @pytest.fixture
-def door(any_database: Database, moving_clock: MovableClock) -> Iterator[Door]:
+def harness(any_database: Database, moving_clock: MovableClock) -> Iterator[Harness]:
     app = Litestar(
         logging_config=None,
         route_handlers=[*notifications.ROUTES, *aggregators.ROUTES],
@@ -67,19 +67,19 @@ def door(any_database: Database, moving_clock: MovableClock) -> Iterator[Door]:
     mine, theirs = laboratory(any_database), laboratory(any_database, "Theirs")
     mine.template("X_LIST", LIST, format="text")
     with TestClient(app) as client:
-        yield Door(client, mine, theirs)
+        yield Harness(client, mine, theirs)
 
 
-def test_a_batch_notification_is_buffered_and_says_where(door: Door) -> None:
-    answer = door.send("S-1")
+def test_a_batch_notification_is_buffered_and_says_where(harness: Harness) -> None:
+    answer = harness.send("S-1")
     assert answer["status"] == "DISPATCHED"
-    again = door.send("S-1")
+    again = harness.send("S-1")
     assert (again["status"], again["duplicate"], again["notification_id"]) == (
         "BUFFERED",
         True,
         answer["notification_id"],
     )
-    report = door.status(answer["notification_id"])
+    report = harness.status(answer["notification_id"])
     (group,) = report["channels"][0]["recipients"]
     assert report["status"] == "BUFFERED"
     assert group["batch"]["aggregator_id"] == "run-1"
@@ -87,10 +87,10 @@ def test_a_batch_notification_is_buffered_and_says_where(door: Door) -> None:
     assert (group["batch"]["members"], group["batch"]["held"], group["deliveries"]) == (1, False, [])
 
 
-def test_the_list_shows_what_waits_and_is_no_notification_id(door: Door) -> None:
-    door.send("S-1")
-    door.send("S-2", subject="Another")
-    answer = door.call("GET")
+def test_the_list_shows_what_waits_and_is_no_notification_id(harness: Harness) -> None:
+    harness.send("S-1")
+    harness.send("S-2", subject="Another")
+    answer = harness.call("GET")
     assert answer.status_code == 200
     first, second = answer.json()["aggregators"]
     wanted = {
@@ -107,15 +107,15 @@ def test_the_list_shows_what_waits_and_is_no_notification_id(door: Door) -> None
     }
     assert {name: first[name] for name in wanted} == wanted
     assert second["subject"] == "Another"
-    page = door.call("GET", "?limit=1").json()
+    page = harness.call("GET", "?limit=1").json()
     assert [row["batch_id"] for row in page["aggregators"]] == [first["batch_id"]]
-    rest = door.call("GET", f"?limit=1&cursor={page['next_cursor']}").json()
+    rest = harness.call("GET", f"?limit=1&cursor={page['next_cursor']}").json()
     assert ([row["batch_id"] for row in rest["aggregators"]], rest["next_cursor"]) == ([second["batch_id"]], None)
 
 
-def test_an_aggregator_shows_each_member_with_its_fields(door: Door) -> None:
-    sent = [door.send(sample)["notification_id"] for sample in ("S-2", "S-1")]
-    (batch,) = door.call("GET", "/run-1").json()["batches"]
+def test_an_aggregator_shows_each_member_with_its_fields(harness: Harness) -> None:
+    sent = [harness.send(sample)["notification_id"] for sample in ("S-2", "S-1")]
+    (batch,) = harness.call("GET", "/run-1").json()["batches"]
     assert batch["members"] == 2
     assert batch["notifications"] == [
         {"sequence": 1, "notification_id": sent[0], "fields": {"sample_id": "S-2"}},
@@ -123,48 +123,48 @@ def test_an_aggregator_shows_each_member_with_its_fields(door: Door) -> None:
     ]
 
 
-def test_flush_sends_now(door: Door) -> None:
-    sent = door.send("S-1")["notification_id"]
-    answer = door.call("POST", "/run-1/flush")
+def test_flush_sends_now(harness: Harness) -> None:
+    sent = harness.send("S-1")["notification_id"]
+    answer = harness.call("POST", "/run-1/flush")
     assert answer.status_code == 200
     assert (answer.json()["done"], answer.json()["batches"][0]["status"]) == ("flushed", "DISPATCHED")
-    assert Hand("worker").send_some() == 1
-    report = door.status(sent)
+    assert Sender("worker").send_some() == 1
+    report = harness.status(sent)
     (group,) = report["channels"][0]["recipients"]
     assert (report["status"], group["batch"]["status"], len(group["deliveries"])) == ("SENT", "SENT", 1)
-    assert door.call("POST", "/run-1/flush").status_code == 404
-    assert door.call("GET").json()["aggregators"] == []
+    assert harness.call("POST", "/run-1/flush").status_code == 404
+    assert harness.call("GET").json()["aggregators"] == []
 
 
-def test_hold_and_release(door: Door, moving_clock: MovableClock) -> None:
-    door.send("S-1")
-    assert door.call("POST", "/run-1/hold").json()["batches"][0]["held"] is True
+def test_hold_and_release(harness: Harness, moving_clock: MovableClock) -> None:
+    harness.send("S-1")
+    assert harness.call("POST", "/run-1/hold").json()["batches"][0]["held"] is True
     moving_clock.forward(hours=1)
-    assert door.call("GET").json()["aggregators"][0]["held"] is True
-    answer = door.call("POST", "/run-1/release").json()
+    assert harness.call("GET").json()["aggregators"][0]["held"] is True
+    answer = harness.call("POST", "/run-1/release").json()
     assert [(batch["held"], batch["status"]) for batch in answer["batches"]] == [(False, "DISPATCHED")]
 
 
-def test_a_member_can_be_taken_out_until_its_batch_has_gone(door: Door) -> None:
-    one, two = (door.send(sample)["notification_id"] for sample in ("S-1", "S-2"))
-    answer = door.call("DELETE", f"/run-1/members/{one}")
+def test_a_member_can_be_taken_out_until_its_batch_has_gone(harness: Harness) -> None:
+    one, two = (harness.send(sample)["notification_id"] for sample in ("S-1", "S-2"))
+    answer = harness.call("DELETE", f"/run-1/members/{one}")
     assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
-    assert door.status(one)["status"] == "CANCELLED"
-    assert door.call("DELETE", f"/run-1/members/{one}").status_code == 404
-    door.call("POST", "/run-1/flush")
-    gone = door.call("DELETE", f"/run-1/members/{two}")
+    assert harness.status(one)["status"] == "CANCELLED"
+    assert harness.call("DELETE", f"/run-1/members/{one}").status_code == 404
+    harness.call("POST", "/run-1/flush")
+    gone = harness.call("DELETE", f"/run-1/members/{two}")
     assert (gone.status_code, gone.json()["code"]) == (409, "batch_gone")
 
 
-def test_the_preview_is_the_message_as_it_would_go(door: Door) -> None:
+def test_the_preview_is_the_message_as_it_would_go(harness: Harness) -> None:
     for sample in ("S-1", "S-2"):
-        door.send(sample)
-    (message,) = door.call("GET", "/run-1/preview").json()["messages"]
+        harness.send(sample)
+    (message,) = harness.call("GET", "/run-1/preview").json()["messages"]
     assert (message["subject"], message["members"]) == ("A sample has failed", 2)
     assert "[S-1][S-2]" in message["html"]
     assert message["text"] == "[S-1][S-2]"
-    door.mine.template("X_LIST", SUMMARY, format="text")
-    (broken,) = door.call("GET", "/run-1/preview").json()["messages"]
+    harness.mine.template("X_LIST", SUMMARY, format="text")
+    (broken,) = harness.call("GET", "/run-1/preview").json()["messages"]
     assert "Line 1" in broken["error"]
     assert broken["text"] is None
 
@@ -181,34 +181,34 @@ def test_the_preview_is_the_message_as_it_would_go(door: Door) -> None:
         ("DELETE", "/run-1/members/{id}", "notifications:send"),
     ],
 )
-def test_scopes_services_and_parameters(door: Door, method: str, path: str, scope: str) -> None:
-    path = path.format(id=door.send("S-1")["notification_id"])
+def test_scopes_services_and_parameters(harness: Harness, method: str, path: str, scope: str) -> None:
+    path = path.format(id=harness.send("S-1")["notification_id"])
     other = "notifications:send" if scope.endswith("read") else "notifications:read"
-    assert door.call(method, path, scopes=other).status_code == 403
-    assert door.client.request(method, f"{aggregators.PATH}{path}").status_code == 401
-    assert door.call(method, f"{path}?surprise=1").status_code == 400
+    assert harness.call(method, path, scopes=other).status_code == 403
+    assert harness.client.request(method, f"{aggregators.PATH}{path}").status_code == 401
+    assert harness.call(method, f"{path}?surprise=1").status_code == 400
     if path:
-        assert door.call(method, path, lab=door.theirs).status_code == 404
-        assert door.call(method, path.replace("run-1", "run%00")).status_code == 404
+        assert harness.call(method, path, lab=harness.theirs).status_code == 404
+        assert harness.call(method, path.replace("run-1", "run%00")).status_code == 404
     else:
-        assert door.call(method, lab=door.theirs).json()["aggregators"] == []
-    assert door.call("GET").json()["aggregators"][0]["members"] == 1
+        assert harness.call(method, lab=harness.theirs).json()["aggregators"] == []
+    assert harness.call("GET").json()["aggregators"][0]["members"] == 1
 
 
-def test_explain_tells_the_batch(door: Door, moving_clock: MovableClock) -> None:
+def test_explain_tells_the_batch(harness: Harness, moving_clock: MovableClock) -> None:
     values = {"template_id": "X_LIST", "priority": "BATCH", "aggregator_id": "run-1"}
-    headers = door.token(door.mine, "notifications:send")
+    headers = harness.token(harness.mine, "notifications:send")
 
     def explained(sample: str) -> dict[str, Any]:
         body = notification(sample, **values)
-        return door.client.post("/notifications/v1/explain", json=body, headers=headers).json()
+        return harness.client.post("/notifications/v1/explain", json=body, headers=headers).json()
 
     first = explained("S-1")
     assert (first["would"], first["batch"]) == (
         "BUFFER",
         {"aggregator_id": "run-1", "members": 1, "closes_at": "2026-03-02T09:01:00Z"},
     )
-    door.send("S-1")
+    harness.send("S-1")
     moving_clock.forward(seconds=30)
     assert explained("S-2")["batch"] == {"aggregator_id": "run-1", "members": 2, "closes_at": "2026-03-02T09:01:30Z"}
     assert explained("S-1")["would"] == "DUPLICATE"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.api import large_bodies
-from backend.api.large_bodies import Room
+from backend.api.large_bodies import MemoryBudget
 from backend.channels.attachments import MAX_BYTES
 from tests.api.conftest import Site, is_problem
 from tests.attachments import PDF, PNG, attachment
@@ -86,7 +86,7 @@ def test_base64_with_escaped_slashes_counts_as_the_file_it_is(site: Site) -> Non
 
 
 def test_few_large_bodies_are_in_memory_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_bodies, "room", Room(6 * MIB))
+    monkeypatch.setattr(large_bodies, "memory", MemoryBudget(6 * MIB))
     for _ in range(2):  # what one has taken up is given back
         assert site.http.post("/notifications/v1", content=body(2 * MIB), headers=JSON).status_code in {200, 202}
         answer = site.http.post("/notifications/v1", content=body(4 * MIB), headers=JSON)

@@ -4,8 +4,8 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from backend.commands import accounts
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
-from backend.db.session import Database
 from tests.api.conftest import Site
 from tests.factories import BATCH_HTML, notification
 

@@ -1,4 +1,4 @@
-"""Many notifications in one request: each judged alone, answered in order, by the rules of the single call."""
+"""Many notifications in one request: each validated alone, answered in order, by the rules of the single call."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def send(site: Site, *bodies: object) -> list[dict[str, Any]]:
     return results
 
 
-def test_each_is_judged_alone_and_answered_in_its_order(each_site: Site) -> None:
+def test_each_is_validated_alone_and_answered_in_its_order(each_site: Site) -> None:
     before = each_site.send(notification("S-0")).json()
     bodies = [
         notification("S-1"),
@@ -40,6 +40,7 @@ def test_each_is_judged_alone_and_answered_in_its_order(each_site: Site) -> None
         "notification_id": new["notification_id"],
         "notification_status": "DISPATCHED",
         "links": {"self": address},
+        "mode": "live",
     }
     assert (again["notification_id"], again["duplicate"]) == (before["notification_id"], True)
     assert results[3]["notification_id"] == new["notification_id"]
@@ -139,7 +140,7 @@ def test_both_ways_write_the_same_answers(
     for body in bodies:
         assert told(site.post(path, body)) == told(site.post(f"{path}/", body))
 
-    def fail(_submissions: object, _nudge: object) -> None:
+    def fail(_submissions: object, _wake: object) -> None:
         raise Problem("unavailable", "Away.", headers={"Retry-After": "5"})
 
     monkeypatch.setattr("backend.intake.admission.accept_group", fail)

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import select
 
-from backend.callbacks import emit
+from backend.callbacks import emit, subscriptions
 from backend.channels.base import Channel
 from backend.db.models.audit import AuditEntry
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from backend.registry import suppressions
 from tests import factories
 from tests.api.conftest import Site, is_problem
@@ -39,7 +39,7 @@ def test_an_address_is_set_read_changed_and_removed(each_site: Site) -> None:
     assert site.http.get(CALLBACK).json()["secrets"] == 2
     assert site.http.delete(CALLBACK).status_code == 204
     is_problem(site.http.delete(CALLBACK), 404, "not_found")
-    emit.forget()
+    subscriptions.clear()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_messages_are_listed_by_pages_and_posted_again(site: Site) -> None:
     put(site)
     for number in range(3):
         site.send(factories.notification(f"S-{number}"))
-    with site.laboratory.database.write() as session:
+    with site.laboratory.database.transaction() as session:
         emit.delivery_failures(session, [])
         emit.changed(session, [])
     assert site.http.get(f"{CALLBACK}/messages").json() == {"messages": [], "next_cursor": None}
@@ -74,12 +74,12 @@ def test_messages_are_listed_by_pages_and_posted_again(site: Site) -> None:
     assert site.http.post(f"{CALLBACK}/disable").json()["enabled"] is False
     is_problem(site.http.post(f"{CALLBACK}/messages/{found[0]['id']}/redeliver"), 409, "callback_disabled")
     assert site.http.post(f"{CALLBACK}/enable").json()["enabled"] is True
-    emit.forget()
+    subscriptions.clear()
 
 
 def _send_all(site: Site) -> None:
-    hand = Hand("worker-one")
-    while hand.send_some():
+    sender = Sender("worker-one")
+    while sender.send_some():
         pass
 
 
@@ -96,13 +96,13 @@ def test_another_client_sees_nothing_of_it(site: Site) -> None:
     reader = site.authorization(site.laboratory, "registry:read")
     is_problem(site.http.put(CALLBACK, json={"url": URL}, headers=reader), 403, "insufficient_scope")
     assert site.http.get(CALLBACK).json()["url"] == URL
-    emit.forget()
+    subscriptions.clear()
 
 
 def test_suppressed_addresses_are_listed_and_freed(each_site: Site) -> None:
     site = each_site
     database, service = site.laboratory.database, site.laboratory.service_id
-    with database.write() as session:
+    with database.transaction() as session:
         for number in range(3):
             address = f"gone-{number}@lab.example"
             suppressions.suppress(session, service, Channel.EMAIL, address, reason="bounced", detail="5.1.1")

@@ -42,7 +42,7 @@ def happen(site: Site, times: int) -> None:
         " SELECT notification_id, id, :at, 'retry', 1, 'smtp', 'told at length' FROM deliveries"
     )
     for _ in range(times):
-        with site.laboratory.database.write() as session:
+        with site.laboratory.database.transaction() as session:
             session.execute(statement, {"at": clock.now().replace(tzinfo=None).isoformat(" ")})
 
 
@@ -67,9 +67,9 @@ def test_pages_hold_every_delivery_and_every_event_once(site: Site) -> None:
     link: str | None = report["links"]["self"]
     while link:
         answer = site.http.get(link).json()
-        places = [place for channel in answer["channels"] for place in channel["recipients"]]
-        assert len(places) == 12
-        deliveries += [one["id"] for place in places for one in place["deliveries"]]
+        recipients = [recipient for channel in answer["channels"] for recipient in channel["recipients"]]
+        assert len(recipients) == 12
+        deliveries += [one["id"] for recipient in recipients for one in recipient["deliveries"]]
         link, pages = answer["links"].get("next"), pages + 1
     assert (pages, len(deliveries), len(set(deliveries))) == (3, 1200, 1200)
     link = report["links"]["self"]
@@ -94,7 +94,7 @@ def test_a_place_that_no_page_has_told_is_refused(site: Site, name: str, cursor:
 def test_addresses_that_all_recipients_share_make_no_long_answer(site: Site) -> None:
     sent = site.send(notification(recipient=crowd(site, 100, shared=True))).json()
     report = site.show(sent["notification_id"])
-    told = [one for place in report.json()["channels"][0]["recipients"] for one in place["deliveries"]]
+    told = [one for recipient in report.json()["channels"][0]["recipients"] for one in recipient["deliveries"]]
     assert report.json()["deliveries_total"] == ENDPOINTS
     assert len(told) <= 2_000
     assert len(report.content) < BYTES
@@ -157,7 +157,7 @@ def buffered(site: Site, members: int, batches: int = 1) -> None:
         site.laboratory.recipient(name, ("EMAIL", f"{name}@lab.example"))
     assert site.send(body | {"channels": [body["channels"][0] | {"recipient": names}]}).status_code == 202
     more = members // batches - 1
-    with site.laboratory.database.write() as session:
+    with site.laboratory.database.transaction() as session:
         content = json.dumps({"channels": [body["channels"][0]]})
         session.execute(
             text(

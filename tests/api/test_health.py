@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 
 import pytest
 from litestar.testing import TestClient
 
 from backend.api import health
 from backend.db import probe
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import queue, settings
 from tests.application import application
 from tests.conftest import MovableClock
@@ -25,16 +26,24 @@ SLOWER = (
 def ask_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_FRESH_SECONDS", 0.0)
     # One that another test has left waiting keeps its answer to itself.
-    monkeypatch.setattr(health, "_database", health._Look(health._look_at_database, lambda: None))
-    monkeypatch.setattr(health, "_queue", health._Look(health._look_at_queue, lambda: None))
+    monkeypatch.setattr(health, "_database", health._Probe(health._probe_database, lambda: None))
+    monkeypatch.setattr(health, "_queue", health._Probe(health._probe_queue, lambda: None))
 
 
 def test_the_process_is_up_without_any_database(configure: Callable[..., settings.Settings]) -> None:
     configure()
     with TestClient(application()) as client:
         answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "version": version("carillon")})
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_release_is_told_to_those_who_roll_it_out_alone(configure: Callable[..., settings.Settings]) -> None:
+    configure()
+    with TestClient(application()) as client:
+        assert client.head("/healthz").headers["carillon-version"] == version("carillon")
+        others = [client.get(path) for path in ("/portal/sign-in", "/nowhere", "/notifications/v1")]
+        assert [answer for answer in others if "carillon-version" in answer.headers] == []
 
 
 def test_head_is_answered_as_get_is(configure: Callable[..., settings.Settings]) -> None:
@@ -61,7 +70,7 @@ def test_a_database_without_tables_is_not_ready(configure: Callable[..., setting
 
 
 def test_an_old_database_is_not_ready(database: Database) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = 'before'")
     with TestClient(application()) as client:
         answer = client.get("/readyz")
@@ -135,7 +144,7 @@ def test_a_silent_database_does_not_hide_what_the_queue_says(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "_PATIENCE_SECONDS", 0.3)
-    with TestClient(application()) as client, postgres_database.write() as session:
+    with TestClient(application()) as client, postgres_database.transaction() as session:
         assert client.get("/readyz").json()["database"] == "ok", "the first look finds everything"
         session.connection().exec_driver_sql("LOCK TABLE alembic_version")
         answer = client.get("/readyz")

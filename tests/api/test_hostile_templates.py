@@ -11,21 +11,23 @@ from typing import Any
 
 import pytest
 
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery.sending.send import Sender
 from backend.rendering import pool
 from backend.rendering.pool import Bounds, Pool
 from tests.api.conftest import Site
 from tests.benchmarks.steady import resident
 from tests.factories import laboratory, notification
 from tests.mail_provider import mail_provider
-from tests.registry import door
+from tests.registry import http_client
 from tests.registry.conftest import make_services
-from tests.registry.door import Client
+from tests.registry.http_client import Client
 from tests.rendering.hostile import CONTAINED, DATA, HEAVY, REFUSED
 from tests.smtp_server import SmtpServer
 
 PATH = "/registry/v1/templates"
+# What they cost is bounded by their own limits of a few seconds; without those some never end.
+_BOUNDED_SECONDS = 20
 _HOSTILE = REFUSED | CONTAINED | HEAVY
 
 
@@ -33,8 +35,8 @@ _HOSTILE = REFUSED | CONTAINED | HEAVY
 def quick() -> Iterator[None]:
     """Let what is tried have less time, so that this module does not take long."""
     child = "backend.rendering.preview_child"
-    previews = Pool(child, Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, room=8))
-    acceptance = Pool(child, Bounds(children=4, running=0.1, seconds=2.0, patience=3.0, waiting=400, room=4_000))
+    previews = Pool(child, Bounds(children=4, running=0.3, seconds=3.0, patience=6.0, waiting=8, capacity=8))
+    acceptance = Pool(child, Bounds(children=4, running=0.1, seconds=2.0, patience=3.0, waiting=400, capacity=4_000))
     for before, made in ((pool.PREVIEWS, previews), (pool.ACCEPTANCE, acceptance)):
         for name in ("_bounds", "_children", "_threads"):
             setattr(before, name, getattr(made, name))
@@ -45,8 +47,8 @@ def quick() -> Iterator[None]:
 
 @pytest.fixture
 def client(database: Database) -> Iterator[Client]:
-    with door.opened() as opened:
-        opened.headers.update(door.authorization(database, make_services(database)[0]))
+    with http_client.opened() as opened:
+        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
         yield opened
 
 
@@ -70,7 +72,7 @@ def test_every_hostile_template_is_refused_with_its_reason_and_the_server_is_wel
     def trial(number: int, name: str) -> None:
         began = time.monotonic()
         answer = _try(client, f"HOSTILE_{number}", _HOSTILE[name])
-        assert time.monotonic() - began < 8, name
+        assert time.monotonic() - began < _BOUNDED_SECONDS, name
         assert 400 <= answer.status_code < 500, (name, answer.text[:300])
         problem = answer.json()
         assert problem["code"] in {"invalid_template", "template_arguments", "invalid_request"}, (name, problem)
@@ -112,9 +114,9 @@ def test_a_message_goes_out_at_once_while_hostile_previews_run(site: Site, mailb
             answers.append(site.post(f"{PATH}/X_HOSTILE/preview", {"fields": {"name": "x"}}).status_code)
 
     pool.ACCEPTANCE.close()  # its children are of the same kind, and may be there from tests before
-    hand = Hand("worker-one")
+    sender = Sender("worker-one")
     assert site.send(notification("first")).status_code == 202  # so that everything is there
-    hand.send_some()
+    sender.send_some()
     before = resident(os.getpid())
     with ThreadPoolExecutor(4) as attackers:
         attacks = [attackers.submit(attack) for _ in range(4)]
@@ -122,7 +124,7 @@ def test_a_message_goes_out_at_once_while_hostile_previews_run(site: Site, mailb
         for number in range(4):
             began = time.monotonic()
             assert site.send(notification(f"S-{number}")).status_code == 202
-            hand.send_some()
+            sender.send_some()
             mailbox.wait_for(2 + number)
             took.append(time.monotonic() - began)
             assert not any(one.done() for one in attacks)
@@ -160,15 +162,15 @@ def test_honest_messages_go_at_once_while_every_hostile_template_is_sent(
             body = notification(template_id=f"H_{number}", recipient=["H_LAB"], fields=DATA)
             answers[number] = site.send(body, **token)
 
-    hand, took = Hand("worker-one"), list[float]()
+    sender, took = Sender("worker-one"), list[float]()
     assert site.send(notification("first")).status_code == 202  # so that everything is there
-    hand.send_some()
+    sender.send_some()
     with ThreadPoolExecutor(4) as attackers:
         attacks = [attackers.submit(attack) for _ in range(4)]
         while not all(one.done() for one in attacks):
             began = time.monotonic()
             assert site.send(notification(f"S-{len(took)}")).status_code == 202
-            hand.send_some()
+            sender.send_some()
             mailbox.wait_for(2 + len(took))
             took.append(time.monotonic() - began)
         for one in attacks:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.api.conftest import Site
 from tests.application import application
 from tests.security.fuzz import Asked, ask

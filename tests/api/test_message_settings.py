@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
-from backend.db.session import Database
-from tests.registry import door
+from tests.registry import http_client
 from tests.registry.conftest import make_services
-from tests.registry.door import Client
+from tests.registry.http_client import Client
 
 PATH = "/registry/v1/settings"
 OWN = "<html><body><h1>Aurora</h1>{% block content %}{% endblock %}</body></html>"
@@ -24,8 +24,8 @@ def services(database: Database) -> tuple[int, int]:
 
 @pytest.fixture
 def client(database: Database, services: tuple[int, int]) -> Iterator[Client]:
-    with door.opened() as opened:
-        opened.headers.update(door.authorization(database, services[0]))
+    with http_client.opened() as opened:
+        opened.headers.update(http_client.authorization(database, services[0]))
         put(opened, "X_NOTE", "# Hello\n\n{{ n|number }}", sample_fields={"n": 1.5})
         put(opened, "X_PLAIN", DATED, format="text", sample_fields={"day": "2026-03-02", "n": 1.5})
         put(opened, "X_PAGE", f"<html><body>{DATED}</body></html>", format="html", subject="S")
@@ -151,12 +151,12 @@ def test_a_layout_that_would_break_a_template_is_chosen_for_none(client: Client)
 
 def test_each_service_has_its_own(client: Client, database: Database, services: tuple[int, int]) -> None:
     client.put(PATH, json={"language": "fr", "mail_layout": "X_OWN"})
-    theirs = door.authorization(database, services[1])
+    theirs = http_client.authorization(database, services[1])
     assert client.get(PATH, headers=theirs).json() == {"language": "en", "mail_layout": None, "published": []}
     assert client.put(PATH, json={"mail_layout": "X_OWN"}, headers=theirs).status_code == 400
 
 
 def test_one_needs_the_right_scope(client: Client, database: Database, services: tuple[int, int]) -> None:
-    reader = door.authorization(database, services[0], "registry:read")
+    reader = http_client.authorization(database, services[0], "registry:read")
     assert client.put(PATH, json={}, headers=reader).status_code == 403
     assert client.post(f"{PATH}/changes", json={}, headers=reader).status_code == 200

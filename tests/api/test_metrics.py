@@ -21,7 +21,7 @@ Configure = Callable[..., settings.Settings]
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    gauges.forget()
+    gauges.clear()
 
 
 def ask(client: str, headers: dict[str, str]) -> Response:
@@ -130,16 +130,16 @@ def test_without_its_database_the_process_still_tells_what_it_counted(site: Site
 def test_without_its_queue_everything_else_is_told(
     site: Site, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gauges.forget()
+    gauges.clear()
     assert "carillon_queue_up 1.0" in ask("127.0.0.1", {}).text
     monkeypatch.setenv("CARILLON_QUEUE_URL", "redis://127.0.0.1:1/0")
     settings.current.cache_clear()
     queue.reset()
-    gauges.forget()
+    gauges.clear()
     answer = ask("127.0.0.1", {})
     assert answer.status_code == 200
     assert "carillon_queue_up 0.0" in answer.text
     assert "carillon_queue_pending" not in answer.text
     assert "carillon_workers" in answer.text
     queue.reset()
-    gauges.forget()
+    gauges.clear()

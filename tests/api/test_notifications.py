@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from backend.db import session as db
+from backend.db import database as db
 from backend.delivery import tasks
 from tests import factories
 from tests.api.conftest import CATALOGUE, Site, is_problem
@@ -27,7 +27,7 @@ def test_a_new_notification_is_answered_202_with_its_id_and_link(site: Site) -> 
     identity = UUID(body["notification_id"])
     assert (str(identity), identity.version) == (body["notification_id"], 8)
     link = f"/notifications/v1/{identity}"
-    assert body == {"notification_id": str(identity), "status": "DISPATCHED", "links": {"self": link}}
+    assert body == {"notification_id": str(identity), "status": "DISPATCHED", "links": {"self": link}, "mode": "live"}
     assert site.http.get(link).json()["notification_id"] == str(identity)
 
 
@@ -72,6 +72,10 @@ def test_looking_up_shows_every_member_of_the_contract(site: Site) -> None:
         "sent_at": None,
         "delivered_at": None,
         "segments": None,
+        "due_at": None,
+        "meant_for": None,
+        "language": "en",
+        "waits": None,
     }
     assert all(event.keys() == {"at", "what"} and MOMENT.fullmatch(event["at"]) for event in report["events"])
     assert [event["what"] for event in report["events"]] == ["Accepted"]
@@ -117,19 +121,26 @@ def test_explaining_shows_the_message_and_stores_nothing(site: Site) -> None:
     assert answer.status_code == 200
     explained = answer.json()
     (channel,) = explained.pop("channels")
-    assert explained == {"notification_id": explained["notification_id"], "would": "DISPATCH", "errors": []}
+    assert explained == {
+        "notification_id": explained["notification_id"],
+        "would": "DISPATCH",
+        "mode": "live",
+        "errors": [],
+    }
     assert "<h1>Sample S-1</h1>" in channel.pop("html")
     assert "Sample S-1" in channel.pop("text")
     assert channel == {
         "type": "EMAIL",
         "template_id": "X_SAMPLE",
         "template_version": 1,
+        "language": "en",
         "subject": "A sample has failed",
         "recipients": [
             {"recipient": "X_LAB", "addresses": ["lab@lab.example"]},
             {"recipient": "X_TWO", "addresses": ["two@lab.example"]},
         ],
         "provider": "outbox",
+        "sender": "Carillon <carillon@localhost.localdomain>",
     }
     assert site.stored() == (0, 0)
     sent = site.send(notification(recipient=["X_LAB", "X_TWO"])).json()
@@ -271,8 +282,8 @@ def test_a_database_that_is_away_is_503_with_retry_after(
 
     with monkeypatch.context() as patched:
         patched.setattr(db.Database, "read", away)
-        patched.setattr(db.Database, "look", away)
-        patched.setattr(db.Database, "write", away)
+        patched.setattr(db.Database, "autocommit", away)
+        patched.setattr(db.Database, "transaction", away)
         answer = ask(site)
     is_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0

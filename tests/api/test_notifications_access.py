@@ -59,7 +59,7 @@ def test_a_token_that_is_none_is_401_invalid_token(site: Site, kind: str) -> Non
 
 def test_a_token_of_a_revoked_client_is_401(site: Site) -> None:
     assert site.send(notification()).status_code == 202
-    with site.laboratory.database.write() as session:
+    with site.laboratory.database.transaction() as session:
         clients.revoke_client(session, session.get_one(ApiClient, site.laboratory.client.id))
     answer = site.send(notification("S-2"))
     is_problem(answer, 401, "invalid_token")

@@ -43,24 +43,37 @@ def pages(site: Site, **parameters: object) -> Iterator[list[dict[str, Any]]]:
 def test_the_newest_come_first_with_every_member(site: Site, moving_clock: MovableClock) -> None:
     (first,) = sent(site, notification("S-1", priority="HIGH"))
     moving_clock.forward(seconds=1.5)
-    (second,) = sent(site, notification(template_id="X_UNKNOWN"))
+    answer = site.send(notification(template_id="X_UNKNOWN")).json()
+    second, refused = answer["notification_id"], answer["detail"]
     assert listed(site) == [
         {
             "notification_id": second,
             "status": "FAILED",
+            "mode": "live",
             "priority": "NORMAL",
             "aggregator_id": None,
             "created_at": "2026-03-02T09:00:01.500000Z",
             "updated_at": "2026-03-02T09:00:01.500000Z",
+            "send_at": None,
+            "subject": "A sample has failed",
+            "address": None,
+            "addresses_total": 0,
+            "error": refused,
             "links": {"self": f"{PATH}/{second}"},
         },
         {
             "notification_id": first,
             "status": "DISPATCHED",
+            "mode": "live",
             "priority": "HIGH",
             "aggregator_id": None,
             "created_at": "2026-03-02T09:00:00Z",
             "updated_at": "2026-03-02T09:00:00Z",
+            "send_at": None,
+            "subject": "A sample has failed",
+            "address": "lab@lab.example",
+            "addresses_total": 1,
+            "error": None,
             "links": {"self": f"{PATH}/{first}"},
         },
     ]
@@ -153,6 +166,11 @@ BAD = [
     ("recipient", "X\nY"),
     ("aggregator_id", "a" * 1025),
     ("aggregator_id", "a\x00"),
+    ("q", "a" * 201),
+    ("q", "a\x00b"),
+    ("q", "a\nb"),
+    ("address", "a" * 2049),
+    ("address", "a\x00"),
     ("created_from", "yesterday"),
     ("created_from", "2026-03-02T09:00:00"),
     ("created_from", "1772442000"),

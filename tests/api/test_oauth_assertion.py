@@ -12,9 +12,9 @@ from litestar.testing import TestClient
 from backend.accounts import clients
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth.client_assertions import ASSERTION_TYPE
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.problems import Problem
-from tests.accounts.door import BASE_URL, door, new_client
+from tests.accounts.http_client import BASE_URL, http_client, new_client
 from tests.conftest import MovableClock
 
 TOKEN_ENDPOINT = f"{BASE_URL}/oauth/token"
@@ -34,7 +34,7 @@ def client(database: Database) -> NewClient:
 
 @pytest.fixture
 def http(database: Database) -> TestClient[Litestar]:
-    return door()
+    return http_client()
 
 
 def claims_of(client: NewClient, clock: MovableClock, **changes: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_the_audience_is_the_issuer_or_the_token_endpoint(
 
 
 def test_an_assertion_works_once(any_database: Database, moving_clock: MovableClock) -> None:
-    client, http = new_client(any_database, jwks=JWKS), door()
+    client, http = new_client(any_database, jwks=JWKS), http_client()
     assertion = signed(claims_of(client, moving_clock))
     assert send(http, assertion) == (200, "Bearer")
     assert send(http, assertion) == (401, "invalid_client")
@@ -166,7 +166,7 @@ def test_a_form_that_contradicts_the_assertion_is_refused(
 def test_a_revoked_client_cannot_use_its_key(
     http: TestClient[Litestar], client: NewClient, moving_clock: MovableClock, database: Database
 ) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         row = clients.by_client_id(session, client.client_id)
         assert row is not None
         clients.revoke_client(session, row)

@@ -14,10 +14,10 @@ from sqlalchemy import update
 from backend.accounts import access, clients, revocations
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import access_tokens, signatures, signing_key
+from backend.db.database import Database
 from backend.db.models.accounts import ApiClient, RevokedToken
-from backend.db.session import Database
 from backend.lib import clock
-from tests.accounts.door import BASE_URL, bearer, door, new_client, token_of
+from tests.accounts.http_client import BASE_URL, bearer, http_client, new_client, token_of
 from tests.conftest import MovableClock
 
 
@@ -28,7 +28,7 @@ def client(database: Database) -> NewClient:
 
 @pytest.fixture
 def http(database: Database) -> TestClient[Litestar]:
-    return door()
+    return http_client()
 
 
 def challenge(http: TestClient[Litestar], headers: dict[str, str], status: int = 401) -> str:
@@ -165,7 +165,7 @@ def test_a_token_revoked_by_another_process_is_refused_within_seconds(
     token = token_of(http, client)
     assert http.get("/guarded", headers=bearer(token)).status_code == 200
     jti = access_tokens.read(token).jti
-    with database.write() as session:
+    with database.transaction() as session:
         session.add(RevokedToken(jti=jti, expires_at=clock.now() + timedelta(seconds=600)))
     moving_clock.forward(seconds=revocations.RELOAD_SECONDS)
     assert "invalid_token" in challenge(http, bearer(token))
@@ -176,7 +176,7 @@ def test_a_client_revoked_by_another_process_is_refused_within_seconds(
 ) -> None:
     token = token_of(http, client)
     assert http.get("/guarded", headers=bearer(token)).status_code == 200
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(ApiClient).values(revoked_at=clock.now()))
     moving_clock.forward(seconds=revocations.RELOAD_SECONDS)
     assert "invalid_token" in challenge(http, bearer(token))
@@ -187,7 +187,7 @@ def test_a_client_revoked_here_is_refused_at_once(
 ) -> None:
     token = token_of(http, client)
     assert http.get("/guarded", headers=bearer(token)).status_code == 200
-    with database.write() as session:
+    with database.transaction() as session:
         row = clients.by_client_id(session, client.client_id)
         assert row is not None
         clients.revoke_client(session, row)
@@ -198,7 +198,7 @@ def test_a_scope_taken_from_the_client_is_gone_from_new_checks(
     http: TestClient[Litestar], client: NewClient, database: Database
 ) -> None:
     token = token_of(http, client)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(ApiClient).values(scopes="notifications:send"))
     assert http.get("/guarded", headers=bearer(token)).status_code == 403
 
@@ -210,12 +210,12 @@ def test_revocations_past_their_end_are_forgotten(
     http.post("/oauth/revoke", data={"token": token}, auth=(client.client_id, client.client_secret))
     for seconds, left in ((0, 1), (601, 0)):
         moving_clock.forward(seconds=seconds)
-        with database.write() as session:
-            revocations.forget_expired(session)
+        with database.transaction() as session:
+            revocations.purge_expired(session)
             assert session.query(RevokedToken).count() == left
 
 
-def test_without_the_database_a_new_token_cannot_be_judged(
+def test_without_the_database_a_new_token_cannot_be_validated(
     http: TestClient[Litestar], client: NewClient, database: Database
 ) -> None:
     token = token_of(http, client)
@@ -227,12 +227,12 @@ def test_without_the_database_a_new_token_cannot_be_judged(
 
 
 def test_memory_is_bounded(database: Database, client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(access, "MAX_CACHED", 3)
     tokens = [access_tokens.issue(client.client_id, "notifications:read") for _ in range(5)]
     for token in tokens:
         access.authenticate(f"Bearer {token}", "notifications:read")
-    remembered = [access.recognised(f"Bearer {token}", "notifications:read") is not None for token in tokens]
-    assert remembered == [False, False, True, True, True]
+    cached = [access.recognised(f"Bearer {token}", "notifications:read") is not None for token in tokens]
+    assert cached == [False, False, True, True, True]
 
 
 def test_a_remembered_token_costs_next_to_nothing(database: Database, client: NewClient) -> None:

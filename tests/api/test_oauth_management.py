@@ -11,8 +11,8 @@ from backend.accounts import clients
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import signatures
 from backend.api import openapi
-from backend.db.session import Database
-from tests.accounts.door import BASE_URL, FORM, bearer, door, new_client, token_of
+from backend.db.database import Database
+from tests.accounts.http_client import BASE_URL, FORM, bearer, http_client, new_client, token_of
 from tests.conftest import MovableClock
 
 
@@ -23,7 +23,7 @@ def client(database: Database) -> NewClient:
 
 @pytest.fixture
 def http(database: Database) -> TestClient[Litestar]:
-    return door()
+    return http_client()
 
 
 def pair(client: NewClient) -> tuple[str, str]:
@@ -106,7 +106,7 @@ def test_a_gateway_may_ask_about_everybodys_tokens(
     answer = http.post("/oauth/introspect", data={"token": token}, auth=pair(gateway)).json()
     assert (answer["active"], answer["client_id"], answer["scope"]) == (True, client.client_id, "registry:read")
     assert http.post("/oauth/revoke", data={"token": token}, auth=pair(gateway)).status_code == 400
-    with database.write() as session:
+    with database.transaction() as session:
         clients.revoke_client(session, clients.one_of_service(session, client.service_id, client.client_id))
     assert http.post("/oauth/introspect", data={"token": token}, auth=pair(gateway)).json() == {"active": False}
 

@@ -13,8 +13,8 @@ from litestar.testing import TestClient
 from backend.accounts import clients
 from backend.accounts.clients import NewClient
 from backend.accounts.oauth import signing_key
-from backend.db.session import Database
-from tests.accounts.door import BASE_URL, FORM, ask_token, door, new_client
+from backend.db.database import Database
+from tests.accounts.http_client import BASE_URL, FORM, ask_token, http_client, new_client
 from tests.conftest import MovableClock
 
 GRANT = {"grant_type": "client_credentials"}
@@ -42,7 +42,7 @@ def client(database: Database) -> NewClient:
 
 @pytest.fixture
 def http(database: Database) -> TestClient[Litestar]:
-    return door()
+    return http_client()
 
 
 def test_a_token_lives_ten_minutes_and_follows_rfc_9068(
@@ -184,21 +184,21 @@ def test_parameters_in_the_address_are_not_read(http: TestClient[Litestar], clie
 def test_several_secrets_live_while_one_replaces_the_other(
     http: TestClient[Litestar], client: NewClient, database: Database
 ) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         row = clients.by_client_id(session, client.client_id)
         assert row is not None
         old = clients.live_secrets(session, row)[0].id
         new = clients.add_secret(session, row)
     for secret in (client.client_secret, new.client_secret):
         assert http.post("/oauth/token", data=GRANT, auth=(client.client_id, secret)).status_code == 200
-    with database.write() as session:
+    with database.transaction() as session:
         clients.revoke_secret(session, row, old)
     refused(ask_token(http, client), 401, "invalid_client")
     assert http.post("/oauth/token", data=GRANT, auth=(client.client_id, new.client_secret)).status_code == 200
 
 
 def test_a_revoked_client_gets_no_token(http: TestClient[Litestar], client: NewClient, database: Database) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         row = clients.by_client_id(session, client.client_id)
         assert row is not None
         clients.revoke_client(session, row)

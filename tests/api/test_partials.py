@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from backend.db.session import Database
-from backend.delivery.compose import render_job
+from backend.db.database import Database
+from backend.delivery.sending.compose import render_job
 from backend.registry import lookup
 from backend.rendering import engine
-from tests.registry import door
+from tests.registry import http_client
 from tests.registry.conftest import make_services
-from tests.registry.door import Client
+from tests.registry.http_client import Client
 
 PATH = "/registry/v1/templates"
 LETTER = "<mjml><mj-body>\n{% include 'X_HEADER' %}\n<mj-include path='X_FOOTER' />\n</mj-body></mjml>"
@@ -20,8 +20,8 @@ SECTION = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>
 
 @pytest.fixture
 def client(database: Database) -> Iterator[Client]:
-    with door.opened() as opened:
-        opened.headers.update(door.authorization(database, make_services(database)[0]))
+    with http_client.opened() as opened:
+        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
         yield opened
 
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.registry import Endpoint
-from backend.db.session import Database
-from tests.registry import door
+from tests.registry import http_client
 from tests.registry.conftest import make_services
-from tests.registry.door import Client, pointers
+from tests.registry.http_client import Client, pointers
 
 PATH = "/registry/v1/recipients"
 GROUP = {"name": "Night shift", "endpoints": [{"type": "EMAIL", "address": "alerts@lab.example"}]}
@@ -23,14 +23,14 @@ def services(database: Database) -> tuple[int, int]:
 
 @pytest.fixture
 def client(database: Database, services: tuple[int, int]) -> Iterator[Client]:
-    with door.opened() as opened:
-        opened.headers.update(door.authorization(database, services[0]))
+    with http_client.opened() as opened:
+        opened.headers.update(http_client.authorization(database, services[0]))
         yield opened
 
 
 @pytest.fixture
 def other(database: Database, services: tuple[int, int]) -> dict[str, str]:
-    return door.authorization(database, services[1])
+    return http_client.authorization(database, services[1])
 
 
 def test_a_recipient_is_created_replaced_read_and_deleted(client: Client) -> None:
@@ -158,8 +158,8 @@ def test_unknown_parameters_are_named_by_every_address(client: Client, method: s
 
 
 def test_reading_and_writing_need_their_scopes(client: Client, database: Database, services: tuple[int, int]) -> None:
-    reader = door.authorization(database, services[0], "registry:read", "notifications:send")
-    writer = door.authorization(database, services[0], "registry:write")
+    reader = http_client.authorization(database, services[0], "registry:read", "notifications:send")
+    writer = http_client.authorization(database, services[0], "registry:write")
     assert client.put(f"{PATH}/X_LAB", json=GROUP, headers=reader).status_code == 403
     assert client.delete(f"{PATH}/X_LAB", headers=reader).status_code == 403
     assert client.get(f"{PATH}/X_LAB", headers=writer).status_code == 403

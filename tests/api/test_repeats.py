@@ -49,21 +49,21 @@ def test_a_key_that_cannot_be_used_is_refused(site: Site, key: str) -> None:
         assert "Idempotency-Key" in is_problem(answer, 400, "invalid_request")["detail"]
 
 
-def forget(site: Site, moving_clock: MovableClock) -> None:
+def purge(site: Site, moving_clock: MovableClock) -> None:
     """Let every notification come to its end and past its retention."""
-    with site.laboratory.database.write() as session:
+    with site.laboratory.database.transaction() as session:
         for row in session.query(Notification):
             row.status = NotificationStatus.DELIVERED.value if row.accepted_at else row.status
     moving_clock.forward(days=31)
-    with site.laboratory.database.write() as session:
-        assert retention.forget_notifications(session, retention.old_notifications(session)) > 0
+    with site.laboratory.database.transaction() as session:
+        assert retention.purge_notifications(session, retention.old_notifications(session)) > 0
 
 
 def test_a_repeat_is_known_when_the_notification_is_long_gone(site: Site, moving_clock: MovableClock) -> None:
     first = site.send(notification()).json()
     one = keyed(site, "one", notification("S-2")).json()
     refused = site.send(notification(recipient=["X_NOBODY"])).json()
-    forget(site, moving_clock)
+    purge(site, moving_clock)
     assert site.show(first["notification_id"]).status_code == 404
     again = site.send(notification())
     assert (again.status_code, again.json()["notification_id"]) == (200, first["notification_id"])
@@ -78,15 +78,15 @@ def test_a_repeat_is_known_when_the_notification_is_long_gone(site: Site, moving
 
 def test_it_is_known_for_as_long_as_is_set(site: Site, moving_clock: MovableClock, monkeypatch: Any) -> None:
     site.send(notification())
-    forget(site, moving_clock)
+    purge(site, moving_clock)
     database = site.laboratory.database
     moving_clock.forward(days=4000)
-    with database.write() as session:
-        retention.forget_repeats(session)
+    with database.transaction() as session:
+        retention.purge_repeats(session)
         assert session.query(PastNotification).count() == 1
     monkeypatch.setenv("CARILLON_REPEATS_DAYS", "3999")
     retention.settings.current.cache_clear()
-    with database.write() as session:
-        retention.forget_repeats(session)
+    with database.transaction() as session:
+        retention.purge_repeats(session)
         assert session.query(PastNotification).count() == 0
     assert site.send(notification(), **site.authorization(site.laboratory)).status_code == 202

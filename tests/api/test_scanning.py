@@ -1,7 +1,9 @@
 """Attachments and a virus scanner: what it finds is refused, and while it cannot tell nothing is taken."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ def test_a_clean_file_is_taken_and_each_is_looked_through_once(site: Site, scann
     assert len(scanner.scanned) == 2
 
 
-def test_what_the_scanner_finds_is_refused_with_its_name_and_judged_afresh(site: Site, scanner: Clamd) -> None:
+def test_what_the_scanner_finds_is_refused_with_its_name_and_validated_afresh(site: Site, scanner: Clamd) -> None:
     problem = is_problem(site.send(infected()), 422, "invalid_attachment")
     (error,) = problem["errors"]
     assert error["pointer"] == "/channels/0/attachments/1"
@@ -80,3 +82,31 @@ def test_the_doctor_tells_of_the_scanner(site: Site, scanner: Clamd) -> None:
     scanner.answer = b"UNKNOWN COMMAND"
     told = CliRunner().invoke(inspect.doctor).output
     assert "notifications with attachments are refused" in told
+
+
+def test_a_file_behind_a_link_is_looked_through_too(site: Site, scanner: Clamd) -> None:
+    bad = attachment(content=PDF + MALWARE, link={})
+    given = notification(attachments=[attachment("first.pdf", link={}), attachment("clean.pdf"), bad])
+    problem = is_problem(site.send(given), 422, "invalid_attachment")
+    assert [error["pointer"] for error in problem["errors"]] == ["/channels/0/attachments/2"]
+    assert site.explain(given).json()["would"] == "FAIL"
+
+
+def test_while_a_scanner_takes_its_time_long_bodies_are_read(site: Site, scanner: Clamd) -> None:
+    scanner.wait = threading.Event()
+    waiting = [
+        notification(str(number), attachments=[attachment(content=PDF + bytes([number]))]) for number in range(6)
+    ]
+    long = [notification(fields={"sample_id": str(number), "note": "x" * 100_000}) for number in range(8)]
+    with ThreadPoolExecutor(20) as people:
+        held = [people.submit(site.send, one) for one in waiting]
+        held += [people.submit(site.explain, one) for one in waiting]
+        assert scanner.begun.wait(10)
+        try:
+            answers = [people.submit(site.send, one) for one in long]
+            assert [one.result(20).status_code for one in answers] == [202] * 8
+            assert people.submit(site.explain, long[0]).result(20).status_code == 200
+            assert not any(one.done() for one in held)
+        finally:
+            scanner.wait.set()
+        assert [one.result(20).status_code for one in held] == [202] * 6 + [200] * 6

@@ -58,9 +58,9 @@ def mutations(value: Any) -> Iterator[Any]:
                 yield value | {name: changed}
     if isinstance(value, list):
         yield value * 2
-        for place, entry in enumerate(value):
+        for position, entry in enumerate(value):
             for changed in mutations(entry):
-                yield [*value[:place], changed, *value[place + 1 :]]
+                yield [*value[:position], changed, *value[position + 1 :]]
 
 
 def sentences(answer: Any) -> Iterator[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from backend.db.session import Database
-from tests.registry import door
+from backend.db.database import Database
+from tests.registry import http_client
 from tests.registry.conftest import make_services
-from tests.registry.door import Client, pointers
+from tests.registry.http_client import Client, pointers
 
 PATH = "/registry/v1/templates"
 REPORT = {
@@ -21,6 +21,19 @@ REPORT = {
     "batch": {"quiet_seconds": 30, "max_items": 50},
     "repeat_after": "24h",
 }
+BESIDE = {"samples": [{"name": "Example", "fields": {"run": 7}}], "code": None, "lock": None}
+OF_A_VERSION = (
+    "kind",
+    "sender",
+    "reply_to",
+    "version",
+    "created_at",
+    "created_by",
+    "note",
+    "by_code",
+    "commit",
+    "repository",
+)
 
 
 @pytest.fixture
@@ -30,14 +43,14 @@ def services(database: Database) -> tuple[int, int]:
 
 @pytest.fixture
 def client(database: Database, services: tuple[int, int]) -> Iterator[Client]:
-    with door.opened() as opened:
-        opened.headers.update(door.authorization(database, services[0]))
+    with http_client.opened() as opened:
+        opened.headers.update(http_client.authorization(database, services[0]))
         yield opened
 
 
 @pytest.fixture
 def other(database: Database, services: tuple[int, int]) -> dict[str, str]:
-    return door.authorization(database, services[1])
+    return http_client.authorization(database, services[1])
 
 
 def put(client: Client, **changes: Any) -> Any:
@@ -49,8 +62,8 @@ def test_a_template_is_published_read_and_deleted(client: Client) -> None:
     assert created.status_code == 201
     body = created.json()
     assert body.pop("created_at") == body.pop("updated_at")
-    plain = {"kind": "template", "uses": [], "used_by": []}
-    assert body == {**REPORT, **plain, "identifier": "RUN_REPORT", "version": 1, "warnings": []}
+    plain = {"kind": "template", "sender": None, "reply_to": None, "uses": [], "used_by": []}
+    assert body == {**REPORT, **plain, "identifier": "RUN_REPORT", "version": 1, "warnings": [], **BESIDE}
     assert client.get(f"{PATH}/RUN_REPORT").json() == created.json()
     again = put(client)
     assert (again.status_code, again.json()) == (200, created.json())
@@ -184,7 +197,7 @@ def test_versions_are_listed_newest_first(client: Client) -> None:
         parameters["cursor"] = page["next_cursor"]
     assert seen == [(number, f"<p>{number - 1}</p>") for number in (5, 4, 3, 2, 1)]
     assert parameters["cursor"] is None
-    assert page["versions"][0].keys() == (REPORT | {"kind": 0, "version": 0, "created_at": 0, "created_by": 0}).keys()
+    assert page["versions"][0].keys() == (REPORT | dict.fromkeys(OF_A_VERSION)).keys()
 
 
 def test_the_list_shows_templates_without_their_texts(client: Client) -> None:
@@ -278,7 +291,7 @@ def test_unknown_parameters_and_missing_scopes_are_refused(
     answer = client.request(method, f"{PATH}{path}?colour=red", json=body)
     assert (answer.status_code, pointers(answer.json())) == (400, {"/colour": "unknown_member"})
     wrong = "registry:read" if method in {"PUT", "DELETE"} else "registry:write"
-    headers = door.authorization(database, services[0], wrong)
+    headers = http_client.authorization(database, services[0], wrong)
     assert client.request(method, f"{PATH}{path}", json=body, headers=headers).status_code == 403
 
 
@@ -311,3 +324,12 @@ def test_a_preview_tells_the_size_of_its_own_message(client: Client) -> None:
     assert ["clipped" in found for found in codes] == [False, True]
     long = client.put(f"{PATH}/LONG_REPORT", json=REPORT | {"sample_fields": {"run": "x" * 110_000}})
     assert "clipped" in {one["code"] for one in long.json()["warnings"]}
+
+
+def test_a_batch_has_fixed_times_and_what_is_none_is_refused_in_a_sentence(client: Client) -> None:
+    batch = {"digest": "weekdays 08:00 Europe/London"}
+    assert put(client, batch=batch).json()["batch"] == batch
+    refused = put(client, batch={"digest": "weekdays 08:00 Europe/Atlantis"})
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["pointer"]) == (400, "/batch/digest")
+    assert "no time zone 'Europe/Atlantis'" in error["detail"]

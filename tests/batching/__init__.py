@@ -1,1 +1,1 @@
-"""The batching room."""
+"""The batching package."""

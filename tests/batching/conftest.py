@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from backend.batching import tasks
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import queue, settings
 from backend.reports import batches, notification
@@ -27,12 +27,12 @@ LIMITS = {"BATCH_QUIET_SECONDS": "60", "BATCH_MAX_WAIT_SECONDS": "300", "BATCH_M
 
 
 @dataclass
-class Room:
+class Harness:
     """A laboratory with the template ``X_LIST``, which lists the samples of a batch in brackets."""
 
     lab: Laboratory
     clock: MovableClock
-    hand: Hand
+    sender: Sender
 
     def accept(self, *samples: str, aggregator_id: str = "run-1", **changes: Any) -> list[Accepted]:
         """Accept one notification for each sample, together."""
@@ -49,7 +49,7 @@ class Room:
     def work(self) -> None:
         """Do what a worker's tick does: dispatch what is due, send everything that can be sent."""
         tasks.sweep.run()
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
 
     def report(self, notification_id: str) -> NotificationReport:
@@ -59,11 +59,11 @@ class Room:
         assert found is not None
         return found
 
-    def place(self, notification_id: str) -> MembershipReport:
+    def membership(self, notification_id: str) -> MembershipReport:
         """Read the place of a notification in its batch."""
-        place = self.report(notification_id).channels[0].recipients[0].batch
-        assert place is not None
-        return place
+        membership = self.report(notification_id).channels[0].recipients[0].batch
+        assert membership is not None
+        return membership
 
     def waiting(self, aggregator_id: str = "run-1") -> list[BatchDetails]:
         """Read the batches of an aggregator that were not sent yet."""
@@ -91,37 +91,37 @@ def no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def room(
-    any_engine: Database,
+def harness(
+    any_database: Database,
     moving_clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Room]:
+) -> Iterator[Harness]:
     """Give a laboratory whose mail stays in the outbox: quiet 60 s, longest wait 300 s, at most 1000 members."""
-    yield from _room(any_engine, moving_clock, monkeypatch, LIMITS)
+    yield from _harness(any_database, moving_clock, monkeypatch, LIMITS)
 
 
 @pytest.fixture
-def mail_room(
-    any_engine: Database,
+def mail_harness(
+    any_database: Database,
     server: SmtpServer,
     moving_clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Room]:
+) -> Iterator[Harness]:
     """Give a laboratory whose mail goes to ``server``."""
     values = LIMITS | {"EMAIL_PROVIDERS": server.address, "MAIL_FROM": "Laboratory <noreply@lab.example>"}
-    yield from _room(any_engine, moving_clock, monkeypatch, values)
+    yield from _harness(any_database, moving_clock, monkeypatch, values)
 
 
-def _room(
+def _harness(
     database: Database, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
-) -> Iterator[Room]:
+) -> Iterator[Harness]:
     for name, value in values.items():
         monkeypatch.setenv(f"CARILLON_{name}", value)
-    forget: tuple[Callable[[], None], ...] = (settings.current.cache_clear, routes.routes.cache_clear)
-    for step in forget:
+    resets: tuple[Callable[[], None], ...] = (settings.current.cache_clear, routes.routes.cache_clear)
+    for step in resets:
         step()
     lab = laboratory(database)
     lab.template("X_LIST", LIST, format="text")
-    yield Room(lab, moving_clock, Hand("worker-one"))
-    for step in forget:
+    yield Harness(lab, moving_clock, Sender("worker-one"))
+    for step in resets:
         step()

@@ -18,9 +18,9 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
+from backend.db.database import Database
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Notification
-from backend.db.session import Database
 from tests.batching.conftest import LIST
 from tests.factories import Laboratory, laboratory, notification
 from tests.processes import Process

@@ -18,12 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy.exc import OperationalError
 
 from backend.batching import flush, manage, tasks
-from backend.batching.hold import Joining, Moment, hold
+from backend.batching.join import Joining, Moment, join
 from backend.channels.base import Channel, Message, Receipt
-from backend.db.session import Database
-from backend.delivery import routes
+from backend.db.database import Database
 from backend.delivery import tasks as delivery_tasks
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake import store
 from backend.intake.accept import Accepted, accept_many
 from backend.lib.problems import Problem
@@ -84,7 +84,7 @@ class Batches(RuleBasedStateMachine):
         super().__init__()
         Batches.life += 1
         self.sink.messages.clear()
-        self.hand = Hand("worker")
+        self.sender = Sender("worker")
         self.latest = self.clock.moment
         self.arrived: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.ids: dict[str, tuple[str, str]] = {}
@@ -128,11 +128,11 @@ class Batches(RuleBasedStateMachine):
         """Break each transaction of intake after all was written and before it is committed."""
 
         def broken(session: object, joining: list[Joining]) -> list[Moment]:
-            hold(session, joining)  # type: ignore[arg-type]
+            join(session, joining)  # type: ignore[arg-type]
             raise OperationalError("crash", None, Exception())
 
         with self.patch.context() as patch:
-            patch.setattr(store, "hold", broken)
+            patch.setattr(store, "join", broken)
             yield
 
     @rule()
@@ -153,7 +153,7 @@ class Batches(RuleBasedStateMachine):
         with self.lab.database.read() as session:
             due = flush.due(session)
         for batch_id in due:
-            with suppress(ZeroDivisionError), self.lab.database.write() as session:
+            with suppress(ZeroDivisionError), self.lab.database.transaction() as session:
                 flush.dispatch(session, batch_id)
                 1 / 0  # noqa: B018 - the crash, before the commit
 
@@ -161,14 +161,14 @@ class Batches(RuleBasedStateMachine):
     def send(self, limit: int, dies: str | None) -> None:
         self.sink.dies = dies
         try:
-            self.hand.send_some(limit=limit)
+            self.sender.send_some(limit=limit)
         except Killed:
             assert dies
         self.sink.dies = None
 
     @rule()
     def repair(self) -> None:
-        delivery_tasks.recover(self.hand)
+        delivery_tasks.recover(self.sender)
 
     @rule(seconds=st.sampled_from([1, 30, 60, 151, -30, -3600, 3600]))
     def move_clock(self, seconds: int) -> None:
@@ -177,7 +177,7 @@ class Batches(RuleBasedStateMachine):
 
     @rule(aggregator_id=st.sampled_from(AGGREGATORS), what=st.sampled_from(["flush", "hold", "release"]))
     def handle(self, aggregator_id: str, what: str) -> None:
-        act = {"flush": manage.flush_now, "hold": manage.hold_back, "release": manage.release}[what]
+        act = {"flush": manage.flush_now, "hold": manage.pause, "release": manage.release}[what]
         self.attempt(lambda: act(self.lab.service_id, self.gathered_by(aggregator_id)))
 
     @staticmethod
@@ -210,7 +210,7 @@ class Batches(RuleBasedStateMachine):
             self.clock.forward(seconds=200)
             tasks.sweep.run()
             self.repair()
-            while self.hand.send_some():
+            while self.sender.send_some():
                 pass
             self.clock.forward(hours=1)
         self.check()
@@ -222,9 +222,9 @@ class Batches(RuleBasedStateMachine):
             names = re.findall(rf"\[{self.life}\|([^\]]*)\]", text)
             if names:
                 assert contents.setdefault(message_id, names) == names
-        places = {name: place for names in self.arrived.values() for place, name in enumerate(names)}
+        order = {name: number for names in self.arrived.values() for number, name in enumerate(names)}
         sent: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for names in sorted(contents.values(), key=lambda names: places[names[0]]):
+        for names in sorted(contents.values(), key=lambda names: order[names[0]]):
             ((aggregator_id, recipient),) = {tuple(name.split("/")[:2]) for name in names}
             assert len(names) <= LIMITS["max_items"]
             sent[aggregator_id, recipient] += names
@@ -232,12 +232,12 @@ class Batches(RuleBasedStateMachine):
 
 
 def test_every_accepted_member_is_in_exactly_one_message(
-    any_engine: Database, moving_clock: MovableClock, no_timers: None, monkeypatch: pytest.MonkeyPatch
+    any_database: Database, moving_clock: MovableClock, no_timers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = Sink()
     monkeypatch.setattr(routes, "routes", lambda: {channel: [sink] for channel in Channel})
 
-    shared = laboratory(any_engine)
+    shared = laboratory(any_database)
     shared.recipient("X_TEAM", ("EMAIL", "team@lab.example"))
     shared.template("X_LIST", LIST, format="text", batch=LIMITS)
 

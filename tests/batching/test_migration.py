@@ -3,8 +3,8 @@
 from alembic import command
 from sqlalchemy import inspect, text
 
-from backend.db import migrate
-from backend.db.session import Database
+from backend.db import alembic_steps, migrate
+from backend.db.database import Database
 
 _NOW = "2026-03-02 09:00:00.000000"
 _ROWS = (
@@ -37,12 +37,12 @@ _ROWS = (
 
 def downgrade(database: Database, revision: str) -> None:
     with database.engine.execution_options(carillon_write=True).begin() as connection:
-        command.downgrade(migrate._config(connection), revision)
+        command.downgrade(alembic_steps.config(connection), revision)
 
 
 def fill(database: Database) -> None:
     uid = "x'000102030405060708090a0b0c0d0e0f'" if database.is_sqlite else "'00010203-0405-0607-0809-0a0b0c0d0e0f'"
-    with database.write() as session:
+    with database.transaction() as session:
         for row in _ROWS:
             session.execute(text(row.format(now=_NOW, uid=uid).replace(":", "\\:")))
 

@@ -16,12 +16,12 @@ from backend.batching.keys import Key
 from backend.channels.base import Channel
 from backend.db.leases import Lease
 from backend.db.models.batches import Batch, BatchMember
-from backend.delivery import claims
-from backend.delivery.send import Hand
-from backend.delivery.turns import Turns
+from backend.delivery.queueing import claims
+from backend.delivery.queueing.fairness import FairScheduler
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.registry import recipients, templates
-from tests.batching.conftest import LIST, Room, samples
+from tests.batching.conftest import LIST, Harness, samples
 from tests.factories import notification as body
 from tests.smtp_server import SmtpServer
 
@@ -43,17 +43,17 @@ PARTS: dict[str, list[Any]] = {
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_keys_never_mix(room: Room, choices: list[tuple[Any, ...]]) -> None:
+def test_keys_never_mix(harness: Harness, choices: list[tuple[Any, ...]]) -> None:
     for identifier in ("X_TEAM", "X_LAB"):
-        room.lab.recipient(identifier, ("EMAIL", "lab@lab.example"), ("SMS", "+447700900123"))
+        harness.lab.recipient(identifier, ("EMAIL", "lab@lab.example"), ("SMS", "+447700900123"))
     for identifier in ("X_LIST", "X_ALSO"):
-        room.lab.template(identifier, LIST, format="text", subject="its own")
+        harness.lab.template(identifier, LIST, format="text", subject="its own")
     expected: dict[tuple[Any, ...], list[str]] = {}
     for choice in choices:
-        room.lab.sent += 1
+        harness.lab.sent += 1
         values = dict(zip(PARTS, choice, strict=True))
-        sample = f"S-{room.lab.sent}"
-        room.accept(sample, **values)
+        sample = f"S-{harness.lab.sent}"
+        harness.accept(sample, **values)
         for recipient in values["recipient"]:
             key = tuple(None if part is ... else part for part in (values | {"recipient": recipient}).values())
             expected.setdefault(key, []).append(sample)
@@ -62,13 +62,13 @@ def test_keys_never_mix(room: Room, choices: list[tuple[Any, ...]]) -> None:
             member.fields["sample_id"] for member in one.notifications
         ]
         for aggregator in PARTS["aggregator_id"]
-        for one in room.waiting(aggregator)
+        for one in harness.waiting(aggregator)
     }
     assert found == expected
-    room.clock.forward(minutes=10)
-    room.work()
-    assert not room.waiting("run-1")
-    assert not room.waiting("run-2")
+    harness.clock.forward(minutes=10)
+    harness.work()
+    assert not harness.waiting("run-1")
+    assert not harness.waiting("run-2")
 
 
 @given(st.lists(st.text(max_size=4), min_size=7, max_size=7), st.lists(st.text(max_size=4), min_size=7, max_size=7))
@@ -88,21 +88,21 @@ def test_two_keys_have_one_digest_only_if_they_are_equal(one: list[str], other: 
     assert (key(one).digest() == key(other).digest()) == (key(one) == key(other))
 
 
-def test_a_duplicate_joins_no_second_time(room: Room) -> None:
-    first, again = room.accept("S-1", "S-1")
-    later = room.accept("S-1")[0]
+def test_a_duplicate_joins_no_second_time(harness: Harness) -> None:
+    first, again = harness.accept("S-1", "S-1")
+    later = harness.accept("S-1")[0]
     assert first.notification_id == again.notification_id == later.notification_id
     assert [one.duplicate for one in (first, again, later)] == [False, True, True]
-    assert [batch.members for batch in room.waiting()] == [1]
-    room.clock.forward(minutes=2)
-    room.work()
-    assert room.accept("S-1")[0].status == "SENT"
-    assert room.waiting() == []
+    assert [batch.members for batch in harness.waiting()] == [1]
+    harness.clock.forward(minutes=2)
+    harness.work()
+    assert harness.accept("S-1")[0].status == "SENT"
+    assert harness.waiting() == []
 
 
-def test_the_database_refuses_a_second_place(room: Room) -> None:
-    room.accept("S-1")
-    with room.lab.database.read() as session:
+def test_the_database_refuses_a_second_place(harness: Harness) -> None:
+    harness.accept("S-1")
+    with harness.lab.database.read() as session:
         member = session.scalars(select(BatchMember)).one()
     twice = BatchMember(
         batch_id=member.batch_id,
@@ -111,50 +111,50 @@ def test_the_database_refuses_a_second_place(room: Room) -> None:
         channel_index=member.channel_index,
         recipient=member.recipient,
     )
-    with pytest.raises(IntegrityError), room.lab.database.write() as session:
+    with pytest.raises(IntegrityError), harness.lab.database.transaction() as session:
         session.add(twice)
 
 
-def test_one_notification_for_two_recipients_follows_both_batches(mail_room: Room, server: SmtpServer) -> None:
-    mail_room.lab.recipient("X_TEAM", ("EMAIL", "team@lab.example"))
+def test_one_notification_for_two_recipients_follows_both_batches(mail_harness: Harness, server: SmtpServer) -> None:
+    mail_harness.lab.recipient("X_TEAM", ("EMAIL", "team@lab.example"))
     server.script.replies["team@lab.example"] = "550 5.1.1 no such mailbox"
-    both = mail_room.one("S-1", recipient=["X_LAB", "X_TEAM"])
-    one = mail_room.one("S-2")
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
-    assert (mail_room.report(both).status, mail_room.report(one).status) == ("PARTIAL", "SENT")
-    lab, team = mail_room.report(both).channels[0].recipients
+    both = mail_harness.one("S-1", recipient=["X_LAB", "X_TEAM"])
+    one = mail_harness.one("S-2")
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
+    assert (mail_harness.report(both).status, mail_harness.report(one).status) == ("PARTIAL", "SENT")
+    lab, team = mail_harness.report(both).channels[0].recipients
     assert [delivery.status for delivery in (*lab.deliveries, *team.deliveries)] == ["SENT", "FAILED"]
 
 
-def test_what_cannot_render_fails_whole_and_goes_when_mended(mail_room: Room, server: SmtpServer) -> None:
-    mail_room.lab.recipient("X_LAB", ("EMAIL", "one@lab.example"), ("EMAIL", "two@lab.example"))
-    sent = [one.notification_id for one in mail_room.accept("S-1", "S-2")]
-    mail_room.lab.template("X_LIST", "{% for f in fields %}{{ f.absent }}{% endfor %}", format="text")
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
-    report = mail_room.report(sent[1])
-    place = mail_room.place(sent[1])
-    assert (report.status, place.status, place.template_version) == ("FAILED", "FAILED", 2)
-    assert place.error is not None
-    assert "Line 1" in place.error
+def test_what_cannot_render_fails_whole_and_goes_when_mended(mail_harness: Harness, server: SmtpServer) -> None:
+    mail_harness.lab.recipient("X_LAB", ("EMAIL", "one@lab.example"), ("EMAIL", "two@lab.example"))
+    sent = [one.notification_id for one in mail_harness.accept("S-1", "S-2")]
+    mail_harness.lab.template("X_LIST", "{% for f in fields %}{{ f.absent }}{% endfor %}", format="text")
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
+    report = mail_harness.report(sent[1])
+    membership = mail_harness.membership(sent[1])
+    assert (report.status, membership.status, membership.template_version) == ("FAILED", "FAILED", 2)
+    assert membership.error is not None
+    assert "Line 1" in membership.error
     assert [one.attempts for one in report.channels[0].recipients[0].deliveries] == [1, 1]
     assert server.messages == []
-    assert preview.previews(mail_room.lab.service_id, "run-1")[0][0].error is not None
-    mail_room.work()
+    assert preview.previews(mail_harness.lab.service_id, "run-1")[0][0].error is not None
+    mail_harness.work()
     assert server.messages == []
 
-    mail_room.lab.template("X_LIST", LIST, format="text")
-    manage.flush_now(mail_room.lab.service_id, "run-1")
-    assert mail_room.report(sent[0]).status == "DISPATCHED"
-    mail_room.work()
+    mail_harness.lab.template("X_LIST", LIST, format="text")
+    manage.flush_now(mail_harness.lab.service_id, "run-1")
+    assert mail_harness.report(sent[0]).status == "DISPATCHED"
+    mail_harness.work()
     received = server.wait_for(2)
     assert [samples(one) for one in received] == [["S-1", "S-2"]] * 2
-    deliveries = mail_room.report(sent[1]).channels[0].recipients[0].deliveries
+    deliveries = mail_harness.report(sent[1]).channels[0].recipients[0].deliveries
     assert {one.parsed["Message-ID"] for one in received} == {f"<{one.id}@lab.example>" for one in deliveries}
     assert [one.id for one in deliveries] == [one.id for one in report.channels[0].recipients[0].deliveries]
-    place = mail_room.place(sent[1])
-    assert (mail_room.report(sent[1]).status, place.status, place.error, place.template_version) == (
+    membership = mail_harness.membership(sent[1])
+    assert (mail_harness.report(sent[1]).status, membership.status, membership.error, membership.template_version) == (
         "SENT",
         "SENT",
         None,
@@ -162,142 +162,142 @@ def test_what_cannot_render_fails_whole_and_goes_when_mended(mail_room: Room, se
     )
 
 
-def test_the_member_that_breaks_a_batch_can_be_taken_out(mail_room: Room, server: SmtpServer) -> None:
-    good, bad = (one.notification_id for one in mail_room.accept("S-1", "S-2"))
+def test_the_member_that_breaks_a_batch_can_be_taken_out(mail_harness: Harness, server: SmtpServer) -> None:
+    good, bad = (one.notification_id for one in mail_harness.accept("S-1", "S-2"))
     picky = "{% for f in fields %}[{{ f.sample_id }}]{% if f.sample_id == 'S-2' %}{{ f.absent }}{% endif %}{% endfor %}"
-    mail_room.lab.template("X_LIST", picky, format="text")
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
-    assert mail_room.report(good).status == "FAILED"
-    assert manage.remove(mail_room.lab.service_id, "run-1", _uid(bad)).status == "CANCELLED"
-    manage.flush_now(mail_room.lab.service_id, "run-1")
-    mail_room.work()
+    mail_harness.lab.template("X_LIST", picky, format="text")
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
+    assert mail_harness.report(good).status == "FAILED"
+    assert manage.remove(mail_harness.lab.service_id, "run-1", _uid(bad)).status == "CANCELLED"
+    manage.flush_now(mail_harness.lab.service_id, "run-1")
+    mail_harness.work()
     assert samples(server.wait_for(1)[0]) == ["S-1"]
-    assert (mail_room.report(good).status, mail_room.report(bad).status) == ("SENT", "CANCELLED")
+    assert (mail_harness.report(good).status, mail_harness.report(bad).status) == ("SENT", "CANCELLED")
 
 
 @pytest.mark.parametrize("gone", ["recipient", "endpoint", "template"])
-def test_a_batch_whose_ground_is_gone_fails_whole_with_its_reason(room: Room, gone: str) -> None:
-    sent = room.one("S-1")
+def test_a_batch_whose_ground_is_gone_fails_whole_with_its_reason(harness: Harness, gone: str) -> None:
+    sent = harness.one("S-1")
     if gone == "endpoint":
-        room.lab.recipient("X_LAB", ("SMS", "+447700900123"))
+        harness.lab.recipient("X_LAB", ("SMS", "+447700900123"))
     else:
-        with room.lab.database.write() as session:
+        with harness.lab.database.transaction() as session:
             if gone == "recipient":
-                recipients.delete(session, room.lab.service_id, "X_LAB")
+                recipients.delete(session, harness.lab.service_id, "X_LAB")
             else:
-                templates.delete(session, room.lab.service_id, "X_LIST")
-    room.clock.forward(seconds=60)
-    room.work()
-    report, place = room.report(sent), room.place(sent)
-    assert (report.status, place.status, place.template_version) == ("FAILED", "FAILED", None)
-    assert place.error is not None
-    assert "X_LIST" in place.error if gone == "template" else "X_LAB" in place.error
-    room.lab.recipient("X_LAB", ("EMAIL", "lab@lab.example"))
-    room.lab.template("X_LIST", LIST, format="text")
-    manage.flush_now(room.lab.service_id, "run-1")
-    room.work()
-    assert room.report(sent).status == "SENT"
+                templates.delete(session, harness.lab.service_id, "X_LIST")
+    harness.clock.forward(seconds=60)
+    harness.work()
+    report, membership = harness.report(sent), harness.membership(sent)
+    assert (report.status, membership.status, membership.template_version) == ("FAILED", "FAILED", None)
+    assert membership.error is not None
+    assert "X_LIST" in membership.error if gone == "template" else "X_LAB" in membership.error
+    harness.lab.recipient("X_LAB", ("EMAIL", "lab@lab.example"))
+    harness.lab.template("X_LIST", LIST, format="text")
+    manage.flush_now(harness.lab.service_id, "run-1")
+    harness.work()
+    assert harness.report(sent).status == "SENT"
 
 
-def test_what_is_held_back_gathers_and_goes_when_released(room: Room) -> None:
-    room.lab.template("X_LIST", LIST, format="text", batch={"max_items": 3})
-    room.accept("S-1")
-    manage.hold_back(room.lab.service_id, "run-1")
-    room.accept("S-2", "S-3", "S-4")
-    room.accept("S-5")
-    room.clock.forward(hours=1)
-    room.work()
-    assert [(batch.status, batch.members, batch.held) for batch in room.waiting()] == [
+def test_what_is_held_back_gathers_and_goes_when_released(harness: Harness) -> None:
+    harness.lab.template("X_LIST", LIST, format="text", batch={"max_items": 3})
+    harness.accept("S-1")
+    manage.pause(harness.lab.service_id, "run-1")
+    harness.accept("S-2", "S-3", "S-4")
+    harness.accept("S-5")
+    harness.clock.forward(hours=1)
+    harness.work()
+    assert [(batch.status, batch.members, batch.held) for batch in harness.waiting()] == [
         ("CLOSED", 3, True),
         ("OPEN", 2, True),
     ]
-    manage.release(room.lab.service_id, "run-1")
-    assert room.waiting() == []
-    last = room.one("S-6")
-    assert not room.place(last).held
+    manage.release(harness.lab.service_id, "run-1")
+    assert harness.waiting() == []
+    last = harness.one("S-6")
+    assert not harness.membership(last).held
 
 
-def test_removed_members_leave_gaps_and_an_empty_batch_is_no_message(mail_room: Room, server: SmtpServer) -> None:
-    ids = [one.notification_id for one in mail_room.accept("S-1", "S-2", "S-3")]
-    manage.remove(mail_room.lab.service_id, "run-1", _uid(ids[1]))
-    mail_room.accept("S-4")
-    alone = mail_room.one("S-5", aggregator_id="run-2")
-    manage.remove(mail_room.lab.service_id, "run-2", _uid(alone))
-    assert mail_room.place(alone).why == "empty"
-    mail_room.clock.forward(minutes=5)
-    mail_room.work()
+def test_removed_members_leave_gaps_and_an_empty_batch_is_no_message(mail_harness: Harness, server: SmtpServer) -> None:
+    ids = [one.notification_id for one in mail_harness.accept("S-1", "S-2", "S-3")]
+    manage.remove(mail_harness.lab.service_id, "run-1", _uid(ids[1]))
+    mail_harness.accept("S-4")
+    alone = mail_harness.one("S-5", aggregator_id="run-2")
+    manage.remove(mail_harness.lab.service_id, "run-2", _uid(alone))
+    assert mail_harness.membership(alone).why == "empty"
+    mail_harness.clock.forward(minutes=5)
+    mail_harness.work()
     assert [samples(one) for one in server.wait_for(1)] == [["S-1", "S-3", "S-4"]]
-    assert [mail_room.report(one).status for one in (*ids, alone)] == ["SENT", "CANCELLED", "SENT", "CANCELLED"]
-    assert mail_room.report(ids[1]).events[-1].what.startswith("Taken out of the batch")
+    assert [mail_harness.report(one).status for one in (*ids, alone)] == ["SENT", "CANCELLED", "SENT", "CANCELLED"]
+    assert mail_harness.report(ids[1]).events[-1].what.startswith("Taken out of the batch")
     assert len(server.messages) == 1
 
 
-def test_a_clock_that_is_put_back_delays_nothing_for_long(room: Room) -> None:
-    room.clock.forward(days=1)
-    sent = room.one("S-1")
-    room.clock.forward(days=-1)
-    room.work()
-    assert room.place(sent).closes_at == room.clock() + timedelta(seconds=60)
-    room.clock.forward(seconds=60)
-    room.work()
-    assert room.report(sent).status == "SENT"
+def test_a_clock_that_is_put_back_delays_nothing_for_long(harness: Harness) -> None:
+    harness.clock.forward(days=1)
+    sent = harness.one("S-1")
+    harness.clock.forward(days=-1)
+    harness.work()
+    assert harness.membership(sent).closes_at == harness.clock() + timedelta(seconds=60)
+    harness.clock.forward(seconds=60)
+    harness.work()
+    assert harness.report(sent).status == "SENT"
 
 
-def test_what_is_due_already_is_not_put_off_by_a_late_member(room: Room) -> None:
-    first = room.one("S-1")
-    room.clock.forward(seconds=61)
-    room.accept("S-2")
-    room.work()
-    assert room.report(first).status == "SENT"
-    assert room.place(first).members == 2
+def test_what_is_due_already_is_not_put_off_by_a_late_member(harness: Harness) -> None:
+    first = harness.one("S-1")
+    harness.clock.forward(seconds=61)
+    harness.accept("S-2")
+    harness.work()
+    assert harness.report(first).status == "SENT"
+    assert harness.membership(first).members == 2
 
 
-def test_a_timer_looks_again_when_the_moment_has_moved(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timer_looks_again_when_the_moment_has_moved(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     armed: list[tuple[int, float]] = []
     monkeypatch.setattr(
         type(tasks.look), "__call__", lambda _task, *args, delay=0.0, **_options: armed.append((args[0], delay))
     )
-    sent = room.one("S-1")
-    room.clock.forward(seconds=30)
-    room.accept("S-2")
-    room.clock.forward(seconds=30)
+    sent = harness.one("S-1")
+    harness.clock.forward(seconds=30)
+    harness.accept("S-2")
+    harness.clock.forward(seconds=30)
     (batch_id, delay) = armed.pop()
     assert (delay, armed) == (60.0, [])
     tasks.look.run(batch_id)
     assert armed == [(batch_id, 30.0)]
-    room.clock.forward(seconds=30)
+    harness.clock.forward(seconds=30)
     tasks.look.run(batch_id)
-    assert room.place(sent).status == "DISPATCHED"
+    assert harness.membership(sent).status == "DISPATCHED"
     tasks.look.run(batch_id)
     assert len(armed) == 2  # the second wakes the senders
 
 
-def test_ten_thousand_members_are_one_message_complete_and_in_order(mail_room: Room, server: SmtpServer) -> None:
-    mail_room.lab.template("X_LIST", LIST, format="text", batch={"max_items": 10_000})
+def test_ten_thousand_members_are_one_message_complete_and_in_order(mail_harness: Harness, server: SmtpServer) -> None:
+    mail_harness.lab.template("X_LIST", LIST, format="text", batch={"max_items": 10_000})
     names = [f"S-{number:05d}" for number in range(10_000)]
     for start in range(0, len(names), 250):
         group = names[start : start + 250]
         values = {"template_id": "X_LIST", "priority": "BATCH", "aggregator_id": "run-1", "content_type": "text"}
-        outcomes = accept_many([mail_room.lab.submission(body(name, **values)) for name in group], lambda _new: None)
+        outcomes = accept_many([mail_harness.lab.submission(body(name, **values)) for name in group], lambda _new: None)
         assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    mail_room.work()
+    mail_harness.work()
     assert [samples(received) for received in server.wait_for(1)] == [names]
-    with mail_room.lab.database.read() as session:
+    with mail_harness.lab.database.read() as session:
         (batch,) = session.scalars(select(Batch))
         assert (batch.members, batch.status) == (10_000, "SENT")
 
 
-def test_a_lost_claim_sends_the_same_message_again(mail_room: Room, server: SmtpServer) -> None:
-    mail_room.accept("S-1", "S-2")
-    mail_room.clock.forward(seconds=60)
+def test_a_lost_claim_sends_the_same_message_again(mail_harness: Harness, server: SmtpServer) -> None:
+    mail_harness.accept("S-1", "S-2")
+    mail_harness.clock.forward(seconds=60)
     tasks.sweep.run()
     token = Lease("worker-dead").ready()
-    with mail_room.lab.database.write() as session:
-        (taken,) = claims.claim(session, token, Channel.EMAIL, limit=5, turns=Turns())
-    with mail_room.lab.database.write() as session:
+    with mail_harness.lab.database.transaction() as session:
+        (taken,) = claims.claim(session, token, Channel.EMAIL, limit=5, scheduler=FairScheduler())
+    with mail_harness.lab.database.transaction() as session:
         claims.release(session, [taken])
-    assert Hand("worker-two").send_some() == 1
+    assert Sender("worker-two").send_some() == 1
     assert samples(server.wait_for(1)[0]) == ["S-1", "S-2"]
 
 

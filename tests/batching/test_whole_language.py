@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from backend.api.templates import published
-from backend.intake.accept import Accepted, Outcome, Refused, accept_many
+from backend.intake.accept import Accepted, IntakeResult, Refused, accept_many
 from backend.registry.templates import TemplateContent
-from tests.batching.conftest import Room, body
+from tests.batching.conftest import Harness, body
 from tests.batching.test_examples import part
 from tests.smtp_server import SmtpServer
 
@@ -60,30 +60,30 @@ GATHERED = """<mjml><mj-body><mj-raw>{% if fields|length >= 10 %}</mj-raw>
 <mj-raw>{% endif %}</mj-raw></mj-body></mjml>"""
 
 
-def _publish(room: Room, identifier: str, source: str, **more: Any) -> None:
+def _publish(harness: Harness, identifier: str, source: str, **more: Any) -> None:
     content = TemplateContent(name=identifier, source=source, **{"format": "mjml", **more})
-    published(room.lab.service_id, "tests", identifier, content)
+    published(harness.lab.service_id, "tests", identifier, content)
 
 
-def _join(room: Room, template: str, fields: dict[str, Any]) -> Outcome:
+def _join(harness: Harness, template: str, fields: dict[str, Any]) -> IntakeResult:
     sent = body("", template_id=template, priority="BATCH", aggregator_id="one", fields=fields, subject=...)
-    (outcome,) = accept_many([room.lab.submission(sent)], lambda _priorities: None)
+    (outcome,) = accept_many([harness.lab.submission(sent)], lambda _priorities: None)
     return outcome
 
 
-def test_namespaces_macros_and_partials_are_sent_as_a_batch_of_nine(mail_room: Room, server: SmtpServer) -> None:
-    _publish(mail_room, "X_MACROS", MACROS, kind="partial", format="html")
-    _publish(mail_room, "X_FOOTER", FOOTER, kind="partial")
-    _publish(mail_room, "X_SUMMARY", SUMMARY, subject="{{ fields|length }} samples")
+def test_namespaces_macros_and_partials_are_sent_as_a_batch_of_nine(mail_harness: Harness, server: SmtpServer) -> None:
+    _publish(mail_harness, "X_MACROS", MACROS, kind="partial", format="html")
+    _publish(mail_harness, "X_FOOTER", FOOTER, kind="partial")
+    _publish(mail_harness, "X_SUMMARY", SUMMARY, subject="{{ fields|length }} samples")
     for number in range(9):
         kinds = ["late", *(["broken <b>"] if number % 2 else [])]
         path = f"https://lims.example/{number}"
         outcome = _join(
-            mail_room, "X_SUMMARY", {"name": f"S{number}", "kinds": kinds, "path": path, "desk": "Ada & co"}
+            mail_harness, "X_SUMMARY", {"name": f"S{number}", "kinds": kinds, "path": path, "desk": "Ada & co"}
         )
         assert isinstance(outcome, Accepted)
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
     (received,) = server.wait_for(1)
     html, text = part(received.parsed, "html"), part(received.parsed, "plain")
     assert "<li><b>late</b>: 9.0 samples</li>" in html
@@ -97,7 +97,7 @@ def test_namespaces_macros_and_partials_are_sent_as_a_batch_of_nine(mail_room: R
 @pytest.mark.parametrize("priority", ["NORMAL", "BATCH"])
 @pytest.mark.parametrize("form", ["mjml", "html"])
 def test_kinds_are_gathered_in_either_format_alone_and_as_a_batch(
-    mail_room: Room, server: SmtpServer, form: str, priority: str
+    mail_harness: Harness, server: SmtpServer, form: str, priority: str
 ) -> None:
     source = KINDS if form == "mjml" else re.sub(r"</?mj[\w-]*>", "", KINDS)
     samples = [
@@ -109,15 +109,15 @@ def test_kinds_are_gathered_in_either_format_alone_and_as_a_batch(
         for number in range(9)
     ]
     if priority == "BATCH":
-        _publish(mail_room, "X_KINDS", source, format=form, subject="Kinds")
-        outcomes = [_join(mail_room, "X_KINDS", sample) for sample in samples]
+        _publish(mail_harness, "X_KINDS", source, format=form, subject="Kinds")
+        outcomes = [_join(mail_harness, "X_KINDS", sample) for sample in samples]
     else:
-        _publish(mail_room, "X_KINDS", re.sub(r"\bfields\b", "fields.samples", source), format=form, subject="Kinds")
+        _publish(mail_harness, "X_KINDS", re.sub(r"\bfields\b", "fields.samples", source), format=form, subject="Kinds")
         sent = body("", template_id="X_KINDS", fields={"samples": samples}, subject=...)
-        outcomes = accept_many([mail_room.lab.submission(sent)], lambda _priorities: None)
+        outcomes = accept_many([mail_harness.lab.submission(sent)], lambda _priorities: None)
     assert [type(one) for one in outcomes] == [Accepted] * (9 if priority == "BATCH" else 1)
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
     (received,) = server.wait_for(1)
     html, text = part(received.parsed, "html"), part(received.parsed, "plain")
     items = [item.strip() for item in re.findall("<li>(.*?)</li>", html, re.DOTALL)]
@@ -130,12 +130,12 @@ def test_kinds_are_gathered_in_either_format_alone_and_as_a_batch(
 
 @pytest.mark.parametrize(("manifest", "accepted"), [(True, 12), (False, 9)])
 def test_twelve_without_attributes_join_if_their_batch_can_be_rendered(
-    mail_room: Room, server: SmtpServer, manifest: bool, accepted: int
+    mail_harness: Harness, server: SmtpServer, manifest: bool, accepted: int
 ) -> None:
-    _publish(mail_room, "X_GATHERED", GATHERED, subject="Samples")
+    _publish(mail_harness, "X_GATHERED", GATHERED, subject="Samples")
     outcomes = [
         _join(
-            mail_room,
+            mail_harness,
             "X_GATHERED",
             {"sample-id": f"W{number}", "attributes": [], **({"manifest-id": "M1"} if manifest else {})},
         )
@@ -148,8 +148,8 @@ def test_twelve_without_attributes_join_if_their_batch_can_be_rendered(
         assert "does not render the batch that this notification would join. Line 7: the field 'manifest-id'" in (
             refused.problem.detail
         )
-    mail_room.clock.forward(seconds=60)
-    mail_room.work()
+    mail_harness.clock.forward(seconds=60)
+    mail_harness.work()
     (received,) = server.wait_for(1)
     text = part(received.parsed, "plain").split()
     assert text == (["Samples", "of", "M1:", "."] if manifest else [f"W{number}" for number in range(9)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import accept, deliver, flush, latency, portal, rendering
+from tests.benchmarks import accept, deliver, flush, latency, portal, rendering, rules
 from tests.benchmarks.table import ENGINES, Row
 
 _REPORT = Path(".data") / "bench.json"
@@ -24,6 +24,8 @@ def _parts() -> Iterator[tuple[str, Callable[[], list[Row]]]]:
         yield f"deliver.{engine}.16k", lambda engine=engine: [deliver.row(engine, 16 * 1024, 1500)]
     for engine in ENGINES:
         yield f"high_latency.{engine}", lambda engine=engine: [latency.row(engine)]
+    for engine in ENGINES:
+        yield f"rules.{engine}", lambda engine=engine: [rules.row(engine)]
     for engine in ENGINES:
         yield f"batch_flush.{engine}", lambda engine=engine: [flush.row(engine)]
     yield "render", rendering.rows

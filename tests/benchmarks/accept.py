@@ -32,8 +32,8 @@ def bulk_row(engine: str) -> Row:
 def _measured(name: str, engine: str, path: str, body: dict[str, Any], each: int) -> Row:
     """Measure a body of ``each`` notifications."""
     port, bare_port = processes.free_port(), processes.free_port()
-    with installation(engine, PORT=str(port)) as place:
-        token = access_tokens.issue(place.lab.client.client_id, SCOPES)
+    with installation(engine, PORT=str(port)) as installed:
+        token = access_tokens.issue(installed.lab.client.client_id, SCOPES)
         plan = {
             "connections": _CONNECTIONS if each == 1 else _BULK_CONNECTIONS,
             "seconds": _SECONDS,
@@ -44,11 +44,11 @@ def _measured(name: str, engine: str, path: str, body: dict[str, Any], each: int
         bare = (sys.executable, "-m", "tests.benchmarks.bare", str(bare_port))
         ours, limits = [], []
         with (
-            processes.running(*processes.CARILLON, "serve", env=place.environment, log=place.log) as web,
-            processes.running(*bare, log=place.log) as limit,
+            processes.running(*processes.CARILLON, "serve", env=installed.environment, log=installed.log) as web,
+            processes.running(*bare, log=installed.log) as limit,
         ):
-            processes.wait_for_port(port, web, place.log)
-            processes.wait_for_port(bare_port, limit, place.log)
+            processes.wait_for_port(port, web, installed.log)
+            processes.wait_for_port(bare_port, limit, installed.log)
             for _ in range(_ROUNDS):
                 ours.append(_loaded(port, path, plan | {"body": json.dumps(body)}))
                 limits.append(_loaded(bare_port, "", plan | single))

@@ -41,11 +41,11 @@ def measure() -> Costs:
 
 def _accept() -> tuple[float, float]:
     port = processes.free_port()
-    with installation("postgresql", PORT=str(port)) as place:
-        token = access_tokens.issue(place.lab.client.client_id, SCOPES)
-        with processes.running(*processes.CARILLON, "serve", env=place.environment, log=place.log) as web:
-            processes.wait_for_port(port, web, place.log)
-            before = _spent(web.pid), _spent_by_postgresql(place)
+    with installation("postgresql", PORT=str(port)) as installed:
+        token = access_tokens.issue(installed.lab.client.client_id, SCOPES)
+        with processes.running(*processes.CARILLON, "serve", env=installed.environment, log=installed.log) as web:
+            processes.wait_for_port(port, web, installed.log)
+            before = _spent(web.pid), _spent_by_postgresql(installed)
             figures = processes.load(
                 f"http://127.0.0.1:{port}/notifications/v1",
                 connections=32,
@@ -57,18 +57,18 @@ def _accept() -> tuple[float, float]:
             accepted = figures["statuses"]["202"]
             return (
                 (_spent(web.pid) - before[0]) / accepted,
-                (_spent_by_postgresql(place) - before[1]) / accepted,
+                (_spent_by_postgresql(installed) - before[1]) / accepted,
             )
 
 
 def _deliver(count: int) -> tuple[float, float]:
     """Return what the worker and the database spend from its start until so many messages are sent."""
-    with processes.sink(count) as sink, installation("postgresql", EMAIL_PROVIDERS=sink.address) as place:
-        store_backlog(place.lab, count, 1024)
-        before = _spent_by_postgresql(place)
-        with processes.running(*processes.CARILLON, "worker", env=place.environment, log=place.log) as worker:
+    with processes.sink(count) as sink, installation("postgresql", EMAIL_PROVIDERS=sink.address) as installed:
+        store_backlog(installed.lab, count, 1024)
+        before = _spent_by_postgresql(installed)
+        with processes.running(*processes.CARILLON, "worker", env=installed.environment, log=installed.log) as worker:
             sink.wait()
-            return _spent(worker.pid), _spent_by_postgresql(place) - before
+            return _spent(worker.pid), _spent_by_postgresql(installed) - before
 
 
 def _spent(process_id: int, *, with_children: bool = False) -> float:
@@ -77,8 +77,8 @@ def _spent(process_id: int, *, with_children: bool = False) -> float:
     return sum(int(ticks) for ticks in fields[11 : 15 if with_children else 13]) / _TICKS
 
 
-def _spent_by_postgresql(place: Installation) -> float:
+def _spent_by_postgresql(installed: Installation) -> float:
     """Return the seconds that the server has used: all its processes, also those that have ended."""
-    server = int((place.folder / "postgresql" / "postmaster.pid").read_text().split()[0])
+    server = int((installed.folder / "postgresql" / "postmaster.pid").read_text().split()[0])
     running = [int(child) for child in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
     return _spent(server, with_children=True) + sum(_spent(child) for child in running)

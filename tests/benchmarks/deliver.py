@@ -14,9 +14,9 @@ def row(engine: str, size: int, count: int) -> Row:
     ours, limits = [], []
     with processes.sink(count) as sink:
         for _ in range(_ROUNDS):
-            with installation(engine, EMAIL_PROVIDERS=sink.address) as place:
-                store_backlog(place.lab, count, size)
-                with processes.running(*processes.CARILLON, "worker", env=place.environment, log=place.log):
+            with installation(engine, EMAIL_PROVIDERS=sink.address) as installed:
+                store_backlog(installed.lab, count, size)
+                with processes.running(*processes.CARILLON, "worker", env=installed.environment, log=installed.log):
                     ours.append(sink.rate())
             bare.send_ready_made(sink.port, ready_made(size), count)
             limits.append(sink.rate())

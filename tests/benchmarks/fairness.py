@@ -15,7 +15,7 @@ import httpx2
 import msgspec
 
 from backend.accounts.oauth import access_tokens
-from backend.db import session
+from backend.db import database as db
 from backend.rendering import engine
 from backend.rendering.model import RenderJob, Source
 from tests.benchmarks import processes
@@ -66,20 +66,20 @@ def measured(engine_name: str, seconds: float) -> Figures:
     port = processes.free_port()
     with (
         processes.sink(1_000_000) as sink,
-        installation(engine_name, PORT=str(port), EMAIL_PROVIDERS=sink.address) as place,
-        processes.running(*processes.CARILLON, "serve", env=place.environment, log=place.log) as web,
-        processes.running(*processes.CARILLON, "worker", env=place.environment, log=place.log),
+        installation(engine_name, PORT=str(port), EMAIL_PROVIDERS=sink.address) as installed,
+        processes.running(*processes.CARILLON, "serve", env=installed.environment, log=installed.log) as web,
+        processes.running(*processes.CARILLON, "worker", env=installed.environment, log=installed.log),
     ):
-        processes.wait_for_port(port, web, place.log)
-        other = laboratory(session.current(), "Archive")
-        place.lab.template("X_SLOW", _SLOW)
-        flood = _Flood(port, place.lab, _turns())
+        processes.wait_for_port(port, web, installed.log)
+        other = laboratory(db.current(), "Archive")
+        installed.lab.template("X_SLOW", _SLOW)
+        flood = _Flood(port, installed.lab, _rounds())
         with flood:
             flood.wait(THREADS // 2)
             return _other(port, other, sink, int(seconds * _PER_SECOND), flood)
 
 
-def _turns() -> int:
+def _rounds() -> int:
     """Find how many turns the slow template takes for its time on this machine."""
     job = RenderJob("", Source("html", _SLOW), {"turns": _TRIAL}, want_html=False, want_text=False)
     engine.render(job)
@@ -91,9 +91,9 @@ def _turns() -> int:
 class _Flood:
     """The slow service's threads: each sends the next as soon as it is answered, HIGH and NORMAL in turns."""
 
-    def __init__(self, port: int, lab: Laboratory, turns: int) -> None:
+    def __init__(self, port: int, lab: Laboratory, rounds: int) -> None:
         self._url = f"http://127.0.0.1:{port}"
-        self._lab, self._turns = lab, turns
+        self._lab, self._rounds = lab, rounds
         self._stop = threading.Event()
         self._answered = threading.Condition()
         self.statuses: Counter[int] = Counter()
@@ -124,7 +124,7 @@ class _Flood:
             count = 0
             while not self._stop.is_set():
                 count += 1
-                fields = {"turns": self._turns, "name": f"{number}-{count}"}
+                fields = {"turns": self._rounds, "name": f"{number}-{count}"}
                 priority = "HIGH" if count % 2 else "NORMAL"
                 body = notification(template_id="X_SLOW", fields=fields, priority=priority)
                 self._note(http.post("/notifications/v1", json=body))

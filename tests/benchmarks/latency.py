@@ -27,17 +27,17 @@ def row(engine: str) -> Row:
     port = processes.free_port()
     with (
         processes.sink(_BACKLOG * 10) as sink,
-        installation(engine, PORT=str(port), EMAIL_PROVIDERS=sink.address) as place,
-        processes.running(*processes.CARILLON, "serve", env=place.environment, log=place.log) as web,
-        processes.running(*processes.CARILLON, "worker", env=place.environment, log=place.log),
+        installation(engine, PORT=str(port), EMAIL_PROVIDERS=sink.address) as installed,
+        processes.running(*processes.CARILLON, "serve", env=installed.environment, log=installed.log) as web,
+        processes.running(*processes.CARILLON, "worker", env=installed.environment, log=installed.log),
     ):
-        processes.wait_for_port(port, web, place.log)
-        token = access_tokens.issue(place.lab.client.client_id, SCOPES)
+        processes.wait_for_port(port, web, installed.log)
+        token = access_tokens.issue(installed.lab.client.client_id, SCOPES)
         send = _sender(port, token)
         _measure(send, sink, "warm", 10)
         idle = _measure(send, sink, "idle", _IDLE)
-        store_backlog(place.lab, _BACKLOG, 1024)
-        tasks.nudge({1: ()})
+        store_backlog(installed.lab, _BACKLOG, 1024)
+        tasks.wake({1: ()})
         loaded = _measure(send, sink, "loaded", _LOADED)
     figures = Row(name=f"high_latency.{engine}", p50_ms=_at(idle, 0.5), p99_ms=_at(idle, 0.99))
     figures.ratio = _at(loaded, 0.99) / _at(idle, 0.99)

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.load URL`` reads ``{"connections", "seconds", "headers", "body", "warm_up"}`` as one line
 of JSON from standard input and prints ``{"rate", "p50_ms", "p99_ms", "statuses"}``. ``@N`` in the body becomes a
-number that no other request of the run has. With ``pace`` there are so many requests a second; without it as many as
+number that no other request of the run has. With ``rate`` there are so many requests a second; without it as many as
 are answered.
 """
 
@@ -44,7 +44,7 @@ class Load:
 
     async def _connection(self) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
-        while (before := await self._my_turn()) < self._end:
+        while (before := await self._my_moment()) < self._end:
             body = self._body.replace("@N", str(next(self._number))).encode()
             writer.write(f"{self._head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
             status = await self._answer(reader)
@@ -53,10 +53,10 @@ class Load:
                 self.statuses[status] += 1
         writer.close()
 
-    async def _my_turn(self) -> float:
+    async def _my_moment(self) -> float:
         """Wait for the moment of the next request, if there is a pace; return when that was."""
-        if pace := self._plan.get("pace"):
-            wait = self._begin + next(self._turn) / pace - time.perf_counter()
+        if rate := self._plan.get("pace"):
+            wait = self._begin + next(self._turn) / rate - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
         return time.perf_counter()

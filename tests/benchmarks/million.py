@@ -18,13 +18,14 @@ import msgspec
 from sqlalchemy import Table, bindparam, event, func, insert, literal, null, select, text, update
 
 from backend.batching import tasks as batching_tasks
+from backend.db.database import Database
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Event, Notification
-from backend.db.session import Database
 from backend.db.types import Moment
-from backend.delivery import repair, retention, routes
+from backend.delivery import reaper, retention
 from backend.delivery import tasks as delivery_tasks
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, metrics
 from backend.reports import (
@@ -79,7 +80,7 @@ class Old:
         oldest, span = clock.now() - timedelta(days=25), timedelta(days=22)
         for number in range(chunks):
             self._chunk(oldest + span * (number / chunks), size, size * _BATCHED // _CHUNK)
-        with self._database.write() as session:
+        with self._database.transaction() as session:
             old = Notification.created_at < clock.now() - timedelta(days=2)
             failed = {"status": "FAILED"}
             session.execute(update(Notification).where(old, Notification.id % 100 == 0).values(failed))
@@ -88,7 +89,7 @@ class Old:
 
     def _chunk(self, at: datetime, size: int, batched: int) -> None:
         moment = literal(at, Moment)
-        with self._database.write() as session:
+        with self._database.transaction() as session:
 
             def copy(model: Any, source: Any, rows: Any, **changed: Any) -> int:
                 """Copy the row ``source`` once for each of ``rows``; return the greatest id there was before."""
@@ -114,9 +115,11 @@ class Old:
             times = dict.fromkeys(("opened_at", "last_member_at", "closes_at", "dispatched_at"), moment)
             copy(Batch, self._batch, self._series(1), uid=self._uid(), **times)
             batch = session.scalar(select(func.max(Batch.id))) or 0
-            place = gathered.c.id - last
+            installed = gathered.c.id - last
             for source in self._ids(session, BatchMember, BatchMember.batch_id == self._batch):
-                copy(BatchMember, source, gathered, batch_id=literal(batch), seq=place, notification_id=gathered.c.id)
+                copy(
+                    BatchMember, source, gathered, batch_id=literal(batch), seq=installed, notification_id=gathered.c.id
+                )
             for source in self._ids(session, Delivery, Delivery.batch_id == self._batch):
                 copy(Delivery, source, self._series(1), uid=self._uid(), batch_id=literal(batch), **made)
             for source in self._ids(session, Event, Event.batch_id == self._batch):
@@ -145,7 +148,7 @@ class Bench:
     def __init__(self, lab: Laboratory, single: UUID) -> None:
         self.lab = lab
         self.known = single
-        self._hand = Hand("worker-of-the-benchmark")
+        self._sender = Sender("worker-of-the-benchmark")
         self._number = 0
 
     def steps(self) -> Iterator[tuple[str, int, Callable[[], object]]]:
@@ -159,8 +162,8 @@ class Bench:
         yield "list, of one old day", 1, self._old_day
         yield "portal: list with counts", 1, self._listed
         yield "portal: home page", 1, self._home
-        yield "repair, look", 1, lambda: self._read(repair.stranded, "worker-of-the-benchmark", set())
-        yield "tick of the worker", 1, delivery_tasks.mend.run
+        yield "repair, look", 1, lambda: self._read(reaper.orphaned, "worker-of-the-benchmark", set())
+        yield "tick of the worker", 1, delivery_tasks.reap.run
         yield "depths", 1, lambda: self._read(depths.measure)
         yield "ledger of two days", 1, lambda: self._read(ledger.balance)
         yield "GET /metrics, all anew", 1, self._scrape
@@ -174,7 +177,7 @@ class Bench:
         assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
 
     def deliver(self) -> None:
-        while self._hand.send_some():
+        while self._sender.send_some():
             pass
 
     def _read(self, ask: Callable[..., object], *parameters: object) -> None:
@@ -201,8 +204,8 @@ class Bench:
 
     @staticmethod
     def _scrape() -> None:
-        gauges.forget()
-        alarm.recent.forget()
+        gauges.clear()
+        alarm.recent.clear()
         metrics.exposition(gauges.State())
 
     def times(self) -> dict[str, float]:
@@ -249,9 +252,9 @@ def _is_whole(line: str) -> bool:
     return words[:1] == ["SCAN"] and words[1] in _LARGE and "INDEX" not in words
 
 
-def measure(place: Installation, rows: int) -> tuple[list[Step], list[tuple[str, list[str]]]]:
+def measure(installed: Installation, rows: int) -> tuple[list[Step], list[tuple[str, list[str]]]]:
     """Time every step before and after so many rows are stored."""
-    lab = place.lab
+    lab = installed.lab
     clock.use(lambda: datetime.now(UTC) - _FIRST)  # rows are numbered in the order of time
     lab.template("X_LIST", BATCH_HTML)
     buffered = body("S-0", priority="BATCH", aggregator_id="run", template_id="X_LIST", fields={"sample-id": "1"})
@@ -288,7 +291,7 @@ def size(database: Database) -> int:
 
 def _send_batch(lab: Laboratory) -> None:
     """Let the one batch be old enough to be dispatched with the next sending."""
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Batch).values(closes_at=bindparam("at", type_=Moment)), {"at": clock.now()})
     batching_tasks.sweep.run()
 
@@ -301,9 +304,9 @@ def main() -> None:
     parser.add_argument("engines", nargs="*", metavar="engine")
     given = parser.parse_args()
     for engine in given.engines or ENGINES:
-        with processes.sink(1_000_000_000) as sink, installation(engine, EMAIL_PROVIDERS=sink.address) as place:
+        with processes.sink(1_000_000_000) as sink, installation(engine, EMAIL_PROVIDERS=sink.address) as installed:
             routes.routes.cache_clear()
-            steps, whole = measure(place, given.rows)
+            steps, whole = measure(installed, given.rows)
         print(f"\n{engine:<30}{'before ms':>11}{'after ms':>11}{'ratio':>8}")
         for step in steps:
             print(f"{step.name:<30}{step.before:>11.3f}{step.after:>11.3f}{step.after / step.before:>8.2f}")

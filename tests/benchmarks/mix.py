@@ -182,16 +182,16 @@ class Mix:
     def _spoilt(self, body: Any) -> Any:
         """Put a hostile value in one place of a body, or take the place away."""
         spoilt = copy.deepcopy(body)
-        place = spoilt
-        while isinstance(place, (dict, list)) and place:
-            key: Any = self._random.choice(list(place) if isinstance(place, dict) else range(len(place)))
-            if not isinstance(place[key], (dict, list)) or not place[key] or self._chance(0.4):
+        part = spoilt
+        while isinstance(part, (dict, list)) and part:
+            key: Any = self._random.choice(list(part) if isinstance(part, dict) else range(len(part)))
+            if not isinstance(part[key], (dict, list)) or not part[key] or self._chance(0.4):
                 if self._chance(0.2):
-                    del place[key]
-                elif isinstance(place, dict) and self._chance(0.2):
-                    place[self._random.choice(_WORDS)] = self._random.choice(_VALUES)
+                    del part[key]
+                elif isinstance(part, dict) and self._chance(0.2):
+                    part[self._random.choice(_WORDS)] = self._random.choice(_VALUES)
                 else:
-                    place[key] = self._random.choice(_VALUES)
+                    part[key] = self._random.choice(_VALUES)
                 break
-            place = place[key]
+            part = part[key]
         return spoilt

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from litestar.testing import TestClient
 
 from backend.app import create_app
-from backend.db import session
+from backend.db import database as db
 from tests.benchmarks.table import Row, installation
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.furnished import ADMIN, Furnished, furnish
@@ -44,7 +44,7 @@ _PAGES = {
 def rows() -> list[Row]:
     """Measure each page's time on the processor, of which the server's other work takes nothing away."""
     with installation("sqlite") as made:
-        furnished = furnish(session.current(), made.lab, many=_MANY)
+        furnished = furnish(db.current(), made.lab, many=_MANY)
         with TestClient(create_app(), base_url=BASE_URL) as client, _quiet():
             browser = Browser(client)
             browser.sign_in(ADMIN)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.rendering import engine
-from backend.rendering.masking import Mask
-from backend.rendering.mjml_compiler import to_html
+from backend.rendering.jinja.masking import Mask
+from backend.rendering.mjml.compiler import to_html
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.pool import DELIVERIES
 from backend.rendering.starters import starters

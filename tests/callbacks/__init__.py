@@ -1,1 +1,1 @@
-"""Tests of the callbacks room."""
+"""Tests of the callbacks package."""

@@ -1,4 +1,4 @@
-"""A laboratory whose API client hears of its notifications at a real HTTP server, and a courier that posts there."""
+"""A laboratory whose API client hears of its notifications at a real HTTP server, and what posts there."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from backend.accounts.audit import Actor
-from backend.callbacks import emit, endpoints, messages
-from backend.callbacks.courier import Courier
+from backend.callbacks import endpoints, messages, subscriptions
 from backend.callbacks.messages import MessageRecord
+from backend.callbacks.sender import WebhookSender
+from backend.db.database import Database
 from backend.db.models.callbacks import CallbackEndpoint
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
 from tests.callbacks.receiver import Receiver
@@ -32,8 +32,8 @@ class Line:
     receiver: Receiver
     clock: MovableClock
     secret: str = ""
-    courier: Courier = field(default_factory=lambda: Courier("worker-one"))
-    hand: Hand = field(default_factory=lambda: Hand("worker-one"))
+    webhook_sender: WebhookSender = field(default_factory=lambda: WebhookSender("worker-one"))
+    sender: Sender = field(default_factory=lambda: Sender("worker-one"))
 
     @property
     def database(self) -> Database:
@@ -41,7 +41,7 @@ class Line:
 
     def register(self, url: str | None = None) -> str:
         """Set the client's address; return the secret if it is new."""
-        with self.database.write() as session:
+        with self.database.transaction() as session:
             args = (self.lab.client.id, self.lab.service_id, url or self.receiver.url, ACTOR)
             _, made = endpoints.register(session, *args)
         self.secret = made.secret if made else self.secret
@@ -55,13 +55,13 @@ class Line:
 
     def send(self) -> None:
         """Send what is due to the outbox."""
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
 
     def post(self) -> int:
         """Post what is due, and what comes due by that, to the end; return how many were taken up at first."""
-        taken = self.courier.post_some()
-        assert self.courier.wait(20)
+        taken = self.webhook_sender.post_some()
+        assert self.webhook_sender.wait(20)
         return taken
 
     def messages(self) -> list[MessageRecord]:
@@ -85,12 +85,12 @@ def receiver() -> Iterator[Receiver]:
 def _line(
     database: Database, receiver: Receiver, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Line]:
-    monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.place)
+    monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.host_port)
     settings.current.cache_clear()
     routes.routes.cache_clear()
-    emit.forget()
+    subscriptions.clear()
     yield Line(laboratory(database), receiver, clock)
-    emit.forget()
+    subscriptions.clear()
     routes.routes.cache_clear()
 
 
@@ -114,8 +114,8 @@ def each_line(
 def allow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Set the list of places that may be reached though private."""
 
-    def set_to(places: str) -> None:
-        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", places)
+    def set_to(host_ports: str) -> None:
+        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", host_ports)
         settings.current.cache_clear()
 
     return set_to

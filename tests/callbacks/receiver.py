@@ -72,12 +72,12 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
 
     @property
-    def place(self) -> str:
+    def host_port(self) -> str:
         return f"127.0.0.1:{self._server.server_port}"
 
     @property
     def url(self) -> str:
-        return f"http://{self.place}/callbacks?key=s3cr3t"
+        return f"http://{self.host_port}/callbacks?key=s3cr3t"
 
     def __enter__(self) -> Self:
         return self

@@ -7,19 +7,19 @@ from sqlalchemy import event, func, select, update
 
 from backend.accounts import clients
 from backend.batching import manage
-from backend.callbacks import emit, housekeeping, tasks
+from backend.callbacks import housekeeping, subscriptions, tasks
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
-from backend.db.session import Database
-from backend.delivery import states
+from backend.delivery.outcomes import states
 from tests import factories
 from tests.callbacks.conftest import Line
 
 
 def set_deliveries(line: Line, notification_id: str, *statuses: DeliveryStatus, **values: object) -> None:
     """Give the deliveries of a notification these statuses, and let it follow."""
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         whole = session.scalars(select(Notification).where(Notification.uid == UUID(notification_id))).one()
         rows = session.scalars(select(Delivery).where(Delivery.notification_id == whole.id).order_by(Delivery.id)).all()
         for row, status in zip(rows, statuses, strict=True):
@@ -102,7 +102,7 @@ def test_the_members_of_a_batch_are_told_one_by_one(each_line: Line) -> None:
 def test_a_change_that_is_rolled_back_was_never_told(line: Line) -> None:
     line.register()
     notification_id = line.accept()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         whole = session.scalars(select(Notification.id).where(Notification.uid == UUID(notification_id))).one()
         session.execute(update(Delivery).where(Delivery.notification_id == whole).values(status="SENT"))
         states.refresh(session, {whole})
@@ -114,7 +114,7 @@ def test_a_change_that_is_rolled_back_was_never_told(line: Line) -> None:
 def test_only_the_client_that_sent_it_hears_of_it(line: Line) -> None:
     other = factories.laboratory(line.database, "Other")
     line.register()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         owner = session.get_one(Service, line.lab.service_id)
         sibling = clients.create_client(session, owner, "sibling")
     line.lab.client, mine = sibling, line.lab.client
@@ -132,7 +132,7 @@ def test_a_client_that_was_revoked_hears_no_more(line: Line) -> None:
     line.accept("before")
     line.send()
     line.accept("after")
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         clients.revoke_client(session, clients.by_client_id(session, line.lab.client.client_id))  # type: ignore[arg-type]
     line.send()
     assert written(line.database) == 1
@@ -143,9 +143,9 @@ def test_without_an_address_nothing_is_asked_of_the_database(line: Line) -> None
     notification_id = line.accept()
     with line.database.read() as session:
         whole = session.scalars(select(Notification.id).where(Notification.uid == UUID(notification_id))).one()
-    assert emit.wanted() is False
+    assert subscriptions.wanted() is False
     statements: list[str] = []
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         session.connection()
         event.listen(line.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
         states.refresh(session, {whole})
@@ -162,14 +162,14 @@ def test_what_changed_before_all_processes_knew_of_the_address_is_told_later_and
     line.register()
     notification_id = line.accept("after")
     with monkeypatch.context() as unaware:
-        unaware.setattr(emit, "wanted", lambda: False)
+        unaware.setattr(subscriptions, "wanted", lambda: False)
         line.send()
     assert line.messages() == []
-    tasks.use(line.courier)
+    tasks.use(line.webhook_sender)
     try:
         for _ in range(3):
-            housekeeping.mend.run()
-            assert line.courier.wait(20)
+            housekeeping.reap.run()
+            assert line.webhook_sender.wait(20)
             line.clock.forward(seconds=1)
     finally:
         tasks.use(None)

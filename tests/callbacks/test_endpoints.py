@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from backend.callbacks import endpoints
-from backend.db import migrate
+from backend.db import alembic_steps, migrate
 from backend.db.models.audit import AuditEntry
 from backend.db.models.callbacks import CallbackEndpoint, CallbackSecret
 from backend.lib.problems import Problem
@@ -20,7 +20,7 @@ def test_the_first_address_comes_with_its_secret_and_later_ones_keep_it(each_lin
     line = each_line
     secret = line.register()
     assert secret.startswith("whsec_")
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         same = endpoints.register(session, line.lab.client.id, line.lab.service_id, line.receiver.url, ACTOR)
         other = endpoints.register(session, line.lab.client.id, line.lab.service_id, "https://lims.lab.example/", ACTOR)
     assert same[1] is None
@@ -57,7 +57,7 @@ def test_no_secret_is_stored_or_shown_in_clear(line: Line) -> None:
     ],
 )
 def test_an_address_that_is_not_public_is_refused(line: Line, url: str) -> None:
-    with line.database.write() as session, pytest.raises(Problem) as refused:
+    with line.database.transaction() as session, pytest.raises(Problem) as refused:
         endpoints.register(session, line.lab.client.id, line.lab.service_id, url, ACTOR)
     assert refused.value.code == "invalid_address"
     assert "secret" not in refused.value.detail
@@ -66,7 +66,7 @@ def test_an_address_that_is_not_public_is_refused(line: Line, url: str) -> None:
 def test_a_third_secret_ends_the_first(line: Line) -> None:
     first = line.register()
     client = line.lab.client.id
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         second = endpoints.rotate_secret(session, client, ACTOR).secret
         assert endpoints.read(session, client).secrets == 2
         third = endpoints.rotate_secret(session, client, ACTOR).secret
@@ -78,11 +78,11 @@ def test_a_third_secret_ends_the_first(line: Line) -> None:
 def test_switched_off_by_hand_and_on_again(line: Line) -> None:
     line.register()
     client = line.lab.client.id
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         off = endpoints.disable(session, client, "Switched off for maintenance.", ACTOR)
     assert (off.enabled, off.disabled_why) == (False, "Switched off for maintenance.")
     assert line.endpoint().noticed_at is not None  # who did it need not be told
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         on = endpoints.enable(session, client, ACTOR)
     assert (on.enabled, on.disabled_why, on.failures) == (True, None, 0)
 
@@ -92,7 +92,7 @@ def test_a_removed_address_leaves_nothing(each_line: Line) -> None:
     line.register()
     line.accept()
     line.send()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         endpoints.remove(session, line.lab.client.id, ACTOR)
     with line.database.read() as session:
         assert session.scalars(select(CallbackSecret)).all() == []
@@ -107,7 +107,7 @@ def test_two_who_register_at_once_get_one_address_and_one_secret(each_line: Line
 
     def register() -> None:
         start.wait()
-        with line.database.write() as session:
+        with line.database.transaction() as session:
             args = (line.lab.client.id, line.lab.service_id, line.receiver.url, ACTOR)
             made.append(endpoints.register(session, *args)[1])
 
@@ -130,13 +130,13 @@ def test_an_address_that_is_removed_while_messages_are_written_stops_no_delivery
     gone = threading.Event()
 
     def remove() -> None:
-        with line.database.write() as session:
+        with line.database.transaction() as session:
             endpoints.remove(session, line.lab.client.id, ACTOR)
         gone.set()
 
     thread = threading.Thread(target=remove)
     thread.start()
-    while line.hand.send_some(limit=2):
+    while line.sender.send_some(limit=2):
         pass
     thread.join(20)
     assert gone.is_set()
@@ -147,7 +147,7 @@ def test_an_address_that_is_removed_while_messages_are_written_stops_no_delivery
 def test_the_migration_seals_addresses_that_are_there_and_the_way_back_opens_them(each_line: Line) -> None:
     line = each_line
     line.register()
-    revision = ScriptDirectory.from_config(migrate._config()).get_revision("0016")
+    revision = ScriptDirectory.from_config(alembic_steps.config()).get_revision("0016")
 
     def stored() -> str:
         with line.database.read() as session:
@@ -155,7 +155,7 @@ def test_the_migration_seals_addresses_that_are_there_and_the_way_back_opens_the
 
     assert line.receiver.url not in stored()
     with line.database.engine.execution_options(carillon_write=True).begin() as connection:
-        command.downgrade(migrate._config(connection), str(revision.down_revision))
+        command.downgrade(alembic_steps.config(connection), str(revision.down_revision))
     assert stored() == line.receiver.url
     migrate.upgrade(line.database)
     assert line.receiver.url not in stored()

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from backend.db.models.notifications import DeliveryStatus, Notification
-from backend.delivery import states
+from backend.delivery.outcomes import states
 from tests.callbacks.conftest import Line
 from tests.callbacks.test_emit import written
 from tests.growth import Cost, measured
@@ -29,7 +29,7 @@ UPDATE deliveries SET status = 'FAILED', error = 'told at length' WHERE id IN
 def sent(line: Line, many: int) -> int:
     """Accept a notification of so many messages and return its row."""
     uid = UUID(line.accept(f"S-{many}"))
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         identity = session.scalars(select(Notification.id).where(Notification.uid == uid)).one()
         session.execute(text(_DELIVERIES), {"id": identity, "more": many - 1})
     return identity
@@ -39,7 +39,7 @@ def fail(line: Line, identity: int, some: int) -> Cost:
     """Let so many more of its messages fail, and measure that."""
 
     def fail_and_tell() -> None:
-        with line.database.write() as session:
+        with line.database.transaction() as session:
             session.execute(text(_FAIL), {"id": identity, "some": some})
             states.refresh(session, {identity})
 
@@ -71,7 +71,7 @@ def test_a_failure_says_why_and_is_told_whatever_else_changes(line: Line) -> Non
     line.register()
     identity = sent(line, 3)
     fail(line, identity, 1)
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         session.execute(
             text("UPDATE deliveries SET status = :sent WHERE status = 'QUEUED'"), {"sent": DeliveryStatus.SENT.value}
         )

@@ -6,7 +6,7 @@ from backend.accounts import users
 from backend.callbacks import endpoints
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import OutboxMessage
-from backend.intake import callback_notices
+from backend.system_mail import callback_notices
 from tests.callbacks.conftest import ACTOR, Line
 from tests.callbacks.receiver import status
 
@@ -20,7 +20,7 @@ def letters(line: Line) -> list[tuple[str, str | None, str]]:
 
 def test_administrators_are_told_once_that_an_address_was_switched_off(each_line: Line) -> None:
     line = each_line
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         service = session.get_one(Service, line.lab.service_id)
         people = (("ada@lab.example", "admin"), ("ben@lab.example", "admin"), ("eve@lab.example", "editor"))
         for address, role in people:
@@ -44,7 +44,7 @@ def test_administrators_are_told_once_that_an_address_was_switched_off(each_line
 
 def test_who_switches_an_address_off_is_not_told_of_it(line: Line) -> None:
     line.register()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         endpoints.disable(session, line.lab.client.id, "Switched off by hand.", ACTOR)
     callback_notices.tell.run()
     assert letters(line) == []

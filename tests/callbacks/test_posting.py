@@ -65,7 +65,7 @@ def test_after_a_failure_it_is_posted_again_later_with_the_same_id_and_a_new_tim
 
 def test_both_secrets_sign_for_a_day_after_a_change(line: Line) -> None:
     old = line.register()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         new = endpoints.rotate_secret(session, line.lab.client.id, ACTOR).secret
     sent(line, "one")
     line.post()
@@ -147,25 +147,25 @@ def test_switched_on_again_it_gets_what_waited_and_can_get_the_rest_once_more(ea
     sent(line)
     line.post()
     identity, client = line.messages()[0].id, line.lab.client.id
-    with line.database.write() as session, pytest.raises(Problem) as refused:
+    with line.database.transaction() as session, pytest.raises(Problem) as refused:
         messages.redeliver(session, client, identity, ACTOR)
     assert refused.value.code == "callback_disabled"
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         assert endpoints.enable(session, client, ACTOR).enabled
     line.clock.forward(seconds=10)
     assert line.post() == 1
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         again = messages.redeliver(session, client, identity, ACTOR)
     assert (again.status, again.attempts) == ("PENDING", 0)
     assert line.post() == 1
     assert [one.id for one in line.receiver.posted] == [identity] * 3
-    with line.database.write() as session, pytest.raises(Problem, match="no such message"):
+    with line.database.transaction() as session, pytest.raises(Problem, match="no such message"):
         messages.redeliver(session, client, "msg_unknown", ACTOR)
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(line: Line) -> None:
     with Receiver() as inside:
-        line.receiver.always = status(302, Location=f"http://{inside.place}/")
+        line.receiver.always = status(302, Location=f"http://{inside.host_port}/")
         line.register()
         sent(line)
         line.post()
@@ -173,7 +173,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(line: Line) -> None:
     assert "redirect" in (line.messages()[0].last_error or "")
 
 
-def test_each_attempt_is_judged_anew(line: Line, allow: Callable[[str], None]) -> None:
+def test_each_attempt_is_validated_anew(line: Line, allow: Callable[[str], None]) -> None:
     line.register()
     allow("")
     sent(line)
@@ -207,24 +207,24 @@ def test_an_address_that_hangs_holds_up_no_other(
 ) -> None:
     monkeypatch.setattr(posting, "_TIMEOUT", 0.5)
     with Receiver() as slow:
-        allow(f"{line.receiver.place},{slow.place}")
+        allow(f"{line.receiver.host_port},{slow.host_port}")
         slow.always = lambda handler: handler.rfile.read(1) and None  # waits for what never comes
         line.register(slow.url)
         sent(line, *(f"slow {number}" for number in range(12)))
-        with line.database.write() as session:
+        with line.database.transaction() as session:
             owner = session.get_one(Service, line.lab.service_id)
             other = clients.create_client(session, owner, "other")
             endpoints.register(session, other.id, owner.id, line.receiver.url, ACTOR)
         line.lab.client, mine = other, line.lab.client
         sent(line, *(f"quick {number}" for number in range(6)))
-        line.courier.post_some()
+        line.webhook_sender.post_some()
         began = time.monotonic()
         while len(line.receiver.posted) < 6 and time.monotonic() - began < 5:
-            line.courier.wait(0.01)
+            line.webhook_sender.wait(0.01)
         took = time.monotonic() - began
         assert len(line.receiver.posted) == 6
         assert took < 0.5
-        assert line.courier.wait(20)
+        assert line.webhook_sender.wait(20)
         line.lab.client = mine
         assert len(slow.posted) == 3  # no more at a time, and then it rests
         rest = line.endpoint(slow.url).resume_at
@@ -246,7 +246,7 @@ def test_a_secret_that_cannot_be_read_is_told_and_nothing_is_posted_unsigned(
 
 def test_an_address_that_cannot_be_read_is_told_and_holds_up_no_other(line: Line) -> None:
     line.register()
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         owner = session.get_one(Service, line.lab.service_id)
         other = clients.create_client(session, owner, "other")
         endpoints.register(session, other.id, owner.id, f"{line.receiver.url}/other", ACTOR)
@@ -255,7 +255,7 @@ def test_an_address_that_cannot_be_read_is_told_and_holds_up_no_other(line: Line
     sent(line, "S-2")
     line.lab.client = mine
     spoilt = "sealed:deadbeef.AAAA"
-    with line.database.write() as session:
+    with line.database.transaction() as session:
         where = {"url": spoilt, "id": mine.id}
         session.execute(text("UPDATE callback_endpoints SET url = :url WHERE api_client_id = :id"), where)
     assert line.post() == 2

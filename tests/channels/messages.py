@@ -1,4 +1,4 @@
-"""Messages for the tests of this room."""
+"""Messages for the tests of this package."""
 
 from typing import Any
 

@@ -22,12 +22,12 @@ SECRET = "hunter2secret"
 @pytest.fixture
 def service(configure: Callable[..., Settings]) -> Iterator[Webhook]:
     with Webhook(Reply(200, b"ok")) as server:
-        configure(OUTBOUND_ALLOW=server.place)
+        configure(OUTBOUND_ALLOW=server.host_port)
         yield server
 
 
 def send(service: Webhook, address: str = "", timeout: float = 20.0, **changes: Any) -> Receipt:
-    address = address or f"json://{service.place}/{SECRET}"
+    address = address or f"json://{service.host_port}/{SECRET}"
     return AppriseServices(timeout).open().send(message(channel=Channel.APPRISE, address=address, **changes))
 
 
@@ -51,7 +51,7 @@ def test_a_message_reaches_a_service(service: Webhook) -> None:
     ],
 )
 def test_each_service_gets_the_form_that_it_takes(service: Webhook, address: str, html: str | None, said: str) -> None:
-    send(service, address.format(service.place), html=html)
+    send(service, address.format(service.host_port), html=html)
     assert service.seen[0].json()["message"].strip() == said
 
 
@@ -101,14 +101,14 @@ def test_a_flood_does_no_harm(service: Webhook) -> None:
 def test_a_private_place_is_never_reached(service: Webhook, configure: Callable[..., Settings], address: str) -> None:
     configure(OUTBOUND_ALLOW="")
     with pytest.raises(ProviderError) as caught:
-        send(service, address.format(service.place, port=service.port))
+        send(service, address.format(service.host_port, port=service.port))
     assert caught.value.outcome is Outcome.PERMANENT
     assert "not an address of the public internet" in caught.value.detail
     assert not service.seen
 
 
 def test_a_redirection_is_not_followed(service: Webhook) -> None:
-    service.reply = Reply(302, b"", {"Location": f"http://{service.place}/elsewhere"})
+    service.reply = Reply(302, b"", {"Location": f"http://{service.host_port}/elsewhere"})
     with pytest.raises(ProviderError):
         send(service)
     assert len(service.seen) == 1

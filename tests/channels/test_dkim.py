@@ -57,13 +57,13 @@ class Keys:
     def read(self) -> tuple[DkimKey, ...]:
         return dkim_keys.read(self.settings)
 
-    def verdicts(self, mail: bytes) -> list[bool]:
+    def states(self, mail: bytes) -> list[bool]:
         """Return what the verifier says of each signature."""
         seen = verifier.DKIM(mail)
         count = mail.partition(b"\r\n\r\n")[0].count(b"DKIM-Signature:")
-        return [self._verdict(seen, number) for number in range(count)]
+        return [self._state(seen, number) for number in range(count)]
 
-    def _verdict(self, seen: verifier.DKIM, number: int) -> bool:
+    def _state(self, seen: verifier.DKIM, number: int) -> bool:
         try:
             return bool(seen.verify(number, dnsfunc=self._ask))
         except verifier.DKIMException:
@@ -90,7 +90,7 @@ def test_what_a_server_was_given_verifies(keys: Keys, configure: Callable[..., s
             connection.send(message(**changes))
         mails = server.wait_for(len(MAILS))
         connection.close()
-    assert [keys.verdicts(mail.content) for mail in mails] == [[True, True]] * len(MAILS)
+    assert [keys.states(mail.content) for mail in mails] == [[True, True]] * len(MAILS)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_a_server_was_given_verifies(keys: Keys, configure: Callable[..., s
 def test_octets_of_eight_bits_and_odd_ends_verify(keys: Keys, body: bytes) -> None:
     head = b"From: a@carillon.example\r\nTo: b@lab.example\r\nSubject: folded\r\n \t over  lines \r\n\r\n"
     mail = signed(head + body, "a@carillon.example", keys.read(), NOW)
-    assert keys.verdicts(mail) == [True, True]
+    assert keys.states(mail) == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_was_changed_on_the_way_verifies_no_longer(
         (mail,) = server.wait_for(1)
     changed = mail.content.replace(there, instead, 1)
     assert changed != mail.content
-    assert not any(keys.verdicts(changed))
+    assert not any(keys.states(changed))
 
 
 @pytest.mark.parametrize("sender", ["a@lab.example", "a@notcarillon.example", "a@carillon.example.org", "a@example"])
@@ -136,7 +136,7 @@ def test_the_key_of_the_nearest_domain_signs(keys: Keys) -> None:
     mail = signed(b"From: a@x.news.carillon.example\r\n\r\nHello\r\n", "a@x.news.carillon.example", keys.read(), NOW)
     assert mail.count(b"DKIM-Signature:") == 1
     assert b"d=news.carillon.example; s=n1;" in mail
-    assert keys.verdicts(mail) == [True]
+    assert keys.states(mail) == [True]
 
 
 def test_a_key_that_is_there_is_not_written_over(keys: Keys) -> None:

@@ -51,7 +51,7 @@ def test_files_are_in_the_mail_that_is_sent_as_it_is(server: SesServer) -> None:
 
 
 def test_a_wrong_secret_is_a_fault_of_the_settings(server: SesServer) -> None:
-    address = f"ses://{KEY_ID}:another@{REGION}?scheme=http&endpoint={server.http.place}"
+    address = f"ses://{KEY_ID}:another@{REGION}?scheme=http&endpoint={server.http.host_port}"
     with pytest.raises(ProviderError) as caught:
         SesProvider(address).open().send(MAIL)
     assert (caught.value.outcome, caught.value.code) == (Outcome.CONFIG, "InvalidSignatureException")
@@ -59,7 +59,7 @@ def test_a_wrong_secret_is_a_fault_of_the_settings(server: SesServer) -> None:
 
 
 def test_a_loopback_host_stands_in_place_of_the_region(server: SesServer) -> None:
-    address = f"ses://{KEY_ID}:hunter2%2F%3A%40%20%25@{server.http.place}?scheme=http&region={REGION}"
+    address = f"ses://{KEY_ID}:hunter2%2F%3A%40%20%25@{server.http.host_port}?scheme=http&region={REGION}"
     assert SesProvider(address).open().send(MAIL).provider_message_id
 
 

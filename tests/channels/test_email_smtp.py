@@ -279,12 +279,12 @@ def test_a_server_without_ehlo_is_greeted_as_it_knows() -> None:
         assert SmtpProvider(server.address).open().send(message()).detail.startswith("250")
 
 
-@pytest.mark.parametrize("place", ["mail", "rcpt"])
-def test_a_connection_lost_in_the_envelope_is_renewed_once(place: str) -> None:
+@pytest.mark.parametrize("position", ["mail", "rcpt"])
+def test_a_connection_lost_in_the_envelope_is_renewed_once(position: str) -> None:
     with SmtpServer() as server:
         connection = SmtpProvider(server.address).open()
         connection.send(message())
-        server.script.drop, server.script.drop_times = place, 1
+        server.script.drop, server.script.drop_times = position, 1
         assert connection.send(message()).detail.startswith("250")
         server.script.drop_times = None
         assert refused(connection).outcome is Outcome.RETRY
@@ -314,7 +314,7 @@ def test_a_connection_lost_after_the_final_dot_is_ambiguous_and_not_renewed() ->
 
 
 @pytest.mark.parametrize(
-    ("place", "waits", "outcome"),
+    ("position", "waits", "outcome"),
     [
         ("greeting", Timeouts(greeting=0.2), Outcome.RETRY),
         ("mail", Timeouts(exchange=0.3), Outcome.RETRY),
@@ -322,9 +322,9 @@ def test_a_connection_lost_after_the_final_dot_is_ambiguous_and_not_renewed() ->
         ("final", Timeouts(final=0.2), Outcome.AMBIGUOUS),
     ],
 )
-def test_a_hung_server_is_given_up_in_time(place: str, waits: Timeouts, outcome: Outcome) -> None:
+def test_a_hung_server_is_given_up_in_time(position: str, waits: Timeouts, outcome: Outcome) -> None:
     with SmtpServer() as server:
-        server.script.hang = place
+        server.script.hang = position
         fault = refused(SmtpProvider(server.address, waits).open())
     assert (fault.outcome, fault.route_down) == (outcome, True)
     assert "no answer in time" in fault.detail

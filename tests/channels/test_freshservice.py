@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.channels.attachments import Attachment
-from backend.channels.base import Asking, Channel, Outcome, ProviderError, Receipt
+from backend.channels.base import Channel, Outcome, ProviderError, Receipt, StatusLookup
 from backend.channels.freshservice import FreshserviceProvider
 from backend.lib.settings import Settings
 from tests.attachments import PDF, PNG
@@ -99,7 +99,7 @@ def test_a_closed_or_lost_ticket_or_the_address_calls_for_a_new_one(
 
 def test_after_a_lost_answer_the_ticket_is_found_by_its_tag(desk: FreshserviceServer) -> None:
     connection = FreshserviceProvider(desk.address).open()
-    assert isinstance(connection, Asking)
+    assert isinstance(connection, StatusLookup)
     assert connection.find(ticket()) is None
     desk.http.fault, desk.http.faults = "cut", 1
     with pytest.raises(ProviderError) as caught:

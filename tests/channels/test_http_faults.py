@@ -10,8 +10,8 @@ import pytest
 from backend.channels.base import Channel, Outcome, ProviderError
 from backend.channels.registry import KINDS
 from backend.lib.settings import Settings
-from tests.channels.test_provider_contract import CASES
 from tests.vendors.http_server import FLOOD, Fault, Reply, VendorServer
+from tests.vendors.kinds import CASES
 
 OVER_HTTP = [pair for pair in CASES if pair != (Channel.EMAIL, "smtp")]
 PATIENCE = 0.4  # seconds for a whole exchange
@@ -26,7 +26,7 @@ def settings(configure: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture(params=OVER_HTTP, ids=lambda pair: f"{pair[0]}-{pair[1]}")
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[VendorServer, Any, str]]:
+def vendor(request: pytest.FixtureRequest) -> Iterator[tuple[VendorServer, Any, str]]:
     channel, kind = request.param
     make: Any = KINDS[channel][kind]
     with CASES[channel, kind].serve() as server:
@@ -43,8 +43,8 @@ def failure(connection: Any, message: Any) -> ProviderError:
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle", "garbage", "close"])
-def test_no_answer_leaves_the_outcome_unknown(place: tuple[VendorServer, Any, str], fault: Fault) -> None:
-    server, (connection, message), _ = place
+def test_no_answer_leaves_the_outcome_unknown(vendor: tuple[VendorServer, Any, str], fault: Fault) -> None:
+    server, (connection, message), _ = vendor
     server.http.fault, server.http.faults = fault, 1
     error = failure(connection, message)
     assert error.outcome is Outcome.AMBIGUOUS
@@ -55,8 +55,8 @@ def test_no_answer_leaves_the_outcome_unknown(place: tuple[VendorServer, Any, st
 
 
 @pytest.mark.parametrize("fault", ["cut", "flood"])
-def test_an_answer_that_breaks_off_or_does_not_end(place: tuple[VendorServer, Any, str], fault: Fault) -> None:
-    server, (connection, message), kind = place
+def test_an_answer_that_breaks_off_or_does_not_end(vendor: tuple[VendorServer, Any, str], fault: Fault) -> None:
+    server, (connection, message), kind = vendor
     connection.send(message)
     server.http.fault, server.http.faults = fault, 1
     tracemalloc.start()
@@ -72,8 +72,10 @@ def test_an_answer_that_breaks_off_or_does_not_end(place: tuple[VendorServer, An
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Sign in to the network</html>", b"[[[[", b'{"sid": {}}', b"\xff\xfe"])
-def test_success_without_an_acceptance_is_doubtful(place: tuple[VendorServer, Any, str], body: bytes) -> None:
-    server, (connection, message), _ = place
+def test_success_without_an_acceptance_is_an_unknown_outcome(
+    vendor: tuple[VendorServer, Any, str], body: bytes
+) -> None:
+    server, (connection, message), _ = vendor
     server.scripted[message.address] = [Reply(200, body)]
     assert failure(connection, message).outcome is Outcome.AMBIGUOUS
 
@@ -95,9 +97,9 @@ def test_success_without_an_acceptance_is_doubtful(place: tuple[VendorServer, An
     ids=lambda value: str(value.status) if isinstance(value, Reply) else "",
 )
 def test_every_status_has_a_meaning_whatever_comes_with_it(
-    place: tuple[VendorServer, Any, str], reply: Reply, outcome: Outcome, down: bool, pause: float | None
+    vendor: tuple[VendorServer, Any, str], reply: Reply, outcome: Outcome, down: bool, pause: float | None
 ) -> None:
-    server, (connection, message), kind = place
+    server, (connection, message), kind = vendor
     server.scripted[message.address] = [reply]
     error = failure(connection, message)
     assert (error.outcome, error.retry_after) == (outcome, pause)

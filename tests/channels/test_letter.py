@@ -39,7 +39,7 @@ def opened(folder: Path) -> PdfReader:
     return PdfReader(io.BytesIO(path.read_bytes()))
 
 
-def places(reader: PdfReader, page: int = 0) -> dict[str, tuple[float, float]]:
+def slots(reader: PdfReader, page: int = 0) -> dict[str, tuple[float, float]]:
     """Where each line of a page begins, in millimetres from the left and the top."""
     found: dict[str, tuple[float, float]] = {}
 
@@ -62,20 +62,20 @@ def test_a_letter_is_a_numbered_pdf_with_its_address_in_the_window(tmp_path: Pat
         assert [round(float(side) / MM) for side in page.mediabox[2:]] == [210, 297]
         assert f"{number} of 3" in page.extract_text()
         assert ("Lövelace" in page.extract_text()) == (number == 1)
-    where = places(reader)
+    where = slots(reader)
     for line in ADDRESS.split("; "):
         x, y = where[line]
         assert 20 <= x <= 30
         assert 62.7 <= y <= 90, "inside of the address zone of DIN 5008, form B"
     assert where["Dear Ada"][1] > 98.5
-    assert places(reader, 1)["plate is ready"][1] < 40
+    assert slots(reader, 1)["plate is ready"][1] < 40
     assert reader.metadata is not None
     assert reader.metadata.title == "Your run has finished"
 
 
 def test_seven_lines_fit_the_field_too(tmp_path: Path) -> None:
     send(tmp_path, address="; ".join(f"Line {number}" for number in range(7)))
-    where = places(opened(tmp_path))
+    where = slots(opened(tmp_path))
     assert all(45 <= where[f"Line {number}"][1] <= 90 for number in range(7))
 
 
@@ -123,9 +123,9 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("hunter2")
     with HttpServer(lambda _seen: Reply(200, b"p::before { content: 'hunter2' }")) as server:
-        html = f"""<link rel="stylesheet" href="http://{server.place}/a.css"><style>@import "http://{server.place}/b.css";
-          @font-face {{ font-family: x; src: url(http://{server.place}/f.ttf) }} p {{ font-family: x }}</style>
-          <p>text</p><img src="http://{server.place}/i.png"><img src="file://{secret}" alt="">
+        html = f"""<link rel="stylesheet" href="http://{server.host_port}/a.css"><style>@import "http://{server.host_port}/b.css";
+          @font-face {{ font-family: x; src: url(http://{server.host_port}/f.ttf) }} p {{ font-family: x }}</style>
+          <p>text</p><img src="http://{server.host_port}/i.png"><img src="file://{secret}" alt="">
           <object data="file://{secret}"></object><iframe src="file://{secret}"></iframe>"""
         send(tmp_path / "letters", html=html)
         assert not server.seen

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.channels import adaptive_card
-from backend.channels.base import Channel, Outcome, Paced, ProviderError, Receipt
+from backend.channels.base import Channel, OfferedLink, Outcome, Paced, ProviderError, Receipt
 from backend.channels.msteams import TeamsWebhooks
 from backend.lib.settings import Settings
 from backend.rendering.engine import render
@@ -23,7 +23,7 @@ from tests.vendors.slack import Webhook
 @pytest.fixture
 def flow(configure: Callable[..., Settings]) -> Iterator[Webhook]:
     with Webhook(Reply(202, b"", {"x-ms-workflow-run-id": "0858RUN"})) as server:
-        configure(OUTBOUND_ALLOW=server.place)
+        configure(OUTBOUND_ALLOW=server.host_port)
         server.url += "?api-version=1&sig=hunter2sig"
         yield server
 
@@ -176,7 +176,7 @@ def test_the_status_counts_whatever_becomes_of_the_body(flow: Webhook, fault: Fa
 def test_it_is_paced_and_keeps_its_secret(flow: Webhook) -> None:
     provider = TeamsWebhooks()
     assert isinstance(provider, Paced)
-    assert provider.pace(flow.url) == 0.25
+    assert provider.interval(flow.url) == 0.25
     assert "hunter2" not in repr(message(channel=Channel.MSTEAMS, address=flow.url))
 
 
@@ -188,3 +188,16 @@ def test_a_private_address_that_is_not_listed_is_never_reached(
         send(flow)
     assert caught.value.outcome is Outcome.PERMANENT
     assert not flow.seen
+
+
+def test_what_is_to_be_acknowledged_has_a_button_that_opens_its_link(flow: Webhook) -> None:
+    offered = OfferedLink("https://carillon.example/acknowledge/1", "Acknowledge this message", "Warm.", None)
+    send(flow, text="Warm.\n\nAcknowledge this message:\nhttps://…", html=None, offered=offered)
+    send(flow, text="Warm.", html=None)
+    first, second = (seen.json()["attachments"][0]["content"] for seen in flow.seen)
+    button = {"type": "Action.OpenUrl", "title": offered.words, "url": offered.url}
+    assert (first["actions"], [one["text"] for one in first["body"]][-1]) == ([button], "Warm.")
+    assert "actions" not in second
+    long = json.loads(adaptive_card.body("Alarm", "word " * 9000, None, [button]))
+    assert len(json.dumps(long)) < 21_000
+    assert long["attachments"][0]["content"]["actions"] == [button]

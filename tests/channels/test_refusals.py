@@ -3,7 +3,7 @@
 import pytest
 
 from backend.channels.base import Outcome, Scope
-from backend.channels.refusals import TABLE, judge
+from backend.channels.refusals import TABLE, classify
 from backend.channels.smtp_replies import reply
 from backend.channels.smtp_steps import Step
 
@@ -67,6 +67,7 @@ SAID = [
     (RCPT, "550 5.7.1 sender is on the recipient's personal block list", RECIPIENT, GONE),
     (RCPT, "550 5.7.1 RESOLVER.RST.AuthRequired; authentication required", RECIPIENT, GONE),
     (RCPT, "550 no", RECIPIENT, GONE),
+    (RCPT, "550 Invalid recipient: <ada@strange.example>", RECIPIENT, GONE),
     (DATA, "554 5.5.1 no valid recipients", MESSAGE, GONE),
     (DOT, "554 5.6.0 transaction failed", MESSAGE, GONE),
     (DOT, "550 Administrative prohibition", MESSAGE, GONE),
@@ -94,21 +95,21 @@ SAID = [
 def test_what_a_refusal_is_about(step: Step, said: str, scope: Scope, outcome: Outcome) -> None:
     code, _, text = said.partition(" ")
     answer = reply(int(code), text.encode())
-    judged = judge(answer.code, answer.enhanced, answer.text, step)
-    assert (judged.scope, judged.outcome) == (scope, outcome)
+    classified = classify(answer.code, answer.enhanced, answer.text, step)
+    assert (classified.scope, classified.outcome) == (scope, outcome)
 
 
 def test_only_a_bad_address_is_suppressed() -> None:
     bad = []
     for step, said, _, _ in SAID:
         answer = reply(int(said[:3]), said[4:].encode())
-        if judge(answer.code, answer.enhanced, answer.text, step).bad_address:
+        if classify(answer.code, answer.enhanced, answer.text, step).bad_address:
             bad.append(said)
     assert bad == ["550 5.1.1 no such user"]
 
 
-def test_any_refusal_is_judged_at_any_step_and_every_row_names_its_source() -> None:
+def test_any_refusal_is_validated_at_any_step_and_every_row_names_its_source() -> None:
     for step in Step:
         for code in range(400, 600):
-            assert judge(code, None, "", step).scope in Scope
+            assert classify(code, None, "", step).scope in Scope
     assert all(row.source for row in TABLE)

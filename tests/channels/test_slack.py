@@ -25,7 +25,7 @@ def slack(configure: Callable[..., Settings]) -> Iterator[SlackServer]:
 @pytest.fixture
 def webhook(configure: Callable[..., Settings]) -> Iterator[Webhook]:
     with Webhook(Reply(200, b"ok")) as server:
-        configure(OUTBOUND_ALLOW=server.place)
+        configure(OUTBOUND_ALLOW=server.host_port)
         yield server
 
 
@@ -87,7 +87,7 @@ def test_throttling_is_of_one_channel_and_has_its_time(slack: SlackServer) -> No
     assert not caught.value.route_down
     provider = SlackProvider(slack.address)
     assert isinstance(provider, Paced)
-    assert provider.pace(CHAT.address) == 1.0
+    assert provider.interval(CHAT.address) == 1.0
 
 
 def test_a_wrong_token_is_the_operators_affair_and_not_told(slack: SlackServer) -> None:

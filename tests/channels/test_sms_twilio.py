@@ -48,7 +48,7 @@ def test_a_messaging_service_counts_later_so_we_count(server: TwilioServer) -> N
 
 
 def test_an_api_key_stands_for_the_token(server: TwilioServer) -> None:
-    address = f"twilio://SK1:hunter2@{server.http.place}?scheme=http&from=60777&account={SID}"
+    address = f"twilio://SK1:hunter2@{server.http.host_port}?scheme=http&from=60777&account={SID}"
     with pytest.raises(ProviderError) as caught:
         TwilioProvider(address).open().send(TEXT)
     assert server.http.seen[0].path == f"/2010-04-01/Accounts/{SID}/Messages.json"

@@ -1,7 +1,9 @@
 """Signing in with access tokens, against a place that gives them and a mail server that checks them."""
 
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, quote
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from backend.channels import smtp_oauth
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
+from backend.channels.smtp_oauth import TokenRequest, TokenSource
 from tests.channels.group_server import GroupServer
 from tests.channels.messages import message
 from tests.vendors.http_server import HttpServer, Reply, Seen
@@ -60,10 +63,15 @@ def tokens(desk: Desk) -> Iterator[HttpServer]:
 
 
 def connection(desk: Desk, tokens: HttpServer, options: str = "") -> SmtpConnection:
-    place = desk.server.address.rpartition("@")[2]
+    host_port = desk.server.address.rpartition("@")[2]
     who = f"{quote(MAILBOX, safe='')}:{quote(SECRET, safe='')}"
-    endpoint = quote(f"http://{tokens.place}/token?tenant=a", safe="")
-    return SmtpProvider(f"smtp://{who}@{place}&auth=xoauth2&client=app&token={endpoint}{options}").open()
+    endpoint = quote(f"http://{tokens.host_port}/token?tenant=a", safe="")
+    return SmtpProvider(f"smtp://{who}@{host_port}&auth=xoauth2&client=app&token={endpoint}{options}").open()
+
+
+def source_of(tokens: HttpServer) -> TokenSource:
+    endpoint = f"http://{tokens.host_port}/token"
+    return TokenSource(TokenRequest(endpoint=endpoint, client="app", secret=SECRET))
 
 
 @pytest.mark.parametrize(
@@ -149,3 +157,90 @@ def test_no_representation_tells_a_secret(desk: Desk, tokens: HttpServer) -> Non
     sending = connection(desk, tokens, f"&refresh={quote(REFRESH, safe='')}")
     shown = f"{sending._server!r} {sending._server.token!r} {sending._server.token._request!r}"  # type: ignore[union-attr]
     assert "hunter" not in shown
+
+
+def test_a_failure_is_remembered_for_a_while_that_grows(
+    desk: Desk, tokens: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [1000.0]
+    monkeypatch.setattr(smtp_oauth, "monotonic", lambda: moments[-1])
+    desk.refusal = Reply(401, {"error": "invalid_client"})
+    source = source_of(tokens)
+    for seconds, asked in ((0, 1), (4, 1), (6, 2), (15, 2), (17, 3), (36, 3), (38, 4)):
+        moments.append(1000.0 + seconds)
+        for _ in range(100):
+            with pytest.raises(ProviderError, match="invalid_client"):
+                source.token()
+        assert len(desk.asked) == asked, seconds
+    moments.append(2000.0)
+    desk.refusal = None
+    assert source.token() == "token-1"
+    desk.refusal = Reply(503, b"busy")
+    moments.append(1e6)
+    for _ in range(100):
+        with pytest.raises(ProviderError):
+            source.token()
+    assert len(desk.asked) == 6
+
+
+def test_a_failure_is_remembered_for_as_long_as_it_asks(
+    desk: Desk, tokens: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [1000.0]
+    monkeypatch.setattr(smtp_oauth, "monotonic", lambda: moments[-1])
+    desk.refusal = Reply(429, b"later", {"Retry-After": "40"})
+    source = source_of(tokens)
+    for seconds, asked in ((0, 1), (39, 1), (41, 2)):
+        moments.append(1000.0 + seconds)
+        with pytest.raises(ProviderError):
+            source.token()
+        assert len(desk.asked) == asked
+
+
+def test_one_asks_and_the_others_wait_for_it_only_without_a_token(
+    desk: Desk, tokens: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [1000.0]
+    monkeypatch.setattr(smtp_oauth, "monotonic", lambda: moments[-1])
+    came, go_on, respond = threading.Event(), threading.Event(), desk.respond
+
+    def slowly(seen: Seen) -> Reply:
+        came.set()
+        assert go_on.wait(10)
+        return respond(seen)
+
+    tokens.respond = slowly
+    source = source_of(tokens)
+    with ThreadPoolExecutor(20) as threads:
+        first = [threads.submit(source.token) for _ in range(20)]
+        assert came.wait(10)
+        go_on.set()
+        assert {one.result(10) for one in first} == {"token-1"}
+        assert desk.given == 1
+        came.clear()
+        go_on.clear()
+        moments.append(4550.0)  # the token ends at 4600, and is to be replaced
+        renewing = threads.submit(source.token)
+        assert came.wait(10)
+        assert [source.token() for _ in range(20)] == ["token-1"] * 20
+        go_on.set()
+        assert renewing.result(10) == "token-2"
+    assert (source.token(), desk.given) == ("token-2", 2)
+
+
+def test_a_token_that_is_still_good_does_while_no_other_is_to_be_had(
+    desk: Desk, tokens: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [1000.0]
+    monkeypatch.setattr(smtp_oauth, "monotonic", lambda: moments[-1])
+    source = source_of(tokens)
+    assert source.token() == "token-1"
+    desk.refusal = Reply(503, b"busy")
+    moments.append(4550.0)
+    assert [source.token() for _ in range(100)] == ["token-1"] * 100
+    assert len(desk.asked) == 2
+    with pytest.raises(ProviderError):  # the server takes it no more
+        source.token(instead_of="token-1")
+    moments.append(4591.0)
+    with pytest.raises(ProviderError):
+        source.token()

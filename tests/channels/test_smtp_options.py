@@ -11,7 +11,7 @@ import pytest
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.email_smtp import SmtpConnection, SmtpProvider
-from backend.channels.smtp_places import Busy, Turns
+from backend.channels.smtp_capacity import Busy, MessageSpacing
 from tests.channels.group_server import GroupServer
 from tests.channels.messages import DELIVERY_ID, message
 from tests.smtp_server import SmtpServer
@@ -115,6 +115,20 @@ def test_a_session_lasts_only_so_long(server: GroupServer) -> None:
     assert (len(server.kept), server.connections) == (2, 2)
 
 
+def test_a_session_that_has_refused_much_is_left_before_its_server_slows_it_down() -> None:
+    with SmtpServer() as server:
+        server.script.replies["gone@lab.example"] = "550 5.1.1 no such user"
+        sending = SmtpProvider(server.address).open()
+        for number in range(40):
+            sending.send(message(address=f"r{number}@lab.example"))
+        assert server.connections == 1
+        for _ in range(32):
+            with pytest.raises(ProviderError):
+                sending.send(message(address="gone@lab.example"))
+        sending.send(message())
+        assert (server.connections, len(server.messages)) == (5, 41)
+
+
 def test_so_many_connections_are_had_at_once_and_no_more(server: GroupServer) -> None:
     provider = SmtpProvider(f"{server.address.replace('mary@lab.example', 'mary')}&connections=2")
     server.credentials = ("mary", "hunter2")
@@ -137,17 +151,17 @@ def test_so_many_connections_are_had_at_once_and_no_more(server: GroupServer) ->
 
 def test_the_turns_of_a_rate_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("backend.channels.smtp_places.monotonic", lambda: 100.0)
-    monkeypatch.setattr("backend.channels.smtp_places.time.sleep", waited.append)
-    turns = Turns(4)
-    assert [turns.wait(0.75) for _ in range(6)] == [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+    monkeypatch.setattr("backend.channels.smtp_capacity.monotonic", lambda: 100.0)
+    monkeypatch.setattr("backend.channels.smtp_capacity.time.sleep", waited.append)
+    spacing = MessageSpacing(4)
+    assert [spacing.wait(0.75) for _ in range(6)] == [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
     assert waited == [0.0, 0.25, 0.5, 0.75], "nobody sleeps for longer than its patience"
 
 
 def test_a_rate_is_kept(server: GroupServer, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("backend.channels.smtp_places.monotonic", lambda: 100.0)
-    monkeypatch.setattr("backend.channels.smtp_places.time.sleep", waited.append)
+    monkeypatch.setattr("backend.channels.smtp_capacity.monotonic", lambda: 100.0)
+    monkeypatch.setattr("backend.channels.smtp_capacity.time.sleep", waited.append)
     sending = connection(server, "&rate=4")
     assert sending.burst == 4
     for _ in range(3):

@@ -9,10 +9,11 @@ from click.testing import CliRunner
 from sqlalchemy import text, update
 
 from backend.commands import inspect
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.db.models.operations import Worker
-from backend.db.session import Database
-from backend.delivery import routes
+from backend.delivery.providers import routes
+from backend.doctor import examination
 from backend.intake.accept import accept_many
 from backend.lib import clock, metrics, queue, settings
 from backend.reports import gauges
@@ -44,7 +45,7 @@ def accept(database: Database, count: int = 1) -> None:
 
 def seen(database: Database, ago: timedelta = timedelta()) -> None:
     """Let a worker have been heard of so long ago."""
-    with database.write() as session:
+    with database.transaction() as session:
         session.add(Worker(name="elsewhere/4/12/a1", started_at=clock.now() - ago, seen_at=clock.now() - ago))
 
 
@@ -63,12 +64,12 @@ def test_a_disk_that_takes_no_more(database: Database, state: str) -> None:
 
 
 def test_a_disk_that_is_nearly_full(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 5 * 1024**2}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 5 * 1024**2, "total": 1024**3}))
     assert "has 5 MiB left: make room" in fault("storage")
 
 
 def test_a_database_that_was_not_migrated(database: Database) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '0004'"))
     status, found = doctor()
     assert status == 1
@@ -115,7 +116,7 @@ def test_a_queue_that_is_gone(
 def test_a_part_that_does_not_answer_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Event()
     monkeypatch.setattr(queue.huey().storage, "put_data", lambda _key, _value: asked.wait(10))
-    monkeypatch.setattr(inspect, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(examination, "PATIENCE_SECONDS", 1.0)
     said = fault("queue")
     asked.set()
     assert said == "does not answer within 1 s"
@@ -124,7 +125,7 @@ def test_a_part_that_does_not_answer_is_not_waited_for(database: Database, monke
 def test_workers_that_are_not_running(database: Database, moving_clock: MovableClock) -> None:
     seen(database, timedelta(minutes=2))
     assert "none is running, the last was heard of 120 seconds ago" in fault("workers")
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(Worker).values(seen_at=clock.now()))
     status, found = doctor()
     assert (status, found["workers"]) == (0, ("ok", "1 running, heard of in the last 20 seconds"))
@@ -136,25 +137,25 @@ def test_messages_that_nobody_takes_up(database: Database, moving_clock: Movable
     seen(database)
     assert doctor()[0] == 0
     moving_clock.forward(minutes=5)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(Worker).values(seen_at=clock.now()))
     assert fault("messages").startswith("3 wait, the longest for 300 seconds beyond its time")
 
 
-def test_messages_in_doubt_are_named_and_counted(database: Database, moving_clock: MovableClock) -> None:
+def test_messages_of_unknown_outcome_are_named_and_counted(database: Database, moving_clock: MovableClock) -> None:
     accept(database, 2)
     seen(database)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", doubt="person", due_at=clock.now()))
     moving_clock.forward(minutes=90)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(Worker).values(seen_at=clock.now()))
     assert fault("doubt").startswith(
         "2 messages of which nobody knows whether their provider took them, the oldest for"
     )
     assert "1 h 30 min" in doctor()[1]["doubt"][1]
-    gauges.forget()
+    gauges.clear()
     figures = metrics.exposition(gauges.State()).decode()
-    gauges.forget()
+    gauges.clear()
     assert "\ncarillon_deliveries_in_doubt 2.0\n" in figures
     assert "\ncarillon_oldest_doubt_seconds 5400.0\n" in figures

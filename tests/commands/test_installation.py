@@ -68,8 +68,8 @@ def test_each_set_up_command_prints_one_object(migrated: Command, service: dict[
     assert service.pop("id")
     assert service == {"name": "Laboratory", "organisation": "Institute", "live": True, "daily_limit": 500}
     person = ("users", "create", "ada@lab.example", "--password-stdin", "--platform-admin")
-    place = ("--service", "Laboratory", "--role", "admin", "--mobile", "+447700900123")
-    user = printed(migrated.run(*person, *place, given="a long password\n"))
+    membership = ("--service", "Laboratory", "--role", "admin", "--mobile", "+447700900123")
+    user = printed(migrated.run(*person, *membership, given="a long password\n"))
     assert (user["email"], user["platform_admin"], user["role"]) == ("ada@lab.example", True, "admin")
     client = printed(migrated.run("clients", "create", "--service", "Laboratory", "--scope", "notifications:send"))
     assert client["scopes"] == ["notifications:send"]

@@ -9,7 +9,7 @@ import uvicorn
 from click.testing import CliRunner
 
 from backend.commands.processes import serve
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import logs, settings
 
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from backend.db.session import Database
+from backend.db.database import Database
 
 
 @pytest.fixture(params=["database", "postgres_database"], ids=["sqlite", "postgresql"])

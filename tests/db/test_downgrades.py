@@ -10,10 +10,10 @@ from sqlalchemy import inspect, text
 
 from backend.accounts.audit import Actor
 from backend.commands.database import migrate as command
-from backend.db import migrate
-from backend.db.session import Database
+from backend.db import alembic_steps, migrate
+from backend.db.database import Database
 from backend.restored import decisions
-from tests.db.test_migrations import differences
+from tests.db.test_migrations import differences, tables
 from tests.portal.furnished import furnish
 
 pytestmark = pytest.mark.timeout(240)
@@ -24,14 +24,14 @@ LOSES = {"0002": {"deliveries", "events", "outbox_messages"}}
 
 def rows(database: Database) -> Counter[str]:
     """Count the rows of every table."""
-    tables = sorted(set(inspect(database.engine).get_table_names()) - {"alembic_version"})
+    names = sorted(tables(database) - {"alembic_version"})
     with database.read() as session:
-        return Counter({name: session.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in tables})  # noqa: S608
+        return Counter({name: session.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in names})  # noqa: S608
 
 
 def test_each_migration_is_taken_back_and_run_again_with_rows_in_the_tables(any_database: Database) -> None:
     furnish(any_database)
-    steps = [step.revision for step in ScriptDirectory.from_config(migrate._config()).walk_revisions()]
+    steps = [step.revision for step in ScriptDirectory.from_config(alembic_steps.config()).walk_revisions()]
     full = rows(any_database)
     assert len([name for name, count in full.items() if count]) > 20
     for below, step in zip(steps[1:], steps, strict=False):
@@ -67,14 +67,14 @@ def test_what_is_held_back_is_decided_about_before_that_is_forgotten(database: D
         if done.exit_code:
             break
         below = migrate.present(database)
-    assert done.exit_code == 1
+    assert done.exit_code == 69
     assert "decide with `carillon held` first" in done.output
     assert inspect(database.engine).has_table("held_rows")
 
 
 @pytest.mark.parametrize("at", ["0001", None])
 def test_there_is_nothing_below_the_first(database: Database, at: str | None) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(
             text("UPDATE alembic_version SET version_num = :at" if at else "DELETE FROM alembic_version"), {"at": at}
         )
@@ -95,7 +95,7 @@ def test_tables_that_are_in_use_are_waited_for_briefly_and_then_left(
     with postgres_database.engine.connect() as reading:
         reading.execute(text("SELECT * FROM held_rows")).all()
         done = CliRunner().invoke(command, ["--down"])
-        assert done.exit_code == 1
+        assert done.exit_code == 69
         assert "in use by a transaction that does not end" in done.output
         assert migrate.standing(postgres_database).present == "0021"
         began = time.monotonic()

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from backend.db import migrate
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.db import releases
 from tests.factories import Laboratory, laboratory, notification
 from tests.smtp_server import SmtpServer

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from backend.db import leases
+from backend.db.database import Database
 from backend.db.leases import Lease, LostError, Observer
 from backend.db.models.operations import Worker
-from backend.db.session import Database
 from backend.lib import clock, processes
 from backend.lib.processes import Fate
 from tests.conftest import MovableClock
@@ -28,15 +28,15 @@ class Watch:
     observer: Observer = field(default_factory=Observer)
 
     def look(self) -> dict[str, leases.Mark]:
-        with self.database.look() as session:
+        with self.database.autocommit() as session:
             return self.observer.lapsed(session)
 
     def strike(self, lapsed: dict[str, leases.Mark]) -> list[str]:
-        with self.database.write() as session:
+        with self.database.transaction() as session:
             return leases.strike_out(session, lapsed)
 
     def tokens(self) -> set[str]:
-        with self.database.look() as session:
+        with self.database.autocommit() as session:
             return set(session.scalars(select(Worker.name)))
 
 
@@ -89,7 +89,7 @@ def test_a_program_that_counts_nothing_is_seen_to_live_by_its_moments(watch: Wat
     Lease("older").extend()
     for _ in range(30):
         moving_clock.forward(seconds=1)
-        with watch.database.write() as session:
+        with watch.database.transaction() as session:
             session.execute(update(Worker).values(seen_at=clock.now()))
         assert watch.look() == {}
 
@@ -99,7 +99,7 @@ def test_who_has_not_looked_has_not_observed(watch: Watch, moving_clock: Movable
     assert silent_for(watch, moving_clock, 15) == {}
     moving_clock.forward(minutes=5)
     assert silent_for(watch, moving_clock, 19) == {}, "it was stopped itself, and begins anew"
-    watch.observer.forget()
+    watch.observer.reset()
     assert silent_for(watch, moving_clock, 19) == {}, "the database was away"
     assert watch.strike(silent_for(watch, moving_clock, 1)) == ["elsewhere"]
 
@@ -118,7 +118,7 @@ def test_an_extension_that_is_being_committed_is_waited_for(watch: Watch, moving
     Lease("elsewhere").extend()
     lapsed = silent_for(watch, moving_clock, 20)
     struck: list[list[str]] = []
-    with watch.database.write() as session:
+    with watch.database.transaction() as session:
         session.execute(update(Worker).values(beats=Worker.beats + 1))
         striking = threading.Thread(target=lambda: struck.append(watch.strike(lapsed)))
         striking.start()
@@ -154,7 +154,7 @@ def test_a_lease_that_was_lost_is_never_used_again(watch: Watch, moving_clock: M
 def test_a_new_lease_whose_registration_was_not_confirmed_is_taken_all_the_same(watch: Watch) -> None:
     lease = Lease("elsewhere")
     lease.extend()
-    with watch.database.write() as session:
+    with watch.database.transaction() as session:
         session.execute(delete(Worker))
         session.add(Worker(name="elsewhere+2", started_at=clock.now(), seen_at=clock.now()))
     lease.extend()
@@ -236,7 +236,7 @@ def test_a_name_fits_its_column_with_every_generation(monkeypatch: pytest.Monkey
 
 def test_nothing_is_claimed_without_a_lease(watch: Watch) -> None:
     token = Lease("elsewhere").ready()
-    with watch.database.write() as session:
+    with watch.database.transaction() as session:
         leases.check(session, token)
         session.execute(delete(Worker))
         with pytest.raises(LostError):

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from backend.cli import carillon
 from backend.commands import database as commands
 from backend.db import migrate
+from backend.db.database import Database
 from backend.db.migrate import Fit
-from backend.db.session import Database
 from backend.lib import settings
 from tests.application import application
 from tests.commands.test_doctor import doctor
@@ -28,7 +28,7 @@ NEXT = (
 
 def ahead(database: Database, *, oldest_code: str | None = None) -> None:
     """Let the next release have migrated the database; ``oldest_code`` is what may still work on it."""
-    with database.write() as session:
+    with database.transaction() as session:
         for statement in NEXT:
             session.execute(text(statement))
         if oldest_code is not None:
@@ -65,7 +65,7 @@ def test_a_database_that_lost_what_this_release_needs_is_not(
     assert (standing.fit, standing.usable) == (Fit.BEYOND, False)
     for arguments in (["migrate"], ["migrate", "--down"], ["services", "create", "New"], ["held"]):
         done = CliRunner().invoke(carillon, arguments)
-        assert done.exit_code == 1, arguments
+        assert done.exit_code, arguments
         assert "9999, which" in done.output
     assert "too new for this release" in doctor()[1]["database"][1]
     with TestClient(application()) as client:
@@ -76,14 +76,14 @@ def test_a_database_that_lost_what_this_release_needs_is_not(
 
 def test_a_database_from_before_releases_said_so_is_not(database: Database) -> None:
     ahead(database)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(text("DROP TABLE installation"))
     assert migrate.standing(database).fit is Fit.BEYOND
 
 
 @pytest.mark.parametrize("present", ["0017", "before", "0020x"])
 def test_an_older_or_unknown_one_is_to_be_migrated(database: Database, present: str) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :present"), {"present": present})
     assert migrate.standing(database).fit is Fit.BEHIND
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Table, select
 from sqlalchemy.dialects import sqlite
 
+from backend.db.database import Database
 from backend.db.models.accounts import Organisation
-from backend.db.session import Database
 from backend.db.statements import listed
 
 _organisations = cast("Table", Organisation.__table__)
@@ -19,8 +19,8 @@ _NAMES = select(_organisations.c.name).where(listed(_organisations.c.id, "ids"),
     ("ids", "found"), [((), []), ([3], ["C"]), ({1, 2, 3}, ["A", "C"]), (range(1, 40_000), ["A", "C"])]
 )
 def test_a_list_of_any_length_names_rows(each_database: Database, ids: Collection[int], found: list[str]) -> None:
-    with each_database.write() as session:
-        session.add_all([Organisation(id=place, name=name) for place, name in enumerate("ABC", start=1)])
+    with each_database.transaction() as session:
+        session.add_all([Organisation(id=position, name=name) for position, name in enumerate("ABC", start=1)])
     with each_database.read() as session:
         assert sorted(session.scalars(_NAMES, {"ids": ids})) == found
 

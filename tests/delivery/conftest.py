@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from backend.db.session import Database
-from backend.delivery import routes, tasks
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery import tasks
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
 from backend.reports import notification as reports
@@ -27,17 +28,17 @@ class Post:
     lab: Laboratory
     server: SmtpServer
     clock: MovableClock
-    hand: Hand
+    sender: Sender
 
     def accept(self, **changes: Any) -> str:
         """Accept a notification and return its id."""
-        (outcome,) = accept_many([self.lab.submission(notification(**changes))], tasks.nudge)
+        (outcome,) = accept_many([self.lab.submission(notification(**changes))], tasks.wake)
         assert isinstance(outcome, Accepted), outcome
         return outcome.notification_id
 
     def send(self, **options: Any) -> int:
         """Send what is due now; return how many deliveries were claimed."""
-        return self.hand.send_some(**options)
+        return self.sender.send_some(**options)
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""
@@ -60,7 +61,7 @@ def server() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def post(
-    any_engine: Database,
+    any_database: Database,
     server: SmtpServer,
     moving_clock: MovableClock,
     configure: Callable[..., settings.Settings],
@@ -70,5 +71,5 @@ def post(
     monkeypatch.setenv("CARILLON_MAIL_FROM", "Laboratory <noreply@lab.example>")
     settings.current.cache_clear()
     routes.routes.cache_clear()
-    yield Post(laboratory(any_engine), server, moving_clock, Hand("worker-one"))
+    yield Post(laboratory(any_database), server, moving_clock, Sender("worker-one"))
     routes.routes.cache_clear()

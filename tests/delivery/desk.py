@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery import gate, health, routes, tasks
-from backend.delivery.send import Hand
+from backend.delivery import tasks
+from backend.delivery.providers import health, routes
+from backend.delivery.sending import priority_semaphore
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
 from backend.reports import notification as reports
@@ -32,11 +34,11 @@ class Desk:
 
     lab: Laboratory
     clock: MovableClock
-    hand: Hand
+    sender: Sender
     use: Callable[..., None]
 
     def accept(self, name: str = "S-1", **changes: Any) -> str:
-        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], tasks.nudge)
+        (outcome,) = accept_many([self.lab.submission(notification(name, **changes))], tasks.wake)
         assert isinstance(outcome, Accepted), outcome
         return outcome.notification_id
 
@@ -60,22 +62,22 @@ class Desk:
         return [event.what for event in found.events]
 
     def providers(self) -> dict[str, provider_reports.ProviderReport]:
-        with self.lab.database.write() as session:
-            self.hand.tally.write(session)
+        with self.lab.database.transaction() as session:
+            self.sender.tally.write(session)
         with self.lab.database.read() as session:
             return {one.name: one for one in provider_reports.providers(session)}
 
     def drain(self) -> int:
         """Send until nothing is due; return how many were claimed."""
         claimed = 0
-        while some := self.hand.send_some():
+        while some := self.sender.send_some():
             claimed += some
         return claimed
 
 
 @pytest.fixture
 def desk(
-    any_engine: Database,
+    any_database: Database,
     moving_clock: MovableClock,
     configure: Callable[..., settings.Settings],
     monkeypatch: pytest.MonkeyPatch,
@@ -83,15 +85,15 @@ def desk(
     made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
     monkeypatch.setattr(routes, "routes", lambda: made)
     monkeypatch.setattr(routes, "goes_out", lambda channel, _address: bool(made[channel]))
-    health.recent.forget()
+    health.recent.clear()
 
     def use(*given: Scripted) -> None:
         for channel in Channel:
             made[channel] = [one for one in given if one.channel is channel]
-        gate.OPEN.close()
+        priority_semaphore.UNLIMITED.close()
 
-    lab = laboratory(any_engine)
+    lab = laboratory(any_database)
     lab.recipient("X_TEAM", SLACK)
     lab.recipient("X_OTHERS", ("SLACK", "#others"))
-    yield Desk(lab, moving_clock, Hand("worker-one"), use)
-    gate.OPEN.close()
+    yield Desk(lab, moving_clock, Sender("worker-one"), use)
+    priority_semaphore.UNLIMITED.close()

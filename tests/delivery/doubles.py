@@ -63,7 +63,7 @@ class ManyAtOnce(Scripted):
 class PacedOne(Scripted):
     """Takes one message a second for each address."""
 
-    def pace(self, address: str) -> float | None:  # noqa: ARG002 - all have the same
+    def interval(self, address: str) -> float | None:  # noqa: ARG002 - all have the same
         return 1.0
 
 
@@ -75,7 +75,7 @@ class RepeatableOne(Scripted):
 
 
 @dataclass
-class AskingOne(Scripted):
+class LookupOne(Scripted):
     """Can be asked what became of a message: ``known`` holds the answers by delivery."""
 
     known: dict[str, Receipt] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from backend.channels.attachments import MAX_BYTES, AttachedFile
 from backend.db.models.attachments import FileUse, StoredFile
 from backend.db.models.notifications import Notification
-from backend.delivery import attached
+from backend.delivery.sending import attached
 from backend.reports import attachments
 from tests.attachments import PDF, PNG, attachment
 from tests.delivery.conftest import Post
@@ -69,7 +69,7 @@ def test_a_page_shows_an_image_as_often_as_there_is_room_for_it(post: Post) -> N
 
 def test_without_a_file_that_is_gone_nothing_is_sent(post: Post) -> None:
     notification_id = post.accept(attachments=[attachment()])
-    with post.lab.database.write() as session:
+    with post.lab.database.transaction() as session:
         session.execute(delete(FileUse))
         session.execute(delete(StoredFile))
     post.send()

@@ -13,9 +13,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from pypdf import PdfReader
 
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.lib import settings
 from tests.application import application
 from tests.factories import Laboratory, laboratory
@@ -28,8 +28,8 @@ FIELDS = {"sample_id": "S-1", "note": "<!channel> & co"}
 
 
 @dataclass
-class House:
-    """The application, its worker's hand, and the servers that it sends to."""
+class Harness:
+    """The application, its worker's sender, and the servers that it sends to."""
 
     http: TestClient[Litestar]
     lab: Laboratory
@@ -51,7 +51,7 @@ class House:
         assert answer.status_code == 202, answer.text
         if whole:
             assert self.http.post(f"/notifications/v1/aggregators/{whole['aggregator_id']}/flush").status_code < 300
-        assert Hand("worker-one").send_some() == 1
+        assert Sender("worker-one").send_some() == 1
         return self.delivery(answer.json()["notification_id"])
 
     def delivery(self, identity: str) -> dict[str, Any]:
@@ -62,14 +62,14 @@ class House:
 
 
 @pytest.fixture
-def house(database: Database, configure: Callable[..., settings.Settings]) -> Iterator[House]:
+def harness(database: Database, configure: Callable[..., settings.Settings]) -> Iterator[Harness]:
     with ExitStack() as stack:
         slack, desk = stack.enter_context(SlackServer()), stack.enter_context(FreshserviceServer())
         hook = stack.enter_context(Webhook(Reply(202, b"", {"x-ms-workflow-run-id": "RUN1"})))
         configuration = configure(
             SLACK_PROVIDERS=slack.address,
             FRESHSERVICE_PROVIDERS=desk.address,
-            OUTBOUND_ALLOW=hook.place,
+            OUTBOUND_ALLOW=hook.host_port,
             RATE_LIMIT="1000/second",
         )
         routes.routes.cache_clear()
@@ -79,17 +79,17 @@ def house(database: Database, configure: Callable[..., settings.Settings]) -> It
         form = {"grant_type": "client_credentials"}
         token = http.post("/oauth/token", data=form, auth=(lab.client.client_id, lab.client.client_secret))
         http.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-        yield House(http, lab, slack, desk, hook, configuration.data_dir)
+        yield Harness(http, lab, slack, desk, hook, configuration.data_dir)
     routes.routes.cache_clear()
 
 
 @pytest.mark.parametrize("content_type", ["text", "html"])
-def test_slack_gets_blocks_from_either_content_type(house: House, content_type: str) -> None:
-    house.recipient("SLACK", "#alerts")
-    delivery = house.send("SLACK", content_type=content_type)
+def test_slack_gets_blocks_from_either_content_type(harness: Harness, content_type: str) -> None:
+    harness.recipient("SLACK", "#alerts")
+    delivery = harness.send("SLACK", content_type=content_type)
     assert (delivery["status"], delivery["notification"]) == ("SENT", "SENT")
     assert delivery["provider_message_id"] == "C0123456789+1769000000.000001"
-    (body,) = house.slack.taken
+    (body,) = harness.slack.taken
     assert body["channel"] == "#alerts"
     assert [one["text"]["text"] for one in body["blocks"]] == [
         "Sample S-1 is late",
@@ -98,77 +98,77 @@ def test_slack_gets_blocks_from_either_content_type(house: House, content_type: 
     ]
 
 
-def test_a_slack_webhook_is_posted_to_and_shown_by_its_ends(house: House) -> None:
-    house.hook.reply = Reply(200, b"ok")
-    house.recipient("SLACK", house.hook.url)
-    delivery = house.send("SLACK")
+def test_a_slack_webhook_is_posted_to_and_shown_by_its_ends(harness: Harness) -> None:
+    harness.hook.reply = Reply(200, b"ok")
+    harness.recipient("SLACK", harness.hook.url)
+    delivery = harness.send("SLACK")
     assert delivery["status"] == "SENT"
     assert "hunter2" not in delivery["whole"]
-    assert delivery["address"].startswith(f"http://{house.hook.place}/…")
-    assert house.hook.seen[0].json()["blocks"]
+    assert delivery["address"].startswith(f"http://{harness.hook.host_port}/…")
+    assert harness.hook.seen[0].json()["blocks"]
 
 
-def test_teams_gets_a_card(house: House) -> None:
-    house.recipient("MSTEAMS", f"{house.hook.url}?sig=hunter2signature")
-    delivery = house.send("MSTEAMS")
+def test_teams_gets_a_card(harness: Harness) -> None:
+    harness.recipient("MSTEAMS", f"{harness.hook.url}?sig=hunter2signature")
+    delivery = harness.send("MSTEAMS")
     assert (delivery["status"], delivery["provider_message_id"]) == ("SENT", "RUN1")
     assert "hunter2" not in delivery["whole"]
-    (card,) = house.hook.seen[0].json()["attachments"]
+    (card,) = harness.hook.seen[0].json()["attachments"]
     assert card["content"]["body"][0]["text"] == "Sample S-1 is late"
 
 
-def test_apprise_gets_the_message(house: House) -> None:
-    house.recipient("APPRISE", f"json://{house.hook.place}/hunter2path?format=text")
-    delivery = house.send("APPRISE")
+def test_apprise_gets_the_message(harness: Harness) -> None:
+    harness.recipient("APPRISE", f"json://{harness.hook.host_port}/hunter2path?format=text")
+    delivery = harness.send("APPRISE")
     assert delivery["status"] == "SENT"
     assert "hunter2" not in delivery["whole"]
-    assert house.hook.seen[0].json()["title"] == "Sample S-1 is late"
+    assert harness.hook.seen[0].json()["title"] == "Sample S-1 is late"
 
 
-def test_freshservice_gets_one_ticket_for_what_belongs_together(house: House) -> None:
-    house.recipient("FRESHSERVICE", "alerts@lab.example;group_id=42")
+def test_freshservice_gets_one_ticket_for_what_belongs_together(harness: Harness) -> None:
+    harness.recipient("FRESHSERVICE", "alerts@lab.example;group_id=42")
     batch = {"priority": "BATCH", "aggregator_id": "run-1"}
-    house.lab.template(
+    harness.lab.template(
         "X_CHAT",
         "<ul>{% for one in fields %}<li>{{ one.sample_id }}</li>{% endfor %}</ul>",
         subject="Late",
     )
-    first = house.send("FRESHSERVICE", whole=batch)
-    second = house.send("FRESHSERVICE", whole=batch, fields={"sample_id": "S-2"})
+    first = harness.send("FRESHSERVICE", whole=batch)
+    second = harness.send("FRESHSERVICE", whole=batch, fields={"sample_id": "S-2"})
     assert (first["status"], first["provider_message_id"]) == ("SENT", "4201")
     assert (second["status"], second["provider_message_id"]) == ("SENT", "4201")
-    (ticket,) = house.desk.taken
+    (ticket,) = harness.desk.taken
     assert ticket["group_id"] == 42
     assert "<li>S-1</li>" in ticket["description"]
-    assert "<li>S-2</li>" in house.desk.notes[4201][0]["body"]
+    assert "<li>S-2</li>" in harness.desk.notes[4201][0]["body"]
 
 
-def test_a_letter_lies_in_the_spool_folder(house: House) -> None:
-    house.recipient("LETTER", "Ada Lovelace\n12 High Street\nLondon")
-    delivery = house.send("LETTER")
+def test_a_letter_lies_in_the_spool_folder(harness: Harness) -> None:
+    harness.recipient("LETTER", "Ada Lovelace\n12 High Street\nLondon")
+    delivery = harness.send("LETTER")
     assert delivery["status"] == "SENT"
-    (pdf,) = (house.data_dir / "letters").glob("*/*.pdf")
+    (pdf,) = (harness.data_dir / "letters").glob("*/*.pdf")
     assert delivery["id"] == pdf.stem
     manifest = json.loads(pdf.with_suffix(".json").read_text())
-    assert manifest["service"] == house.lab.service_id
+    assert manifest["service"] == harness.lab.service_id
     assert "It is late: <!channel> & co" in PdfReader(BytesIO(pdf.read_bytes())).pages[0].extract_text()
 
 
-def test_throttled_by_slack_means_waiting_as_long_as_it_says(house: House) -> None:
-    house.recipient("SLACK", "#alerts")
-    house.slack.put_off("#alerts")
-    delivery = house.send("SLACK")
+def test_throttled_by_slack_means_waiting_as_long_as_it_says(harness: Harness) -> None:
+    harness.recipient("SLACK", "#alerts")
+    harness.slack.put_off("#alerts")
+    delivery = harness.send("SLACK")
     assert delivery["status"] in {"RETRYING", "QUEUED"}
-    assert Hand("worker-one").send_some() == 0
-    assert not house.slack.taken
+    assert Sender("worker-one").send_some() == 0
+    assert not harness.slack.taken
 
 
 def test_without_a_provider_and_off_the_list_nothing_is_posted(
-    house: House, configure: Callable[..., settings.Settings]
+    harness: Harness, configure: Callable[..., settings.Settings]
 ) -> None:
-    house.recipient("MSTEAMS", f"{house.hook.url}?sig=hunter2signature")
+    harness.recipient("MSTEAMS", f"{harness.hook.url}?sig=hunter2signature")
     configure(SLACK_PROVIDERS="", OUTBOUND_ALLOW="")
     routes.routes.cache_clear()
-    delivery = house.send("MSTEAMS")
+    delivery = harness.send("MSTEAMS")
     assert (delivery["status"], delivery["provider"]) == ("SENT", "outbox")
-    assert not house.hook.seen
+    assert not harness.hook.seen

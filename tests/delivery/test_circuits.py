@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from backend.channels.base import Channel
-from backend.delivery import health, providers
-from backend.delivery.send import Hand
+from backend.delivery.providers import blocks, health
+from backend.delivery.sending.send import Sender
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import (
     Scripted,
@@ -33,7 +33,7 @@ def test_the_circuit_of_a_provider_opens_and_closes_for_all_workers(desk: Desk) 
     assert desk.providers()["first"].circuit == "half-open"
     for number in range(5):
         desk.accept(f"while-{number}")
-    other = Hand("worker-two")
+    other = Sender("worker-two")
     assert other.send_some() == 1, "one message is tried"
     assert desk.drain() == 4
     assert (first.tries, len(second.taken)) == (6, 17)
@@ -71,14 +71,14 @@ def test_weight_moves_away_from_a_sick_provider_and_back(desk: Desk) -> None:
         desk.accept(f"S-{number}")
         desk.drain()
         desk.providers()  # written down
-        health.recent.forget()
+        health.recent.clear()
     found = desk.providers()
     assert found["first"].weight < 0.8
     assert found["first"].weight + found["second"].weight == pytest.approx(1)
     assert len(second.taken) > 12, "more than what the first could not take"
     first.answers = [None]
     desk.clock.forward(minutes=6)
-    health.recent.forget()
+    health.recent.clear()
     assert desk.providers()["first"].weight == 1
     before = len(first.taken)
     for number in range(5):
@@ -93,6 +93,6 @@ def test_health_costs_no_write_while_all_is_well(desk: Desk) -> None:
         desk.accept(f"S-{number}")
         desk.drain()
     with desk.lab.database.read() as session:
-        assert providers.read(session, Channel.EMAIL).providers == {}
+        assert blocks.read(session, Channel.EMAIL).providers == {}
         assert health.since(session, health.WINDOW)["mail"].answered == 1, "and its minutes every few seconds only"
     assert desk.providers()["mail"].attempts == 3

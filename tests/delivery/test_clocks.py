@@ -23,7 +23,7 @@ def test_what_a_web_process_ahead_of_us_accepts_is_sent_at_once(desk: Desk) -> N
     sent = desk.accept(**_CHAT)
     desk.clock.set(hours=-1)
     assert desk.drain() == 0
-    tasks.mend_clock()
+    tasks.fix_clock_skew()
     desk.drain()
     assert desk.status(sent) == "SENT"
 
@@ -35,10 +35,10 @@ def test_a_retry_by_a_worker_ahead_of_us_waits_no_longer_than_its_pause(desk: De
     desk.drain()
     desk.clock.set(hours=-1)
     assert due(desk, sent) > timedelta(hours=1)
-    tasks.mend_clock()
+    tasks.fix_clock_skew()
     first = due(desk, sent)
     assert timedelta() < first < timedelta(minutes=2)
-    tasks.mend_clock()
+    tasks.fix_clock_skew()
     assert due(desk, sent) == first, "once is enough"
     desk.clock.forward(minutes=2)
     desk.drain()
@@ -50,12 +50,12 @@ def test_what_waits_by_our_own_clock_goes_on_waiting(desk: Desk) -> None:
     sent = desk.accept(**_CHAT)
     desk.drain()
     before = due(desk, sent)
-    tasks.mend_clock()
+    tasks.fix_clock_skew()
     assert due(desk, sent) == before >= timedelta(hours=2)
 
 
 def test_a_provider_held_back_by_a_clock_ahead_of_ours(desk: Desk) -> None:
-    with desk.lab.database.write() as session:
+    with desk.lab.database.transaction() as session:
         session.add_all(
             ProviderState(
                 provider=name,
@@ -70,7 +70,7 @@ def test_a_provider_held_back_by_a_clock_ahead_of_ours(desk: Desk) -> None:
                 ("three", "throttled", timedelta()),
             )
         )
-    tasks.mend_clock()
+    tasks.fix_clock_skew()
     with desk.lab.database.read() as session:
         rows = session.execute(select(ProviderState.provider, ProviderState.blocked_until)).all()
     waits = {name: until - desk.clock() for name, until in rows}

@@ -1,6 +1,6 @@
-"""A worker that dies at each step of handing over, on every channel: what had begun is in doubt, the rest goes again.
+"""A worker that dies at each step of dispatching, on every channel: what had begun is unknown, the rest goes again.
 
-The dead one is found by others who see its lease no longer extended, or puts its house in order itself as it stops.
+The dead one is found by others who see its lease no longer extended, or cleans up itself as it stops.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,23 +10,17 @@ from typing import Any
 import pytest
 
 from backend.accounts.audit import Actor
-from backend.channels.base import Asking, Channel, Provider, Receipt, Repeatable
+from backend.channels.base import Channel, Provider, Receipt, Repeatable, StatusLookup
 from backend.channels.registry import KINDS, WITHOUT_SETTING
-from backend.delivery import again, handover, record, send, tasks
-from backend.delivery.send import Hand
+from backend.delivery import again, tasks
+from backend.delivery.outcomes import record
+from backend.delivery.sending import dispatch, send
+from backend.delivery.sending.send import Sender
 from backend.reports import ledger
 from tests.delivery.desk import Desk
-from tests.delivery.doubles import AskingOne, RepeatableOne, Scripted, down
+from tests.delivery.doubles import LookupOne, RepeatableOne, Scripted, down
+from tests.vendors.kinds import CASES
 
-_ADDRESSES = {
-    "smtp": "smtp://mail.lab.example",
-    "sendgrid": "sendgrid://key@api.sendgrid.com",
-    "ses": "ses://id:secret@eu-west-1",
-    "slack": "slack://xoxb-token@slack.com",
-    "freshservice": "freshservice://key@lab.freshservice.com",
-    "twilio": "twilio://AC1:T@api.twilio.com?from=60777",
-    "plivo": "plivo://MA1:T@api.plivo.com?from=60777",
-}
 _RECIPIENTS = {
     Channel.EMAIL: "lab@lab.example",
     Channel.SLACK: "#samples",
@@ -44,9 +38,8 @@ class Death(BaseException):
 
 def every_provider() -> Iterator[tuple[Channel, str, Provider]]:
     """Make each kind of provider that there is."""
-    for channel, kinds in KINDS.items():
-        for name, make in kinds.items():
-            yield channel, name, make(_ADDRESSES[name])
+    for (channel, name), case in CASES.items():
+        yield channel, name, KINDS[channel][name](case.example)
     for channel, of_folder in WITHOUT_SETTING.items():
         yield channel, "addresses", of_folder(Path("letters"))
 
@@ -58,7 +51,7 @@ def double(channel: Channel, real: Provider) -> Scripted:
     """Make a double that may be repeated, or asked, exactly if the real one may."""
     if isinstance(real, Repeatable):
         return RepeatableOne("one", channel=channel)
-    return (AskingOne if isinstance(real.open(), Asking) else Scripted)("one", channel=channel)
+    return (LookupOne if isinstance(real.open(), StatusLookup) else Scripted)("one", channel=channel)
 
 
 def dying(genuine: Callable[..., Any], *, done: bool) -> Callable[..., Any]:
@@ -74,9 +67,9 @@ def dying(genuine: Callable[..., Any], *, done: bool) -> Callable[..., Any]:
 
 # From the first to the last: what is patched, and whether it is done before the worker dies.
 _STEPS = {
-    "claimed": ((send.Hand, "_send"), False),
-    "about to": ((handover, "_begin"), False),
-    "begun": ((handover, "_begin"), True),
+    "claimed": ((send.Sender, "_send"), False),
+    "about to": ((dispatch, "_begin"), False),
+    "begun": ((dispatch, "_begin"), True),
     "on the wire": ((Scripted, "send"), False),
     "taken": ((Scripted, "send"), True),
     "answered": ((record, "mark_all"), False),
@@ -84,24 +77,24 @@ _STEPS = {
     "not finished": ((record, "finish"), False),
     "finished": ((record, "finish"), True),
 }
-_IN_DOUBT = {"begun", "on the wire", "taken", "answered"}
+_OUTCOME_UNKNOWN = {"begun", "on the wire", "taken", "answered"}
 _TAKEN = {"taken", "answered", "marked", "not finished", "finished"}
 
 
 @pytest.fixture
 def crash(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def send_and_die(step: str) -> None:
-        (place, name), done = _STEPS[step]
+        (module, name), done = _STEPS[step]
         with monkeypatch.context() as patch:
-            patch.setattr(place, name, dying(getattr(place, name), done=done))
+            patch.setattr(module, name, dying(getattr(module, name), done=done))
             with pytest.raises(Death):
-                desk.hand.send_some()
+                desk.sender.send_some()
 
     return send_and_die
 
 
-def found_by_others(desk: Desk) -> Hand:
-    other = Hand("worker-two")
+def found_by_others(desk: Desk) -> Sender:
+    other = Sender("worker-two")
     for _ in range(22):
         desk.clock.forward(seconds=1)
         other.lease.extend()
@@ -109,14 +102,14 @@ def found_by_others(desk: Desk) -> Hand:
     return other
 
 
-def left_in_order(desk: Desk) -> Hand:
-    desk.hand.lease.end()
-    other = Hand("worker-two")
+def left_in_order(desk: Desk) -> Sender:
+    desk.sender.lease.end()
+    other = Sender("worker-two")
     tasks.recover(other)
     return other
 
 
-@pytest.mark.parametrize("any_engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("step", _STEPS)
 @pytest.mark.parametrize(("channel", "real"), _EVERY)
 def test_what_a_dead_worker_had_begun_follows_the_policy_of_its_provider(
@@ -127,11 +120,11 @@ def test_what_a_dead_worker_had_begun_follows_the_policy_of_its_provider(
     desk.lab.recipient("X_ONE", (channel.value, _RECIPIENTS[channel]))
     sent = desk.accept(type=channel.value, recipient=["X_ONE"], content_type="text", subject=_subject(channel))
     crash(step)
-    settled(desk, provider, sent, found_by_others(desk), step)
+    resolved(desk, provider, sent, found_by_others(desk), step)
 
 
 @pytest.mark.parametrize("step", ["about to", "taken", "marked"])
-@pytest.mark.parametrize("kind", [RepeatableOne, AskingOne, Scripted])
+@pytest.mark.parametrize("kind", [RepeatableOne, LookupOne, Scripted])
 def test_who_stops_in_order_leaves_the_same(
     desk: Desk, crash: Callable[[str], None], kind: type[Scripted], step: str
 ) -> None:
@@ -139,17 +132,17 @@ def test_who_stops_in_order_leaves_the_same(
     desk.use(provider)
     sent = desk.accept()
     crash(step)
-    settled(desk, provider, sent, left_in_order(desk), step)
+    resolved(desk, provider, sent, left_in_order(desk), step)
 
 
-def settled(desk: Desk, provider: Scripted, sent: str, other: Hand, step: str) -> None:
+def resolved(desk: Desk, provider: Scripted, sent: str, other: Sender, step: str) -> None:
     """See that all comes to its end as it should after a death at this step."""
-    if step in _IN_DOUBT and not isinstance(provider, Repeatable):
-        in_doubt(desk, provider, sent, other, taken=step in _TAKEN)
+    if step in _OUTCOME_UNKNOWN and not isinstance(provider, Repeatable):
+        outcome_unknown(desk, provider, sent, other, taken=step in _TAKEN)
     else:
         while other.send_some():
             pass
-        twice = step in _IN_DOUBT & _TAKEN
+        twice = step in _OUTCOME_UNKNOWN & _TAKEN
         assert len(provider.taken) == (2 if twice else 1)
     assert desk.status(sent) == "SENT"
     assert sum("Sent to" in told for told in desk.told(sent)) <= 1
@@ -161,13 +154,13 @@ def _subject(channel: Channel) -> Any:
     return ... if channel in {Channel.SLACK, Channel.SMS} else "Late"
 
 
-def in_doubt(desk: Desk, provider: Scripted, sent: str, other: Hand, *, taken: bool) -> None:
+def outcome_unknown(desk: Desk, provider: Scripted, sent: str, other: Sender, *, taken: bool) -> None:
     """See that it is asked for, or waits for a person, and goes no second time by itself."""
     row = desk.row(sent)
     assert row.claimed_by is None
     assert row.attempts == 1, "the attempt counts"
     assert "stopped before it could write down the answer" in (row.error or "")
-    if isinstance(provider, AskingOne):
+    if isinstance(provider, LookupOne):
         assert (row.status, row.doubt) == ("RETRYING", "ask")
         if taken:
             provider.known[str(row.uid)] = Receipt("T-1", "there already")
@@ -186,7 +179,7 @@ def in_doubt(desk: Desk, provider: Scripted, sent: str, other: Hand, *, taken: b
     assert len(provider.taken) == 1
 
 
-def test_what_a_living_worker_dropped_after_it_had_begun_is_in_doubt(
+def test_what_a_living_worker_dropped_after_it_had_begun_is_of_unknown_outcome(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = Scripted("sms")
@@ -199,8 +192,8 @@ def test_what_a_living_worker_dropped_after_it_had_begun_is_in_doubt(
     with monkeypatch.context() as patch:
         patch.setattr(record, "mark_all", fail)
         with pytest.raises(ValueError, match="a defect"):
-            desk.hand.send_some()
-    tasks.recover(desk.hand)
+            desk.sender.send_some()
+    tasks.recover(desk.sender)
     assert [desk.row(one).doubt for one in sent] == ["person", None]
     desk.drain()
     assert [desk.status(one) for one in sent] == ["DISPATCHED", "SENT"]
@@ -210,7 +203,7 @@ def test_what_a_living_worker_dropped_after_it_had_begun_is_in_doubt(
 def test_an_attempt_of_a_provider_that_is_no_longer_set_waits_for_a_person(
     desk: Desk, crash: Callable[[str], None]
 ) -> None:
-    desk.use(AskingOne("one"))
+    desk.use(LookupOne("one"))
     sent = desk.accept()
     crash("taken")
     desk.use(Scripted("another"))
@@ -224,7 +217,7 @@ def test_a_claim_that_was_put_back_has_begun_nothing(desk: Desk, crash: Callable
     provider = Scripted("one", answers=[down(), None])
     desk.use(provider)
     sent = desk.accept()
-    desk.hand.send_some()
+    desk.sender.send_some()
     desk.clock.forward(minutes=10)
     crash("claimed")
     left_in_order(desk).send_some()

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import event, select, update
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery, Priority
-from backend.db.session import Database
-from backend.delivery import claims, tasks, turns
-from backend.delivery.turns import Turns
+from backend.delivery import tasks
+from backend.delivery.queueing import claims, fairness
+from backend.delivery.queueing.fairness import FairScheduler
 from backend.intake.accept import accept_many
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -21,7 +22,7 @@ def fill(lab: Laboratory, count: int, **changes: Any) -> None:
     prefix = lab.recipient_prefix if hasattr(lab, "recipient_prefix") else "X"
     named = {"recipient": [f"{prefix}_LAB"], "template_id": f"{prefix}_SAMPLE"} | changes
     bodies = [notification(f"{prefix}-{number}", **named) for number in range(count)]
-    accept_many([lab.submission(body) for body in bodies], tasks.nudge)
+    accept_many([lab.submission(body) for body in bodies], tasks.wake)
 
 
 def made(database: Database, *names: str) -> list[Laboratory]:
@@ -35,61 +36,63 @@ def made(database: Database, *names: str) -> list[Laboratory]:
     return labs
 
 
-def take(database: Database, turn: Turns, limit: int = 10) -> Counter[int]:
+def take(database: Database, scheduler: FairScheduler, limit: int = 10) -> Counter[int]:
     token = Lease("worker").ready()
-    with database.write() as session:
-        taken = claims.claim(session, token, Channel.EMAIL, limit=limit, turns=turn)
+    with database.transaction() as session:
+        taken = claims.claim(session, token, Channel.EMAIL, limit=limit, scheduler=scheduler)
     return Counter(claim.service_id for claim in taken)
 
 
 def test_services_share_every_claim_and_none_waits_behind_a_backlog(
-    any_engine: Database, moving_clock: MovableClock
+    any_database: Database, moving_clock: MovableClock
 ) -> None:
-    big, small, other = made(any_engine, "Laboratory", "Archive", "Biobank")
+    big, small, other = made(any_database, "Laboratory", "Archive", "Biobank")
     fill(big, 200)
     moving_clock.forward(seconds=5)
     fill(small, 6)
     fill(other, 6)
-    turn = Turns()
-    first, second = take(any_engine, turn, 12), take(any_engine, turn, 12)
+    scheduler = FairScheduler()
+    first, second = take(any_database, scheduler, 12), take(any_database, scheduler, 12)
     assert first == {big.service_id: 4, small.service_id: 4, other.service_id: 4}
     assert second[small.service_id] == second[other.service_id] == 2
-    assert take(any_engine, turn, 12) == {big.service_id: 12}
+    assert take(any_database, scheduler, 12) == {big.service_id: 12}
 
 
-def test_more_services_than_share_a_claim_all_have_their_turn(any_engine: Database, moving_clock: MovableClock) -> None:
-    labs = made(any_engine, "Laboratory", *(f"{initial}-service" for initial in "ABCDEFGH"))
+def test_more_services_than_share_a_claim_all_have_their_turn(
+    any_database: Database, moving_clock: MovableClock
+) -> None:
+    labs = made(any_database, "Laboratory", *(f"{initial}-service" for initial in "ABCDEFGH"))
     for lab in labs:
         fill(lab, 10)
-    turn = Turns()
+    scheduler = FairScheduler()
     found: Counter[int] = Counter()
     for _ in range(4):
-        found += take(any_engine, turn, 10)
+        found += take(any_database, scheduler, 10)
     assert len(found) == len(labs), "nine services, five at a time"
 
 
 def test_a_service_whose_messages_all_wait_for_later_takes_no_turn(
-    any_engine: Database, moving_clock: MovableClock
+    any_database: Database, moving_clock: MovableClock
 ) -> None:
-    later, now = made(any_engine, "Laboratory", "Archive")
+    later, now = made(any_database, "Laboratory", "Archive")
     fill(later, 30)
-    with any_engine.write() as session:
+    with any_database.transaction() as session:
         session.execute(update(Delivery).values(due_at=moving_clock.moment.replace(year=2027)))
     fill(now, 5)
-    assert take(any_engine, Turns()) == {now.service_id: 5}
-    with any_engine.read() as session:
-        assert turns.waiting(session, {Priority.NORMAL}) == []
-        assert turns.waiting(session, {Priority.HIGH}) == []
+    assert take(any_database, FairScheduler()) == {now.service_id: 5}
+    with any_database.read() as session:
+        assert fairness.waiting(session, {Priority.NORMAL}) == []
+        assert fairness.waiting(session, {Priority.HIGH}) == []
 
 
-def test_high_goes_before_normal_of_every_service(any_engine: Database, moving_clock: MovableClock) -> None:
-    big, small = made(any_engine, "Laboratory", "Archive")
+def test_high_goes_before_normal_of_every_service(any_database: Database, moving_clock: MovableClock) -> None:
+    big, small = made(any_database, "Laboratory", "Archive")
     fill(big, 50)
     fill(small, 3, priority="HIGH")
-    turn = Turns()
-    assert take(any_engine, turn, 4) == {small.service_id: 3, big.service_id: 1}
-    with any_engine.read() as session:
-        assert turns.waiting(session, {Priority.NORMAL}) == [Channel.EMAIL]
+    scheduler = FairScheduler()
+    assert take(any_database, scheduler, 4) == {small.service_id: 3, big.service_id: 1}
+    with any_database.read() as session:
+        assert fairness.waiting(session, {Priority.NORMAL}) == [Channel.EMAIL]
 
 
 @pytest.mark.parametrize("old", [0, 3000])
@@ -99,7 +102,7 @@ def test_a_claim_visits_as_many_rows_whatever_is_stored(
     """SQLite counts the steps of its virtual machine; PostgreSQL walks the same index."""
     (lab,) = made(database, "Laboratory")
     fill(lab, 30)
-    with database.write() as session:
+    with database.transaction() as session:
         one = session.scalars(select(Delivery)).first()
         assert one is not None
         columns = [one.name for one in Delivery.__table__.c if one.name not in {"id", "uid", "status"}]
@@ -121,5 +124,5 @@ def test_a_claim_visits_as_many_rows_whatever_is_stored(
     def watch(connection: Any) -> None:
         connection.connection.driver_connection.set_progress_handler(count, 100)
 
-    take(database, Turns())
+    take(database, FairScheduler())
     assert steps < 60, steps

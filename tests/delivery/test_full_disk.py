@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
+from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery import gate, record, tasks
+from backend.delivery import tasks
+from backend.delivery.outcomes import record
+from backend.delivery.sending import priority_semaphore
 from backend.lib.outages import OUTAGES
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import ManyAtOnce, Scripted, down
@@ -20,7 +22,7 @@ from tests.full_disk import STATES, Disk
 
 
 @pytest.fixture
-def any_engine(database: Database) -> Database:
+def any_database(database: Database) -> Database:
     """Give SQLite alone, whose disk is a file of ours."""
     return database
 
@@ -28,12 +30,12 @@ def any_engine(database: Database) -> Database:
 @pytest.fixture
 def disk(desk: Desk) -> Iterator[Disk]:
     yield Disk(desk.lab.database)
-    gate.OPEN.close()
+    priority_semaphore.UNLIMITED.close()
 
 
 def ended(desk: Desk) -> None:
     """Bring what is left to its end, as the ticks of a worker do."""
-    tasks.recover(desk.hand)
+    tasks.recover(desk.sender)
     desk.drain()
 
 
@@ -45,20 +47,20 @@ def test_what_left_while_the_disk_took_nothing_does_not_leave_again(
     desk.use(provider)
     ids = [desk.accept(f"S-{number}") for number in range(5)]
     with pytest.raises(OUTAGES):
-        desk.hand.send_some()
+        desk.sender.send_some()
     left = provider.tries
     assert left == getattr(provider, "burst", 1), "after the first fault nothing more leaves"
     for _ in range(3):
         with pytest.raises(OUTAGES):
-            tasks.recover(desk.hand)
-    assert len(desk.hand.holding) == left
-    disk.make_room()
+            tasks.recover(desk.sender)
+    assert len(desk.sender.holding) == left
+    disk.free_up()
     provider.before = None
     ended(desk)
     assert Counter(Counter(message.delivery_id for message in provider.taken).values()) == {1: 5}
     assert {desk.status(one) for one in ids} == {"SENT"}
     assert [sum("Sent to" in told for told in desk.told(one)) for one in ids] == [1] * 5
-    assert not desk.hand.holding
+    assert not desk.sender.holding
 
 
 def test_what_can_never_be_written_down_does_not_stand_in_the_way(
@@ -68,15 +70,15 @@ def test_what_can_never_be_written_down_does_not_stand_in_the_way(
     desk.use(provider)
     sent = desk.accept()
     with pytest.raises(OUTAGES):
-        desk.hand.send_some()
-    disk.make_room()
+        desk.sender.send_some()
+    disk.free_up()
 
     def broken(*_arguments: object) -> None:
         raise ValueError("a defect")
 
     with monkeypatch.context() as patch:
         patch.setattr(record, "finish", broken)
-        tasks.recover(desk.hand)
+        tasks.recover(desk.sender)
     assert (desk.status(sent), desk.row(sent).claimed_by, provider.tries) == ("SENT", None, 1)
 
 
@@ -85,8 +87,8 @@ def test_a_refusal_is_not_forgotten_either(desk: Desk, disk: Disk) -> None:
     desk.use(provider)
     sent = desk.accept()
     with pytest.raises(OUTAGES):
-        desk.hand.send_some()
-    disk.make_room()
+        desk.sender.send_some()
+    disk.free_up()
     provider.before = None
     ended(desk)
     assert (provider.tries, desk.row(sent).status, desk.row(sent).attempts) == (1, "RETRYING", 1)
@@ -114,19 +116,19 @@ def test_after_an_outage_every_worker_has_time_to_be_heard_again(desk: Desk, mon
     other.extend()
     held = desk.accept()
     for _ in range(3):
-        tasks.recover(desk.hand)
+        tasks.recover(desk.sender)
         desk.clock.forward(seconds=6)
-    with desk.lab.database.write() as session:
+    with desk.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", claimed_by="other"))
 
     def gone() -> None:
         raise OperationalError("SELECT", None, Exception("the database is away"))
 
     with monkeypatch.context() as away:
-        away.setattr(desk.hand, "write_down", gone)
+        away.setattr(desk.sender, "write_down", gone)
         with pytest.raises(OUTAGES):
-            tasks.recover(desk.hand)
+            tasks.recover(desk.sender)
     for status in ("SENDING", "SENDING", "SENDING", "SENDING", "QUEUED"):
-        tasks.recover(desk.hand)
+        tasks.recover(desk.sender)
         assert desk.row(held).status == status
         desk.clock.forward(seconds=5)

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, text, update
 
 from backend.batching import flush
+from backend.db.database import Database
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
-from backend.db.session import Database
-from backend.delivery import states
+from backend.delivery.outcomes import states
 from backend.intake.accept import Accepted, accept_many
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -67,7 +67,7 @@ def status(lab: Laboratory, identity: int) -> str:
 
 
 def end(lab: Laboratory, deliveries: list[int], identity: int, how: DeliveryStatus = DeliveryStatus.SENT) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Delivery).where(Delivery.id.in_(deliveries)).values(status=how.value))
         states.refresh(session, {identity})
 
@@ -81,7 +81,7 @@ def deliveries(lab: Laboratory, identity: int) -> list[int]:
 def large(lab: Laboratory, many: int) -> int:
     """Store a notification of so many messages and return its row."""
     identity = accepted(lab, f"S-{many}")
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(text(_DELIVERIES), {"id": identity, "more": many - 1})
     return identity
 
@@ -120,7 +120,7 @@ def buffered(lab: Laboratory, many: int) -> tuple[int, list[int]]:
     """Store a notification that is in so many batches; return its row and theirs."""
     name = f"run-{many}"
     identity = accepted(lab, f"S-{many}", priority="BATCH", aggregator_id=name, template_id="X_LIST")
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(text(_BATCHES), {"more": many - 1, "name": name})
         session.execute(text(_MEMBERS))
     with lab.database.read() as session:
@@ -152,25 +152,25 @@ def test_batches_of_one_notification_that_go_out_one_by_one(lab: Laboratory) -> 
 
 
 def dispatch(lab: Laboratory, batch_id: int) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         assert flush.dispatch(session, batch_id, demanded=True)
 
 
 def sent(lab: Laboratory, batch_id: int) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Delivery).where(Delivery.batch_id == batch_id).values(status=DeliveryStatus.SENT.value))
         states.refresh_batches(session, {batch_id: None})
 
 
 def become(lab: Laboratory, batches: list[int], status: BatchStatus) -> None:
     """Let many batches have come so far, with what follows from it for their members."""
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Batch).where(Batch.id.in_(batches)).values(status=status.value))
         states.follow(session, batches)
 
 
-def test_both_databases_say_the_same_of_large_notifications(any_engine: Database, moving_clock: MovableClock) -> None:
-    lab = laboratory(any_engine)
+def test_both_databases_say_the_same_of_large_notifications(any_database: Database, moving_clock: MovableClock) -> None:
+    lab = laboratory(any_database)
     lab.template("X_LIST", "{% for one in fields %}<p>{{ one.sample_id }}</p>{% endfor %}")
     names = [f"X_R{number}" for number in range(25)]
     for name in names:
@@ -183,7 +183,7 @@ def test_both_databases_say_the_same_of_large_notifications(any_engine: Database
     assert status(lab, identity) == "SENT"
     buffered = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_LIST"}
     identity = accepted(lab, "S-2", recipient=names, **buffered)
-    with any_engine.read() as session:
+    with any_database.read() as session:
         batches = list(session.scalars(select(Batch.id).order_by(Batch.id)))
     assert len(batches) == 25
     for act, before, after in ((dispatch, "BUFFERED", "DISPATCHED"), (sent, "DISPATCHED", "SENT")):

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from backend.channels.base import Channel, Receipt
-from backend.delivery import doubt, providers, repair, tasks
-from backend.delivery.doubt import Decision
-from backend.delivery.send import Hand
+from backend.delivery import reaper, tasks
+from backend.delivery.outcomes import unknown_outcome
+from backend.delivery.outcomes.unknown_outcome import Decision
+from backend.delivery.providers import blocks
+from backend.delivery.sending.send import Sender
 from backend.reports import ledger
 from backend.reports import providers as provider_reports
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import (
-    AskingOne,
+    LookupOne,
     PacedOne,
     RepeatableOne,
     Scripted,
@@ -57,8 +59,8 @@ def test_a_route_goes_on_at_once_when_it_is_switched_on_by_hand(desk: Desk) -> N
     desk.use(provider)
     sent = desk.accept()
     desk.drain()
-    with desk.lab.database.write() as session:
-        providers.switch(session, "mail", on=True)
+    with desk.lab.database.transaction() as session:
+        blocks.switch(session, "mail", on=True)
     desk.clock.forward(seconds=61)  # the message's own pause
     assert desk.drain() == 1
     assert desk.status(sent) == "SENT"
@@ -67,23 +69,23 @@ def test_a_route_goes_on_at_once_when_it_is_switched_on_by_hand(desk: Desk) -> N
 def test_a_provider_that_is_switched_off_gets_nothing(desk: Desk) -> None:
     first, second = Scripted("first"), Scripted("second")
     desk.use(first, second)
-    with desk.lab.database.write() as session:
-        providers.switch(session, "first", on=False)
+    with desk.lab.database.transaction() as session:
+        blocks.switch(session, "first", on=False)
     desk.accept("S-1")
     desk.drain()
     assert (len(first.taken), len(second.taken)) == (0, 1)
-    with desk.lab.database.write() as session:
-        providers.switch(session, "second", on=False)
+    with desk.lab.database.transaction() as session:
+        blocks.switch(session, "second", on=False)
     waits = desk.accept("S-2")
     assert desk.drain() == 0
     assert desk.row(waits).status == "QUEUED"
     assert desk.providers()["second"].trouble == "second is switched off by hand."
-    with desk.lab.database.write() as session:
-        providers.switch(session, "first", on=True)
+    with desk.lab.database.transaction() as session:
+        blocks.switch(session, "first", on=True)
     desk.drain()
     assert len(first.taken) == 1
-    with desk.lab.database.write() as session, pytest.raises(LookupError):
-        providers.switch(session, "nobody", on=False)
+    with desk.lab.database.transaction() as session, pytest.raises(LookupError):
+        blocks.switch(session, "nobody", on=False)
 
 
 @pytest.mark.parametrize("fault", [down(), misconfigured(), throttled(5)], ids=["down", "config", "throttled"])
@@ -110,8 +112,8 @@ def test_throttling_holds_all_workers_back_until_the_moment_it_names(desk: Desk)
     provider = Scripted("mail", answers=[throttled(120), None])
     desk.use(provider)
     sent = [desk.accept(f"S-{number}") for number in range(3)]
-    desk.hand.send_some()
-    other = Hand("worker-two")
+    desk.sender.send_some()
+    other = Sender("worker-two")
     assert other.send_some() == 0
     desk.clock.forward(seconds=119)
     assert desk.drain() + other.send_some() == 0
@@ -146,12 +148,12 @@ def test_each_address_has_its_pace_over_all_workers(desk: Desk) -> None:
     sent = [desk.accept(f"S-{number}", **changes) for number in range(4)]
     urgent = desk.accept("S-now", **changes, priority="HIGH")
     desk.accept("S-others", **changes | {"recipient": ["X_OTHERS"]})
-    hands = [desk.hand, Hand("worker-two")]
+    senders = [desk.sender, Sender("worker-two")]
     pulses: list[list[str]] = []
     for _ in range(6):
         before = len(slack.taken)
-        for hand in hands:
-            while hand.send_some():
+        for sender in senders:
+            while sender.send_some():
                 pass
         pulses.append(slack.addresses[before:])
         desk.clock.forward(seconds=1)
@@ -214,7 +216,7 @@ def test_what_is_repeatable_goes_again_by_itself(desk: Desk) -> None:
 
 @pytest.mark.parametrize("has_it", [True, False])
 def test_a_provider_that_can_be_asked_is_asked_first(desk: Desk, has_it: bool) -> None:
-    provider = AskingOne("tickets", answers=[lost(), None])
+    provider = LookupOne("tickets", answers=[lost(), None])
     desk.use(provider)
     sent = desk.accept()
     desk.drain()
@@ -255,24 +257,26 @@ def test_everything_else_waits_for_a_person(
     assert "Nobody knows whether sms took this message" in (row.error or "")
     assert desk.status(sent) == "DISPATCHED"
     desk.clock.forward(hours=3)
-    with desk.lab.database.write() as session:
-        assert repair.stranded(session, "worker-one", ()) == []
+    with desk.lab.database.transaction() as session:
+        assert reaper.orphaned(session, "worker-one", ()) == []
         (entry,) = ledger.balance(session)
         assert (entry.waiting, entry.imbalance) == (1, 0)
-        (listed,) = provider_reports.in_doubt(session, desk.lab.service_id)
+        (listed,) = provider_reports.outcome_unknown(session, desk.lab.service_id)
         assert listed.id == row.id
-    tasks.recover(desk.hand)
+    tasks.recover(desk.sender)
     assert desk.drain() == 0
-    with desk.lab.database.write() as session:
-        assert doubt.decide(session, row.id, decision, "ada@lab.example")
-        assert not doubt.decide(session, row.id, decision, "bob@lab.example"), "once is enough"
+    with desk.lab.database.transaction() as session:
+        assert unknown_outcome.decide(session, row.id, decision, "ada@lab.example")
+        assert not unknown_outcome.decide(session, row.id, decision, "bob@lab.example"), "once is enough"
     desk.drain()
     row = desk.row(sent)
     assert (row.status, row.doubt, provider.tries, desk.status(sent)) == (status, None, copies, whole)
     assert any("ada@lab.example decided" in what for what in desk.told(sent))
 
 
-def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_after_marking_an_unknown_outcome_leaves_the_unknown_outcome(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = Scripted("sms", answers=[lost(), None])
     desk.use(provider)
     sent = desk.accept()
@@ -281,12 +285,12 @@ def test_a_worker_that_dies_after_marking_a_doubt_leaves_the_doubt(desk: Desk, m
         raise OSError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("backend.delivery.send.record.finish", die)
+        patched.setattr("backend.delivery.sending.send.record.finish", die)
         with pytest.raises(OSError, match="killed"):
-            desk.hand.send_some()
-    desk.hand.lease.end()
-    tasks.recover(Hand("worker-two"))
+            desk.sender.send_some()
+    desk.sender.lease.end()
+    tasks.recover(Sender("worker-two"))
     row = desk.row(sent)
     assert (row.status, row.doubt, row.claimed_by) == ("SENDING", "person", None)
-    assert Hand("worker-two").send_some() == 0
+    assert Sender("worker-two").send_some() == 0
     assert provider.tries == 1

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, event
 
 from backend.batching import flush
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.db.models.notifications import Priority
-from backend.db.session import Database
-from backend.delivery import claims, repair, turns
-from backend.delivery.turns import Turns
+from backend.delivery import reaper
+from backend.delivery.queueing import claims, fairness
+from backend.delivery.queueing.fairness import FairScheduler
 from backend.intake.accept import accept_many
 from tests.factories import laboratory, notification
 
@@ -36,8 +37,8 @@ def test_claiming_reads_the_index_of_what_is_due(database: Database, plans: list
     accept_many([lab.submission(notification())], lambda _priorities: None)
     Lease("worker").extend()
     plans.clear()
-    with database.write() as session:
-        assert claims.claim(session, "worker", Channel.EMAIL, limit=10, turns=Turns())
+    with database.transaction() as session:
+        assert claims.claim(session, "worker", Channel.EMAIL, limit=10, scheduler=FairScheduler())
     looks = [plan for plan in plans if "deliveries" in plan and "rowid=?" not in plan]
     seeks = {plan.partition("ix_deliveries_due ")[2] for plan in looks}
     assert seeks == {
@@ -48,14 +49,14 @@ def test_claiming_reads_the_index_of_what_is_due(database: Database, plans: list
 
 def test_repair_reads_the_index_of_what_is_due(database: Database, plans: list[str]) -> None:
     with database.read() as session:
-        assert turns.waiting(session, set(Priority)) == []
+        assert fairness.waiting(session, set(Priority)) == []
     assert plans
     assert not [plan for plan in plans if "deliveries" in plan and "ix_deliveries_due" not in plan], plans
 
 
 def test_repair_reads_the_index_of_what_is_claimed(database: Database, plans: list[str]) -> None:
     with database.read() as session:
-        assert repair.stranded(session, "worker", ()) == []
+        assert reaper.orphaned(session, "worker", ()) == []
     assert any("ix_deliveries_claimed" in plan for plan in plans), plans
     assert not any(plan.startswith("SCAN deliveries") for plan in plans), plans
 

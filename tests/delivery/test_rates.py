@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend.delivery.rates import Rates
+from backend.delivery.providers.rates import Rates
 from backend.lib import clock
 
 HIGH, NORMAL = 1, 2
@@ -130,7 +130,7 @@ def test_the_more_urgent_has_the_next_turn(seconds: Seconds, monkeypatch: pytest
             order.append(("HIGH", asked.pop()()))
 
     rates.take("mail", NORMAL, 100, 0.0)
-    monkeypatch.setattr(rates._turn, "wait", wait)
+    monkeypatch.setattr(rates._condition, "wait", wait)
     order.append(("NORMAL", rates.take("mail", NORMAL, 1, 1.0)))
     assert order == [("HIGH", 1), ("NORMAL", 1)]
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from backend.commands import checks
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Event
-from backend.db.session import Database
-from backend.delivery import health, routes
-from backend.delivery.lanes import Lanes
-from backend.delivery.send import Hand
+from backend.delivery.providers import health, routes
+from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.send import Sender
+from backend.doctor import installation
+from backend.doctor.examination import Fault
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
 from tests.conftest import MovableClock
@@ -35,7 +36,7 @@ def use(configure: Callable[..., settings.Settings]) -> Iterator[Callable[..., N
     def providers(*given: SmtpServer) -> None:
         configure(EMAIL_PROVIDERS=",".join(one.address for one in given), MAIL_FROM="Lab <noreply@lab.example>")
         routes.routes.cache_clear()
-        health.recent.forget()
+        health.recent.clear()
 
     yield providers
     routes.routes.cache_clear()
@@ -62,12 +63,12 @@ def told(lab: Laboratory) -> str:
 
 
 def send_from(lab: Laboratory, sender: str) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Service).where(Service.id == lab.service_id).values(mail_from=sender))
 
 
-def drain(hand: Hand) -> None:
-    while hand.send_some():
+def drain(worker: Sender) -> None:
+    while worker.send_some():
         pass
 
 
@@ -82,28 +83,28 @@ def test_a_refused_sender_holds_its_own_mail_alone(
     refused, well = laboratory(database), laboratory(database, "Others")
     send_from(refused, "other@us.example")
     server.script.senders["other@us.example"] = NOT_OWNED
-    hand = Hand("worker-one")
+    worker = Sender("worker-one")
     for _ in range(30):
         accept(refused, 2)
         accept(well, 2, template_id="O_SAMPLE", recipient=["O_LAB"])
-        drain(hand)
+        drain(worker)
         moving_clock.forward(seconds=30)
     assert {one.status for one in rows(well)} == {"SENT"}
     assert {(one.status, one.attempts) for one in rows(refused)} == {("QUEUED", 0)}
     assert "not owned by user" in told(refused)
     assert "us.example" not in told(well)
     assert len(server.messages) == 60
-    with pytest.raises(checks.Fault, match=r"mail from other@us\.example is refused: 553 5\.7\.1"):
-        checks._routes()
+    with pytest.raises(Fault, match=r"mail from other@us\.example is refused: 553 5\.7\.1"):
+        installation._routes()
     moving_clock.forward(hours=30)
-    drain(hand)
+    drain(worker)
     assert {one.status for one in rows(refused)} == {"QUEUED"}, "nothing fails for good while it lasts"
     server.script.senders.clear()
     for _ in range(3):
         moving_clock.forward(minutes=20)
-        drain(hand)
+        drain(worker)
     assert {(one.status, one.attempts) for one in rows(refused)} == {("SENT", 1)}
-    assert "none of them held back" in checks._routes()
+    assert "none of them held back" in installation._routes()
 
 
 @pytest.mark.parametrize(
@@ -135,16 +136,16 @@ def test_what_is_ours_goes_by_the_second_provider_and_fails_nowhere(
         first.script.replies["lab@lab.example"] = reply
     else:
         first.script.on_content = reply
-    lab, hand = laboratory(database), Hand("worker-one")
+    lab, worker = laboratory(database), Sender("worker-one")
     use(first)
     accept(lab, 4)
     for _ in range(15):
-        drain(hand)
+        drain(worker)
         moving_clock.forward(minutes=20)
     assert {(one.status, one.attempts) for one in rows(lab)} == {("QUEUED", 0)}
     assert reply[:3] in told(lab)
     use(first, second)
-    drain(hand)
+    drain(worker)
     assert {one.status for one in rows(lab)} == {"SENT"}
     assert len(second.messages) == 4
 
@@ -158,21 +159,21 @@ def test_a_closed_relay_holds_mail_to_that_domain_alone(
     server, _ = servers
     use(server)
     server.script.replies["ada@away.example"] = "554 5.7.1 <ada@away.example>: Relay access denied"
-    lab, others, hand = laboratory(database), laboratory(database, "Others"), Hand("worker-one")
+    lab, others, worker = laboratory(database), laboratory(database, "Others"), Sender("worker-one")
     lab.recipient("X_AWAY", ("EMAIL", "ada@away.example"))
     others.recipient("O_AWAY", ("EMAIL", "bob@away.example"))
     accept(lab, 3, recipient=["X_AWAY"])
     accept(lab, 3)
-    drain(hand)
+    drain(worker)
     accept(others, 1, template_id="O_SAMPLE", recipient=["O_AWAY"])
-    drain(hand)
+    drain(worker)
     assert sorted(one.status for one in rows(lab)) == ["QUEUED"] * 3 + ["SENT"] * 3
     assert "ada@" not in told(others)
-    with pytest.raises(checks.Fault, match=r"mail to away\.example is refused"):
-        checks._routes()
+    with pytest.raises(Fault, match=r"mail to away\.example is refused"):
+        installation._routes()
     server.script.replies.clear()
     moving_clock.forward(seconds=61)
-    drain(hand)
+    drain(worker)
     assert {(one.status, one.attempts) for one in [*rows(lab), *rows(others)]} == {("SENT", 1)}
 
 
@@ -185,16 +186,16 @@ def test_what_is_throttled_is_lost_by_age_alone_and_told_so(
     server, _ = servers
     use(server)
     server.script.replies["lab@lab.example"] = "450 4.7.1 come back another time"
-    lab, hand = laboratory(database), Hand("worker-one")
+    lab, worker = laboratory(database), Sender("worker-one")
     accept(lab)
     for _ in range(23):
-        drain(hand)
+        drain(worker)
         moving_clock.forward(hours=1)
     (row,) = rows(lab)
     assert (row.status, row.attempts) == ("QUEUED", 0)
     assert "it is tried until 2026-03-03 09:00 UTC" in told(lab)
     moving_clock.forward(hours=2)
-    drain(hand)
+    drain(worker)
     (row,) = rows(lab)
     assert (row.status, row.attempts) == ("FAILED", 1)
     assert "It was tried for a day" in (row.error or "")
@@ -205,7 +206,7 @@ def goes_out(lab: Laboratory, count: int, urgent: int) -> float:
     accept(lab, count - urgent)
     accept(lab, urgent, priority="HIGH")
     stopping = threading.Event()
-    running = Lanes(Hand("worker-one", stopping=stopping.is_set), 8)
+    running = ChannelPools(Sender("worker-one", stopping=stopping.is_set), 8)
     began = time.monotonic()
     try:
         while any(one.status != "SENT" for one in rows(lab)) and time.monotonic() - began < 60:

@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery
 from backend.db.models.operations import Worker
-from backend.delivery import send, tasks
-from backend.delivery.record import Result
-from backend.delivery.send import Hand
+from backend.delivery import tasks
+from backend.delivery.outcomes.record import Result
+from backend.delivery.sending import send
+from backend.delivery.sending.send import Sender
 from backend.lib import processes
 from tests.delivery.conftest import Post
 
@@ -179,19 +180,19 @@ def test_high_goes_before_normal_however_late_it_comes(post: Post) -> None:
     assert {post.report(one).status for one in normal} == {"DISPATCHED"}
 
 
-def test_no_two_hands_hold_the_same_delivery(post: Post) -> None:
+def test_no_two_senders_hold_the_same_delivery(post: Post) -> None:
     for number in range(30):
         post.accept(sample_id=str(number))
-    other = Hand("worker-two")
+    other = Sender("worker-two")
     assert post.send(limit=15) + other.send_some(limit=30) == 30
     assert post.send() == 0
     received = post.server.wait_for(30)
     assert len({message.parsed["Message-ID"] for message in received}) == len(received) == 30
 
 
-def test_a_hand_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
+def test_a_sender_that_is_asked_to_stop_puts_its_claims_back(post: Post) -> None:
     sent = [post.accept(sample_id=str(number)) for number in range(12)]
-    stopping = Hand("stopping", stopping=lambda: len(post.server.messages) >= 1)
+    stopping = Sender("stopping", stopping=lambda: len(post.server.messages) >= 1)
     assert stopping.send_some() == 12
     statuses = Counter(post.report(one).status for one in sent)
     assert statuses == {"SENT": 8, "DISPATCHED": 4}, "those that were under way at once are finished"
@@ -219,7 +220,7 @@ def test_a_burst_in_which_one_is_refused_and_one_is_greylisted_marks_each_with_i
 
 def _left_by(post: Post, worker: str, **values: Any) -> str:
     sent = post.accept()
-    with post.lab.database.write() as session:
+    with post.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", claimed_by=worker, **values))
     return sent
 
@@ -227,13 +228,13 @@ def _left_by(post: Post, worker: str, **values: Any) -> str:
 def test_what_a_dead_worker_held_goes_back_and_out(post: Post) -> None:
     Lease("elsewhere").extend()
     sent = _left_by(post, "elsewhere")
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     for _ in range(19):
         post.clock.forward(seconds=1)
-        tasks.recover(post.hand)
+        tasks.recover(post.sender)
         assert post.send() == 0, "its heart may still beat"
     post.clock.forward(seconds=1)
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     with post.lab.database.read() as session:
         assert "elsewhere" not in session.scalars(select(Worker.name)).all()
     assert post.send() == 1
@@ -244,13 +245,13 @@ def test_what_a_dead_worker_held_goes_back_and_out(post: Post) -> None:
 
 def test_what_a_dead_worker_marked_is_finished_and_not_sent_again(post: Post) -> None:
     sent = _left_by(post, "never-seen")
-    with post.lab.database.write() as session:
+    with post.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENT", attempts=1, provider="smtp://gone"))
     assert post.report(sent).status == "DISPATCHED"
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     assert post.report(sent).status == "SENT"
     assert "Sent to lab@lab.example by smtp://gone (attempt 1)" in post.report(sent).events[-1].what
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     assert len(post.report(sent).events) == 2, "once is enough"
     assert post.send() == 0
 
@@ -266,7 +267,7 @@ def test_what_a_living_worker_has_dropped_is_taken_up(post: Post, monkeypatch: p
         with pytest.raises(OSError, match="went away"):
             post.send()
     assert post.deliveries(sent)[0].status == "SENDING"
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     assert post.send() == 1
     first, second = post.server.wait_for(2)
     assert first.parsed["Message-ID"] == second.parsed["Message-ID"], "its fate was unknown"
@@ -274,13 +275,13 @@ def test_what_a_living_worker_has_dropped_is_taken_up(post: Post, monkeypatch: p
 
 def test_what_a_thread_is_sending_is_left_to_it(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = post.accept()
-    genuine = send.hand_over
+    genuine = send.dispatch_one
 
     def while_repair_looks(*arguments: Any) -> Result:
-        tasks.recover(post.hand)
+        tasks.recover(post.sender)
         return genuine(*arguments)
 
-    monkeypatch.setattr(send, "hand_over", while_repair_looks)
+    monkeypatch.setattr(send, "dispatch_one", while_repair_looks)
     assert post.send() == 1
     assert [event.what.split()[0] for event in post.report(sent).events] == ["Accepted", "Sent"]
 
@@ -291,7 +292,7 @@ def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
     sent = _left_by(post, gone)
     Lease(gone).extend()
     Lease(processes.name()).extend()
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     assert post.send() == 1
     assert post.report(sent).status == "SENT"
     with post.lab.database.read() as session:
@@ -300,20 +301,20 @@ def test_a_worker_whose_process_is_gone_is_dead_at_once(post: Post) -> None:
 
 def test_claims_of_an_unknown_worker_go_back(post: Post) -> None:
     _left_by(post, "never-seen")
-    tasks.recover(post.hand)
+    tasks.recover(post.sender)
     assert post.send() == 1
 
 
 def test_a_success_counts_even_when_the_claim_was_lost(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = post.accept()
-    genuine = send.hand_over
+    genuine = send.dispatch_one
 
     def taken_away_meanwhile(*arguments: Any) -> Result:
-        with post.lab.database.write() as session:
+        with post.lab.database.transaction() as session:
             session.execute(update(Delivery).values(status="QUEUED", claimed_by=None))
         return genuine(*arguments)
 
-    monkeypatch.setattr(send, "hand_over", taken_away_meanwhile)
+    monkeypatch.setattr(send, "dispatch_one", taken_away_meanwhile)
     assert post.send() == 1
     assert post.report(sent).status == "SENT"
     assert post.send() == 0, "it is not sent again"

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery import health, routes
-from backend.delivery.lanes import Lanes
-from backend.delivery.send import CHUNK, Hand
-from backend.delivery.speeds import LONGEST_SECONDS, Speeds
+from backend.delivery.providers import health, routes
+from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.send import CHUNK, Sender
+from backend.delivery.sending.speeds import LONGEST_SECONDS, Speeds
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from tests.factories import Laboratory, laboratory, notification
@@ -52,7 +52,7 @@ def provider(monkeypatch: pytest.MonkeyPatch, any_database: Database) -> Iterato
         monkeypatch.setenv("CARILLON_SMS_PROVIDERS", server.address)
         settings.current.cache_clear()
         routes.routes.cache_clear()
-        health.recent.forget()
+        health.recent.clear()
         yield server
     routes.routes.cache_clear()
 
@@ -76,7 +76,7 @@ def counts(lab: Laboratory) -> Counter[str]:
         return Counter(dict(session.execute(select(Delivery.status, func.count()).group_by(Delivery.status)).all()))
 
 
-def run(lab: Laboratory, workers: list[Lanes]) -> float:
+def run(lab: Laboratory, workers: list[ChannelPools]) -> float:
     """Wake the workers together; return how long it took until all was sent."""
     for one in workers:
         one.wake([Channel.SMS], high_only=False)
@@ -87,7 +87,7 @@ def run(lab: Laboratory, workers: list[Lanes]) -> float:
 
 
 def test_all_threads_send(lab: Laboratory, provider: SlowTwilio) -> None:
-    took = run(lab, [Lanes(Hand("one"), THREADS)])
+    took = run(lab, [ChannelPools(Sender("one"), THREADS)])
     least = COUNT * SECONDS / THREADS
     print(f"\n{COUNT:.0f} text messages at {SECONDS} s with {THREADS} threads: {took:.1f} s, {least:.1f} s at least")
     assert provider.most == THREADS
@@ -96,7 +96,7 @@ def test_all_threads_send(lab: Laboratory, provider: SlowTwilio) -> None:
 
 
 def test_workers_share(lab: Laboratory, provider: SlowTwilio) -> None:
-    run(lab, [Lanes(Hand(name), THREADS // 2) for name in ("one", "two")])
+    run(lab, [ChannelPools(Sender(name), THREADS // 2) for name in ("one", "two")])
     assert provider.most == THREADS, "each had as many under way as it may"
     assert len(provider.taken) == COUNT
 
@@ -115,9 +115,9 @@ def test_a_share_is_half_a_second_of_work() -> None:
 
 
 def test_what_takes_longer_than_it_did_goes_back(lab: Laboratory, provider: SlowTwilio) -> None:
-    hand = Hand("one")
+    sender = Sender("one")
     began = time.monotonic()
-    assert hand.send_from(Channel.SMS, limit=int(COUNT)) == COUNT
+    assert sender.send_from(Channel.SMS, limit=int(COUNT)) == COUNT
     assert time.monotonic() - began < LONGEST_SECONDS + 1
     assert counts(lab)["QUEUED"] + counts(lab)["SENT"] == COUNT
     assert counts(lab)["QUEUED"] > 0

@@ -10,17 +10,20 @@ from uuid import uuid4
 import pytest
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.db.models.notifications import DeliveryStatus, Priority
-from backend.db.session import Database
-from backend.delivery import claims, compose, tasks
-from backend.delivery.claims import Claim
-from backend.delivery.compose import Composer, most_at_once
-from backend.delivery.send import Hand
-from backend.delivery.turns import Turns
+from backend.delivery import tasks
+from backend.delivery.content.batch_parts import BatchPart
+from backend.delivery.queueing import claims
+from backend.delivery.queueing.claims import Claim
+from backend.delivery.queueing.fairness import FairScheduler
+from backend.delivery.sending import compose
+from backend.delivery.sending.compose import Composer, most_at_once
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.lib import clock
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.registry.lookup import FoundTemplate
 from backend.rendering.model import RenderJob
 from backend.rendering.pool import Bounds, Pool
@@ -33,8 +36,8 @@ TEMPLATE = FoundTemplate("X", 1, 1, "text", "{{ name }}", None, None, "template"
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    made = Pool("backend.rendering.child", Bounds(children=4, seconds=9.0, patience=30.0, waiting=99, room=99))
+def pool(monkeypatch: pytest.MonkeyPatch, database: Database) -> Iterator[Pool]:
+    made = Pool("backend.rendering.child", Bounds(children=4, seconds=9.0, patience=30.0, waiting=99, capacity=99))
     monkeypatch.setattr(compose, "DELIVERIES", made)
     yield made
     made.close()
@@ -68,7 +71,7 @@ def claim(number: int, share: Share, batch: int | None = None) -> Claim:
 def test_urgent_ones_come_first_and_slow_ones_last(pool: Pool) -> None:
     seems_slow(pool, SLOW, 0.6)
     given = [claim(1, SLOW), claim(2, QUICK), claim(3, SLOW), claim(4, URGENT), claim(5, QUICK)]
-    composed = Composer({1: TEMPLATE}, lambda _batch: []).compose(given)
+    composed = Composer({1: TEMPLATE}, lambda _batch: BatchPart([])).compose(given)
     assert [one.id for one, _ in composed.made] == [4, 2, 5, 1, 3]
     assert composed.left == []
 
@@ -77,10 +80,10 @@ def test_slow_ones_have_a_little_time_and_the_rest_goes_back(pool: Pool, monkeyp
     seems_slow(pool, SLOW, 60.0)
     monkeypatch.setattr(compose, "_SLOW_SECONDS", 0.0)
     given = [claim(number, SLOW) for number in range(20)] + [claim(99, QUICK)]
-    composed = Composer({1: TEMPLATE}, lambda _batch: []).compose(given)
+    composed = Composer({1: TEMPLATE}, lambda _batch: BatchPart([])).compose(given)
     assert [one.id for one, _ in composed.made] == [99]
     assert len(composed.left) == 20
-    composed = Composer({1: TEMPLATE}, lambda _batch: [], one_at_least=True).compose(given[:20])
+    composed = Composer({1: TEMPLATE}, lambda _batch: BatchPart([]), one_at_least=True).compose(given[:20])
     assert [one.id for one, _ in composed.made] == [0]
 
 
@@ -90,9 +93,9 @@ def test_batches_are_rendered_once_for_all_their_addresses_and_bounded_in_memory
     monkeypatch.setattr(compose, "_MOST_CHARACTERS", 10)
     loaded: list[int] = []
 
-    def load(batch: int) -> list[object]:
+    def load(batch: int) -> BatchPart:
         loaded.append(batch)
-        return [{"name": "x"}]
+        return BatchPart([{"name": "x"}])
 
     source = "{% for one in fields %}{{ one.name * 20 }}{% endfor %}"
     template = FoundTemplate("X", 1, 1, "text", source, None, None, "template")
@@ -117,11 +120,11 @@ def test_a_service_that_is_worth_nothing_now_loses_its_turn_to_the_next(
     slow, other = laboratory(database), laboratory(database, "Archive")
     for lab, prefix in ((slow, "X"), (other, "A")):
         bodies = [notification(f"{n}", recipient=[f"{prefix}_LAB"], template_id=f"{prefix}_SAMPLE") for n in range(5)]
-        accept_many([lab.submission(body) for body in bodies], tasks.nudge)
-    turns = Turns(lambda service, _priority, most: 0 if service == slow.service_id else most)
+        accept_many([lab.submission(body) for body in bodies], tasks.wake)
+    scheduler = FairScheduler(lambda service, _priority, most: 0 if service == slow.service_id else most)
     token = Lease("worker").ready()
-    with database.write() as session:
-        taken = claims.claim(session, token, Channel.EMAIL, limit=10, turns=turns)
+    with database.transaction() as session:
+        taken = claims.claim(session, token, Channel.EMAIL, limit=10, scheduler=scheduler)
     assert [one.service_id for one in taken] == [other.service_id] * 5
 
 
@@ -133,7 +136,7 @@ def test_what_is_quick_is_out_before_anything_slow_is_begun(
     seems_slow(pool, Share(other.service_id, urgent=True), 0.01)
     post.accept(priority="HIGH")
     body = notification(recipient=["A_LAB"], template_id="A_SAMPLE", priority="HIGH")
-    accept_many([other.submission(body)], tasks.nudge)
+    accept_many([other.submission(body)], tasks.wake)
     taken: list[tuple[int, int]] = []
     render = pool.render_some
 
@@ -142,7 +145,7 @@ def test_what_is_quick_is_out_before_anything_slow_is_begun(
         return render(jobs, share, *args, **options)
 
     monkeypatch.setattr(pool, "render_some", watched)
-    assert post.hand.send_from(Channel.EMAIL) == 2
+    assert post.sender.send_from(Channel.EMAIL) == 2
     assert taken == [(other.service_id, 0), (post.lab.service_id, 1)]
     assert len(post.server.messages) == 2
 
@@ -157,7 +160,7 @@ def test_few_threads_are_kept_by_slow_templates(pool: Pool) -> None:
     def compose_one(number: int) -> tuple[int, float]:
         began.wait(30)
         since = time.monotonic()
-        composed = Composer({1: template}, lambda _batch: []).compose([claim(number, SLOW)])
+        composed = Composer({1: template}, lambda _batch: BatchPart([])).compose([claim(number, SLOW)])
         return len(composed.made), time.monotonic() - since
 
     with ThreadPoolExecutor(6) as threads:
@@ -172,9 +175,9 @@ def test_what_went_back_is_sent_by_and_by(post: Post, pool: Pool, monkeypatch: p
     ids = [post.accept(fields={"sample_id": f"S-{number}"}) for number in range(6)]
     seems_slow(pool, Share(post.lab.service_id), 0.3)
     monkeypatch.setattr(compose, "_SLOW_SECONDS", 0.7)
-    assert post.hand.send_from(Channel.EMAIL) == 2, "as many as fit into the time"
+    assert post.sender.send_from(Channel.EMAIL) == 2, "as many as fit into the time"
     while post.send():
         pass
     assert {delivery.status for one in ids for delivery in post.deliveries(one)} == {DeliveryStatus.SENT.value}
-    assert not post.hand.holding
-    assert isinstance(post.hand, Hand)
+    assert not post.sender.holding
+    assert isinstance(post.sender, Sender)

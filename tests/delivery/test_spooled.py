@@ -11,10 +11,11 @@ from sqlalchemy import select
 from backend.channels import letter, spooled_files
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
 from backend.channels.letter import LetterSpool
+from backend.db.database import Database
 from backend.db.models.letters import SpooledLetter
-from backend.db.session import Database
-from backend.delivery import routes, spooled, tasks
-from backend.delivery.spooled import LetterRegister
+from backend.delivery import tasks
+from backend.delivery.providers import routes, spooled
+from backend.delivery.providers.spooled import LetterRegister
 from backend.lib import ids, settings
 from tests.channels.messages import message
 from tests.conftest import MovableClock
@@ -157,11 +158,11 @@ def test_files_and_entries_go_with_the_end_of_their_keeping_time(
     machine.send(post())
     for hours, days in ((0, 2), (49, 1), (24 * 30, 0)):
         moving_clock.forward(hours=hours)
-        tasks.forget.run()
+        tasks.purge.run()
         while routes.tidy():
             pass
         assert len(list(folder.glob("2026-*"))) == days
-    with database.write() as session:
-        spooled.forget(session)
+    with database.transaction() as session:
+        spooled.purge(session)
         assert session.scalars(select(SpooledLetter.id)).all() == []
     assert (folder / "notes" / "mine.txt").exists()

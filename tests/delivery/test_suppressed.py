@@ -7,7 +7,7 @@ from tests.delivery.conftest import Post
 
 def test_a_delivery_to_a_suppressed_address_fails_with_a_sentence_and_is_not_sent(post: Post) -> None:
     post.lab.recipient("X_TWO", ("EMAIL", "gone@lab.example"), ("EMAIL", "here@lab.example"))
-    with post.lab.database.write() as session:
+    with post.lab.database.transaction() as session:
         suppressions.suppress(session, post.lab.service_id, Channel.EMAIL, "gone@lab.example", reason="bounced")
     identity = post.accept(recipient=["X_TWO"])
     post.send()
@@ -19,7 +19,7 @@ def test_a_delivery_to_a_suppressed_address_fails_with_a_sentence_and_is_not_sen
 
 
 def test_a_freed_address_is_sent_to_again(post: Post) -> None:
-    with post.lab.database.write() as session:
+    with post.lab.database.transaction() as session:
         suppressions.suppress(session, post.lab.service_id, Channel.EMAIL, "lab@lab.example", reason="complained")
         suppressions.free(session, post.lab.service_id, "EMAIL", "lab@lab.example")
     identity = post.accept()

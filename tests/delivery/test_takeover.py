@@ -8,16 +8,16 @@ import pytest
 from backend.channels.base import Channel, Message
 from backend.db.leases import Lease
 from backend.delivery import tasks
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import ManyAtOnce, RepeatableOne, Scripted
 
 _CHAT = {"type": "SLACK", "recipient": ["X_TEAM"], "subject": ..., "content_type": "text"}
 
 
-def stopped(desk: Desk, at: int, *, sending: Callable[[Hand], None]) -> Callable[[Message], None]:
+def stopped(desk: Desk, at: int, *, sending: Callable[[Sender], None]) -> Callable[[Message], None]:
     """Stop the process for 45 seconds while it hands over its message of this number; meanwhile another one works."""
-    tries, other = 0, Hand("worker-two")
+    tries, other = 0, Sender("worker-two")
 
     def before(_message: Message) -> None:
         nonlocal tries
@@ -32,7 +32,7 @@ def stopped(desk: Desk, at: int, *, sending: Callable[[Hand], None]) -> Callable
     return before
 
 
-def work(other: Hand) -> None:
+def work(other: Sender) -> None:
     while other.send_some():
         pass
 
@@ -53,7 +53,7 @@ def test_mail_goes_twice_only_as_far_as_it_was_on_the_wire(desk: Desk, kind: typ
     assert sum(copies(provider).values()) == 30
     assert {desk.status(one) for one in sent} == {"SENT"}
     assert [sum("Sent to" in told for told in desk.told(one)) for one in sent] == [1] * 30, "each is told of once"
-    assert desk.hand.lease.token == "worker-one+2"
+    assert desk.sender.lease.token == "worker-one+2"
 
 
 def test_a_chat_message_goes_once_and_the_one_on_the_wire_is_decided_by_its_late_answer(desk: Desk) -> None:
@@ -72,16 +72,16 @@ def test_what_was_taken_over_and_not_sent_yet_is_not_sent_by_who_lost_it(desk: D
     provider.before = stopped(desk, 5, sending=lambda _other: None)
     desk.use(provider)
     sent = [desk.accept(f"S-{number}") for number in range(30)]
-    desk.hand.send_some()
+    desk.sender.send_some()
     assert provider.tries == 5
     assert sorted({desk.row(one).status for one in sent}) == ["QUEUED", "SENT"]
-    assert not desk.hand.holding
+    assert not desk.sender.holding
     desk.drain()
     assert copies(provider) == {1: 30}
 
 
 def test_a_wall_clock_that_is_set_takes_nothing_from_anybody(desk: Desk) -> None:
-    provider, other = RepeatableOne("mail"), Hand("worker-two")
+    provider, other = RepeatableOne("mail"), Sender("worker-two")
 
     def before(_message: Message) -> None:
         for seconds in (3600, -7200, 3600):
@@ -94,7 +94,7 @@ def test_a_wall_clock_that_is_set_takes_nothing_from_anybody(desk: Desk) -> None
         desk.accept(f"S-{number}")
     desk.drain()
     assert copies(provider) == {1: 5}
-    assert desk.hand.lease.token == "worker-one"
+    assert desk.sender.lease.token == "worker-one"
 
 
 def test_an_attempt_belongs_to_its_worker_until_what_follows_is_written(desk: Desk) -> None:
@@ -102,7 +102,7 @@ def test_an_attempt_belongs_to_its_worker_until_what_follows_is_written(desk: De
     desk.use(provider)
     sent = desk.accept()
     token = Lease("worker-two").ready()
-    with desk.lab.database.write() as session:
+    with desk.lab.database.transaction() as session:
         row = session.merge(desk.row(sent))
         row.status, row.claimed_by = "RETRYING", token
     assert desk.drain() == 0

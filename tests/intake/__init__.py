@@ -1,1 +1,1 @@
-"""Tests of the intake room."""
+"""Tests of the intake package."""

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from backend.db.models.notifications import Delivery, Event, Notification, Usage
 from backend.delivery.tasks import New
-from backend.intake.accept import Accepted, Outcome, Refused, accept_many
+from backend.intake.accept import Accepted, IntakeResult, Refused, accept_many
 from backend.reports import notification as report
 from backend.reports.model import NotificationReport
 from tests import factories
@@ -20,15 +20,15 @@ TABLES = (Notification, Delivery, Usage, Event)
 
 
 class Counter:
-    """Takes submissions as a door does, and remembers what it was told to nudge."""
+    """Takes submissions as an entry point does, and remembers what it was told to wake."""
 
     def __init__(self, laboratory: Laboratory) -> None:
         self.laboratory = laboratory
-        self.nudges: list[New] = []
+        self.wakes: list[New] = []
 
-    def accept(self, *bodies: object) -> list[Outcome]:
+    def accept(self, *bodies: object) -> list[IntakeResult]:
         """Hand in bodies as one group."""
-        return accept_many([self.laboratory.submission(body) for body in bodies], self.nudges.append)
+        return accept_many([self.laboratory.submission(body) for body in bodies], self.wakes.append)
 
     def accepted(self, body: object) -> Accepted:
         """Hand in one body that must be accepted."""
@@ -42,7 +42,7 @@ class Counter:
         assert isinstance(outcome, Refused), outcome
         return outcome
 
-    def report(self, outcome: Outcome) -> NotificationReport:
+    def report(self, outcome: IntakeResult) -> NotificationReport:
         """Read a notification back as its service sees it."""
         assert outcome.notification_id is not None
         with self.laboratory.database.read() as session:

@@ -1,4 +1,4 @@
-"""Accepting as a whole or not at all: what is stored, what is refused, and what is judged afresh."""
+"""Accepting as a whole or not at all: what is stored, what is refused, and what is validated afresh."""
 
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ def channel(**changes: Any) -> dict[str, Any]:
 
 
 def switch(counter: Counter, *, active: bool) -> None:
-    with counter.laboratory.database.write() as session:
+    with counter.laboratory.database.transaction() as session:
         session.get_one(Service, counter.laboratory.service_id).active = active
 
 
@@ -40,7 +40,7 @@ def test_what_is_accepted_is_stored_whole_and_due_at_once(counter: Counter, movi
     assert (delivery.due_at, delivery.address) == (moving_clock.moment, "lab@lab.example")
 
 
-def test_the_engine_is_nudged_after_the_commit_and_only_for_what_is_new(counter: Counter) -> None:
+def test_the_engine_is_woken_after_the_commit_and_only_for_what_is_new(counter: Counter) -> None:
     seen: list[tuple[New, int]] = []
     submission = counter.laboratory.submission
     group = [submission(notification("S-1", priority="HIGH")), submission(notification("S-2"))]
@@ -48,7 +48,7 @@ def test_the_engine_is_nudged_after_the_commit_and_only_for_what_is_new(counter:
         accept_many(group, lambda new: seen.append((new, counter.rows()["deliveries"])))
     assert seen == [({Priority.HIGH.value: {"EMAIL"}, Priority.NORMAL.value: {"EMAIL"}}, 2)]
     counter.refused(notification(template_id="X_UNKNOWN"))
-    assert counter.nudges == []
+    assert counter.wakes == []
 
 
 def test_one_address_in_two_groups_gets_one_message_shown_under_both(counter: Counter) -> None:
@@ -102,7 +102,7 @@ def test_a_refused_notification_is_read_back_with_its_reason(counter: Counter) -
     assert report.events[0].what.startswith("Refused: ")
 
 
-def test_a_refused_notification_is_judged_afresh_and_may_be_accepted(
+def test_a_refused_notification_is_validated_afresh_and_may_be_accepted(
     counter: Counter, moving_clock: MovableClock
 ) -> None:
     body = notification(template_id="X_LATER", recipient=["X_LATER"])
@@ -149,11 +149,11 @@ def test_another_services_recipients_and_templates_are_unknown(counter: Counter)
     assert "for this service" in told
 
 
-def test_a_group_of_two_services_is_judged_by_each_ones_own_registry(counter: Counter) -> None:
+def test_a_group_of_two_services_is_validated_by_each_ones_own_registry(counter: Counter) -> None:
     other = laboratory(counter.laboratory.database, "Zoology")
     own, theirs = notification(), notification(recipient=["Z_LAB"], template_id="Z_SAMPLE")
     group = [lab.submission(body) for lab in (counter.laboratory, other) for body in (own, theirs)]
-    outcomes = accept_many(group, counter.nudges.append)
+    outcomes = accept_many(group, counter.wakes.append)
     assert [isinstance(one, Accepted) for one in outcomes] == [True, False, False, True]
 
 

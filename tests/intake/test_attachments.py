@@ -13,10 +13,11 @@ from sqlalchemy import func, select
 
 from backend.accounts.audit import Actor
 from backend.channels.attachments import MAX_BYTES
+from backend.db.database import Database
 from backend.db.models.attachments import FileUse, StoredFile
 from backend.db.models.notifications import Notification, NotificationStatus
-from backend.db.session import Database
-from backend.delivery import files, retention
+from backend.delivery import retention
+from backend.delivery.content import files
 from backend.intake import resubmit
 from tests.attachments import PDF, PNG, attachment
 from tests.conftest import MovableClock
@@ -118,14 +119,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("given", "place", "says"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("given", "member", "says"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_file_that_cannot_be_sent_is_refused_with_its_place(
-    laboratory_alone: Counter, given: dict[str, Any], place: str, says: str
+    laboratory_alone: Counter, given: dict[str, Any], member: str, says: str
 ) -> None:
     problem = laboratory_alone.refused(with_files(attachment("first.pdf"), given)).problem
     assert (problem.code, problem.entry.status) == ("invalid_attachment", 422)
     (error,) = problem.errors
-    assert error.pointer == f"/channels/0/attachments/1{place}"
+    assert error.pointer == f"/channels/0/attachments/1{member}"
     assert says in error.detail
     assert stored(laboratory_alone) == (0, 0)
 
@@ -199,11 +200,11 @@ def test_retention_deletes_a_file_with_the_last_notification_that_has_it(
     new = counter.accepted(with_files(attachment()))
     for notification_id, days, left in ((old.notification_id, 11, (1, 1)), (new.notification_id, 20, (0, 0))):
         moving_clock.forward(days=days)
-        with counter.laboratory.database.write() as session:
+        with counter.laboratory.database.transaction() as session:
             one = session.scalars(select(Notification).where(Notification.uid == UUID(notification_id))).one()
             one.status, one.updated_at = NotificationStatus.SENT.value, one.created_at
             session.flush()
-            retention.forget_notifications(session, retention.old_notifications(session))
+            retention.purge_notifications(session, retention.old_notifications(session))
         assert stored(counter) == left
 
 
@@ -220,13 +221,14 @@ def test_a_file_that_is_used_again_while_it_is_deleted_stays(postgres_database: 
         rows = {str(uid): identity for uid, identity in session.execute(select(Notification.uid, Notification.id))}
 
     def delete() -> None:
-        with postgres_database.write() as session:
-            files.forget(session, [rows[str(old)]])
+        with postgres_database.transaction() as session:
+            files.purge(session, [rows[str(old)]])
 
     deleting = threading.Thread(target=delete)
-    with postgres_database.write() as session:
+    with postgres_database.transaction() as session:
         digest = hashlib.sha256(PDF).hexdigest()
-        files.keep(session, counter.laboratory.service_id, rows[str(new)], {digest: PDF})
+        kept = files.keep(session, counter.laboratory.service_id, {digest: PDF})
+        files.use(session, rows[str(new)], list(kept.values()))
         deleting.start()
         deleting.join(0.5)
         assert deleting.is_alive()

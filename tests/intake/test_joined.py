@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from backend.db.session import Database
-from backend.intake import joined
-from backend.intake.accept import Accepted, Outcome, Refused, accept_group, accept_many
+from backend.db.database import Database
+from backend.intake import content, joined
+from backend.intake.accept import Accepted, IntakeResult, Refused, accept_group, accept_many
 from backend.intake.admission import Admission
 from backend.intake.entries import Done, Entry, Joint, Later
 from backend.intake.explain import explain
@@ -48,7 +48,9 @@ def rendered(one: Entry, late: Any) -> None:
     """Do what a notification waits for."""
     assert isinstance(late, Later)
     assert late.jobs
-    one.done = one.done | {place: Done(job, acceptance.render(job, one.share)) for place, job in late.jobs.items()}
+    one.done = one.done | {
+        position: Done(job, acceptance.render(job, one.share)) for position, job in late.jobs.items()
+    }
 
 
 def waiting(late: Any) -> Joint:
@@ -99,7 +101,7 @@ def test_who_was_tried_with_another_that_has_not_joined_is_tried_again(lab: Labo
 
 
 def test_of_those_that_come_at_once_as_many_join_as_render_together(lab: Laboratory) -> None:
-    async def story() -> list[Outcome]:
+    async def story() -> list[IntakeResult]:
         way = Admission(nothing)
         return list(await asyncio.gather(*(way.submit(lab.submission(body(number))) for number in range(9))))
 
@@ -140,7 +142,7 @@ def test_a_large_batch_is_tried_whole_each_time_that_it_has_doubled(members: int
 
 def test_what_is_explained_is_tried_with_the_batch_that_it_would_join(lab: Laboratory) -> None:
     for number in range(4):
-        told = explain(lab.submission(body(number)))
+        told = explain(content.read(lab.submission(body(number))))
         (outcome,) = accept_many([lab.submission(body(number))], nothing)
         if number < 3:
             assert (told.would, told.errors) == ("BUFFER", [])
@@ -151,6 +153,6 @@ def test_what_is_explained_is_tried_with_the_batch_that_it_would_join(lab: Labor
             assert isinstance(outcome, Refused)
             assert (told.would, told.errors) == ("FAIL", list(outcome.problem.errors))
             assert "does not render the batch that this notification would join" in told.errors[0].detail
-    assert explain(lab.submission(body(0))).would == "DUPLICATE"
+    assert explain(content.read(lab.submission(body(0)))).would == "DUPLICATE"
     other = body(9) | {"aggregator_id": "another"}
-    assert explain(lab.submission(other)).would == "BUFFER"
+    assert explain(content.read(lab.submission(other))).would == "BUFFER"

@@ -16,7 +16,7 @@ from tests.intake.conftest import Counter, at_once
 
 
 def limit(counter: Counter, messages: int) -> None:
-    with counter.laboratory.database.write() as session:
+    with counter.laboratory.database.transaction() as session:
         session.get_one(Service, counter.laboratory.service_id).daily_limit = messages
 
 
@@ -53,7 +53,7 @@ def test_what_the_limit_turned_away_is_read_back_as_failed_and_may_come_after_mi
     assert (report.status, report.problem.code) == ("FAILED", "daily_limit_reached")
     assert outcome.problem.headers == {"Retry-After": str(15 * 3600)}
     assert counter.rows() == {"notifications": 1, "deliveries": 0, "usage": 0, "events": 0}
-    assert counter.nudges == []
+    assert counter.wakes == []
     limit(counter, 1)
     counter.accepted(notification())
     assert counter.refused(notification("S-2")).problem.code == "daily_limit_reached"
@@ -82,7 +82,7 @@ def test_an_earlier_refusal_is_told_with_the_last_reason(counter: Counter) -> No
 def test_a_poisonous_submission_harms_nobody_else_in_its_group(counter: Counter) -> None:
     good = [counter.laboratory.submission(notification(f"S-{number}")) for number in range(4)]
     of_nobody = Submission(999_999, None, good[0].raw)
-    outcomes = accept_many([*good[:2], of_nobody, *good[2:]], counter.nudges.append)
+    outcomes = accept_many([*good[:2], of_nobody, *good[2:]], counter.wakes.append)
     assert [isinstance(one, Accepted) and not one.duplicate for one in outcomes] == [True, True, False, True, True]
     poison = outcomes[2]
     assert isinstance(poison, Refused)
@@ -117,14 +117,14 @@ def test_a_failing_database_answers_503_and_leaves_nothing_half_written(
         assert isinstance(outcome, Refused)
         assert (outcome.problem.entry.status, outcome.notification_id) == (503, None)
         assert int(outcome.problem.headers["Retry-After"]) > 0
-    assert len(counter.nudges) == 1
+    assert len(counter.wakes) == 1
     assert not counter.accepted(notification("S-1")).duplicate
 
 
 def crowded(number: int) -> dict[str, Any]:
     """Write a notification of the greatest size: 20 channels to 100 recipients each, none of them known."""
     channel = dict(notification()["channels"][0])
-    names = [[f"X_{number}_{index}_{place}" for place in range(100)] for index in range(20)]
+    names = [[f"X_{number}_{index}_{position}" for position in range(100)] for index in range(20)]
     return notification(channels=[channel | {"recipient": recipients} for recipients in names])
 
 

@@ -8,6 +8,7 @@ import pytest
 from backend.accounts.audit import Actor
 from backend.db.models.notifications import ContentRepeat, Notification, NotificationStatus
 from backend.delivery import retention
+from backend.intake import content
 from backend.intake import explain as explaining
 from backend.intake.accept import accept_many
 from backend.intake.content import Submission
@@ -27,16 +28,16 @@ def daily(counter: Counter) -> None:
 
 
 def explained(counter: Counter, body: object) -> Explanation:
-    return explaining.explain(counter.laboratory.submission(body))
+    return explaining.explain(content.read(counter.laboratory.submission(body)))
 
 
-def forget(counter: Counter) -> None:
+def purge(counter: Counter) -> None:
     """Let everything come to its end; delete what is past its retention."""
-    with counter.laboratory.database.write() as session:
+    with counter.laboratory.database.transaction() as session:
         for row in session.query(Notification):
             row.status = NotificationStatus.DELIVERED.value
-    with counter.laboratory.database.write() as session:
-        retention.forget_notifications(session, retention.old_notifications(session))
+    with counter.laboratory.database.transaction() as session:
+        retention.purge_notifications(session, retention.old_notifications(session))
 
 
 def test_it_is_new_again_after_its_time_and_known_within_it(counter: Counter, moving_clock: MovableClock) -> None:
@@ -113,9 +114,9 @@ def test_it_is_explained(counter: Counter, moving_clock: MovableClock) -> None:
 
 def test_a_key_stands_for_itself(counter: Counter, moving_clock: MovableClock) -> None:
     keyed = Submission(*_client(counter), key="one")
-    (first,) = accept_many([keyed], counter.nudges.append)
+    (first,) = accept_many([keyed], counter.wakes.append)
     moving_clock.forward(days=2)
-    (again,) = accept_many([keyed], counter.nudges.append)
+    (again,) = accept_many([keyed], counter.wakes.append)
     assert (again.notification_id, getattr(again, "duplicate", None)) == (first.notification_id, True)
 
 
@@ -124,7 +125,7 @@ def _client(counter: Counter) -> tuple[int, int | None, bytes]:
     return one.service_id, one.api_client_id, one.raw
 
 
-def test_one_that_was_refused_is_judged_afresh_and_counts_from_when_it_was_taken(
+def test_one_that_was_refused_is_validated_afresh_and_counts_from_when_it_was_taken(
     counter: Counter, moving_clock: MovableClock
 ) -> None:
     counter.accepted(DAILY)
@@ -150,7 +151,7 @@ def test_it_outlives_retention(counter: Counter, moving_clock: MovableClock) -> 
     body = notification(template_id="X_RARE")
     first = counter.accepted(body)
     moving_clock.forward(days=60)
-    forget(counter)
+    purge(counter)
     again = counter.accepted(body)
     assert (again.notification_id, again.duplicate, again.status) == (first.notification_id, True, "DELIVERED")
     moving_clock.forward(days=30)
@@ -166,7 +167,7 @@ def test_what_was_taken_before_its_template_said_a_time_counts_too(
     counter.laboratory.template("X_SAMPLE", HTML, repeat_after="24h")
     assert not counter.accepted(notification()).duplicate
     moving_clock.forward(days=32)
-    forget(counter)
+    purge(counter)
     assert not counter.accepted(notification("S-2")).duplicate
 
 
@@ -178,6 +179,6 @@ def test_it_is_kept_for_as_long_as_repeats_are(
     settings.current.cache_clear()
     for days, left in ((9, 1), (2, 0)):
         moving_clock.forward(days=days)
-        with counter.laboratory.database.write() as session:
-            retention.forget_repeats(session)
+        with counter.laboratory.database.transaction() as session:
+            retention.purge_repeats(session)
             assert session.query(ContentRepeat).count() == left

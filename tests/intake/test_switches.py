@@ -1,11 +1,12 @@
-"""A channel that operators have switched off takes nothing, and what needs it is not judged."""
+"""A channel that operators have switched off takes nothing, and what needs it is not validated."""
 
 from collections.abc import Callable
 
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.notifications import Notification
-from backend.db.session import Database
+from backend.intake import content
 from backend.intake.accept import Accepted, Refused, accept_many
 from backend.intake.explain import explain
 from backend.lib import settings
@@ -46,5 +47,5 @@ def test_other_channels_go_on(database: Database, configure: Callable[..., setti
 def test_explaining_foresees_it(database: Database, configure: Callable[..., settings.Settings]) -> None:
     lab = laboratory(database)
     configure(EMAIL_ENABLED="false")
-    told = explain(lab.submission(notification()))
+    told = explain(content.read(lab.submission(notification())))
     assert (told.would, [error.pointer for error in told.errors]) == ("FAIL", ["/channels/0/type"])

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from backend.db.database import Database
 from backend.db.models.notifications import OutboxMessage, Usage
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from backend.intake import trial
 from backend.intake.trial import DraftMessage
 from backend.lib.problems import Problem
@@ -19,7 +19,7 @@ ADA = "ada@lab.example"
 
 def draft(lab: Laboratory, source: str, fields: object, **more: object) -> DraftMessage:
     content = TemplateContent(**({"name": "Welcome", "format": "html", "source": source} | more))
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         key = Key(lab.service_id, "X_WELCOME")
         template_id = drafts.create(session, key, content, ADA).template_id
     return DraftMessage(
@@ -45,9 +45,9 @@ def test_a_draft_goes_out_to_its_editor(
 ) -> None:
     source, fields, subject = given
     message = draft(laboratory(database), source, fields, subject=subject)
-    with database.write() as session:
+    with database.transaction() as session:
         trial.store(session, message)
-    assert Hand("tests").send_some() == 1
+    assert Sender("tests").send_some() == 1
     with database.read() as session:
         (kept,) = session.query(OutboxMessage).all()
         (used,) = session.query(Usage).all()
@@ -59,7 +59,7 @@ def test_what_does_not_render_or_fit_under_the_days_limit_is_not_sent(database: 
     message = draft(laboratory(database, daily_limit=0), "<p>{{ name }}</p>", {"name": "Eve"})
     faulty = msgspec.structs.replace(message, fields={})
     for one, code in ((message, "daily_limit_reached"), (faulty, "template_arguments")):
-        with pytest.raises(Problem) as refused, database.write() as session:
+        with pytest.raises(Problem) as refused, database.transaction() as session:
             trial.store(session, one)
         assert refused.value.code == code
-    assert Hand("tests").send_some() == 0
+    assert Sender("tests").send_some() == 0

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from backend.db.database import Database
 from backend.db.models.notifications import Notification
-from backend.db.session import Database
-from backend.intake import store
+from backend.intake import writer
 from backend.intake.accept import Accepted, Refused, accept_many
 from tests.factories import laboratory, notification
 
@@ -23,7 +23,7 @@ def test_a_refused_row_that_vanishes_under_the_insert_is_stored_anew(
     (refused,) = accept_many([given], lambda _priorities: None)
     assert isinstance(refused, Refused)
     lab.template("X_LATER")
-    insert, deleted = store._insert, list[int]()
+    insert, deleted = writer.notifications, list[int]()
 
     def insert_then_delete(session: Session, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
         inserted = insert(session, rows)
@@ -32,7 +32,7 @@ def test_a_refused_row_that_vanishes_under_the_insert_is_stored_anew(
             deleted.append(session.execute(delete(Notification)).rowcount)  # type: ignore[attr-defined]
         return inserted
 
-    monkeypatch.setattr(store, "_insert", insert_then_delete)
+    monkeypatch.setattr(writer, "notifications", insert_then_delete)
     (outcome,) = accept_many([given], lambda _priorities: None)
     assert deleted == [1]
     assert outcome == Accepted(refused.notification_id or "", "DISPATCHED", duplicate=False)

@@ -12,6 +12,8 @@ import sys
 PACKAGES = {
     "nginx": ("nginx-light",),
     "haproxy": ("haproxy",),
+    "caddy": ("caddy",),
+    "systemd-analyze": ("systemd",),
     "curl": ("curl",),
     "wget": ("wget",),
     "java": ("default-jdk-headless",),
@@ -21,6 +23,7 @@ PACKAGES = {
     "php": ("php-cli", "php-curl"),
     "Rscript": ("r-base-core", "r-cran-httr2", "r-cran-jsonlite"),
     "zsh": ("zsh",),
+    "promtool": ("prometheus",),
 }
 _PACKAGE_SECONDS = 1200
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from backend.commands.demo_data import DemoAccess
+from backend.commands.demo_access import DemoAccess
 from tests.commands.conftest import Command
 from tests.processes import Process
 from tests.storms.installation import wait_until
@@ -41,7 +41,7 @@ class Site:
             "Authorization": f"Basic {base64.b64encode(client).decode()}",
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)  # it may still start
         form = urlencode({"grant_type": "client_credentials", "scope": scope})
         connection.request("POST", "/oauth/token", form, headers)
         return str(json.load(connection.getresponse())["access_token"])

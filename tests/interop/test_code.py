@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from backend.commands.demo_data import DemoAccess
+from backend.commands.demo_access import DemoAccess
 from tests.interop import programs
 from tests.interop.site import SENDING, Site
 

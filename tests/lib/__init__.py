@@ -1,1 +1,1 @@
-"""Tests of the house's own library."""
+"""Tests of the application's own library."""

@@ -16,6 +16,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         "environment": lambda: " ".join(os.environ),
         "print": lambda: print("not an answer", flush=True),
         "hang": threading.Event().wait,
+        "dawdle": _dawdle,
         "die": lambda: os._exit(3),
         "flood": lambda: "x" * 10_000_000,
         "allocate": lambda: len(bytearray(2**33)),
@@ -24,6 +25,12 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         return {"answer": deeds[question["do"]]()}
     except MemoryError:
         return {"answer": "MemoryError"}
+
+
+def _dawdle() -> int:
+    """Take longer than a quick answer does."""
+    threading.Event().wait(0.6)
+    return os.getpid()
 
 
 def main() -> None:

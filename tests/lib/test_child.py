@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,15 +31,35 @@ def test_a_child_answers_again_and_again(children: Children) -> None:
 
 
 @pytest.mark.parametrize(("most", "there"), [(1, 1), (2, 2), (3, 2)])
-def test_a_spare_one_is_started_before_it_is_needed(most: int, there: int) -> None:
+def test_a_spare_one_is_started_when_the_one_at_work_is_slow(most: int, there: int) -> None:
     made = Children("tests.lib.answering_child", most, spare=True)
     try:
         pids = {ask(made, do="pid") for _ in range(3)}
+        assert len(made._idle) == 1
+        pids.add(ask(made, do="dawdle"))
         made._starter.submit(lambda: None).result()
         assert len(made._idle) == there
         assert pids <= {child.pid for child in made._idle}
     finally:
         made.close()
+
+
+def test_those_who_ask_at_once_share_one_that_is_quick() -> None:
+    made = Children("tests.lib.answering_child", 4)
+    with ThreadPoolExecutor(4) as threads:
+        pids = set(threads.map(lambda _: ask(made, do="pid"), range(40)))
+    made.close()
+    assert len(pids) == 1
+
+
+def test_nobody_waits_for_one_that_is_slow(children: Children) -> None:
+    with ThreadPoolExecutor(1) as other:
+        ask(children, do="pid")
+        slow = other.submit(ask, children, 1.5, do="hang")
+        assert ask(children, do="echo", text="meanwhile") == "meanwhile"
+        assert not slow.done()
+        with pytest.raises(ChildFailed):
+            slow.result()
 
 
 def test_a_large_question_and_answer_pass(children: Children) -> None:

@@ -49,7 +49,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[tuple[str, int]]:
+def address() -> Iterator[tuple[str, int]]:
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(echo, http=Short, loop="uvloop", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
@@ -60,9 +60,9 @@ def place() -> Iterator[tuple[str, int]]:
     thread.join(10)
 
 
-def drip(place: tuple[str, int], first: bytes, drops: bytes) -> bytes:
+def drip(address: tuple[str, int], first: bytes, drops: bytes) -> bytes:
     """Send ``first``, then ``drops`` one after the other until the server has enough; return what it said."""
-    with socket.create_connection(place, timeout=10) as line:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(first)
         line.settimeout(0.05)
         heard = b""
@@ -92,8 +92,8 @@ def drip(place: tuple[str, int], first: bytes, drops: bytes) -> bytes:
     ],
     ids=["silence", "half a line", "headers by drips", "no body", "a body by drips", "chunks by drips"],
 )
-def test_a_request_that_does_not_come_is_cut_off(place: tuple[str, int], first: bytes, drops: bytes) -> None:
-    assert problem(drip(place, first, drops)) == (408, "request_timeout")
+def test_a_request_that_does_not_come_is_cut_off(address: tuple[str, int], first: bytes, drops: bytes) -> None:
+    assert problem(drip(address, first, drops)) == (408, "request_timeout")
 
 
 def problem(heard: bytes) -> tuple[int, str]:
@@ -119,8 +119,8 @@ def hear(line: socket.socket, answers: int, ending: bytes) -> None:
         heard += piece
 
 
-def test_a_request_is_answered_and_the_connection_kept_for_the_next(place: tuple[str, int]) -> None:
-    with socket.create_connection(place, timeout=10) as line:
+def test_a_request_is_answered_and_the_connection_kept_for_the_next(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
         for body in (b"abc", b"def"):
             line.sendall(HEAD + body)
             hear(line, 1, body)
@@ -130,10 +130,10 @@ def test_a_request_is_answered_and_the_connection_kept_for_the_next(place: tuple
         assert line.recv(4096).startswith(b"HTTP/1.1 408")
 
 
-def say(place: tuple[str, int], *pieces: bytes) -> bytes:
+def say(address: tuple[str, int], *pieces: bytes) -> bytes:
     """Send the pieces until the server closes the connection; return what it said."""
     heard = b""
-    with socket.create_connection(place, timeout=10) as line:
+    with socket.create_connection(address, timeout=10) as line:
         try:
             for piece in pieces:
                 line.sendall(piece)
@@ -167,22 +167,22 @@ def say(place: tuple[str, int], *pieces: bytes) -> bytes:
         b"x: a\rcontent-length: 3\r\n",
     ],
 )
-def test_a_request_whose_end_can_be_read_in_two_ways_is_refused(place: tuple[str, int], lines: bytes) -> None:
+def test_a_request_whose_end_can_be_read_in_two_ways_is_refused(address: tuple[str, int], lines: bytes) -> None:
     hidden = b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n"
-    heard = say(place, b"POST / HTTP/1.1\r\nhost: a\r\n" + lines + b"\r\n" + b"0\r\n\r\n" + hidden)
+    heard = say(address, b"POST / HTTP/1.1\r\nhost: a\r\n" + lines + b"\r\n" + b"0\r\n\r\n" + hidden)
     assert problem(heard) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("line", [b"FOO / HTTP/1.1", b"post / HTTP/1.1", b"GETS / HTTP/1.1", b"\x16\x03\x01\x02\x00"])
-def test_a_method_that_nobody_knows_is_said_to_be_one(place: tuple[str, int], line: bytes) -> None:
-    assert problem(say(place, line + b"\r\nhost: a\r\n\r\n")) == (501, "not_implemented")
+def test_a_method_that_nobody_knows_is_said_to_be_one(address: tuple[str, int], line: bytes) -> None:
+    assert problem(say(address, line + b"\r\nhost: a\r\n\r\n")) == (501, "not_implemented")
 
 
 @pytest.mark.parametrize(
     "body", [b"zz\r\nabc\r\n0\r\n\r\n", b"3\r\nabcdef\r\n0\r\n\r\n", b"-1\r\n\r\n", b"3\nabc\r\n0\r\n\r\n"]
 )
-def test_chunks_that_are_none_end_the_connection(place: tuple[str, int], body: bytes) -> None:
-    heard = say(place, CHUNKED + body)
+def test_chunks_that_are_none_end_the_connection(address: tuple[str, int], body: bytes) -> None:
+    heard = say(address, CHUNKED + body)
     assert b"HTTP/1.1 200" not in heard
     assert heard.startswith(b"HTTP/1.1 400")
 
@@ -206,15 +206,15 @@ def test_chunks_that_are_none_end_the_connection(place: tuple[str, int], body: b
         "a long one after it",
     ],
 )
-def test_what_is_no_body_has_an_end(place: tuple[str, int], first: bytes, more: bytes) -> None:
-    heard = say(place, first, *(more for _ in range(400)))
+def test_what_is_no_body_has_an_end(address: tuple[str, int], first: bytes, more: bytes) -> None:
+    heard = say(address, first, *(more for _ in range(400)))
     # A client that is still sending may lose the answer with the connection.
     assert heard == b"" or heard.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
     assert b"200" not in heard
 
 
-def test_a_body_in_small_chunks_is_none_of_that(place: tuple[str, int]) -> None:
-    with socket.create_connection(place, timeout=10) as line:
+def test_a_body_in_small_chunks_is_none_of_that(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(CHUNKED + b"1\r\na\r\n" * 50_000 + b"0\r\nx-after: 1\r\n\r\n")
         hear(line, 1, b"a" * 50_000)
 
@@ -222,10 +222,10 @@ def test_a_body_in_small_chunks_is_none_of_that(place: tuple[str, int]) -> None:
 @pytest.mark.parametrize("offered", [b"h2c", b"TLS/1.2", b"websocket", b"anything"])
 @pytest.mark.parametrize("hidden", [b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"])
 def test_an_offer_to_upgrade_is_ignored_and_the_body_is_the_requests(
-    place: tuple[str, int], offered: bytes, hidden: bytes
+    address: tuple[str, int], offered: bytes, hidden: bytes
 ) -> None:
     head = b"POST / HTTP/1.1\r\nhost: a\r\n" + OFFER.replace(b"h2c", offered)
-    heard = say(place, head + b"content-length: %d\r\n\r\n" % len(hidden) + hidden, CLOSING)
+    heard = say(address, head + b"content-length: %d\r\n\r\n" % len(hidden) + hidden, CLOSING)
     assert heard.count(b"HTTP/1.1 200 OK") == 2
     assert heard.split(b"\r\n\r\n", 1)[1].startswith(hidden)
 
@@ -236,10 +236,10 @@ CLOSING = b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3
 @pytest.mark.parametrize("offer", [b"", OFFER])
 @pytest.mark.parametrize("last", [b"", b"connection: close\r\n"])
 def test_an_early_answer_reaches_a_client_that_sends_all_before_it_reads(
-    place: tuple[str, int], last: bytes, offer: bytes
+    address: tuple[str, int], last: bytes, offer: bytes
 ) -> None:
     for _ in range(10):
-        with socket.create_connection(place, timeout=10) as line:
+        with socket.create_connection(address, timeout=10) as line:
             line.sendall(b"POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n" + last + offer + b"\r\n")
             for _piece in range(8):
                 line.sendall(b"a" * 1_000_000)
@@ -258,17 +258,17 @@ def hear_early(line: socket.socket) -> None:
     assert heard.startswith(b"HTTP/1.1 401 ")
 
 
-def test_what_a_refused_client_still_sends_does_not_cost_it_the_answer(place: tuple[str, int]) -> None:
-    with socket.create_connection(place, timeout=10) as line:
+def test_what_a_refused_client_still_sends_does_not_cost_it_the_answer(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(b"NONSENSE\r\n\r\n")
         for _ in range(8):
             line.sendall(b"a" * 1_000_000)
         assert line.recv(4096).startswith(b"HTTP/1.1 501 ")
 
 
-def test_a_client_that_goes_on_is_listened_to_for_a_while(place: tuple[str, int], monkeypatch: Any) -> None:
+def test_a_client_that_goes_on_is_listened_to_for_a_while(address: tuple[str, int], monkeypatch: Any) -> None:
     monkeypatch.setattr(LingeringTransport, "BYTES", 4_000_000)
-    with socket.create_connection(place, timeout=10) as line:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(b"NONSENSE\r\n\r\n")
         with pytest.raises(ConnectionError):
             line.sendall(b"a" * 64_000_000)
@@ -281,9 +281,9 @@ def now_and_then(line: socket.socket) -> None:
         line.sendall(b"a")
 
 
-def test_a_client_that_says_no_more_is_not_waited_for(place: tuple[str, int], monkeypatch: Any) -> None:
+def test_a_client_that_says_no_more_is_not_waited_for(address: tuple[str, int], monkeypatch: Any) -> None:
     monkeypatch.setattr(LingeringTransport, "SILENT_SECONDS", 0.2)
-    with socket.create_connection(place, timeout=10) as line:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(b"NONSENSE\r\n\r\n")
         while line.recv(4096):  # its half of the connection is closed
             pass
@@ -291,9 +291,9 @@ def test_a_client_that_says_no_more_is_not_waited_for(place: tuple[str, int], mo
             now_and_then(line)
 
 
-def test_nonsense_behind_a_request_is_refused_after_its_answer(place: tuple[str, int]) -> None:
+def test_nonsense_behind_a_request_is_refused_after_its_answer(address: tuple[str, int]) -> None:
     LATE.clear()
-    with socket.create_connection(place, timeout=10) as line:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(HEAD.replace(b"POST /", b"POST /late") + b"abc" + b"NONSENSE\r\n\r\n")
         line.settimeout(0.3)
         with pytest.raises(TimeoutError):
@@ -306,8 +306,8 @@ def test_nonsense_behind_a_request_is_refused_after_its_answer(place: tuple[str,
     assert heard.index(b"HTTP/1.1 200 ") < heard.index(b"HTTP/1.1 501 ")
 
 
-def test_an_empty_line_does_not_keep_a_connection_for_ever(place: tuple[str, int]) -> None:
-    with socket.create_connection(place, timeout=10) as line:
+def test_an_empty_line_does_not_keep_a_connection_for_ever(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
         line.sendall(HEAD + b"abc")
         hear(line, 1, b"abc")
         line.sendall(b"\r\n")

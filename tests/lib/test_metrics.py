@@ -127,6 +127,7 @@ def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "file" / "metrics"))
+    monkeypatch.setattr(metrics._Share, "alive", None)
     metrics.share()
     name = 'carillon_submissions_total{outcome="refused",priority="BATCH"}'
     before = value(metrics.exposition().decode(), name)

@@ -8,8 +8,10 @@ import sqlite3
 import psycopg
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError, OperationalError, SQLAlchemyError
 
+from backend.db.database import Database
 from backend.lib import logs, outages
 from tests.conftest import MovableClock
 
@@ -44,6 +46,14 @@ def test_the_reason_is_said_in_few_words(fault: Exception, reason: str) -> None:
     assert outages.reason(fault) == reason
 
 
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM notifications_of_tomorrow", "SELECT tomorrow FROM services"])
+def test_what_this_version_wants_and_the_database_lacks_is_one(any_database: Database, statement: str) -> None:
+    with pytest.raises(SQLAlchemyError) as told, any_database.read() as session:
+        session.execute(text(statement))
+    assert outages.is_outage(told.value)
+    assert outages.reason(told.value) == "its tables are not those of this version"
+
+
 @pytest.mark.parametrize(
     "fault", [ValueError("x"), OSError(errno.ENOENT, "none"), sqlite3.IntegrityError("twice"), None]
 )
@@ -64,7 +74,7 @@ def test_the_log_tells_it_once_in_half_a_minute_and_without_a_traceback(
             logging.getLogger(name).error("A task of %s failed", name, exc_info=fault)
 
     full = OperationalError("UPDATE a_secret", {}, NO_SPACE)
-    tell(full, "huey", "backend.delivery.crew", "huey")
+    tell(full, "huey", "backend.delivery.sending.worker_pool", "huey")
     tell(ValueError("a defect"), "huey")
     tell(OSError(errno.EROFS, "Read-only file system"), "backend.spreadsheets")
     moving_clock.forward(seconds=31)

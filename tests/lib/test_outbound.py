@@ -1,4 +1,4 @@
-"""Requests to others: guarded ones reach only what was judged, and no answer costs more than its time and size."""
+"""Requests to others: guarded ones reach only what was checked, and no answer costs more than its time and size."""
 
 import gzip
 import resource
@@ -231,7 +231,7 @@ def test_a_guarded_request_reaches_nothing_private_but_what_the_operator_lists(
         configure(OUTBOUND_ALLOW=f"127.0.0.1:{server.port}")
         assert ask(server, guarded=True).status == 200
         assert ask(server, guarded=True).status == 200
-        assert server.connections == 2  # judged and connected anew each time
+        assert server.connections == 2  # checked and connected anew each time
     with pytest.raises(ValueError, match="https"):
         outbound.check_address("http://127.0.0.1:1/x")
 
@@ -295,7 +295,7 @@ def guarded_over_tls(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.2", "::1"])
-def test_it_connects_to_the_judged_address_with_the_name_it_was_given(
+def test_it_connects_to_the_validated_address_with_the_name_it_was_given(
     address: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str | None] = []

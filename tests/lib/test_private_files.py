@@ -45,12 +45,12 @@ def test_what_was_open_is_closed_and_said(configure: Configure, caplog: pytest.L
     lay_out(data)
     assert set(rights(data).values()) == {"777", "666"}
     with caplog.at_level(logging.WARNING):
-        private_files.mend(configuration)
+        private_files.restrict(configuration)
     found = rights(data)
     assert {name: mode for name, mode in found.items() if mode != ("700" if (data / name).is_dir() else "600")} == {}
     assert f"Others could reach {data}, " in caplog.text
     caplog.clear()
-    private_files.mend(configuration)
+    private_files.restrict(configuration)
     assert caplog.text == ""
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_ours_and_what_links_lead_to_stays(configure: Configure, tmp
     (configuration.data_dir / "notes.txt").touch()
     (configuration.data_dir / "letters" / "linked").symlink_to(others)
     (configuration.data_dir / "linked.db").symlink_to(others / "file")
-    private_files.mend(configuration)
+    private_files.restrict(configuration)
     assert rights(others) == {".": "777", "file": "666"}
     assert rights(configuration.data_dir)["notes.txt"] == "666"
 
@@ -72,7 +72,7 @@ def test_a_directory_that_others_share_stays_and_what_is_in_it_is_mended(configu
     configuration = configure()
     lay_out(configuration.data_dir)
     configuration.data_dir.chmod(0o1777)
-    private_files.mend(configuration)
+    private_files.restrict(configuration)
     found = rights(configuration.data_dir)
     assert (found["."], found["secret.key"], found["letters"]) == ("1777", "600", "700")
 
@@ -84,7 +84,7 @@ def test_databases_elsewhere_are_mended_too(configure: Configure, tmp_path: Path
     for name in ("a.sqlite", "a.sqlite-wal", "q.sqlite", "other"):
         (elsewhere / name).touch()
     urls = {name: f"sqlite:///{elsewhere}/{file}.sqlite" for name, file in (("DATABASE_URL", "a"), ("QUEUE_URL", "q"))}
-    private_files.mend(configure(**urls))
+    private_files.restrict(configure(**urls))
     assert rights(elsewhere) == {
         ".": "755",
         "a.sqlite": "600",
@@ -104,7 +104,7 @@ def test_what_may_not_be_changed_is_said(
         raise PermissionError
 
     monkeypatch.setattr(Path, "chmod", refuse)
-    private_files.mend(configuration)
+    private_files.restrict(configuration)
     assert "whose rights this user may not change" in caplog.text
 
 

@@ -6,7 +6,7 @@ from threading import Barrier
 
 from sqlalchemy import text
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import settings
 from backend.lib.queue_storage import ListeningStorage, WatchedStorage
 
@@ -17,7 +17,7 @@ def test_processes_that_start_at_once_agree_on_the_tables(postgres_database: Dat
     url = settings.current().queue_url
     assert url.startswith("postgresql://")
     for _ in range(5):
-        with postgres_database.write() as session:
+        with postgres_database.transaction() as session:
             for table in ("kv", "schedule", "task", "counter"):
                 session.execute(text(f"DROP TABLE IF EXISTS huey_{table}"))
         start = Barrier(_TOGETHER)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.delivery import tasks
 from backend.lib import breaker, queue, queue_storage, settings
 from tests.postgres_queue import frozen_backend

@@ -44,16 +44,16 @@ def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:
 
 def test_it_opens_with_no_other_key_and_for_no_other_place() -> None:
     sealed = secrecy.encrypt(KEY, "tokens/1", "secret")
-    for key, place in ((OTHER_KEY, "tokens/1"), (KEY, "tokens/2")):
+    for key, context in ((OTHER_KEY, "tokens/1"), (KEY, "tokens/2")):
         with pytest.raises(ValueError, match="another key or for another place"):
-            secrecy.decrypt(key, place, sealed)
+            secrecy.decrypt(key, context, sealed)
 
 
 def test_what_was_altered_does_not_open() -> None:
     name, _, body = secrecy.encrypt(KEY, "tokens/1", "secret").partition(".")
     raw = bytearray(base64.urlsafe_b64decode(body))
     for index in (0, 12, len(raw) - 1):
-        altered = bytes(byte ^ 1 if place == index else byte for place, byte in enumerate(raw))
+        altered = bytes(byte ^ 1 if context == index else byte for context, byte in enumerate(raw))
         with pytest.raises(ValueError, match="sealed"):
             secrecy.decrypt(KEY, "tokens/1", f"{name}.{base64.urlsafe_b64encode(altered).decode()}")
 

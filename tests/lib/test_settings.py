@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import settings
 from backend.lib.settings import RateLimit, SettingError
 

@@ -67,7 +67,7 @@ def test_what_json_allows_is_read_as_it_stands(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "name", "place"),
+    ("raw", "name", "position"),
     [
         (b'{"a": 1, "a": 1}', "a", "line 1, column 10"),
         (b'{"a": 1,\n "\\u0061": 2}', "a", "line 2, column 2"),
@@ -77,11 +77,11 @@ def test_what_json_allows_is_read_as_it_stands(value: Any) -> None:
         (b'{"": 1, "": 2}', "", "line 1, column 9"),
     ],
 )
-def test_a_member_name_that_stands_twice_is_named_with_its_second_place(raw: bytes, name: str, place: str) -> None:
+def test_a_member_name_that_stands_twice_is_named_with_its_second_place(raw: bytes, name: str, position: str) -> None:
     problem = refusal(raw)
     assert problem.code == "duplicate_member"
     assert f"{json.dumps(name)} stands twice" in problem.detail
-    assert place in problem.detail
+    assert position in problem.detail
     assert [error.code for error in problem.errors] == ["duplicate_member"]
 
 

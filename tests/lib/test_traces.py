@@ -18,10 +18,10 @@ from sqlalchemy import select
 
 from backend.accounts.audit import Actor
 from backend.callbacks import endpoints
+from backend.db.database import Database
 from backend.db.models.batches import Batch
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.lib import settings, traces
 from tests.callbacks.receiver import Receiver
@@ -63,7 +63,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture
 def tracing(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have this process, and those that it starts, send traces."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.place}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{collector.host_port}")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "laboratory-post")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     traces.reset()
@@ -91,10 +91,14 @@ def test_one_id_leads_from_the_call_to_the_answer_of_the_provider(
     lab = laboratory(database)
     lab.template("X_LIST", BATCH_HTML)
     with Receiver() as client, SmtpServer() as mail:
-        for name, value in (("ENV", "production"), ("OUTBOUND_ALLOW", client.place), ("BATCH_QUIET_SECONDS", "0.2")):
+        for name, value in (
+            ("ENV", "production"),
+            ("OUTBOUND_ALLOW", client.host_port),
+            ("BATCH_QUIET_SECONDS", "0.2"),
+        ):
             monkeypatch.setenv(f"CARILLON_{name}", value)
         settings.current.cache_clear()
-        with database.write() as session:
+        with database.transaction() as session:
             endpoints.register(session, lab.client.id, lab.service_id, client.url, Actor("command", "tests"))
         with Installation(tmp_path, mail.address) as home:
             running = [home.start("serve"), home.start("worker")]
@@ -157,7 +161,7 @@ def test_a_fault_is_named_by_its_kind_alone(
     settings.current.cache_clear()
     routes.routes.cache_clear()
     (outcome,) = accept_many([laboratory(database).submission(notification())], lambda _priorities: None)
-    Hand("worker-one").send_some()
+    Sender("worker-one").send_some()
     traces.flush()
     routes.routes.cache_clear()
     sent = next(span for span in collector.spans()[UUID(outcome.notification_id).hex] if span.name == "send")

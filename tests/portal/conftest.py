@@ -9,8 +9,8 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from backend.accounts import identities
+from backend.db.database import Database
 from backend.db.models.accounts import User
-from backend.db.session import Database
 from backend.lib import aside, settings
 from tests.application import application
 from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
@@ -33,8 +33,13 @@ class Browser:
         data = {"_csrf_token": self.token() if token is None else token, **form}
         headers = {"Accept": "text/html"} | ({"Origin": origin} if origin else {})
         answer = self.client.post(address, data=data, headers=headers, follow_redirects=False)
-        aside.settle()  # what the answer did not wait for
+        aside.wait_until_done()  # what the answer did not wait for
         return answer
+
+    def led(self, answer: Response) -> str:
+        """Follow a redirect, and return the page."""
+        assert answer.status_code == 303, answer.text
+        return self.get(answer.headers["location"]).text
 
     def token(self) -> str:
         page = self.get("/portal/sign-in")
@@ -80,6 +85,6 @@ def provider(configure: Callable[..., settings.Settings], database: Database) ->
 def ada(database: Database, provider: OpenIdProvider) -> int:
     """Store Ada with an identity at the provider."""
     made = user(database)
-    with database.write() as session:
+    with database.transaction() as session:
         identities.connect(session, session.get_one(User, made), provider.issuer, "ada-1")
     return made

@@ -33,8 +33,8 @@ WHERE n.id NOT IN (SELECT notification_id FROM deliveries)
 def crowd(made: Desk, many: int) -> None:
     """Store as many notifications, each with its delivery, over the last week; the service must be a new one."""
     made.accept("S-1")
-    made.settle(DeliveryStatus.SENT, "250 Ok")
-    with made.lab.database.write() as session:
+    made.finish(DeliveryStatus.SENT, "250 Ok")
+    with made.lab.database.transaction() as session:
         begin = (clock.now() - timedelta(days=7)).strftime("%Y-%m-%d %H:%M:%S")
         session.execute(text(_NOTIFICATIONS), {"many": many, "begin": begin})
         session.execute(text(_DELIVERIES))

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from backend.batching import tasks as batching
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification, OutboxMessage
-from backend.db.session import Database
-from backend.delivery import states
+from backend.delivery.outcomes import states
 from backend.intake.accept import accept_many
 from backend.lib import clock
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
@@ -50,11 +50,11 @@ class Desk:
         """Dispatch the batches that are due."""
         batching.sweep.run()
 
-    def settle(self, status: DeliveryStatus, detail: str, *, provider: str = "smtp", most: int = 1000) -> None:
+    def finish(self, status: DeliveryStatus, detail: str, *, provider: str = "smtp", most: int = 1000) -> None:
         """Let a provider answer for what is queued: each delivery comes to ``status``, with its event."""
         kinds = {DeliveryStatus.SENT: "accepted", DeliveryStatus.FAILED: "permanent", DeliveryStatus.RETRYING: "retry"}
         now = clock.now()
-        with self.lab.database.write() as session:
+        with self.lab.database.transaction() as session:
             queued = select(Delivery).where(
                 Delivery.status == DeliveryStatus.QUEUED.value, Delivery.service_id == self.lab.service_id
             )
@@ -72,7 +72,7 @@ class Desk:
 
     def keep(self) -> None:
         """Let what is queued go to the outbox."""
-        with self.lab.database.write() as session:
+        with self.lab.database.transaction() as session:
             queued = session.scalars(select(Delivery).where(Delivery.status == DeliveryStatus.QUEUED.value)).all()
             for one in queued:
                 message = {
@@ -86,7 +86,7 @@ class Desk:
                         delivery_id=one.id, service_id=one.service_id, html="<p>Kept words</p>", **message
                     )
                 )
-        self.settle(DeliveryStatus.SENT, "no provider is set", provider="outbox")
+        self.finish(DeliveryStatus.SENT, "no provider is set", provider="outbox")
 
     def statuses(self, uid: UUID) -> tuple[str, list[str]]:
         """Return the status of a notification and of its deliveries."""
@@ -99,7 +99,7 @@ class Desk:
 
     def go_live(self, *, live: bool = True) -> None:
         """Take the service live, or back."""
-        with self.lab.database.write() as session:
+        with self.lab.database.transaction() as session:
             session.execute(update(Service).where(Service.id == self.lab.service_id).values(live=live))
 
 

@@ -5,15 +5,15 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
-from backend.db.session import Database
 from backend.lib import aside
 
 
 def letters(database: Database) -> list[tuple[str, dict[str, str]]]:
     """List them, oldest first: the address, and the fields with ``subject``; those under way are waited for."""
-    aside.settle()
+    aside.wait_until_done()
     with database.read() as session:
         rows = session.execute(
             select(Delivery.address, Notification.content)

@@ -49,7 +49,7 @@ class OpenIdProvider:
         """Write the ID token of a sign-in."""
         if self.id_token is not None:
             return self.id_token
-        now = int(time.time())  # Authlib judges tokens by the machine's clock
+        now = int(time.time())  # Authlib checks tokens by the machine's clock
         standard = {"iss": self.issuer, "aud": CLIENT_ID, "sub": "ada-1", "iat": now, "exp": now + 300, "nonce": nonce}
         claims = {k: v for k, v in (standard | self.claims).items() if v is not None}
         return jwt.encode(self.header, claims, self.key, algorithms=[self.header["alg"]])

@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from backend.accounts import passwords, users
 from backend.accounts.users import Role
+from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification, OutboxMessage, Priority
 from backend.db.models.registry import Template, TemplateVersion
-from backend.db.session import Database
 from backend.lib import clock, ids
 
 PASSWORD = "a long enough password"
@@ -25,12 +25,12 @@ HTML = (
 )
 
 
-def service(database: Database, name: str = "Lab LIMS") -> int:
+def service(database: Database, name: str = "Lab LIMS", *, live: bool = False) -> int:
     """Store a service, or find the one of this name, and return its id."""
-    with database.write() as session:
+    with database.transaction() as session:
         found = session.scalar(select(Service).where(Service.name == name))
         if found is None:
-            found = Service(name=name)
+            found = Service(name=name, live=live)
             session.add(found)
             session.flush()
         return found.id
@@ -45,7 +45,7 @@ def user(
     **more: Any,
 ) -> int:
     """Store a user with the password ``PASSWORD`` and return their id."""
-    with database.write() as session, pytest.MonkeyPatch.context() as patched:
+    with database.transaction() as session, pytest.MonkeyPatch.context() as patched:
         patched.setattr(passwords, "make_hash", _hash_once)
         owner = session.get(Service, member_of) if member_of else None
         return users.create_user(session, email, PASSWORD, service=owner, role=role if owner else None, **more).id
@@ -61,7 +61,7 @@ def message(database: Database, service_id: int, subject: str | None = "A sample
         "html": HTML,
         "created_at": clock.now(),
     } | more
-    with database.write() as session:
+    with database.transaction() as session:
         version_id = _template_version(session, service_id)
         notification = Notification(
             uid=ids.random_id(), service_id=service_id, priority=Priority.NORMAL, status="SENT", accepted_at=clock.now()

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import Insert, insert
 
 from backend.accounts.users import Role
+from backend.db.database import Database
 from backend.db.models.accounts import Membership
-from backend.db.session import Database
 from backend.portal import pages
 from backend.portal.forms import Faults
 from tests.portal.conftest import Browser
@@ -22,7 +22,7 @@ CHANGES: dict[str, str] = {
     "settings/tokens": "admin",
     "settings/tokens/1/replace": "admin",
 }
-PAGES = ("", "/team", "/settings", "/audit", "/audit.csv")
+PAGES = ("", "/team", "/settings", "/audit", "/audit.csv", "/audit.xlsx")
 ADMINISTRATION = (
     "services",
     "services/1",
@@ -31,8 +31,10 @@ ADMINISTRATION = (
     "users",
     "users/1",
     "providers",
+    "doctor",
     "audit",
     "audit.csv",
+    "audit.xlsx",
 )
 
 
@@ -102,7 +104,7 @@ def test_a_platform_administrator_may_do_everything_everywhere(browser: Browser,
 def test_the_portal_leads_to_the_service_seen_last(browser: Browser, database: Database, lab: int) -> None:
     other = service(database, "Proteomics")
     ada = user(database, member_of=lab)
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(joined(ada, other))
     browser.sign_in()
     assert browser.get("/portal").headers["location"] == f"/portal/services/{lab}"

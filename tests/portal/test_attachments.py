@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from tests.attachments import PDF, PNG, attachment
 from tests.factories import notification
 from tests.portal.conftest import Browser
@@ -73,7 +73,7 @@ def test_the_message_in_its_frame_shows_its_image(browser: Browser, database: Da
         delivery = session.scalars(select(Delivery.uid)).one()
     frame = browser.get(f"{made.home}/notifications/{uid}/messages/{delivery}").text
     assert f"data:image/png;base64,{b64encode(PNG).decode()}" in frame
-    Hand("worker").send_some()
+    Sender("worker").send_some()
     kept = browser.get(f"{made.home}/outbox/{delivery}")
     assert "Über &lt;b&gt;die Probe.pdf" in kept.text
     assert f'href="{address_of(made, uid, PDF)}"' in kept.text

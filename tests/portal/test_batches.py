@@ -1,14 +1,15 @@
 """Batches in the portal: what waits, one with its members and message, what people do to it, and who may."""
 
+import re
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import DeliveryStatus
-from backend.db.session import Database
 from backend.registry import templates
 from tests.conftest import MovableClock
 from tests.factories import BATCH_HTML
@@ -51,7 +52,7 @@ def test_what_waits_counts_down_and_what_went_is_below(browser: Browser, lab: De
     lab.buffer("S-1", aggregator_id="run-0")
     moving_clock.forward(minutes=2)
     lab.dispatch()
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     lab.buffer("S-2", "S-3")
     page = browser.get(f"{lab.home}/batches").text
     waiting, _, gone = page.partition("Gone lately")
@@ -101,7 +102,7 @@ def test_a_batch_is_sent_now_alone(browser: Browser, lab: Desk) -> None:
     page = browser.get(address).text
     assert "The batch is on its way." in page
     assert "because somebody asked for it" in page
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     assert "<li>S-2</li>" in browser.get(f"{address}/message").text
     with lab.lab.database.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "batch.flushed")).one()
@@ -110,6 +111,20 @@ def test_a_batch_is_sent_now_alone(browser: Browser, lab: Desk) -> None:
         str(batches(lab)[-1][0]),
         {"aggregator_id": "run-1"},
     )
+
+
+def test_a_batch_that_lies_in_the_outbox_says_so_on_every_page(browser: Browser, lab: Desk) -> None:
+    (uid,) = lab.buffer("S-1", recipient=["X_LAB"])
+    address = one(lab)
+    browser.send(f"{address}/flush")
+    lab.keep()
+    assert batches(lab)[0][1] == "SENT"
+    page = browser.get(address).text
+    (matter,) = re.findall(r'href="([^"]+/matters/[^"]+)"', page)
+    for home in (address, f"{lab.home}/batches", f"{lab.home}/notifications/{uid}", matter):
+        main = browser.get(home).text.partition("<main")[2]
+        assert "</svg> In outbox</span>" in main, home
+        assert "</svg> Sent</span>" not in main, home
 
 
 def test_a_batch_is_held_back_and_released(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
@@ -138,7 +153,7 @@ def test_a_member_is_taken_out_of_this_batch_alone(browser: Browser, lab: Desk) 
 
 def test_a_batch_that_fails_says_why_and_goes_again(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
     lab.buffer("S-1")
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         templates.delete(session, lab.lab.service_id, "X_LIST")
     moving_clock.forward(minutes=20)
     lab.dispatch()
@@ -154,8 +169,8 @@ def test_a_batch_that_fails_says_why_and_goes_again(browser: Browser, lab: Desk,
 def test_the_message_goes_again_where_it_failed(browser: Browser, lab: Desk) -> None:
     (uid,) = lab.buffer("S-1", recipient=["X_TWO"])
     browser.send(f"{one(lab)}/flush")
-    lab.settle(S.SENT, "250 Ok", most=1)
-    lab.settle(S.FAILED, "550 no such user")
+    lab.finish(S.SENT, "250 Ok", most=1)
+    lab.finish(S.FAILED, "550 no such user")
     assert lab.statuses(uid)[0] == "PARTIAL"
     page = browser.get(one(lab)).text
     assert "550 no such user" in page
@@ -186,11 +201,11 @@ def test_another_services_batch_can_neither_be_seen_nor_changed(
     museum = desk(database, "Museum")
     (uid,) = museum.buffer("S-1", recipient=["M_LAB"], template_id="M_LIST")
     foreign = batches(museum)[0][0]
-    for place in (museum.home, lab.home):
+    for home in (museum.home, lab.home):
         for rest in ("", "/state", "/message"):
-            assert browser.get(f"{place}/batches/{foreign}{rest}").status_code == 404, rest
+            assert browser.get(f"{home}/batches/{foreign}{rest}").status_code == 404, rest
         for deed in ("flush", "hold", "release", "again", "cancel", f"members/{uid}/remove"):
-            assert browser.send(f"{place}/batches/{foreign}/{deed}").status_code == 404, deed
+            assert browser.send(f"{home}/batches/{foreign}/{deed}").status_code == 404, deed
     assert str(foreign) not in browser.get(f"{lab.home}/batches").text
     assert batches(museum)[0][1:] == ("OPEN", False, 1)
 

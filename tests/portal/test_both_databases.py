@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from backend.accounts import sessions
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import clock
 from backend.registry import csv_recipients, recipient_usage, recipients
 from backend.reports import outbox
@@ -34,7 +34,7 @@ def test_the_outbox(any_database: Database, moving_clock: MovableClock) -> None:
 def test_a_session(any_database: Database, moving_clock: MovableClock) -> None:
     lab = service(any_database)
     ada = user(any_database, member_of=lab)
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         value = sessions.begin(session, ada)
     moving_clock.forward(hours=7)
     viewer = sessions.resume(any_database, value)

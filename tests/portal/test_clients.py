@@ -9,9 +9,9 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select
 
 from backend.accounts import clients
+from backend.db.database import Database
 from backend.db.models.accounts import ApiClient
 from backend.db.models.audit import AuditEntry
-from backend.db.session import Database
 from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
@@ -51,7 +51,7 @@ def audited(database: Database) -> list[str]:
 
 
 def test_one_is_made_and_its_secret_is_shown_once(browser: Browser, lab: Laboratory) -> None:
-    page = browser.send(own(lab, "/new"), name=" lims ", send="true", registry_read="true").text
+    page = browser.led(browser.send(own(lab, "/new"), name=" lims ", send="true", registry_read="true"))
     (secret,) = set(_SECRET.findall(page))
     with lab.database.read() as session:
         made = clients.of_service(session, lab.service_id)[-1]
@@ -76,7 +76,7 @@ def test_what_cannot_be_made_is_said_beside_its_field(browser: Browser, lab: Lab
 def test_two_secrets_live_while_they_are_changed_over(
     browser: Browser, lab: Laboratory, moving_clock: MovableClock
 ) -> None:
-    (new,) = set(_SECRET.findall(browser.send(one(lab, "/secrets")).text))
+    (new,) = set(_SECRET.findall(browser.led(browser.send(one(lab, "/secrets")))))
     old = lab.client.client_secret
     assert signs_in(browser, lab.client.client_id, old)
     assert signs_in(browser, lab.client.client_id, new)
@@ -191,9 +191,9 @@ def test_an_issuer_that_is_trusted_no_more_is_told(
     browser: Browser, lab: Laboratory, configure: Callable[..., settings.Settings]
 ) -> None:
     form = {"name": "lims", "send": "true", "issuer": ISSUER, "issuer_client_id": "4f2"}
-    place = browser.send(own(lab, "/new"), **form).headers["location"]
+    location = browser.send(own(lab, "/new"), **form).headers["location"]
     configure(TRUSTED_ISSUERS="https://other.example")
-    assert "does not trust the issuer any more" in browser.get(place).text
+    assert "does not trust the issuer any more" in browser.get(location).text
 
 
 def test_platform_administrators_alone_give_the_scope_of_a_gateway(browser: Browser, lab: Laboratory) -> None:
@@ -201,7 +201,7 @@ def test_platform_administrators_alone_give_the_scope_of_a_gateway(browser: Brow
     assert "tokens:introspect" not in browser.get(own(lab, client)).text
     browser.send(own(lab, client + "/scopes"), name="lims", send="true", introspect="true")
     assert scopes_of(lab) == "notifications:send"
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         clients.one_of_service(session, lab.service_id, lab.client.client_id).scopes = clients.INTROSPECT
     browser.send(own(lab, client + "/scopes"), name="lims", read="true")
     assert scopes_of(lab) == "notifications:read tokens:introspect"

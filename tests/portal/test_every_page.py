@@ -8,7 +8,7 @@ from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.portal import keys
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.furnished import PLATFORM_ADMIN, SIGNED_OUT, Furnished, assets_of, furnish, is_page
@@ -22,6 +22,10 @@ _EDITOR = "vendor/ace/"
 @pytest.fixture
 def furnished(database: Database) -> Furnished:
     return furnish(database)
+
+
+# The page that shows where a message's link leads, and offers to go there.
+_LED_AWAY = 'class="button" href="https://lims.example/" target="_blank" rel="noopener noreferrer"'
 
 
 def pages(browser: Browser, furnished: Furnished, application: Litestar) -> Iterator[tuple[str, Response]]:
@@ -58,7 +62,17 @@ def test_every_page_is_guarded_keeps_to_itself_and_weighs_little(
         assert "script-src 'self'" in answer.headers["content-security-policy"], address
         assert answer.headers["cache-control"] == "no-store", address
         assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", answer.text), address
-        assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", answer.text.replace(BASE_URL, "")), address
+        within = " – Laboratory" if address.startswith(furnished.desk.home) else ""
+        title = answer.text.partition("<title>")[2].partition("</title>")[0]
+        assert re.fullmatch(rf"\S.*{within} – Carillon", title), (address, title)
+        for form in re.findall(
+            r'<form[^>]* method="get".*?</form>|<form(?![^>]* method=).*?</form>', answer.text, re.DOTALL
+        ):
+            # WCAG 3.2.2: what is chosen in a filter changes nothing before its button does.
+            assert 'type="submit"' in form, address
+            assert "hx-" not in form, address
+        own = answer.text.replace(BASE_URL, "").replace(_LED_AWAY, "")
+        assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", own), address
         bytes_sent = weight(browser, answer, known)
         print(f"{bytes_sent:>8,}  {address}")
         if bytes_sent > _MOST and _EDITOR not in answer.text:

@@ -5,8 +5,8 @@ import logging
 import pytest
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.spreadsheets import UploadPiece
-from backend.db.session import Database
 from tests.conftest import MovableClock
 from tests.factories import laboratory
 from tests.full_disk import STATES, Disk

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from backend.accounts import group_roles, users
+from backend.db.database import Database
 from backend.db.models.accounts import Membership, Service, User
 from backend.db.models.audit import AuditEntry
-from backend.db.session import Database
 from backend.lib import settings
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
@@ -31,7 +31,7 @@ def lab(database: Database, provider: OpenIdProvider, configure: Callable[..., s
         BASE_URL=BASE_URL,
     )
     made = service(database)
-    with database.write() as session:
+    with database.transaction() as session:
         owner = session.get_one(Service, made)
         group_roles.add(session, "lims-readers", owner, "viewer")
         group_roles.add(session, "lims-owners", owner, "admin")
@@ -98,7 +98,7 @@ def test_a_role_that_a_person_gave_stays(
 ) -> None:
     sign_in(browser, provider, ["lims-readers"])
     other = service(database, "Another")
-    with database.write() as session:
+    with database.transaction() as session:
         bob = users.by_email(session, "bob@lab.example")
         assert bob is not None
         users.give_role(session, bob, session.get_one(Service, other), "editor")

@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from backend.accounts import audit, audit_log
 from backend.accounts.audit_log import Filter
+from backend.db.database import Database
 from backend.db.models.batches import Batch
 from backend.db.models.jobs import JobSource
-from backend.db.session import Database
 from backend.lib import clock
 from backend.portal import recipients_csv
 from backend.reports import jobs
@@ -67,7 +67,7 @@ def insert(lab: Desk, what: str, many: int) -> None:
     """Store so many more rows."""
     moment = clock.now().replace(tzinfo=None).isoformat(" ")
     values = {"many": many, "service": lab.lab.service_id, "at": moment, "source": JobSource.SPREADSHEET.value}
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         session.execute(text(_INSERTS[what].replace("ROWS", _ROWS)), values)
 
 
@@ -105,7 +105,7 @@ def _address(lab: Desk, page: str) -> str:
 
 
 def test_what_an_audit_log_is_asked_for_by_action_is_found_by_an_index(lab: Desk) -> None:
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         audit.record(session, audit.SYSTEM, "service.made", "Laboratory", service_id=lab.lab.service_id)
     for many in (20, 20_000):
         insert(lab, "audit", many)

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.catalogue import CATALOGUE
 from backend.portal import guide
 from backend.reports import first_steps

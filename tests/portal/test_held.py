@@ -9,9 +9,9 @@ from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
 from backend.api import health
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Notification
-from backend.db.session import Database
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.reports import gauges
@@ -36,7 +36,7 @@ def held(database: Database) -> Database:
     assert decisions.keep(COMMAND)["delivery"] == 2
     user(database, "root@lab.example", platform_admin=True)
     user(database, member_of=lab.service_id)
-    gauges.forget()
+    gauges.clear()
     return database
 
 
@@ -57,7 +57,7 @@ def test_everybody_is_told_and_the_operators_are_shown_the_way(browser: Browser,
 def test_a_notification_s_page_says_that_it_is_held_back_and_not_when_it_is_tried(
     browser: Browser, held: Database
 ) -> None:
-    with held.write() as session:
+    with held.transaction() as session:
         session.execute(update(Delivery).values(status="RETRYING", attempts=1))
         uid, service_id = session.execute(select(Notification.uid, Notification.service_id).limit(1)).one()
     browser.sign_in()
@@ -141,6 +141,6 @@ def test_the_figures_are_nought_where_nothing_is_held(
     database: Database, configure: Callable[..., settings.Settings]
 ) -> None:
     configure(METRICS_TOKEN=TOKEN)
-    gauges.forget()
+    gauges.clear()
     with TestClient(application()) as client:
         assert 'carillon_held{kind="delivery"} 0.0' in client.get("/metrics", headers=SCRAPER).text

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from backend.db.database import Database
 from backend.db.models.notifications import DeliveryStatus
-from backend.db.session import Database
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
@@ -34,7 +34,7 @@ def linked(page: str) -> list[tuple[int, str]]:
 
 def rows(page: str) -> int:
     """Count the rows of a list of notifications."""
-    return page.count('class="row-link"')
+    return page.count('class="list-link"')
 
 
 def test_a_new_service_sees_its_first_steps_and_they_tick_themselves(
@@ -62,12 +62,12 @@ def test_a_new_service_sees_its_first_steps_and_they_tick_themselves(
 
 def test_every_number_leads_to_the_list_that_makes_it(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
     lab.accept("S-1")
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     moving_clock.forward(days=2)
     browser.sign_in()
     for number in range(3):
         lab.accept(f"S-2{number}")
-    lab.settle(S.FAILED, "550 no such user", most=1)
+    lab.finish(S.FAILED, "550 no such user", most=1)
     lab.refused()
     lab.buffer("S-3")
     page = browser.get(lab.home).text
@@ -97,10 +97,10 @@ def test_the_chart_by_channel_counts_messages(browser: Browser, lab: Desk) -> No
 
 def test_what_fails_is_grouped_by_reason_and_recipient(browser: Browser, lab: Desk) -> None:
     uids = [lab.accept(f"S-{number}") for number in range(3)]
-    lab.settle(S.FAILED, "550 5.1.1 no such user, id 20260302090000")
+    lab.finish(S.FAILED, "550 5.1.1 no such user, id 20260302090000")
     alone = lab.accept("S-9", recipient=["X_TWO"])
-    lab.settle(S.SENT, "250 Ok", most=1)
-    lab.settle(S.RETRYING, "451 try later")
+    lab.finish(S.SENT, "250 Ok", most=1)
+    lab.finish(S.RETRYING, "451 try later")
     refused = lab.refused()
     page = browser.get(lab.home).text
     troubles = page.partition("Failing now")[2].partition("</section>")[0]
@@ -124,7 +124,7 @@ def test_a_batch_that_failed_is_among_the_troubles(browser: Browser, lab: Desk) 
     address = re.search(rf'href="({lab.home}/batches/[0-9a-f-]+)"', page)
     assert address
     browser.send(f"{address[1]}/flush")
-    lab.settle(S.FAILED, "550 no such user")
+    lab.finish(S.FAILED, "550 no such user")
     troubles = browser.get(lab.home).text.partition("Failing now")[2]
     assert "550 no such user" in troubles
     assert "2 ×" in troubles
@@ -136,7 +136,7 @@ def test_the_page_asks_again_only_while_something_moves(browser: Browser, lab: D
     assert 'hx-trigger="every 4s"' in page
     refresh = page.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
     assert browser.get(refresh).status_code == 204
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     answer = browser.get(refresh)
     assert "every 4s" not in answer.text
     assert "<html" not in answer.text
@@ -160,7 +160,37 @@ def test_yesterday_is_remembered_for_a_minute_and_then_counted_anew(
     moving_clock.forward(days=1)
     browser.sign_in()
     assert [number for number, _ in linked(browser.get(lab.home).text)] == [1, 1]
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     moving_clock.forward(seconds=61)
     page = browser.get(lab.home).text
     assert re.search(r'id="week-sent".*?<strong>1</strong>', page)
+
+
+def test_what_stays_in_the_outbox_does_not_read_as_sent(browser: Browser, lab: Desk) -> None:
+    uid = lab.accept("S-1", subject="Kept here")
+    lab.keep()
+    home = browser.get(lab.home).text
+    assert "Nothing leaves the house by Email." in home
+    assert "Recent activity" in home
+    for page in (home, browser.get(f"{lab.home}/notifications").text):
+        assert "Kept here" in page
+        assert page.count("In outbox</span>") == 1
+    assert browser.get(f"{lab.home}/notifications/{uid}").text.count("In outbox</span>") == 2
+    lab.accept("S-2", subject="Gone out")
+    lab.finish(S.SENT, "250 Ok")
+    assert browser.get(f"{lab.home}/notifications").text.count("In outbox</span>") == 1
+
+
+def test_what_fails_is_said_in_words_with_what_to_do(browser: Browser, lab: Desk) -> None:
+    uid = lab.accept("S-1")
+    lab.finish(S.FAILED, "552 5.2.2 Over quota")
+    refused = lab.refused()
+    home = browser.get(lab.home).text
+    assert "The mailbox is full." in home
+    assert "No recipient &#39;X_NOBODY&#39; is registered for this service." in home
+    story = browser.get(f"{lab.home}/notifications/{uid}").text
+    assert "The mailbox is full." in story
+    assert "reach them in another way" in story
+    assert "The server’s words, code 5.2.2: <q>552 5.2.2 Over quota</q>" in story
+    pages = [home, browser.get(f"{lab.home}/notifications/{refused}").text.partition('<section id="message"')[0]]
+    assert not any("of the first channel" in page or "/channels/0" in page for page in pages)

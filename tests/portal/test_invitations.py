@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from backend.accounts import invitations, services, users
 from backend.accounts.users import Role
+from backend.db.database import Database
 from backend.db.models.accounts import Invitation, Membership
-from backend.db.session import Database
 from backend.lib.problems import Problem
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
@@ -21,7 +21,7 @@ def lab(database: Database) -> int:
 
 
 def invite(database: Database, lab: int, email: str = "bob@lab.example", role: Role = "editor") -> str:
-    with database.write() as session:
+    with database.transaction() as session:
         owner = services.service_by_id(session, lab)
         return invitations.invite(session, owner, email, role, "ada@lab.example").secret
 
@@ -89,11 +89,11 @@ def test_it_is_over_after_a_week(browser: Browser, database: Database, lab: int,
 
 def test_a_new_link_ends_the_old_one_and_withdrawing_ends_both(browser: Browser, database: Database, lab: int) -> None:
     old = invite(database, lab)
-    with database.write() as session:
+    with database.transaction() as session:
         new = invitations.renew(session, lab, invitations.waiting(session, lab)[0].id)
     assert browser.get(f"/portal/invitation?key={old}").status_code == 410
     assert browser.get(f"/portal/invitation?key={new.secret}").status_code == 200
-    with database.write() as session:
+    with database.transaction() as session:
         invitations.withdraw(session, lab, new.id)
     assert browser.get(f"/portal/invitation?key={new.secret}").status_code == 410
 
@@ -116,7 +116,7 @@ def test_the_secret_is_kept_as_a_digest(database: Database, lab: int) -> None:
 def test_another_services_invitation_is_not_found(database: Database, lab: int) -> None:
     invite(database, lab)
     other = service(database, "Proteomics")
-    with database.write() as session:
+    with database.transaction() as session:
         identity = invitations.waiting(session, lab)[0].id
         for act in (invitations.renew, invitations.withdraw):
             with pytest.raises(Problem, match="no such open invitation"):

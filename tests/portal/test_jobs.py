@@ -6,11 +6,11 @@ import pytest
 from httpx import Response
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import DeliveryStatus
 from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
-from backend.db.session import Database
 from backend.spreadsheets import tasks
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
@@ -73,8 +73,8 @@ def test_a_spreadsheet_is_checked_looked_at_and_sent(browser: Browser, lab: Desk
     page = browser.get(own).text
     assert "2 of 2 rows are taken" in page
     assert "every 2s" in page
-    lab.settle(S.FAILED, "550 no such user", most=1)
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.FAILED, "550 no such user", most=1)
+    lab.finish(S.SENT, "250 Ok")
     page = browser.get(own).text
     assert "Finished" in page
     assert "every 2s" not in page
@@ -84,7 +84,7 @@ def test_a_spreadsheet_is_checked_looked_at_and_sent(browser: Browser, lab: Desk
     assert shown(browser, f"{lab.home}/notifications") == 3
     assert browser.send(f"{own}/again").status_code == 303
     tasks.turn.run(job)
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     assert "Send the failed again" not in browser.get(own).text
     with lab.lab.database.read() as session:
         actions = session.scalars(
@@ -121,13 +121,14 @@ def test_it_goes_at_the_time_chosen_and_can_be_stopped_before(
     ("content", "form", "sentence"),
     [
         (b"", {}, "The file is empty."),
-        (b"PK\x03\x04rest", {}, "This is a workbook."),
+        (b"PK\x03\x04rest", {}, "damaged or has a password"),
         (b"email address,sample_id\n\xff\xfe\xfa,1\n", {}, "not text in UTF-8 or UTF-16"),
         (b"sample_id\nS-1\n", {}, "No column says who each row goes to."),
         (b"email address,note\na@b.example,1\n", {}, "The template needs the column “sample_id”"),
         (CSV, {"template": "X_NONE"}, "Choose one of the templates"),
         (CSV, {"channel": "PIGEON"}, "Choose one of the list."),
         (CSV, {"subject": ""}, "The template has no subject of its own"),
+        (CSV, {"subject": "Sample {{ sample_id }}"}, "goes out as it is"),
         (CSV, {"name": "x" * 161}, "The name has at most 160 characters."),
     ],
 )
@@ -171,7 +172,7 @@ def test_a_viewer_sees_and_changes_nothing(browser: Browser, lab: Desk) -> None:
 
 def test_jobs_of_other_services_are_not_there(browser: Browser, lab: Desk, database: Database) -> None:
     other = desk(database, "Museum")
-    with database.write() as session:
+    with database.transaction() as session:
         session.add(Job(service_id=other.lab.service_id, source=JobSource.ALPHA.value, name="theirs"))
         session.add(Job(service_id=lab.lab.service_id, source=JobSource.ALPHA.value, name="ours"))
     page = browser.get(f"{lab.home}/jobs").text

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from backend.channels.mail_records import Finding, Record, Verdict
+from backend.channels.email_smtp import SmtpProvider
+from backend.channels.mail_records import Finding, Record, RecordState
+from backend.db.database import Database
 from backend.db.models.accounts import Service
-from backend.db.session import Database
 from backend.lib import settings
 from backend.lib.dns_records import Lookups
 from backend.reports import sender_domains
@@ -34,7 +35,11 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServer]:
 
 
 @pytest.fixture
-def keys(tmp_path: Path, configure: Callable[..., settings.Settings], database: Database) -> Keys:
+def keys(
+    tmp_path: Path, configure: Callable[..., settings.Settings], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Keys:
+    # Nobody is at the mail server's address.
+    monkeypatch.setattr(SmtpProvider, "probe", lambda _provider, _sender: None)
     made = Keys(tmp_path)
     made.make("rsa", "c2026", DOMAIN)
     configure(
@@ -55,7 +60,7 @@ def published(dns: DnsServer, keys: Keys) -> None:
 
 
 def found() -> dict[Record, Finding]:
-    sender_domains.remembered().forget()
+    sender_domains.cached().clear()
     (only,) = sender_domains.report().public
     assert only.domain == DOMAIN
     return {one.record: one for one in only.findings}
@@ -63,15 +68,15 @@ def found() -> dict[Record, Finding]:
 
 def test_all_is_well(dns: DnsServer, keys: Keys) -> None:
     published(dns, keys)
-    assert {record: one.verdict for record, one in found().items()} == dict.fromkeys(Record, Verdict.GOOD)
+    assert {record: one.state for record, one in found().items()} == dict.fromkeys(Record, RecordState.GOOD)
     status, said = doctor()
     assert (status, said["dkim"]) == (0, ("ok", "example.org good"))
 
 
 def test_nothing_is_published(dns: DnsServer, keys: Keys) -> None:
-    verdicts = {record: one.verdict for record, one in found().items()}
+    states = {record: one.state for record, one in found().items()}
     # No mail comes in, so there is nothing that MTA-STS could guard.
-    assert verdicts == dict.fromkeys((Record.SPF, Record.DKIM, Record.DMARC), Verdict.MISSING)
+    assert states == dict.fromkeys((Record.SPF, Record.DKIM, Record.DMARC), RecordState.MISSING)
     assert found()[Record.SPF].publish == "v=spf1 a:mail.example.net ~all"
     assert found()[Record.DKIM].publish.encode() in keys.records.values()
     assert "nobody can verify" in fault("dkim")
@@ -95,7 +100,7 @@ def test_what_is_wrong_is_said(dns: DnsServer, keys: Keys, record: Record, at: t
     published(dns, keys)
     dns.publish(f"{at[0]}{DOMAIN}", *at[1:])
     one = found()[record]
-    assert (one.verdict, said in one.advice) == (Verdict.WRONG, True), one
+    assert (one.state, said in one.advice) == (RecordState.WRONG, True), one
     assert said in fault(record.lower())
 
 
@@ -124,7 +129,7 @@ def test_a_key_s_record_may_be_written_in_other_ways(dns: DnsServer, keys: Keys)
     (value,) = keys.records.values()
     spaced = value.decode().replace("v=DKIM1; k=rsa; ", "").replace("=M", "= M", 1)
     dns.publish(f"c2026._domainkey.{DOMAIN}", spaced)
-    assert found()[Record.DKIM].verdict is Verdict.GOOD
+    assert found()[Record.DKIM].state is RecordState.GOOD
 
 
 def test_the_policy_of_the_domain_above_holds(
@@ -134,9 +139,9 @@ def test_the_policy_of_the_domain_above_holds(
     configure(MAIL_FROM=f"lab@news.{DOMAIN}", DKIM=keys.settings[0])
     (only,) = sender_domains.report().public
     by_record = {one.record: one for one in only.findings}
-    assert by_record[Record.DMARC].verdict is Verdict.GOOD
-    assert by_record[Record.DKIM].verdict is Verdict.GOOD
-    assert by_record[Record.SPF].verdict is Verdict.MISSING
+    assert by_record[Record.DMARC].state is RecordState.GOOD
+    assert by_record[Record.DKIM].state is RecordState.GOOD
+    assert by_record[Record.SPF].state is RecordState.MISSING
 
 
 def test_a_domain_that_takes_no_mail_needs_nothing_to_guard_it(dns: DnsServer, keys: Keys) -> None:
@@ -147,7 +152,7 @@ def test_a_domain_that_takes_no_mail_needs_nothing_to_guard_it(dns: DnsServer, k
 
 def test_services_with_their_own_senders_are_looked_at(dns: DnsServer, keys: Keys, database: Database) -> None:
     lab = laboratory(database)
-    with database.write() as session:
+    with database.transaction() as session:
         own = f"Büro <b@büro.{DOMAIN}>"
         session.execute(update(Service).where(Service.id == lab.service_id).values(mail_from=own))
     assert [one.domain for one in sender_domains.report().public] == [DOMAIN, f"xn--bro-hoa.{DOMAIN}"]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from backend.api.templates import published
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.registry.templates import TemplateContent
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import Browser

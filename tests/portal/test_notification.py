@@ -1,17 +1,19 @@
 """One notification: its story, its message, what people may do about it, and who may."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import insert, select, update
 
 from backend.accounts.users import Role
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
 from backend.db.models.receipts import ProviderReceipt
-from backend.db.session import Database
+from backend.lib import clock
 from tests.conftest import MovableClock
-from tests.factories import BATCH_HTML
+from tests.factories import BATCH_HTML, notification
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user
@@ -51,17 +53,17 @@ def test_the_story_is_told_to_the_end(browser: Browser, lab: Desk) -> None:
     page = browser.get(address).text
     assert 'hx-trigger="every 2s"' in page
     assert "API client lims" in page
-    lab.settle(S.SENT, "250 Ok queued as 4711", most=1)
-    lab.settle(S.RETRYING, "451 try later")
+    lab.finish(S.SENT, "250 Ok queued as 4711", most=1)
+    lab.finish(S.RETRYING, "451 try later")
     page = browser.get(address).text
     assert "Sent to lab@lab.example by smtp (attempt 1): 250 Ok queued as 4711" in page
     assert "Not sent to night@lab.example by smtp (attempt 1), to be tried again: 451 try later" in page
     assert "next try" in page
     story = page.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
     assert browser.get(story).status_code == 204
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="QUEUED", attempts=1).where(Delivery.status == "RETRYING"))
-    lab.settle(S.FAILED, "550 no such user")
+    lab.finish(S.FAILED, "550 no such user")
     answer = browser.get(story)
     assert "Now partial." in answer.text
     assert "focus from:window" in answer.text
@@ -69,8 +71,8 @@ def test_the_story_is_told_to_the_end(browser: Browser, lab: Desk) -> None:
 
 def test_what_failed_is_sent_again_and_nothing_else(browser: Browser, lab: Desk) -> None:
     uid = lab.accept(recipient=["X_TWO"])
-    lab.settle(S.SENT, "250 Ok", most=1)
-    lab.settle(S.FAILED, "550 no such user")
+    lab.finish(S.SENT, "250 Ok", most=1)
+    lab.finish(S.FAILED, "550 no such user")
     address = f"{lab.home}/notifications/{uid}"
     assert "Send again" in browser.get(address).text
     led = browser.send(f"{address}/again")
@@ -87,7 +89,7 @@ def test_what_failed_is_sent_again_and_nothing_else(browser: Browser, lab: Desk)
 
 def test_what_waits_is_cancelled_and_what_is_out_stays_out(browser: Browser, lab: Desk) -> None:
     uid = lab.accept(recipient=["X_TWO"])
-    lab.settle(S.SENT, "250 Ok", most=1)
+    lab.finish(S.SENT, "250 Ok", most=1)
     address = f"{lab.home}/notifications/{uid}"
     browser.send(f"{address}/cancel")
     assert lab.statuses(uid) == ("SENT", ["SENT", "CANCELLED"])
@@ -98,9 +100,43 @@ def test_what_waits_is_cancelled_and_what_is_out_stays_out(browser: Browser, lab
     assert f'action="{address}/cancel"' not in page
 
 
-def test_what_is_in_a_workers_hands_is_left_to_it(browser: Browser, lab: Desk) -> None:
+def test_what_is_scheduled_is_seen_with_its_moment_and_cancelled_by_channel(
+    browser: Browser, lab: Desk, moving_clock: MovableClock
+) -> None:
+    lab.lab.recipient("X_BOTH", ("EMAIL", "both@lab.example"), ("SLACK", "#both"))
+    (mail,) = notification(recipient=["X_BOTH"])["channels"]
+    moment = clock.iso(moving_clock() + timedelta(hours=5))
+    uid = lab.submit({"channels": [mail, mail | {"type": "SLACK"}], "send_at": moment})
+    lab.buffer("S-2", send_at=moment)
+    address = f"{lab.home}/notifications/{uid}"
+    page = browser.get(address).text
+    assert "To be sent" in page
+    assert f'data-countdown datetime="{moving_clock() + timedelta(hours=5):%Y-%m-%dT%H:%M:%S}' in page
+    assert '<option value="SLACK">' in page
+    for where in (lab.home, f"{lab.home}/notifications?status=SCHEDULED"):
+        assert str(uid) in browser.get(where).text
+    browser.send(f"{address}/cancel", channel="SLACK")
+    assert lab.statuses(uid) == ("SCHEDULED", ["SCHEDULED", "CANCELLED"])
+    browser.send(f"{address}/cancel")
+    assert lab.statuses(uid) == ("CANCELLED", ["CANCELLED", "CANCELLED"])
+    browser.send(f"{address}/cancel")
+    assert "Nothing of this waits any more." in browser.get(address).text
+    assert str(uid) not in browser.get(f"{lab.home}/notifications?status=SCHEDULED").text
+
+
+def test_a_scheduled_place_in_a_batch_is_shown_as_it_would_look(
+    browser: Browser, lab: Desk, moving_clock: MovableClock
+) -> None:
+    (uid,) = lab.buffer("S-2", send_at=clock.iso(moving_clock() + timedelta(hours=5)))
+    page = browser.get(f"{lab.home}/notifications/{uid}").text
+    assert "A place in the batch of that moment" in page
+    frame = page.partition('sandbox="" src="')[2].partition('"')[0].replace("&amp;", "&")
+    assert "S-2" in browser.get(frame).text
+
+
+def test_what_is_in_a_workers_claims_is_left_to_it(browser: Browser, lab: Desk) -> None:
     uid = lab.accept()
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", claimed_by="worker-1"))
     page = browser.get(f"{lab.home}/notifications/{uid}").text
     assert f"{uid}/cancel" not in page
@@ -109,12 +145,12 @@ def test_what_is_in_a_workers_hands_is_left_to_it(browser: Browser, lab: Desk) -
 
 
 @pytest.mark.parametrize(("decision", "status"), [("resend", "RETRYING"), ("mark_sent", "SENT"), ("fail", "FAILED")])
-def test_what_is_in_doubt_is_decided(browser: Browser, lab: Desk, decision: str, status: str) -> None:
+def test_what_is_of_unknown_outcome_is_decided(browser: Browser, lab: Desk, decision: str, status: str) -> None:
     uid, other = lab.accept("S-1"), lab.accept("S-2")
     delivery, foreign = deliveries(lab.lab.database)
     address = f"{lab.home}/notifications/{uid}"
     assert "In doubt" not in browser.get(address).text
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", doubt="person", attempts=1))
     page = browser.get(address).text
     assert "In doubt" in page
@@ -131,12 +167,13 @@ def test_what_is_in_doubt_is_decided(browser: Browser, lab: Desk, decision: str,
     assert "not in doubt any more" in browser.get(address).text
 
 
-def test_a_refused_one_is_judged_afresh(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
+def test_a_refused_one_is_validated_afresh(browser: Browser, lab: Desk, moving_clock: MovableClock) -> None:
     uid = lab.refused()
     address = f"{lab.home}/notifications/{uid}"
     page = browser.get(address).text
     assert "<strong>Refused:</strong>" in page
-    assert "first recipient of the first channel" in page
+    assert "No recipient &#39;X_NOBODY&#39; is registered for this service." in page
+    assert "of the first channel" not in page.partition('<section id="message"')[0]
     assert "/channels/0" not in page
     assert 'href="/docs/errors#' in page
     browser.send(f"{address}/resubmit")
@@ -161,7 +198,7 @@ def test_a_buffered_one_is_taken_out_of_its_batch(browser: Browser, lab: Desk) -
 
 def test_the_message_is_rendered_again_from_the_version_of_then(browser: Browser, lab: Desk) -> None:
     uid = lab.accept("S-1")
-    lab.settle(S.SENT, "250 Ok")
+    lab.finish(S.SENT, "250 Ok")
     lab.lab.template("X_SAMPLE", "<p>Something else</p>")
     page = browser.get(f"{lab.home}/notifications/{uid}").text
     assert "Rendered again from <code>X_SAMPLE</code>, version 1" in page
@@ -202,7 +239,7 @@ def batch_address(browser: Browser, lab: Desk, uid: UUID) -> str:
 def test_a_template_that_does_not_render_any_more_says_why(browser: Browser, lab: Desk) -> None:
     lab.lab.template("X_LIST", BATCH_HTML)
     uid = lab.accept("S-1")
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         broken = '{"channels":[{"content_type":"html","fields":{},"recipient":["X_LAB"],"type":"EMAIL"}]}'
         session.execute(update(Notification).values(content=broken))
     (delivery,) = deliveries(lab.lab.database)
@@ -211,9 +248,9 @@ def test_a_template_that_does_not_render_any_more_says_why(browser: Browser, lab
 
 def test_fields_and_raw_answers_have_their_tabs(browser: Browser, lab: Desk) -> None:
     uid = lab.accept("S-1")
-    lab.settle(S.SENT, "250 2.0.0 Ok: queued as <4711>")
+    lab.finish(S.SENT, "250 2.0.0 Ok: queued as <4711>")
     (delivery,) = deliveries(lab.lab.database)
-    with lab.lab.database.write() as session:
+    with lab.lab.database.transaction() as session:
         raw = {"raw": '{"event": "delivered"}', "delivery_uid": delivery, "kind": "delivered"}
         session.execute(insert(ProviderReceipt).values(source="ses", event_id="1", provider_message_id="m", **raw))
     fields = browser.get(f"{lab.home}/notifications/{uid}?view=fields").text
@@ -226,7 +263,7 @@ def test_fields_and_raw_answers_have_their_tabs(browser: Browser, lab: Desk) -> 
 def test_the_path_of_a_webhook_is_never_shown(browser: Browser, lab: Desk) -> None:
     lab.lab.recipient("X_CHAT", ("SLACK", "https://hooks.slack.com/services/T0/B0/verysecretpath"))
     uid = lab.accept(type="SLACK", recipient=["X_CHAT"], subject=...)
-    lab.settle(S.FAILED, "no_service")
+    lab.finish(S.FAILED, "no_service")
     (delivery,) = deliveries(lab.lab.database)
     for view in ("message", "text", "answers"):
         page = browser.get(f"{lab.home}/notifications/{uid}?view={view}&delivery={delivery}").text
@@ -237,7 +274,7 @@ def test_the_path_of_a_webhook_is_never_shown(browser: Browser, lab: Desk) -> No
 def test_a_viewer_sees_everything_and_changes_nothing(browser: Browser, database: Database) -> None:
     lab = with_a(browser, desk(database), "viewer")
     failed, refused = lab.accept("S-1"), lab.refused()
-    lab.settle(S.FAILED, "550 no such user")
+    lab.finish(S.FAILED, "550 no such user")
     waiting, (buffered,) = lab.accept("S-2"), lab.buffer("S-3")
     for uid, deed in ((failed, "again"), (waiting, "cancel"), (refused, "resubmit"), (buffered, "take-out")):
         address = f"{lab.home}/notifications/{uid}"
@@ -255,12 +292,12 @@ def test_another_services_notification_can_neither_be_seen_nor_changed(
     foreign = museum.accept("S-1", recipient=["M_LAB"], template_id="M_SAMPLE")
     own = lab.accept("S-2")
     theirs = deliveries(database)[0]
-    museum.settle(S.FAILED, "550 no such user")
-    for place in (museum.home, lab.home):
+    museum.finish(S.FAILED, "550 no such user")
+    for home in (museum.home, lab.home):
         for rest in ("", "/story", f"/messages/{theirs}"):
-            assert browser.get(f"{place}/notifications/{foreign}{rest}").status_code == 404, rest
+            assert browser.get(f"{home}/notifications/{foreign}{rest}").status_code == 404, rest
         for deed in ("again", "cancel", "resubmit", "take-out"):
-            assert browser.send(f"{place}/notifications/{foreign}/{deed}").status_code == 404, deed
+            assert browser.send(f"{home}/notifications/{foreign}/{deed}").status_code == 404, deed
     assert browser.get(f"{lab.home}/notifications/{own}/messages/{theirs}").status_code == 404
     assert museum.statuses(foreign) == ("FAILED", ["FAILED"])
 

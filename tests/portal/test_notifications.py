@@ -4,12 +4,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from backend.db.database import Database
 from backend.db.models.notifications import DeliveryStatus
-from backend.db.session import Database
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user
+from tests.search.conftest import gathered
 
 _POLL = {"HX-Request": "true"}
 
@@ -47,9 +48,9 @@ def test_the_newest_come_first_with_what_they_are_about(browser: Browser, lab: D
 def test_the_list_stops_asking_when_everything_is_final(browser: Browser, lab: Desk) -> None:
     lab.accept("S-1")
     lab.accept("S-2")
-    lab.settle(DeliveryStatus.SENT, "250 Ok", most=1)
+    lab.finish(DeliveryStatus.SENT, "250 Ok", most=1)
     assert 'hx-trigger="every 2s"' in browser.get(f"{lab.home}/notifications").text
-    lab.settle(DeliveryStatus.FAILED, "550 no such user")
+    lab.finish(DeliveryStatus.FAILED, "550 no such user")
     page = browser.get(f"{lab.home}/notifications").text
     assert "every 2s" not in page
     assert "focus from:window" in page
@@ -68,7 +69,7 @@ def test_the_refresh_answers_only_what_has_changed(browser: Browser, lab: Desk) 
     assert "1 new notification." in answer.text
     assert "<html" not in answer.text
     address = answer.text.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
-    lab.settle(DeliveryStatus.SENT, "250 Ok")
+    lab.finish(DeliveryStatus.SENT, "250 Ok")
     answer = browser.get(address, **_POLL)
     assert "Nothing is on its way any more." in answer.text
     assert "row-fresh" not in answer.text
@@ -94,7 +95,7 @@ _FILTERS = {
 def test_filters(browser: Browser, moving_clock: MovableClock, lab: Desk) -> None:
     lab.lab.recipient("X_PHONE", ("SMS", "+447700900123"))
     failed = lab.accept("S-0")
-    lab.settle(DeliveryStatus.FAILED, "550 no such user")
+    lab.finish(DeliveryStatus.FAILED, "550 no such user")
     uids = {
         "failed": failed,
         "high": lab.accept("S-1", priority="HIGH"),
@@ -160,7 +161,63 @@ def test_a_search_leads_to_the_one_that_is_meant(browser: Browser, lab: Desk) ->
         assert answer.headers["location"] == f"{lab.home}/notifications/{uid}", text
     for text in ("abc", "nothing", str(uuid4())):
         page = browser.client.get(f"{lab.home}/notifications", params={"q": text}).text
-        assert "No notification with this id" in page
+        assert f"Nothing found for “{text}”" in page
+        assert "Try fewer words" in page
+
+
+def test_a_search_shows_where_it_found_and_goes_with_the_filters(
+    browser: Browser, lab: Desk, database: Database
+) -> None:
+    lab.lab.template("X_NAMED", subject="About {{ sample_id }}")
+    uids = [lab.accept("Müller <7>"), lab.accept("S-2", subject=..., template_id="X_NAMED", recipient=["X_TWO"])]
+    gathered(database)
+    page = browser.client.get(f"{lab.home}/notifications", params={"q": "muller"}).text
+    assert shown(page, uids) == uids[:1]
+    assert "In the field sample_id: <mark>Müller</mark> &lt;7&gt;" in page
+    page = browser.client.get(f"{lab.home}/notifications", params={"q": "night@lab.example"}).text
+    assert shown(page, uids) == uids[1:]
+    assert "In the address: <mark>night@lab.example</mark>" in page
+    assert "About S-2" in page
+    assert "2 addresses" in page
+    page = browser.client.get(f"{lab.home}/notifications", params={"q": "about s-2"}).text
+    assert "<mark>About</mark> <mark>S-2</mark></a>" in page
+    page = browser.get(f"{lab.home}/notifications?q=lab&recipient=X_TWO&status=DISPATCHED").text
+    assert shown(page, uids) == uids[1:]
+    assert '<input type="hidden" name="recipient" value="X_TWO">' in page
+    assert f'href="{lab.home}/notifications?recipient=X_TWO&amp;q=lab"' in page
+    page = browser.get(f"{lab.home}/notifications?q=lab&recipient=X_TWO&status=FAILED").text
+    assert f'href="{lab.home}/notifications?q=lab"' in page
+    assert "Search without the filters" in page
+    assert shown(browser.get(f"{lab.home}/notifications?address=NIGHT@lab.example").text, uids) == uids[1:]
+
+
+def test_what_is_found_has_pages_too(browser: Browser, lab: Desk, database: Database) -> None:
+    uids = [lab.accept(f"plate {number}") for number in range(60)]
+    gathered(database)
+    page = browser.get(f"{lab.home}/notifications?q=plate").text
+    assert shown(page, uids) == uids[:9:-1]
+    older = page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
+    assert shown(browser.get(older).text, uids) == uids[9::-1]
+
+
+def test_rows_stand_under_headings_and_say_why_it_failed(browser: Browser, lab: Desk) -> None:
+    lab.accept("S-1")
+    lab.finish(DeliveryStatus.FAILED, "550 no such user")
+    page = browser.get(f"{lab.home}/notifications").text
+    assert [part.partition("</th>")[0].rpartition(">")[2] for part in page.split('<th scope="col"')[1:]] == [
+        "Status",
+        "Subject",
+        "To",
+        "Came in",
+    ]
+    assert '<p class="list-fault">There is no such mailbox. 550 no such user</p>' in page
+    assert '<p class="list-address">lab@lab.example</p>' in page
+
+
+def test_the_notifications_page_begins_with_its_subject_as_it_was_rendered(browser: Browser, lab: Desk) -> None:
+    lab.lab.template("X_NAMED", subject="About {{ sample_id }}")
+    uid = lab.accept("S-9", subject=..., template_id="X_NAMED")
+    assert '<h1 class="message-title">About S-9</h1>' in browser.get(f"{lab.home}/notifications/{uid}").text
 
 
 def test_a_search_without_index_looks_back_so_far_and_says_so(
@@ -188,9 +245,9 @@ def test_another_services_notifications_are_nowhere(browser: Browser, lab: Desk,
     ):
         assert browser.get(address).status_code == 404, address
     for query in ("", f"?q={foreign}", f"?before={foreign}", "?recipient=M_LAB", "?template_id=M_SAMPLE"):
-        assert str(foreign) not in browser.get(f"{lab.home}/notifications{query}").text.replace(
-            f'value="{foreign}"', ""
-        )
+        page = browser.get(f"{lab.home}/notifications{query}").text
+        assert f"n-{foreign}" not in page
+        assert f"notifications/{foreign}" not in page
 
 
 def test_a_request_without_a_readable_shape_still_has_its_row(browser: Browser, lab: Desk) -> None:

@@ -9,8 +9,8 @@ from litestar.testing import TestClient
 from sqlalchemy import select, update
 
 from backend.accounts import identities, invitations, services, users
+from backend.db.database import Database
 from backend.db.models.accounts import Identity, OidcAttempt, User
-from backend.db.session import Database
 from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
@@ -176,7 +176,7 @@ def test_an_invitation_makes_an_account_without_a_password(
     browser: Browser, provider: OpenIdProvider, database: Database
 ) -> None:
     lab = service(database)
-    with database.write() as session:
+    with database.transaction() as session:
         owner = services.service_by_id(session, lab)
         key = invitations.invite(session, owner, "bob@lab.example", "viewer", "ada@lab.example").secret
     provider.claims = {"sub": "bob-2", "email": "robert@elsewhere.example"}
@@ -212,7 +212,7 @@ def test_nobody_connects_without_being_signed_in(browser: Browser, provider: Ope
 def test_a_deactivated_person_stays_out(
     browser: Browser, provider: OpenIdProvider, ada: int, database: Database
 ) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(User).where(User.id == ada).values(active=False))
     refused(arrive(browser, provider, depart(browser)), "switched off")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import settings
 from backend.portal import keys
 from tests.portal.conftest import Browser

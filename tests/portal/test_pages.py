@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.portal import keys, outbox
 from tests.portal.conftest import Browser
 from tests.portal.people_and_messages import message, service
@@ -53,8 +53,14 @@ def test_a_missing_page_is_a_page_and_a_missing_api_address_a_problem(browser: B
     page = browser.get("/portal/nothing")
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "Page not found" in page.text
-    api = browser.get("/nothing")
-    assert (api.status_code, api.headers["content-type"]) == (404, "application/problem+json")
+    assert "Page not found" in browser.get("/nothing").text
+    for address, accept in (
+        ("/nothing", "*/*"),
+        ("/oauth/nothing", "text/html"),
+        ("/registry/v1/x", "text/html"),
+    ):
+        api = browser.client.get(address, headers={"Accept": accept})
+        assert (api.status_code, api.headers["content-type"]) == (404, "application/problem+json"), address
 
 
 def test_a_method_that_a_page_does_not_take_is_a_page_too(browser: Browser) -> None:
@@ -83,7 +89,7 @@ def test_a_fault_of_ours_is_told_without_its_inside(
     [
         "/static/package.json",
         "/static/node_modules/htmx.org/package.json",
-        "/static/vendor/swagger-ui/index.html",
+        "/static/vendor/ace/index.html",
         "/static/styles/../package.json",
         "/static/styles/%2e%2e/package.json",
         "/static/styles/..%2f..%2fbackend%2fapp.py",

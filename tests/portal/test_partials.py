@@ -3,7 +3,7 @@
 import pytest
 
 from backend.api.templates import published
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.registry import drafts
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
@@ -30,7 +30,7 @@ def lab(database: Database, browser: Browser) -> Laboratory:
 
 
 def draft(lab: Laboratory, source: str) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         key = Key(lab.service_id, "X_LINE")
         present = drafts.working(session, key)
         text = TemplateContent(name="Line", kind="partial", format="html", source=source)
@@ -76,7 +76,7 @@ def test_an_old_version_is_shown_with_the_partials_that_it_was_published_with(
     compared = browser.get(address(lab, "/X_LETTER/compare?old=1&new=2&view=rendered")).text
     for which in ("versions/1", "versions/2"):
         assert f"/X_LETTER/{which}/frame" in compared
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         key = Key(lab.service_id, "X_LETTER")
         present = drafts.working(session, key)
         text = TemplateContent(name="Letter", format="html", source="Dear {{ name }} {% include 'X_LINE' %}")

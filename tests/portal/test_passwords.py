@@ -12,10 +12,10 @@ from sqlalchemy import event, select, update
 
 from backend.accounts import audit_log, passwords, sessions, users
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.accounts import PasswordReset, User
 from backend.db.models.notifications import OutboxMessage
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from backend.lib import aside, settings
 from tests.application import application
 from tests.conftest import MovableClock
@@ -51,7 +51,7 @@ def statements(database: Database, request: Callable[[], object]) -> list[str]:
     event.listen(database.engine, "before_cursor_execute", note)
     request()
     event.remove(database.engine, "before_cursor_execute", note)
-    aside.settle()
+    aside.wait_until_done()
     return found
 
 
@@ -80,8 +80,8 @@ def test_a_link_leads_to_a_new_password_and_signs_in(browser: Browser, database:
 
 def test_the_mail_goes_through_the_engine_into_the_outbox(browser: Browser, database: Database) -> None:
     ask(browser)
-    hand = Hand("test-worker")
-    while hand.send_some():
+    sender = Sender("test-worker")
+    while sender.send_some():
         pass
     with database.read() as session:
         kept = session.scalars(select(OutboxMessage)).one()
@@ -136,7 +136,7 @@ def test_nobody_learns_who_has_an_account(browser: Browser, database: Database, 
     known, unknown = ask(browser), ask(browser, "bob@lab.example")
     assert known.replace("ada@", "bob@") == unknown
     assert len(letters(database)) == 1
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(User).where(User.id == ada).values(active=False))
     ask(browser)
     assert len(letters(database)) == 1

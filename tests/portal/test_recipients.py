@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Usage
-from backend.db.session import Database
 from backend.registry import recipients, suppressions
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import Browser
@@ -166,7 +166,7 @@ def test_a_test_goes_to_one_address_or_to_all(browser: Browser, lab: Laboratory)
 
 
 def test_a_suppressed_address_says_why_and_is_freed(browser: Browser, lab: Laboratory) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         for address in ("lab@lab.example", "other@lab.example"):
             suppressions.suppress(
                 session, lab.service_id, Channel.EMAIL, address, reason="bounced", detail="550 no such user"
@@ -197,7 +197,7 @@ def test_what_a_batch_waits_for_is_not_deleted(browser: Browser, database: Datab
     assert "1 open batch needs it" in browser.get(address).text
     assert browser.send(address, identifier="X_LAB").status_code == 422
     bench.dispatch()
-    with database.write() as session:
+    with database.transaction() as session:
         recipients.get(session, bench.lab.service_id, "X_LAB")
     two = own(bench.lab, "/X_TWO/delete")
     assert browser.send(two, identifier="X_LAB").status_code == 422
@@ -226,3 +226,93 @@ def test_viewers_see_and_change_nothing_and_others_see_nothing(browser: Browser,
     assert browser.get(own(made, "/P_LAB")).status_code == 404
     assert browser.get(own(other)).status_code == 404
     assert actions(database) == []
+
+
+def test_the_options_of_a_ticket_have_fields_of_their_own(browser: Browser, lab: Laboratory) -> None:
+    row = ("FRESHSERVICE", "desk@lab.example")
+    options = {
+        "option-0-group_id": "42",
+        "option-0-priority": "4",
+        "option-0-category": "Freezers",
+        "option-1-impact": "1",
+    }
+    written = form("Desk", "X_DESK", row, **options)
+    assert browser.send(own(lab, "/new"), **written).status_code == 303
+    assert addresses(lab, "X_DESK") == [("FRESHSERVICE", "desk@lab.example;group_id=42;priority=4;category=Freezers")]
+    page = browser.get(own(lab, "/X_DESK/edit")).text
+    assert 'value="desk@lab.example"' in page
+    assert re.search(r'<input id="option-0-group_id"[^>]* value="42"', page)
+    assert '<option value="4" selected>Urgent</option>' in page
+
+    whole = form("Desk", "", ("FRESHSERVICE", "desk@lab.example; group_id=7;thread=off"))
+    assert browser.send(own(lab, "/X_DESK/edit"), **whole).status_code == 303
+    assert addresses(lab, "X_DESK") == [("FRESHSERVICE", "desk@lab.example;group_id=7;thread=off")]
+    for more, field, said in (
+        ({"option-0-group_id": "seven"}, "option-0-group_id", "Agent group, by its number: write a whole number."),
+        ({"option-0-category": "a;b"}, "address-0", "the options it may have are"),
+    ):
+        answer = browser.send(own(lab, "/X_DESK/edit"), **form("Desk", "", row, **more))
+        assert answer.status_code == 422
+        assert re.search(rf'<a href="#{field}">[^<]*{said}', answer.text)
+    twice = form("Desk", "", ("FRESHSERVICE", "desk@lab.example;group_id=7"), **{"option-0-group_id": "8"})
+    assert "gives group_id twice" in browser.send(own(lab, "/X_DESK/edit"), **twice).text
+    shown = browser.send(own(lab, "/check"), field="address-0", kind="true", **form("", "", row)).text
+    assert 'id="options-0" hx-swap-oob' in shown
+    assert 'name="option-0-urgency"' in shown
+
+
+def test_an_identifier_is_made_from_the_name_and_shown_before_it_is_taken(browser: Browser, lab: Laboratory) -> None:
+    row = ("EMAIL", "new@lab.example")
+    answer = browser.send(own(lab, "/new"), **form("1. Größe & Lab (new)", "", row))
+    assert answer.status_code == 422
+    assert 'value="GR_SSE_LAB_NEW"' in answer.text
+    assert "is made from the name. It cannot be changed later: save again to take it." in answer.text
+    with lab.database.read() as session:
+        assert recipients.present(session, lab.service_id, "GR_SSE_LAB_NEW") is None
+    taken = re.search(r'id="identifier"[^>]* value="(\w+)"', answer.text)
+    assert taken
+    assert browser.send(own(lab, "/new"), **form("Größe", taken[1], row)).status_code == 303
+    assert "3 to 64 capital letters" in browser.send(own(lab, "/new"), **form("ß", "", row)).text
+
+
+def test_an_address_is_tested_before_it_is_saved(browser: Browser, lab: Laboratory) -> None:
+    rows = (("EMAIL", ""), ("FRESHSERVICE", "Desk@LAB.example"))
+    written = form("New", "X_NEW", *rows, action="test-1", **{"option-1-priority": "2"})
+    answer = browser.send(own(lab, "/new"), **written)
+    assert answer.status_code == 200
+    assert "A test message is on its way to Desk@lab.example;priority=2" in answer.text
+    assert 'value="X_NEW"' in answer.text
+    with lab.database.read() as session:
+        ((address, kind, names),) = session.execute(select(Delivery.address, Delivery.type, Delivery.recipients))
+        entry = session.scalars(select(AuditEntry)).one()
+        assert recipients.present(session, lab.service_id, "X_NEW") is None
+    assert (address, kind, names) == ("Desk@lab.example;priority=2", "FRESHSERVICE", [address])
+    assert (entry.action, entry.subject, entry.detail["saved"]) == ("recipient.tested", address, False)
+
+    assert browser.send(own(lab, "/new"), **form("S", "X_SLACK", ("SLACK", HOOK))).status_code == 303
+    edit = own(lab, "/X_SLACK/edit")
+    answer = browser.send(edit, **form("S", "", ("SLACK", MASKED), action="test-0"))
+    assert f"on its way to {MASKED}" in answer.text
+    with lab.database.read() as session:
+        latest = session.scalars(select(Delivery).order_by(Delivery.id.desc())).first()
+        assert latest
+        assert (latest.address, latest.recipients) == (HOOK, ["X_SLACK"])
+    assert "secretsecret" not in str(actions(lab.database))
+    for row, said in ((("EMAIL", "lab"), "An EMAIL address is"), (("EMAIL", ""), "Give at least one address.")):
+        answer = browser.send(edit, **form("S", "", row, action="test-0"))
+        assert answer.status_code == 422
+        assert said in answer.text
+
+
+def test_a_test_that_is_asked_for_twice_by_one_form_goes_once(browser: Browser, lab: Laboratory) -> None:
+    def written(mark: str) -> dict[str, str]:
+        return form("New", "X_NEW", ("EMAIL", "new@lab.example"), action="test-0", once=mark)
+
+    first, second = (browser.send(own(lab, "/new"), **written("a-mark")).text for _ in range(2))
+    (followed,) = re.findall(r"notifications/([0-9a-f-]{36})", first)
+    assert re.findall(r"notifications/([0-9a-f-]{36})", second) == [followed]
+    assert 'value="new@lab.example"' in second
+    assert [action for action, _ in actions(lab.database)] == ["recipient.tested"]
+    browser.send(own(lab, "/new"), **written("the-mark-of-the-next-page"))
+    with lab.database.read() as session:
+        assert len(session.scalars(select(Delivery.id)).all()) == 2

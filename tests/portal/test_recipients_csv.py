@@ -7,7 +7,7 @@ import re
 import pytest
 from httpx import Response
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.registry import recipients
 from backend.registry.lookup import Address
 from tests.factories import Laboratory, laboratory
@@ -45,17 +45,39 @@ def accept(browser: Browser, lab: Laboratory, raw: bytes) -> Response:
 
 
 def test_what_goes_out_comes_in_again_unchanged(browser: Browser, lab: Laboratory) -> None:
-    lab.recipient("X_MANY", ("SMS", "+447700900123"), ("SLACK", HOOK))
-    with lab.database.write() as session:
+    lab.recipient("X_MANY", ("SMS", "+447700900123"), ("SLACK", HOOK), language="de")
+    with lab.database.transaction() as session:
         recipients.put(session, lab.service_id, "X_FORMULA", "=1+1", [Address("EMAIL", "a@lab.example")])
     answer = browser.get(own(lab, ".csv"))
     assert "attachment" in answer.headers["content-disposition"]
     rows = list(csv.reader(io.StringIO(answer.text)))
-    assert ["X_FORMULA", "'=1+1", "EMAIL", "a@lab.example"] in rows
-    assert ["X_MANY", "X_Many", "SMS", "'+447700900123"] in rows
-    assert ["X_MANY", "X_Many", "SLACK", MASKED] in rows
+    assert ["X_FORMULA", "'=1+1", "EMAIL", "a@lab.example", ""] in rows
+    assert ["X_MANY", "X_Many", "SMS", "'+447700900123", "de"] in rows
+    assert ["X_MANY", "X_Many", "SLACK", MASKED, "de"] in rows
     assert "0 new, 0 changed, 3 as they are" in upload(browser, lab, answer.content).text
     assert addresses(lab, "X_MANY")[1] == ("SLACK", HOOK)
+
+
+def test_languages_come_with_a_column_and_stay_without_one(browser: Browser, lab: Laboratory) -> None:
+    def language() -> str | None:
+        with lab.database.read() as session:
+            return recipients.get(session, lab.service_id, "X_LAB").language
+
+    line = "X_LAB,X_Lab,EMAIL,lab@lab.example"
+    head = _HEAD.strip() + ",language\n"
+    raw = f"{head}{line},DE\n".encode()
+    assert "It reads German (de)" in upload(browser, lab, raw).text
+    assert accept(browser, lab, raw).status_code == 303
+    assert language() == "de"
+    assert "0 new, 0 changed, 1 as it is" in upload(browser, lab, f"{_HEAD}{line}\n".encode()).text
+    assert accept(browser, lab, f"{_HEAD}X_LAB,Renamed,EMAIL,lab@lab.example\n".encode()).status_code == 303
+    assert language() == "de"
+    faulty = f"{head}{line},de\nX_LAB,X_Lab,SMS,+447700900123,fr\nX_OTHER,Other,SMS,+447700900123,no such\n"
+    page = upload(browser, lab, faulty.encode()).text
+    assert "X_LAB reads another language in line 2: give one." in page
+    assert "X_OTHER: " in page
+    assert accept(browser, lab, f"{head}X_LAB,Renamed,EMAIL,lab@lab.example,\n".encode()).status_code == 303
+    assert language() is None
 
 
 def test_a_file_is_looked_at_and_then_stored(browser: Browser, lab: Laboratory) -> None:

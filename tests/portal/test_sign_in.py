@@ -7,8 +7,8 @@ from litestar.testing import TestClient
 from sqlalchemy import select, update
 
 from backend.accounts import sessions
+from backend.db.database import Database
 from backend.db.models.accounts import PortalSession, User
-from backend.db.session import Database
 from backend.lib import clock, settings
 from tests.application import application
 from tests.conftest import MovableClock
@@ -138,7 +138,7 @@ def test_deactivation_and_a_new_password_end_sessions(
 
 
 def _change(database: Database, user_id: int, **values: object) -> None:
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(User).where(User.id == user_id).values(**values))
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from httpx import Response
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.registry import drafts, templates
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
@@ -47,17 +47,17 @@ def test_the_editor_shows_the_text_its_sample_and_its_preview_in_a_sandboxed_fra
     page = browser.get(address(lab)).text
     assert "Sample {{ sample_id }}" in page
     assert "&#34;sample_id&#34;: &#34;S-1&#34;" in page
-    found = re.search(r'<iframe[^>]* sandbox="" [^>]*src="([^"]+)"', page)
+    found = re.search(r'<iframe[^>]* sandbox="allow-popups allow-popups-to-escape-sandbox" [^>]*src="([^"]+)"', page)
     assert found
     framed = browser.get(found[1])
     assert framed.text == "<p>Sample S-1</p>"
     policy = framed.headers["content-security-policy"]
-    assert policy.startswith("sandbox; default-src 'none'")
+    assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'")
     assert "allow-scripts" not in policy
 
 
 def test_a_save_while_somebody_else_saved_is_told_and_loses_nothing(browser: Browser, lab: Laboratory) -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         theirs = TemplateContent(name="Sample", format="html", source="By Ben")
         drafts.save(session, Key(lab.service_id, "X_SAMPLE"), theirs, 0, "ben@lab.example")
     told = send(browser, lab, action="save", source="By Ada")
@@ -128,6 +128,7 @@ def test_a_template_that_means_harm_gets_an_answer(browser: Browser, lab: Labora
         {"name": "x" * 200},
         {"quiet_seconds": "soon"},
         {"max_items": "0"},
+        {"digest": "weekdays at eight"},
         {"repeat_after": "soon"},
         {"subject": "x" * 2001},
         {"source": "x" * 262_145},
@@ -145,6 +146,13 @@ def test_a_form_with_a_fault_says_so_and_is_not_saved(browser: Browser, lab: Lab
     assert page.status_code == 422
     assert "to be put right" in page.text
     assert draft(lab).revision == 0
+
+
+def test_fixed_times_of_a_batch_are_kept(browser: Browser, lab: Laboratory) -> None:
+    kept = {"action": "save", "source": "{{ fields }}", "name": "S", "format": "text"}
+    browser.send(address(lab), **kept, digest="weekdays 08:00 Europe/London")
+    assert draft(lab).content.batch == {"digest": "weekdays 08:00 Europe/London"}
+    assert 'value="weekdays 08:00 Europe/London"' in browser.get(address(lab)).text
 
 
 def test_the_time_to_repeat_is_kept_published_and_shown(browser: Browser, lab: Laboratory) -> None:
@@ -186,3 +194,17 @@ def test_send_to_me_saves_and_sends(browser: Browser, lab: Laboratory) -> None:
     faulty = browser.send(address(lab), action="send", **(form | {"source": "{{ a }}", "revision": "1"}))
     assert faulty.status_code == 422
     assert "Nothing was sent." in faulty.text
+
+
+def test_the_source_is_formatted_without_being_saved(browser: Browser, lab: Laboratory) -> None:
+    asked = {"action": "format", "format": "mjml", "source": "<mjml><mj-body>\r\n</mj-body></mjml>"}
+    told = send(browser, lab, **asked)
+    assert "data-done" in told.text
+    assert "&lt;mjml&gt;\n  &lt;mj-body&gt;\n  &lt;/mj-body&gt;\n&lt;/mjml&gt;\n</textarea>" in told.text
+    page = browser.send(address(lab), name="Sample", sample="{}", revision="0", **asked)
+    assert "&lt;mjml&gt;\n  &lt;mj-body&gt;\n" in page.text
+    assert draft(lab).revision == 0
+    for form, source in (("text", "a"), ("mjml", "<mjml><p>")):
+        refused = browser.send(address(lab), action="format", name="Sample", format=form, source=source, revision="0")
+        assert refused.status_code == 422
+        assert "can be formatted" in refused.text or "cannot be formatted as it is" in refused.text

@@ -2,16 +2,18 @@
 
 import re
 
+import msgspec
 import pytest
 from httpx import Response
 from sqlalchemy import select
 
+from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
-from backend.db.session import Database
 from backend.intake.accept import accept_many
 from backend.registry import drafts, samples, templates
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
+from backend.rendering.starters import starters
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
 from tests.portal.conftest import Browser
 from tests.portal.people_and_messages import user
@@ -31,7 +33,7 @@ def address(lab: Laboratory, rest: str = "") -> str:
 
 
 def save(lab: Laboratory, source: str, identifier: str = "X_SAMPLE") -> None:
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         key = Key(lab.service_id, identifier)
         present = drafts.working(session, key)
         text = TemplateContent(name="Sample", format="html", source=source, subject=present.content.subject)
@@ -72,7 +74,7 @@ def test_the_list_is_searched_and_says_what_to_do_where_it_is_empty(browser: Bro
 
 def test_an_empty_list_leads_to_the_first_template(browser: Browser, database: Database) -> None:
     lab = laboratory(database)
-    with database.write() as session:
+    with database.transaction() as session:
         templates.delete(session, lab.service_id, "X_SAMPLE")
     user(database, member_of=lab.service_id, role="editor")
     browser.sign_in()
@@ -159,15 +161,16 @@ def test_versions_are_listed_shown_compared_and_rolled_back(browser: Browser, la
     assert "Second {{ a }}" in shown
     framed = browser.get(address(lab, "/X_SAMPLE/versions/2/frame"))
     assert framed.text == "<p>Second &lt;b&gt;</p>"
-    assert framed.headers["content-security-policy"].startswith("sandbox;")
+    assert framed.headers["content-security-policy"].startswith("sandbox allow-popups")
     compared = browser.get(address(lab, "/X_SAMPLE/compare?old=1&new=2")).text
     assert "<ins>Second</ins>" in compared
     assert "<del>none</del> → <ins>S</ins>" in compared
     assert compared.count("/frame") == 0
     rendered = browser.get(address(lab, "/X_SAMPLE/compare?old=1&new=2&view=rendered")).text
-    assert len(re.findall(r'<iframe[^>]* sandbox="" ', rendered)) == 1, "version 1 lacks a field of the sample"
+    assert len(re.findall(r'<iframe[^>]* sandbox="', rendered)) == 1, "version 1 lacks a field of the sample"
     assert browser.send(address(lab, "/X_SAMPLE/roll-back"), version="2147483648").status_code == 404
     browser.send(address(lab, "/X_SAMPLE/roll-back"), version="1")
+    assert "of version 1. 1 warning. There are no sample fields" in browser.get(address(lab, "/X_SAMPLE/versions")).text
     assert current(lab).version == 3
     assert "Sample {{ fields.sample_id }}" in current(lab).content.source
     assert audited(lab) == ["template.rolled_back"]
@@ -265,7 +268,7 @@ def test_a_file_replaces_the_drafts_source(browser: Browser, lab: Laboratory) ->
 
 def warned(browser: Browser, lab: Laboratory, source: str, *texts: str) -> str:
     """Return what the publish page says of a draft with these samples."""
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         template_id = drafts.working(session, Key(lab.service_id, "X_SAMPLE")).template_id
         for number, text in enumerate(texts):
             samples.put(session, template_id, f"Sample {number}", text)
@@ -295,3 +298,34 @@ def test_text_outside_of_the_blocks_is_told_in_the_editor_and_before_it_is_publi
     page = warned(browser, lab, source, "{}")
     assert "Line 2: This stands outside of the blocks and is left out" in page
     assert "This stands outside of the blocks and is left out" in browser.get(address(lab, "/X_SAMPLE")).text
+
+
+def test_a_copy_begins_with_the_text_and_the_samples_under_a_free_identifier(browser: Browser, lab: Laboratory) -> None:
+    asked = browser.get(address(lab, "/X_SAMPLE/duplicate")).text
+    assert 'value="X_SAMPLE_COPY"' in asked
+    wrong = browser.send(address(lab, "/X_SAMPLE/duplicate"), name="", identifier="X_SAMPLE")
+    assert wrong.status_code == 422
+    assert "Give the copy a name." in wrong.text
+    taken = browser.send(address(lab, "/X_SAMPLE/duplicate"), name="Copy", identifier="X_SAMPLE")
+    assert taken.status_code == 422
+    assert "This service has a template X_SAMPLE already." in taken.text
+    done = browser.send(address(lab, "/X_SAMPLE/duplicate"), name="Copy", identifier="X_SAMPLE_COPY")
+    assert done.headers["location"] == address(lab, "/X_SAMPLE_COPY")
+    with lab.database.read() as session:
+        made = drafts.working(session, Key(lab.service_id, "X_SAMPLE_COPY"))
+        original = drafts.working(session, Key(lab.service_id, "X_SAMPLE"))
+        assert made.content == msgspec.structs.replace(original.content, name="Copy")
+        assert samples.of(session, made.template_id) == samples.of(session, original.template_id)
+    assert made.published is None
+    assert 'value="X_SAMPLE_COPY_2"' in browser.get(address(lab, "/X_SAMPLE/duplicate")).text
+    assert 'value="X_SAMPLE_COPY_2"' in browser.get(address(lab, "/X_SAMPLE_COPY/duplicate")).text
+
+
+def test_every_starter_has_a_picture_that_does_nothing(browser: Browser, lab: Laboratory) -> None:
+    shown = re.findall(r'<iframe src="([^"]+)" title="" sandbox=""', browser.get(address(lab, "/new")).text)
+    assert len(shown) == len(starters())
+    for framed in shown:
+        answer = browser.get(framed)
+        assert "<body" in answer.text
+        assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert browser.get(address(lab, "/starters/NONE")).status_code == 404

@@ -1,1 +1,1 @@
-"""Tests of the receipts room."""
+"""Tests of the receipts package."""

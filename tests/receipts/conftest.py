@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.db.session import Database
-from backend.delivery import routes
+from backend.db.database import Database
+from backend.delivery.providers import routes
 from tests.conftest import MovableClock
 from tests.factories import laboratory
 from tests.receipts.desk import Desk

@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from backend.channels.base import Channel, ReceiptEvent, ReceiptKind
 from backend.db.models.notifications import Delivery, Event, Notification
 from backend.db.models.receipts import ProviderReceipt
-from backend.delivery import receipts
-from backend.delivery.send import Hand
+from backend.delivery.outcomes import receipts
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.registry import suppressions
 from tests.conftest import MovableClock
@@ -29,7 +29,7 @@ class Desk:
         """Accept a notification and send it; return its id."""
         (outcome,) = accept_many([self.lab.submission(notification(sample, **changes))], lambda _priorities: None)
         assert isinstance(outcome, Accepted), outcome
-        while Hand("worker-one").send_some():
+        while Sender("worker-one").send_some():
             pass
         return outcome.notification_id
 
@@ -42,7 +42,7 @@ class Desk:
     def put(self, notification_id: str, **values: object) -> None:
         """Put a delivery into some state, and let its notification follow."""
         found = self.delivery(notification_id).Delivery
-        with self.lab.database.write() as session:
+        with self.lab.database.transaction() as session:
             session.execute(update(Delivery).where(Delivery.id == found.id).values(**values))
 
     def about(self, notification_id: str, kind: ReceiptKind, **values: Any) -> ReceiptEvent:

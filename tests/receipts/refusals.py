@@ -77,6 +77,7 @@ REFUSALS: tuple[tuple[str, str, str, Fault], ...] = (
     ("Exim", "5.0.0", "all relevant MX records point to non-existent hosts", U),
     ("OpenSMTPD", "5.1.1", "550 5.1.1 Recipient address rejected: Invalid recipient <ada@lab.example>", M),
     ("OpenSMTPD", "5.1.1", "550 Invalid recipient: ada@lab.example", M),
+    ("OpenSMTPD", "5.0.0", "550 Invalid recipient: <ada@lab.example>", U),
     ("OpenSMTPD", "4.5.3", "452 4.5.3 Too many messages sent", R),
     ("OpenSMTPD", "5.3.4", "552 Message exceeds maximum message size", SIZE),
     ("sendmail", "5.1.1", "550 5.1.1 <ada@lab.example>... User unknown", M),

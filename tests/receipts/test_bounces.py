@@ -23,6 +23,7 @@ BOUNCED, FAILED, DELAYED = ReceiptKind.BOUNCED, ReceiptKind.FAILED, ReceiptKind.
         ("sendmail_mailbox_full", FAILED, "5.2.2", "Mailbox is full"),
         ("exchange_not_found", BOUNCED, "5.1.10", "Recipient not found"),
         ("policy_refusal", FAILED, "5.7.26", "unauthenticated"),
+        ("opensmtpd", BOUNCED, "5.1.1", "no such user here"),
         ("qmail", BOUNCED, "5.1.1", "no mailbox here by that name"),
         ("return_path_only", BOUNCED, "5.0.0", "no such user"),
     ],

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import select, update
 
+from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.db.models.mailboxes import BounceMailbox
 from backend.db.models.notifications import Delivery
 from backend.db.models.receipts import ProviderReceipt
-from backend.db.session import Database
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.lib import settings
-from backend.lib.pace import Pace
+from backend.lib.throttle import Throttle
 from backend.receipts import tasks
 from tests.commands.test_doctor import doctor
 from tests.conftest import MovableClock
@@ -82,11 +82,11 @@ def mail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Mail:
     configure(BOUNCES=server.address())
-    monkeypatch.setattr(tasks, "_pace", Pace(tasks._pace._every))
+    monkeypatch.setattr(tasks, "_once_a_minute", Throttle(tasks._once_a_minute._every))
     tasks.use(Lease("reader"), lambda: False)
     lab = laboratory(database)
     accept_many([lab.submission(notification(f"S-{number}")) for number in range(3)], lambda _priorities: None)
-    Hand("worker-one").send_some()
+    Sender("worker-one").send_some()
     with database.read() as session:
         return Mail(database, moving_clock, [str(uid) for uid in session.scalars(select(Delivery.uid))])
 
@@ -146,7 +146,7 @@ def test_a_mailbox_whose_numbers_begin_anew_is_read_again_and_counts_nothing_twi
     server.put(bounce("qmail", mail.deliveries[0]))
     mail.read()
     before = mail.row()
-    with mail.database.write() as session:
+    with mail.database.transaction() as session:
         session.execute(update(BounceMailbox).values(uid_validity=before.uid_validity - 1, last_uid=4_000_000))
     server.put(bounce("qmail", mail.deliveries[1]))
     mail.read()
@@ -159,7 +159,7 @@ def test_one_process_reads_at_a_time_until_it_is_dead(server: ImapServer, mail: 
     server.put(bounce("qmail", mail.deliveries[0]))
     mail.read()
     other = Lease("another")
-    with mail.database.write() as session:
+    with mail.database.transaction() as session:
         session.execute(update(BounceMailbox).values(claimed_by=other.ready()))
     server.put(bounce("qmail", mail.deliveries[1]))
     mail.read()
@@ -175,7 +175,7 @@ def test_a_reader_that_lost_the_mailbox_writes_nothing_more(server: ImapServer, 
     token = other.ready()
 
     def stolen() -> bool:
-        with mail.database.write() as session:
+        with mail.database.transaction() as session:
             session.execute(update(BounceMailbox).values(claimed_by=token))
         return False
 

@@ -15,8 +15,8 @@ from backend.db.models.audit import AuditEntry
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.receipts import ProviderReceipt, RejectionDay
-from backend.delivery import receipt_tasks, receipts
-from backend.delivery.send import Hand
+from backend.delivery.outcomes import receipt_tasks, receipts
+from backend.delivery.sending.send import Sender
 from backend.registry import suppressions
 from backend.reports import receipts as reports
 from tests import factories
@@ -128,7 +128,7 @@ def test_a_refusal_without_a_reason_suppresses_on_the_third_day(each_desk: Desk)
                 break
         desk.clock.forward(days=1)
     assert desk.suppressed("lab@lab.example") == {"lab@lab.example"}
-    with desk.lab.database.write() as session:
+    with desk.lab.database.transaction() as session:
         (only,) = suppressions.page(session, desk.lab.service_id, 9)
         assert (only[1].reason, only[1].detail) == ("bounced", "Refused on three days: 550 5.0.0 rejected")
         suppressions.free(session, desk.lab.service_id, "EMAIL", "lab@lab.example")
@@ -141,8 +141,8 @@ def test_days_long_ago_do_not_count(desk: Desk) -> None:
         receive(desk.about(desk.send(f"S-{number}"), REJECTED))
         desk.clock.forward(days=40)
     assert desk.suppressed("lab@lab.example") == set()
-    with desk.lab.database.write() as session:
-        suppressions.forget_rejections(session)
+    with desk.lab.database.transaction() as session:
+        suppressions.purge_rejections(session)
         assert len(session.scalars(select(RejectionDay.day)).all()) == 1
 
 
@@ -183,18 +183,18 @@ def test_news_before_our_own_mark_is_kept_and_applied_when_the_delivery_is_marke
     assert desk.told(identity) == []
     assert desk.waiting() == 2
     desk.clock.forward(seconds=2)
-    receipt_tasks.settle.run()
+    receipt_tasks.reconcile.run()
     assert desk.waiting() == 2  # still in the worker's hands
     desk.put(identity, status="SENT", claimed_by=None, provider_message_id="SM9", sent_at=desk.clock.moment)
     desk.clock.forward(seconds=4)
-    receipt_tasks.settle.run()
+    receipt_tasks.reconcile.run()
     assert desk.waiting() == 0
     assert len(desk.told(identity)) == 2
 
 
 @pytest.mark.parametrize("kind", [SENT, DELIVERED, COMPLAINED])
 @pytest.mark.parametrize("status", ["RETRYING", "QUEUED", "SENDING"])
-def test_what_waits_in_doubt_is_settled_by_the_provider_knowing_of_it(
+def test_what_waits_of_unknown_outcome_is_decided_by_the_provider_knowing_of_it(
     desk: Desk, kind: ReceiptKind, status: str
 ) -> None:
     identity = desk.send()
@@ -204,7 +204,7 @@ def test_what_waits_in_doubt_is_settled_by_the_provider_knowing_of_it(
     assert found.status == {SENT: "SENT", DELIVERED: "DELIVERED", COMPLAINED: "FAILED"}[kind]
     assert (found.error is None, found.doubt) == (kind is not COMPLAINED, None)
     assert found.sent_at is not None
-    assert Hand("worker-one").send_some() == 0  # it does not go again
+    assert Sender("worker-one").send_some() == 0  # it does not go again
 
 
 def test_a_failure_stops_no_attempt_that_is_still_to_come(desk: Desk) -> None:
@@ -222,12 +222,12 @@ def test_news_of_what_nobody_knows_is_left_alone_in_the_end(each_desk: Desk) -> 
     looks = 0
     while desk.waiting() and looks < 100:
         desk.clock.forward(minutes=10)
-        receipt_tasks.settle.run()
+        receipt_tasks.reconcile.run()
         looks += 1
     assert 30 < looks < 80
     desk.clock.forward(days=31)
-    with desk.lab.database.write() as session:
-        assert receipts.forget(session) == 1
+    with desk.lab.database.transaction() as session:
+        assert receipts.purge(session) == 1
 
 
 def test_a_batch_and_its_members_follow(each_desk: Desk) -> None:
@@ -236,7 +236,7 @@ def test_a_batch_and_its_members_follow(each_desk: Desk) -> None:
     batch = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_BATCH"}
     members = [desk.send(fields={"sample-id": str(number)}, **batch) for number in range(3)]
     manage.flush_now(desk.lab.service_id, "run-1")
-    Hand("worker-one").send_some()
+    Sender("worker-one").send_some()
     with desk.lab.database.read() as session:
         uid = str(session.scalars(select(Delivery.uid)).one())
     receive(ReceiptEvent(provider_message_id="m", kind=DELIVERED, event_id="e", delivery_id=uid))
@@ -265,7 +265,7 @@ def test_many_at_once_are_all_recorded_and_twice_at_once_are_recorded_once(each_
         thread.join(60)
     assert faults == []
     desk.clock.forward(seconds=5)
-    receipt_tasks.settle.run()
+    receipt_tasks.reconcile.run()
     assert {desk.status(identity) for identity in identities} == {("DELIVERED", "DELIVERED")}
     assert all(len(desk.told(identity)) == 2 for identity in identities)
 

@@ -1,1 +1,1 @@
-"""Tests of the registry room."""
+"""Tests of the registry package."""

@@ -2,14 +2,14 @@
 
 import pytest
 
+from backend.db.database import Database
 from backend.db.models.accounts import Service
-from backend.db.session import Database
 
 
 def make_services(database: Database) -> tuple[int, int]:
     """Store two services and return their ids."""
     services = [Service(name="Sequencing"), Service(name="Proteomics")]
-    with database.write() as session:
+    with database.transaction() as session:
         session.add_all(services)
         session.flush()
         return services[0].id, services[1].id

@@ -8,8 +8,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from backend.db import driver
+from backend.db.database import Database
 from backend.db.driver import Rows
-from backend.db.session import Database
 from backend.registry import lookup, recipients, templates
 from backend.registry.lookup import Address
 from backend.registry.templates import TemplateContent
@@ -47,7 +47,7 @@ def content(source: str, **more: object) -> TemplateContent:
 def test_recipients_are_found_in_one_statement(each_database: Database) -> None:
     mine, theirs = make_services(each_database)
     many = [Address("EMAIL", f"a{number}@lab.example") for number in (3, 1, 2)]
-    with each_database.write() as session:
+    with each_database.transaction() as session:
         recipients.put(session, mine, "GROUP", "Group", many)
         recipients.put(session, mine, "EMPTY", "Empty", [])
         recipients.put(session, mine, "GONE", "Gone", many)
@@ -62,7 +62,7 @@ def test_recipients_are_found_in_one_statement(each_database: Database) -> None:
 
 def test_a_template_that_did_not_change_is_not_read_again(each_database: Database) -> None:
     mine, theirs = make_services(each_database)
-    with each_database.write() as session:
+    with each_database.transaction() as session:
         for number in range(20):
             templates.put(session, mine, f"T_{number}", content(f"text {number}"), "client-1")
         templates.put(session, theirs, "THEIRS", content("theirs"), "client-2")
@@ -80,17 +80,17 @@ def test_a_template_that_did_not_change_is_not_read_again(each_database: Databas
 def test_a_lookup_gives_the_version_of_this_moment(each_database: Database) -> None:
     mine, _ = make_services(each_database)
     batch = {"max_items": 7}
-    with each_database.write() as session:
+    with each_database.transaction() as session:
         templates.put(session, mine, "TEXT", content("one"), "client-1")
     with each_database.read() as session:
         first = lookup.templates(session, mine, ["TEXT"])["TEXT"]
-    with each_database.write() as session:
+    with each_database.transaction() as session:
         templates.put(session, mine, "TEXT", content("two", subject="S", batch=batch), "client-1")
     with each_database.read() as session:
         second = lookup.templates(session, mine, ["TEXT"])["TEXT"]
     assert (first.number, first.source, first.subject, first.batch) == (1, "one", None, None)
     assert (second.number, second.source, second.subject, second.batch) == (2, "two", "S", batch)
-    with each_database.write() as session:
+    with each_database.transaction() as session:
         templates.delete(session, mine, "TEXT")
     with each_database.read() as session:
         assert lookup.templates(session, mine, ["TEXT"]) == {}

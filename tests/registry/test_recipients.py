@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.problems import Problem
 from backend.registry import recipients
 from backend.registry.lookup import Address
@@ -14,7 +14,7 @@ SLACK = Address("SLACK", "#alerts")
 
 
 def put(database: Database, service: int, *endpoints: Address, name: str = "Night shift") -> bool:
-    with database.write() as session:
+    with database.transaction() as session:
         _, created = recipients.put(session, service, "NIGHT_SHIFT", name, endpoints)
     return created
 
@@ -52,7 +52,7 @@ def test_a_deleted_recipient_stays_its_services_and_can_be_revived(
 ) -> None:
     mine, theirs = services
     put(database, mine, MAIL, PHONE)
-    with database.write() as session:
+    with database.transaction() as session:
         recipients.delete(session, mine, "NIGHT_SHIFT")
     with pytest.raises(Problem, match="no recipient NIGHT_SHIFT"):
         stored(database, mine)
@@ -75,7 +75,7 @@ def test_all_faulty_endpoints_are_named_at_once() -> None:
 
 def test_pages_follow_the_identifier(database: Database, services: tuple[int, int]) -> None:
     mine, theirs = services
-    with database.write() as session:
+    with database.transaction() as session:
         for identifier in ("CCC", "AAA", "BBB"):
             recipients.put(session, mine, identifier, identifier, [MAIL])
         recipients.put(session, theirs, "ABB", "Theirs", [])

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.channels.base import Channel
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.problems import Problem
 from backend.registry import suppressions
 from tests import factories
@@ -14,7 +14,7 @@ BAD, GOOD = "gone@lab.example", "here@lab.example"
 
 def test_an_address_is_suppressed_for_its_service_and_channel_alone(any_database: Database) -> None:
     mine, other = factories.laboratory(any_database), factories.laboratory(any_database, "Other")
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         assert suppressions.suppress(session, mine.service_id, Channel.EMAIL, BAD, reason="bounced", detail="5.1.1")
         assert not suppressions.suppress(session, mine.service_id, Channel.EMAIL, BAD, reason="complained")
 
@@ -31,7 +31,7 @@ def test_an_address_is_suppressed_for_its_service_and_channel_alone(any_database
 
 def test_a_freed_address_can_be_suppressed_again(any_database: Database, moving_clock: MovableClock) -> None:
     service = factories.laboratory(any_database).service_id
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         suppressions.suppress(session, service, Channel.EMAIL, BAD, reason="bounced")
         assert suppressions.free(session, service, "EMAIL", "gone@LAB.example") == BAD
         assert suppressions.suppressed(session, service, Channel.EMAIL, [BAD]) == set()
@@ -39,7 +39,7 @@ def test_a_freed_address_can_be_suppressed_again(any_database: Database, moving_
             suppressions.free(session, service, "EMAIL", BAD)
         assert refused.value.code == "not_found"
     moving_clock.forward(days=1)
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         assert suppressions.suppress(session, service, Channel.EMAIL, BAD, reason="complained")
     with any_database.read() as session:
         ((_, record),) = suppressions.page(session, service, 10)

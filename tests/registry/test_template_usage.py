@@ -5,7 +5,7 @@ import json
 import pytest
 
 from backend.batching import flush
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.intake.accept import accept_many
 from backend.lib.problems import Problem
 from backend.registry import template_usage
@@ -53,7 +53,7 @@ def test_a_batch_counts_when_it_has_gone_and_guards_its_template_until_then(
         assert in_use.value.code == "in_use"
         assert template_usage.last_used(session, lab.service_id) == {}
     moving_clock.forward(hours=1)
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         for batch_id in flush.due(session):
             flush.dispatch(session, batch_id)
     with lab.database.read() as session:

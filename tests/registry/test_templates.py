@@ -2,9 +2,9 @@
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.problems import Problem
-from backend.registry import templates
+from backend.registry import template_lists, templates
 from backend.registry.templates import TemplateContent, TemplateRecord
 from tests.conftest import MovableClock
 
@@ -14,7 +14,7 @@ WELCOME = TemplateContent(name="Welcome", format="text", source="Hello {{ name }
 def put(
     database: Database, service: int, content: TemplateContent, by: str = "client-1"
 ) -> tuple[TemplateRecord, bool]:
-    with database.write() as session:
+    with database.transaction() as session:
         return templates.put(session, service, "WELCOME", content, by)
 
 
@@ -69,10 +69,10 @@ def test_the_order_of_members_is_no_new_content() -> None:
 def test_a_revived_template_goes_on_counting(database: Database, services: tuple[int, int]) -> None:
     mine, theirs = services
     put(database, mine, WELCOME)
-    with database.write() as session:
+    with database.transaction() as session:
         templates.delete(session, mine, "WELCOME")
     for ask in (templates.get, templates.delete):
-        with database.write() as session, pytest.raises(Problem, match="no template WELCOME"):
+        with database.transaction() as session, pytest.raises(Problem, match="no template WELCOME"):
             ask(session, mine, "WELCOME")
     with pytest.raises(Problem) as taken:
         put(database, theirs, WELCOME)
@@ -84,15 +84,15 @@ def test_a_revived_template_goes_on_counting(database: Database, services: tuple
 
 def test_pages_show_the_published_version(database: Database, services: tuple[int, int]) -> None:
     mine, theirs = services
-    with database.write() as session:
+    with database.transaction() as session:
         for identifier in ("BBB", "AAA"):
             templates.put(session, mine, identifier, WELCOME, "client-1")
         templates.put(session, theirs, "ABB", WELCOME, "client-1")
         renamed = TemplateContent(name="Renamed", format="html", source="<p>", subject="S")
         templates.put(session, mine, "AAA", renamed, "client-1")
     with database.read() as session:
-        first, second = templates.page(session, mine, 10)
-        assert templates.page(session, mine, 10, "BBB") == []
+        first, second = template_lists.page(session, mine, 10)
+        assert template_lists.page(session, mine, 10, "BBB") == []
     assert (first.identifier, first.name, first.format, first.version, first.subject) == (
         "AAA",
         "Renamed",

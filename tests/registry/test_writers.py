@@ -1,10 +1,10 @@
-"""Many writers at the same moment, on both databases: each is judged by what the one before it left."""
+"""Many writers at the same moment, on both databases: each is checked by what the one before it left."""
 
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.problems import Problem
 from backend.registry import recipients, templates
 from backend.registry.lookup import Address
@@ -17,21 +17,21 @@ WRITERS = 8
 def at_once(work: Callable[[int], str], count: int = 24) -> Counter[str]:
     """Do ``work`` for each number in many threads and count what came of it; a problem counts by its code."""
 
-    def judged(number: int) -> str:
+    def checked(number: int) -> str:
         try:
             return work(number)
         except Problem as problem:
             return problem.code
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        return Counter(pool.map(judged, range(count)))
+        return Counter(pool.map(checked, range(count)))
 
 
 def test_one_of_two_services_gets_the_identifier(each_database: Database) -> None:
     services = make_services(each_database)
 
     def put(number: int) -> str:
-        with each_database.write() as session:
+        with each_database.transaction() as session:
             _, created = recipients.put(session, services[number % 2], "GROUP", "Group", [])
         return "created" if created else "same"
 
@@ -44,7 +44,7 @@ def test_endpoints_are_replaced_as_a_whole(each_database: Database) -> None:
     rounds = [tuple(addresses[first:] + addresses[:first])[:3] for first in range(5)]
 
     def put(number: int) -> str:
-        with each_database.write() as session:
+        with each_database.transaction() as session:
             recipients.put(session, mine, "GROUP", "Group", rounds[number % 5])
         return "put"
 
@@ -58,7 +58,7 @@ def test_versions_are_counted_without_gaps(each_database: Database) -> None:
 
     def put(number: int) -> str:
         content = TemplateContent(name="T", format="text", source=f"text {number}")
-        with each_database.write() as session:
+        with each_database.transaction() as session:
             _, created = templates.put(session, mine, "TEXT", content, "client-1")
         return "created" if created else "published"
 
@@ -76,7 +76,7 @@ def test_deletion_and_revival_take_turns(each_database: Database) -> None:
     content = TemplateContent(name="T", format="text", source="text")
 
     def write(number: int) -> str:
-        with each_database.write() as session:
+        with each_database.transaction() as session:
             if number % 2:
                 templates.delete(session, mine, "TEXT")
                 return "deleted"
@@ -96,7 +96,7 @@ def test_what_a_version_holds_comes_back_as_it_was(each_database: Database) -> N
         name="Ünïcode", format="mjml", source="<mjml>é</mjml>", sample_fields=samples, batch={"quiet_seconds": 0.5}
     )
     for expected in (True, False):
-        with each_database.write() as session:
+        with each_database.transaction() as session:
             record, created = templates.put(session, mine, "TEXT", content, "client-1")
         assert (record.version, created) == (1, expected)
     with each_database.read() as session:

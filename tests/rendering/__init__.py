@@ -1,1 +1,1 @@
-"""Tests of the rendering room."""
+"""Tests of the rendering package."""

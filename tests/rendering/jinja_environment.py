@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 import jinja2.environment
 
-from backend.rendering.sandbox import Sandbox
+from backend.rendering.jinja.sandbox import Sandbox
 
 _ITS_OWN = inspect.signature(jinja2.Environment)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering import acceptance
 from backend.rendering.acceptance import Allowance
@@ -131,7 +131,7 @@ def test_a_fault_among_many_is_that_of_one_alone() -> None:
 
 
 def test_a_template_that_took_too_long_rests_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    bounds = Bounds(children=1, running=0.2, seconds=8.0, patience=9.0, waiting=9, room=9)
+    bounds = Bounds(children=1, running=0.2, seconds=8.0, patience=9.0, waiting=9, capacity=9)
     narrow = Pool("backend.rendering.preview_child", bounds)
     monkeypatch.setattr(acceptance, "ACCEPTANCE", narrow)
     monkeypatch.setattr(acceptance, "_SLOW", {})

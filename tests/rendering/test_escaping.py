@@ -5,7 +5,7 @@ import time
 import pytest
 
 from backend.rendering import engine
-from backend.rendering.escaping import unescaped
+from backend.rendering.html.escaping import unescaped
 from backend.rendering.model import Source
 
 

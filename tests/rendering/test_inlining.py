@@ -4,13 +4,14 @@ import re
 
 import pytest
 
-from backend.rendering import compiler, mjml_compiler
+from backend.rendering import compiler
 from backend.rendering.compiler import _Kept, compiled
 from backend.rendering.engine import render
-from backend.rendering.inlining import css_inliner
+from backend.rendering.html.inlining import css_inliner
+from backend.rendering.mjml import compiler as mjml_compiler
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
-from backend.rendering.text import text_alternative
+from backend.rendering.text.flow import text_alternative
 from tests.rendering.test_mjml import FIXTURE
 
 _CSS = """

@@ -57,6 +57,14 @@ def test_a_batch_knows_only_the_list() -> None:
     assert _warnings("{% for x in fields %}\n{{ x.b }}{% endfor %}", [{"a": 1}], batch=True) == [(2, "unknown_field")]
 
 
+def test_what_only_a_batch_has_is_tried_with_a_list() -> None:
+    source = Source("html", "{{ fields.new|length }}{{ fields.still|length }}", item_key="a")
+    ((_, _, new), (_, _, still)) = _details(source, {"a": 1})
+    assert new == "Only a batch has 'fields.new', and these are the fields of one notification: try it with a list."
+    assert "'fields.still'" in still
+    assert _details(source, [{"a": 1}], batch=True) == []
+
+
 @pytest.mark.parametrize(
     ("source", "sample", "lacking"),
     [
@@ -141,7 +149,7 @@ def test_text_outside_of_the_blocks_of_a_layout_is_not_lost_in_silence(form: For
     assert (line, "written before" in detail) == (2, form != "mjml")
 
 
-def test_size_is_judged_without_a_sample_where_it_can_be() -> None:
+def test_size_is_validated_without_a_sample_where_it_can_be() -> None:
     long = "<p>long</p>" * 10_000
     assert _warnings(long) == [(None, "clipped")]
     told = _details(Source("html", "{{ name }}" + long))

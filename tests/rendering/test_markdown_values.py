@@ -12,7 +12,7 @@ from backend.rendering.engine import render
 from backend.rendering.model import Format, Rendered, RenderJob, Source
 
 # Where a value can stand, and the element whose text it is then.
-PLACES = {
+POSITIONS = {
     "text": ("Before\n\n{{ v }}\n\nafter", "p[2]"),
     "emphasis": ("a **{{ v }}** b", "strong"),
     "heading": ("## {{ v }}", "h2"),
@@ -60,9 +60,9 @@ def _values(count: int, seed: int) -> list[str]:
     return ["w" + "".join(chance.choices(PIECES, k=chance.randint(1, 9))) + "w" for _ in range(count)]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_what_was_sent_is_what_is_read(place: str) -> None:
-    source, path = PLACES[place]
+@pytest.mark.parametrize("location", POSITIONS)
+def test_what_was_sent_is_what_is_read(location: str) -> None:
+    source, path = POSITIONS[location]
     for value in _values(150, 7):
         rendered = _render(source, value)
         page = lxml.html.document_fromstring(rendered.bare_html or "")

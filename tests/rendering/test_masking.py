@@ -9,9 +9,9 @@ from jinja2 import Environment, TemplateSyntaxError
 
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
-from backend.rendering.environments import MJML
-from backend.rendering.jinja_tokens import lexed_spans, plain_spans, spans
-from backend.rendering.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.jinja.environments import MJML
+from backend.rendering.jinja.masking import Mask, mask_jinja, unify_newlines
+from backend.rendering.jinja.tokens import lexed_spans, plain_spans, spans
 from backend.rendering.model import RenderJob, Source
 
 _EXPRESSIONS = st.sampled_from(
@@ -130,8 +130,8 @@ def test_the_line_map_leads_back_over_hidden_lines() -> None:
     revealed, lines = mask.reveal(mask_jinja(MJML, source, mask))
     compiled = revealed.split("\n")
     for name, line in (("x", 4), ("y", 5), ("z", 7)):
-        place = next(number for number, text in enumerate(compiled, 1) if re.search(rf"\b{name}\b", text))
-        assert lines.source_line(place) == line
+        location = next(number for number, text in enumerate(compiled, 1) if re.search(rf"\b{name}\b", text))
+        assert lines.source_line(location) == line
 
 
 @pytest.mark.parametrize("broken", ["{{ a", "{% if", "{# never ends", "{{ a ) }}", "{% raw %}"])

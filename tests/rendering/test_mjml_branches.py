@@ -9,7 +9,7 @@ import pytest
 from backend.rendering.compiler import compiled
 from backend.rendering.engine import check, render
 from backend.rendering.model import RenderJob, Source
-from backend.rendering.text import text_alternative
+from backend.rendering.text.flow import text_alternative
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "rendering" / "jinja_everywhere.mjml"
 SOURCE = Source(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from backend.rendering.engine import render
-from backend.rendering.mjml import numbers
+from backend.rendering.mjml.writer import numbers
 from backend.rendering.model import RenderJob, Source
 
 _ACCORDION = (

@@ -48,11 +48,11 @@ def test_what_the_reference_takes_is_taken(source: str, seen: str) -> None:
     assert seen in html(source)
 
 
-@pytest.mark.parametrize("place", ["<mjml>", "</mjml>", ""])
-def test_what_is_to_begin_the_file_begins_it(place: str) -> None:
+@pytest.mark.parametrize("location", ["<mjml>", "</mjml>", ""])
+def test_what_is_to_begin_the_file_begins_it(location: str) -> None:
     raw = "<mj-raw position='file-start'><!--[if x]>first<![endif]-->{{ 1 + 1 }}</mj-raw>"
     source = page("<mj-text>x</mj-text>")
-    source = source.replace(place, raw + place if place == "</mjml>" else place + raw, 1)
+    source = source.replace(location, raw + location if location == "</mjml>" else location + raw, 1)
     assert html(source).lstrip().startswith("<!--[if x]>first<![endif]-->2")
 
 

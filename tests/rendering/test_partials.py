@@ -163,3 +163,16 @@ def test_a_fragment_of_mjml_can_be_looked_at_alone(text: str) -> None:
     check(Source("mjml", "<mj-attributes><mj-all color='#333' /></mj-attributes>", fragment=True))
     with pytest.raises(Problem, match="Line 2: MJML has no component <mj-nothing>"):
         check(Source("mjml", "<mj-text>x</mj-text>\n<mj-nothing />", fragment=True))
+
+
+@pytest.mark.parametrize("form", ["mjml", "html", "text"])
+def test_a_text_tells_its_partial_the_language(form: Format) -> None:
+    words = "{% if language == 'de' %}Gesendet an{% else %}Sent to{% endif %} {{ name }}"
+    footer = Partial("X_WORDS", form, _COLUMN.format(words) if form == "mjml" else words)
+    around = "<mjml><mj-body>\n{}\n</mj-body></mjml>" if form == "mjml" else "{}"
+    for first, seen in (
+        ("{% set language = 'de' %}\n", "Gesendet an Ada"),
+        ("{% set language = 'en' %}\n", "Sent to Ada"),
+    ):
+        source = first + "{% include 'X_WORDS' %}"
+        assert seen in _html(around.format(source), footer, form=form)

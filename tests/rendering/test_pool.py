@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering import engine
 from backend.rendering.model import RenderJob, Source
@@ -16,7 +16,7 @@ from backend.rendering.pool import Bounds, Pool
 from backend.rendering.starters import starters
 from tests.rendering.hostile import CONTAINED, DATA, HEAVY, REFUSED
 
-_LOW = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, room=20)
+_LOW = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, capacity=20)
 SHARE = Share(1)
 _GOOD = Source("html", "<p>{{ name }}</p>", "To {{ name }}")
 
@@ -100,7 +100,7 @@ def test_a_child_that_dies_costs_its_own_job_alone(pool: Pool) -> None:
 
 def test_a_child_that_hangs_is_ended_and_the_others_go_to_the_next() -> None:
     quick = Pool(
-        "backend.rendering.child", Bounds(children=1, running=60.0, seconds=1.0, patience=30.0, waiting=1, room=1)
+        "backend.rendering.child", Bounds(children=1, running=60.0, seconds=1.0, patience=30.0, waiting=1, capacity=1)
     )
     loops = Source("text", "{% for a in range(999) %}{{ range(99999)|sort|length }}{% endfor %}")
     results = quick.render_many([job(), job(loops), job()], SHARE)
@@ -111,7 +111,7 @@ def test_a_child_that_hangs_is_ended_and_the_others_go_to_the_next() -> None:
 
 
 def test_who_asks_for_more_than_waits_is_told_to_come_again_and_nobody_else_is() -> None:
-    full = Pool("backend.rendering.child", Bounds(children=2, seconds=5.0, patience=9.0, waiting=1, room=9))
+    full = Pool("backend.rendering.child", Bounds(children=2, seconds=5.0, patience=9.0, waiting=1, capacity=9))
     full.render(job(), SHARE)
     (child,) = full._children._idle
     os.kill(child.pid, signal.SIGSTOP)
@@ -128,7 +128,7 @@ def test_who_asks_for_more_than_waits_is_told_to_come_again_and_nobody_else_is()
 
 
 def test_the_start_of_a_child_is_on_nobodys_account() -> None:
-    fresh = Pool("backend.rendering.child", Bounds(children=1, seconds=5.0, patience=30.0, waiting=1, room=1))
+    fresh = Pool("backend.rendering.child", Bounds(children=1, seconds=5.0, patience=30.0, waiting=1, capacity=1))
     fresh.render(job(), SHARE)
     assert not fresh.is_slow(SHARE)
     fresh.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering.engine import check, render
 from backend.rendering.model import Format, Partial, RenderJob, Source
@@ -26,7 +26,7 @@ _BREAKS = (
 )
 
 SHARE = Share(1)
-_BOUNDS = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, room=20)
+_BOUNDS = Bounds(children=1, running=0.3, seconds=4.0, patience=30.0, waiting=20, capacity=20)
 
 
 @pytest.fixture(scope="module")

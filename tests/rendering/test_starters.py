@@ -34,7 +34,7 @@ def test_every_format_and_both_priorities_have_a_starter() -> None:
 def test_a_batch_is_listed_below_ten_and_summed_up_from_ten(count: int, compact: bool) -> None:
     starter = STARTERS["ACCESSIONING_FAILURES"]
     fields = [
-        {"sample-id": f"S-{number:02}", "attributes": [{"key": "Country", "value": f"v{number:02}"}]}
+        {"sample_id": f"S-{number:02}", "attributes": [{"key": "Country", "value": f"v{number:02}"}]}
         for number in range(count)
     ]
     text = render(RenderJob("batch", Source(starter.format, starter.source), fields, batch=True)).text

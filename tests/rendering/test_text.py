@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from backend.rendering.text import text_alternative
+from backend.rendering.text.flow import text_alternative
 
 
 @pytest.mark.parametrize(

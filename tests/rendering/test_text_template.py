@@ -8,8 +8,8 @@ from backend.rendering.compiler import compiled
 from backend.rendering.engine import render
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import Starter, starters
-from backend.rendering.text import text_alternative
-from backend.rendering.text_template import flow_template
+from backend.rendering.text.flow import text_alternative
+from backend.rendering.text.template import flow_template
 from tests.rendering.test_mjml import FIXTURE
 
 FIELDS: dict[str, object] = {

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from backend.batching import tasks as batching
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.db.database import Database
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.reports import ledger
 from backend.reports.ledger import Entry
@@ -18,12 +18,12 @@ from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
 
 
 @dataclass
-class House:
+class Harness:
     """Everything between acceptance and the ledger, step by step."""
 
     lab: Laboratory
     clock: MovableClock
-    hand: Hand
+    sender: Sender
 
     def accept(self, *samples: str, **changes: Any) -> list[str]:
         """Accept one notification for each sample, together; return their ids."""
@@ -49,7 +49,7 @@ class House:
     def work(self) -> None:
         """Dispatch the batches that are due and send everything that can be sent."""
         batching.sweep.run()
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
 
     def ledger(self) -> list[Entry]:
@@ -65,10 +65,10 @@ class House:
 
 
 @pytest.fixture
-def house(any_database: Database, moving_clock: MovableClock) -> Iterator[House]:
+def harness(any_database: Database, moving_clock: MovableClock) -> Iterator[Harness]:
     routes.routes.cache_clear()
     lab = laboratory(any_database)
     lab.recipient("X_TWO", ("EMAIL", "lab@lab.example"), ("EMAIL", "night@lab.example"))
     lab.template("X_LIST", BATCH_HTML)
-    yield House(lab, moving_clock, Hand("worker-one"))
+    yield Harness(lab, moving_clock, Sender("worker-one"))
     routes.routes.cache_clear()

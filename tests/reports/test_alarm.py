@@ -10,21 +10,21 @@ from click.testing import CliRunner
 from sqlalchemy import event
 
 from backend.commands import inspect
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import metrics
 from backend.reports import alarm, depths, gauges, tasks
-from tests.reports.conftest import House
+from tests.reports.conftest import Harness
 from tests.reports.test_ledger import lose
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Let no figure of another test's database be remembered."""
-    gauges.forget()
-    alarm.check.forget()
+    gauges.clear()
+    alarm.check.clear()
     yield
-    gauges.forget()
-    alarm.check.forget()
+    gauges.clear()
+    alarm.check.clear()
 
 
 def scraped(name: str) -> float:
@@ -42,16 +42,16 @@ def doctor() -> tuple[str, str]:
     return mark, rest
 
 
-def test_an_imbalance_is_an_alarm_in_three_places(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.accept("S-1", "S-2", "S-3")
-    house.work()
-    lose(house)
+def test_an_imbalance_is_an_alarm_in_three_places(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.accept("S-1", "S-2", "S-3")
+    harness.work()
+    lose(harness)
     with caplog.at_level(logging.INFO):
         tasks.check_ledger.run()
     (entry,) = [entry for entry in caplog.records if entry.name == "backend.reports.alarm"]
     assert entry.levelno == logging.ERROR
     assert entry.__dict__["fields"] == {
-        "service": house.lab.service_id,
+        "service": harness.lab.service_id,
         "day": "2026-03-02",
         "accepted": 3,
         "delivered": 0,
@@ -63,16 +63,16 @@ def test_an_imbalance_is_an_alarm_in_three_places(house: House, caplog: pytest.L
     }
     assert scraped('carillon_ledger_imbalance{day="today"}') == 1
     assert scraped('carillon_ledger_uneven_services{day="today"}') == 1
-    assert scraped(f'carillon_ledger_service_imbalance{{day="today",service="{house.lab.service_id}"}}') == 1
+    assert scraped(f'carillon_ledger_service_imbalance{{day="today",service="{harness.lab.service_id}"}}') == 1
     mark, rest = doctor()
     assert mark == "FAULT"
-    assert f"service {house.lab.service_id} on 2026-03-02: 3 accepted ≠ 0 delivered + 2 sent" in rest
+    assert f"service {harness.lab.service_id} on 2026-03-02: 3 accepted ≠ 0 delivered + 2 sent" in rest
 
 
-def test_an_even_ledger_is_no_alarm(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.accept("S-1", "S-2", "S-3")
-    house.work()
-    house.buffer("S-4")
+def test_an_even_ledger_is_no_alarm(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.accept("S-1", "S-2", "S-3")
+    harness.work()
+    harness.buffer("S-4")
     tasks.check_ledger.run()
     assert [entry for entry in caplog.records if entry.name == "backend.reports.alarm"] == []
     assert scraped('carillon_ledger_imbalance{day="today"}') == 0
@@ -81,47 +81,49 @@ def test_an_even_ledger_is_no_alarm(house: House, caplog: pytest.LogCaptureFixtu
     assert scraped('carillon_ledger_messages{day="today",state="waiting"}') == 2
     assert scraped('carillon_ledger_messages{day="yesterday",state="accepted"}') == 0
     assert doctor()[0] == "ok"
-    whole = f"service {house.lab.service_id} on 2026-03-02: 5 accepted = 0 delivered + 3 sent + 0 failed + 0 cancelled"
+    whole = (
+        f"service {harness.lab.service_id} on 2026-03-02: 5 accepted = 0 delivered + 3 sent + 0 failed + 0 cancelled"
+    )
     assert whole in CliRunner().invoke(inspect.doctor).output
 
 
-def test_it_is_checked_once_a_minute(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.accept("S-1")
-    lose(house)
+def test_it_is_checked_once_a_minute(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.accept("S-1")
+    lose(harness)
     for _ in range(3):
         tasks.check_ledger.run()
-    house.clock.forward(seconds=61)
+    harness.clock.forward(seconds=61)
     tasks.check_ledger.run()
     assert sum(entry.name == "backend.reports.alarm" for entry in caplog.records) == 2
 
 
-def test_depths_tell_what_waits_and_since_when(house: House) -> None:
-    house.accept("S-1", "S-2", priority="HIGH")
-    house.accept("S-3")
-    house.buffer("S-4")
+def test_depths_tell_what_waits_and_since_when(harness: Harness) -> None:
+    harness.accept("S-1", "S-2", priority="HIGH")
+    harness.accept("S-3")
+    harness.buffer("S-4")
     assert scraped('carillon_deliveries{priority="HIGH",state="queued"}') == 2
     assert scraped('carillon_deliveries{priority="NORMAL",state="queued"}') == 1
     assert scraped('carillon_batches_waiting{state="open"}') == 2
     assert scraped('carillon_oldest_due_seconds{priority="HIGH"}') == 0
-    house.clock.forward(seconds=30)
+    harness.clock.forward(seconds=30)
     assert scraped('carillon_oldest_due_seconds{priority="HIGH"}') == 30
     assert scraped('carillon_oldest_due_seconds{priority="BATCH"}') == 0
-    house.work()
-    house.clock.forward(seconds=2)
+    harness.work()
+    harness.clock.forward(seconds=2)
     assert scraped('carillon_deliveries{priority="HIGH",state="queued"}') == 0
     assert scraped("carillon_deliveries_sending") == 0
 
 
-def test_sending_is_counted_and_timed_by_channel_provider_and_outcome(house: House) -> None:
+def test_sending_is_counted_and_timed_by_channel_provider_and_outcome(harness: Harness) -> None:
     attempts = 'carillon_attempts_total{channel="EMAIL",outcome="accepted",priority="HIGH",provider="outbox"}'
     latency = 'carillon_accept_to_sent_seconds_{}{{channel="EMAIL",priority="HIGH",provider="outbox"}}'
     accepted = 'carillon_accepted_messages_total{channel="EMAIL",priority="HIGH"}'
-    house.accept("S-0", priority="HIGH")
-    house.work()
+    harness.accept("S-0", priority="HIGH")
+    harness.work()
     before = [scraped(name) for name in (attempts, latency.format("count"), latency.format("sum"), accepted)]
-    house.accept("S-1", "S-2", priority="HIGH", recipient=["X_TWO"])
-    house.clock.forward(seconds=7)
-    house.work()
+    harness.accept("S-1", "S-2", priority="HIGH", recipient=["X_TWO"])
+    harness.clock.forward(seconds=7)
+    harness.work()
     after = [scraped(name) for name in (attempts, latency.format("count"), latency.format("sum"), accepted)]
     assert [b - a for a, b in zip(before, after, strict=True)] == [4, 4, pytest.approx(28), 4]
 

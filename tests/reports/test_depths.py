@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery, DeliveryStatus, Priority
-from backend.db.session import Database
 from backend.intake.accept import accept_many
 from backend.lib import clock
 from backend.reports import depths
 from tests import sqlite_memory
 from tests.factories import laboratory, notification
-from tests.reports.conftest import House
+from tests.reports.conftest import Harness
 from tests.reports.test_ledger import copy_delivery, move
 
 
@@ -20,14 +20,14 @@ def measured(database: Database) -> depths.Depths:
         return depths.measure(session)
 
 
-def test_each_priority_and_status_is_counted_with_the_first_of_it_that_is_due(house: House) -> None:
-    house.accept("S-1", "S-2", "S-3")
-    house.accept("S-4", priority="HIGH")
-    move(house, 1, DeliveryStatus.RETRYING)
-    with house.lab.database.write() as session:
+def test_each_priority_and_status_is_counted_with_the_first_of_it_that_is_due(harness: Harness) -> None:
+    harness.accept("S-1", "S-2", "S-3")
+    harness.accept("S-4", priority="HIGH")
+    move(harness, 1, DeliveryStatus.RETRYING)
+    with harness.lab.database.transaction() as session:
         late = clock.now() - timedelta(seconds=90)
         session.execute(update(Delivery).where(Delivery.status == "RETRYING").values(due_at=late))
-    found = measured(house.lab.database)
+    found = measured(harness.lab.database)
     assert found.queued == {Priority.HIGH: 1, Priority.NORMAL: 2, Priority.BATCH: 0}
     assert found.retrying == {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BATCH: 0}
     assert found.oldest_seconds == {Priority.HIGH: 0.0, Priority.NORMAL: 90.0, Priority.BATCH: 0.0}

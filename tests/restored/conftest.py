@@ -13,14 +13,14 @@ from sqlalchemy import func, select, update
 
 from backend.accounts.audit import Actor
 from backend.batching import tasks as batching_tasks
-from backend.callbacks import emit, endpoints
-from backend.callbacks.courier import Courier
+from backend.callbacks import endpoints, subscriptions
+from backend.callbacks.sender import WebhookSender
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.db.models.spreadsheets import Spreadsheet, Stage
-from backend.db.session import Database
-from backend.delivery import routes
 from backend.delivery import tasks as delivery_tasks
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, settings
 from backend.reports import ledger, notification
@@ -42,7 +42,7 @@ ALL = {"delivery": 5, "batch": 2, "callback": 1, "spreadsheet": 1}
 
 
 @dataclass
-class Estate:
+class Harness:
     """A laboratory, what it sends to, and a backup of it."""
 
     lab: Laboratory
@@ -50,7 +50,7 @@ class Estate:
     receiver: Receiver
     clock: MovableClock
     kept: Path
-    hand: Hand = field(default_factory=lambda: Hand("worker-one"))
+    sender: Sender = field(default_factory=lambda: Sender("worker-one"))
     ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -66,18 +66,18 @@ class Estate:
 
     def work(self) -> None:
         """Do what a worker's ticks do, until nothing is left to do."""
-        delivery_tasks.recover(self.hand)
+        delivery_tasks.recover(self.sender)
         batching_tasks.sweep.run()
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
-        courier = Courier("worker-one")
-        courier.post_some()
-        assert courier.wait(20)
+        webhook_sender = WebhookSender("worker-one")
+        webhook_sender.post_some()
+        assert webhook_sender.wait(20)
         with self.database.read() as session:
             jobs = list(session.scalars(select(Spreadsheet.job_id)))
         for job in jobs:
             spreadsheet_tasks.turn.run(job)
-        while self.hand.send_some():
+        while self.sender.send_some():
             pass
 
     def left(self) -> tuple[int, int]:
@@ -129,12 +129,12 @@ class Estate:
         return not any(entry.imbalance for entry in entries)
 
 
-def _fill(estate: Estate) -> None:
+def _fill(harness: Harness) -> None:
     """Have something of every kind wait: five messages in every state, two batches, a callback, a spreadsheet."""
     for name in ("queued", "retrying", "claimed", "old"):
-        estate.accept(name)
-    estate.accept("high", priority="HIGH")
-    with estate.database.write() as session:
+        harness.accept(name)
+    harness.accept("high", priority="HIGH")
+    with harness.database.transaction() as session:
         queued = select(Delivery.id).where(Delivery.status == "QUEUED").order_by(Delivery.id)
         ids = list(session.scalars(queued))
         session.execute(update(Delivery).where(Delivery.id == ids[1]).values(status="RETRYING", attempts=2))
@@ -143,9 +143,9 @@ def _fill(estate: Estate) -> None:
         session.execute(
             update(Delivery).where(Delivery.id == ids[3]).values(created_at=clock.now() - timedelta(hours=3))
         )
-    estate.accept("b-1", **BATCH)
-    estate.accept("b-2", **BATCH)
-    estate.accept("c-1", **BATCH | {"aggregator_id": "run-2"})
+    harness.accept("b-1", **BATCH)
+    harness.accept("b-2", **BATCH)
+    harness.accept("c-1", **BATCH | {"aggregator_id": "run-2"})
 
 
 def _spreadsheet(lab: Laboratory) -> None:
@@ -156,27 +156,27 @@ def _spreadsheet(lab: Laboratory) -> None:
 
 
 @pytest.fixture
-def estate(
+def harness(
     any_database: Database, moving_clock: MovableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Estate]:
+) -> Iterator[Harness]:
     with SmtpServer() as server, Receiver() as receiver:
         monkeypatch.setenv("CARILLON_EMAIL_PROVIDERS", server.address)
         monkeypatch.setenv("CARILLON_MAIL_FROM", "Laboratory <noreply@lab.example>")
-        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.place)
+        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.host_port)
         settings.current.cache_clear()
         routes.routes.cache_clear()
-        emit.forget()
+        subscriptions.clear()
         lab = laboratory(any_database)
         lab.template("X_LIST", "{% for field in fields %}[{{ field.sample_id }}]{% endfor %}")
-        made = Estate(lab, server, receiver, moving_clock, tmp_path / "backup")
-        with any_database.write() as session:
+        made = Harness(lab, server, receiver, moving_clock, tmp_path / "backup")
+        with any_database.transaction() as session:
             endpoints.register(session, lab.client.id, lab.service_id, receiver.url, BY)
-        emit.forget()
+        subscriptions.clear()
         made.accept("sent before")
-        while made.hand.send_some():
+        while made.sender.send_some():
             pass
         _fill(made)
         _spreadsheet(lab)
         yield made
-        emit.forget()
+        subscriptions.clear()
         routes.routes.cache_clear()

@@ -18,11 +18,13 @@ from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.installation import HeldRow, Installation
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.delivery import again
-from backend.restored import decisions, recognition
+from backend.lib import clock
+from backend.restored import decisions, hold, recognition
 from backend.restored.decisions import Decision
 from backend.restored.rows import Wanted
+from backend.scheduling import tasks as scheduling_tasks
 from tests.factories import laboratory
-from tests.restored.conftest import ALL, BY, Estate
+from tests.restored.conftest import ALL, BATCH, BY, Harness
 
 EVERYTHING = Wanted()
 REFUSED = (
@@ -33,33 +35,33 @@ REFUSED = (
 
 
 @pytest.fixture
-def held(estate: Estate) -> Estate:
+def held(harness: Harness) -> Harness:
     """Give an installation that was restored half an hour ago."""
-    estate.back_up()
+    harness.back_up()
     recognition.look_once()
-    assert dict(estate.restore().held) == ALL
-    estate.clock.forward(minutes=30)
-    return estate
+    assert dict(harness.restore().held) == ALL
+    harness.clock.forward(minutes=30)
+    return harness
 
 
-def decide(estate: Estate, decision: Decision, wanted: Wanted = EVERYTHING) -> dict[str, int]:
+def decide(harness: Harness, decision: Decision, wanted: Wanted = EVERYTHING) -> dict[str, int]:
     return dict(decisions.decide(decision, wanted, BY).done)
 
 
-def is_over(estate: Estate) -> bool:
-    with estate.database.read() as session:
+def is_over(harness: Harness) -> bool:
+    with harness.database.read() as session:
         rows = session.scalar(select(func.count()).select_from(HeldRow))
         since = session.scalar(select(Installation.held_at))
-    return rows == 0 and since is None and not estate.held().groups
+    return rows == 0 and since is None and not harness.held().groups
 
 
-def audited(estate: Estate) -> list[tuple[str, str, dict[str, Any]]]:
-    with estate.database.read() as session:
+def audited(harness: Harness) -> list[tuple[str, str, dict[str, Any]]]:
+    with harness.database.read() as session:
         found = session.scalars(select(AuditEntry).where(AuditEntry.action.like("held.%")).order_by(AuditEntry.id))
         return [(entry.actor, entry.action, entry.detail) for entry in found]
 
 
-def test_what_is_let_go_goes_out_once(held: Estate) -> None:
+def test_what_is_let_go_goes_out_once(held: Harness) -> None:
     before = held.left()[0]
     assert decide(held, Decision.RELEASE) == ALL
     assert is_over(held)
@@ -74,7 +76,23 @@ def test_what_is_let_go_goes_out_once(held: Estate) -> None:
     assert held.left()[0] == before + 9
 
 
-def test_what_counts_as_sent_does_not_go_out(held: Estate) -> None:
+def test_what_is_scheduled_waits_for_the_decision_too(harness: Harness) -> None:
+    later = clock.iso(clock.now() + timedelta(hours=1))
+    harness.accept("later", send_at=later)
+    harness.accept("b-later", send_at=later, **BATCH)
+    with harness.database.transaction() as session:
+        hold.hold(session, "a test", claims=False)
+    harness.clock.forward(hours=2)
+    scheduling_tasks.release_due.run()
+    assert {harness.status(name) for name in ("later", "b-later")} == {"SCHEDULED"}
+    decisions.decide(Decision.RELEASE, Wanted(), BY)
+    scheduling_tasks.release_due.run()
+    harness.work()
+    assert (harness.status("later"), harness.status("b-later")) == ("SENT", "BUFFERED")
+    assert harness.is_even()
+
+
+def test_what_counts_as_sent_does_not_go_out(held: Harness) -> None:
     before = held.left()[0]
     assert decide(held, Decision.MARK_SENT) == ALL
     assert is_over(held)
@@ -89,7 +107,7 @@ def test_what_counts_as_sent_does_not_go_out(held: Estate) -> None:
         assert session.scalars(select(Spreadsheet.stage)).all() == ["DONE"]
 
 
-def test_what_is_cancelled_does_not_go_out(held: Estate) -> None:
+def test_what_is_cancelled_does_not_go_out(held: Harness) -> None:
     before = held.left()[0]
     assert decide(held, Decision.CANCEL) == ALL
     assert is_over(held)
@@ -117,7 +135,7 @@ def test_what_is_cancelled_does_not_go_out(held: Estate) -> None:
     ],
 )
 def test_some_of_it_is_decided_about_and_the_rest_stays(
-    held: Estate, wanted: dict[str, Any], done: dict[str, int]
+    held: Harness, wanted: dict[str, Any], done: dict[str, int]
 ) -> None:
     other = laboratory(held.database, "Other").service_id
     hours = wanted.get("older_than_hours")
@@ -134,7 +152,7 @@ def test_some_of_it_is_decided_about_and_the_rest_stays(
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_a_lot_is_decided_about_in_parts(held: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lot_is_decided_about_in_parts(held: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "CHUNK", 2)
     assert decide(held, Decision.MARK_SENT) == ALL
     assert is_over(held)
@@ -142,7 +160,7 @@ def test_a_lot_is_decided_about_in_parts(held: Estate, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_what_people_cancel_meanwhile_is_nobodys_to_decide(held: Estate) -> None:
+def test_what_people_cancel_meanwhile_is_nobodys_to_decide(held: Harness) -> None:
     by = Actor("person", "ada@lab.example")
     assert again.cancel(held.lab.service_id, UUID(held.ids["queued"]), by) == 1
     assert held.counts()["delivery"] == ALL["delivery"] - 1
@@ -152,20 +170,20 @@ def test_what_people_cancel_meanwhile_is_nobodys_to_decide(held: Estate) -> None
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_a_batch_that_its_people_had_held_back_stays_so(estate: Estate) -> None:
-    manage.hold_back(estate.lab.service_id, "run-1")
-    estate.back_up()
+def test_a_batch_that_its_people_had_held_back_stays_so(harness: Harness) -> None:
+    manage.pause(harness.lab.service_id, "run-1")
+    harness.back_up()
     recognition.look_once()
-    estate.restore()
-    before = estate.left()[0]
-    decide(estate, Decision.RELEASE)
-    estate.clock.forward(hours=1)
-    estate.work()
-    assert (estate.status("b-1"), estate.status("c-1")) == ("BUFFERED", "SENT")
-    manage.release(estate.lab.service_id, "run-1")
-    estate.work()
-    assert estate.status("b-1") == "SENT"
-    assert estate.left()[0] == before + 9
+    harness.restore()
+    before = harness.left()[0]
+    decide(harness, Decision.RELEASE)
+    harness.clock.forward(hours=1)
+    harness.work()
+    assert (harness.status("b-1"), harness.status("c-1")) == ("BUFFERED", "SENT")
+    manage.release(harness.lab.service_id, "run-1")
+    harness.work()
+    assert harness.status("b-1") == "SENT"
+    assert harness.left()[0] == before + 9
 
 
 def run(*arguments: str) -> dict[str, Any]:
@@ -177,7 +195,7 @@ def run(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_one_command_says_what_would_go_and_decides(held: Estate) -> None:
+def test_one_command_says_what_would_go_and_decides(held: Harness) -> None:
     said = run()
     assert (said["held"], said["total"]) == (True, sum(ALL.values()))
     assert said["why"]
@@ -201,7 +219,7 @@ def test_one_command_says_what_would_go_and_decides(held: Estate) -> None:
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_what_cannot_be_meant_is_refused_in_a_sentence(held: Estate) -> None:
+def test_what_cannot_be_meant_is_refused_in_a_sentence(held: Harness) -> None:
     for arguments, sentence in REFUSED:
         done = CliRunner().invoke(carillon, ["held", *arguments])
         assert done.exit_code != 0
@@ -210,12 +228,12 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(held: Estate) -> None:
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_an_installation_is_held_by_command(estate: Estate) -> None:
+def test_an_installation_is_held_by_command(harness: Harness) -> None:
     found = run("hold")
     # What a living worker has in its hands is its own.
     assert found == {"held": ALL | {"delivery": ALL["delivery"] - 1}}
-    before = estate.left()
-    estate.clock.forward(hours=1)
-    assert estate.hand.send_some() == 0
-    assert estate.left() == before
+    before = harness.left()
+    harness.clock.forward(hours=1)
+    assert harness.sender.send_some() == 0
+    assert harness.left() == before
     assert run("release")["left"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.restored import recognition
 from tests import processes
 from tests.factories import laboratory

@@ -11,80 +11,80 @@ from sqlalchemy.exc import OperationalError
 
 from backend.batching import manage
 from backend.commands import processes
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.restored import judgement, marks, memory, recognition, tasks
+from backend.restored import detection, marks, memory, recognition, tasks
 from backend.restored.recognition import NotLoaded, Recognition
 from tests.conftest import MovableClock
 from tests.factories import laboratory, notification
 from tests.full_disk import Disk
 from tests.restored import backup
-from tests.restored.conftest import ALL, BATCH, Estate
+from tests.restored.conftest import ALL, BATCH, Harness
 
 
-def test_nothing_of_a_restored_database_leaves_and_what_is_new_does(estate: Estate) -> None:
-    estate.back_up()
-    estate.clock.forward(minutes=30)
-    estate.work()
-    mails, posts = estate.left()
+def test_nothing_of_a_restored_database_leaves_and_what_is_new_does(harness: Harness) -> None:
+    harness.back_up()
+    harness.clock.forward(minutes=30)
+    harness.work()
+    mails, posts = harness.left()
     assert (mails, posts > 0) == (1 + 5 + 2 + 2, True)
     recognition.look_once()
 
-    seen = estate.restore()
+    seen = harness.restore()
     assert seen.why is not None
     assert dict(seen.held) == ALL
-    assert estate.counts() == ALL
-    estate.clock.forward(hours=30)
-    estate.work()
-    assert estate.left() == (mails, posts)
-    assert estate.statuses() == {"SENT": 1, "QUEUED": 4, "RETRYING": 1}
-    assert "held" in " ".join(estate.told("queued"))
+    assert harness.counts() == ALL
+    harness.clock.forward(hours=30)
+    harness.work()
+    assert harness.left() == (mails, posts)
+    assert harness.statuses() == {"SENT": 1, "QUEUED": 4, "RETRYING": 1}
+    assert "held" in " ".join(harness.told("queued"))
     with pytest.raises(Problem, match="its operators decide"):
-        manage.flush_now(estate.lab.service_id, "run-1")
+        manage.flush_now(harness.lab.service_id, "run-1")
     with pytest.raises(Problem, match="its operators decide"):
-        manage.release(estate.lab.service_id, "run-1")
+        manage.release(harness.lab.service_id, "run-1")
 
-    estate.accept("new")
-    estate.accept("b-new", **BATCH)
-    estate.clock.forward(minutes=30)
-    estate.work()
-    assert estate.left()[0] == mails + 2
-    assert (estate.status("new"), estate.status("b-new")) == ("SENT", "SENT")
-    assert estate.status("b-1") == "BUFFERED"
-    assert estate.counts() == ALL
-    assert estate.is_even()
+    harness.accept("new")
+    harness.accept("b-new", **BATCH)
+    harness.clock.forward(minutes=30)
+    harness.work()
+    assert harness.left()[0] == mails + 2
+    assert (harness.status("new"), harness.status("b-new")) == ("SENT", "SENT")
+    assert harness.status("b-1") == "BUFFERED"
+    assert harness.counts() == ALL
+    assert harness.is_even()
 
 
-def test_it_is_recognised_once_and_again_when_it_is_restored_again(estate: Estate) -> None:
-    estate.back_up()
+def test_it_is_recognised_once_and_again_when_it_is_restored_again(harness: Harness) -> None:
+    harness.back_up()
     recognition.look_once()
-    assert estate.restore().why is not None
-    estate.accept("new")
+    assert harness.restore().why is not None
+    harness.accept("new")
     for _ in range(2):
         seen = recognition.look_once()
         assert (seen.why, seen.held.total()) == (None, 0)
-    assert estate.counts() == ALL
-    assert dict(estate.restore().held) == ALL
+    assert harness.counts() == ALL
+    assert dict(harness.restore().held) == ALL
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
 def test_another_machine_that_remembers_the_life_before_holds_nothing_more(
-    estate: Estate, configure: Callable[..., settings.Settings], tmp_path: Path
+    harness: Harness, configure: Callable[..., settings.Settings], tmp_path: Path
 ) -> None:
     own, theirs = str(settings.current().data_dir), str(tmp_path / "theirs")
-    estate.back_up()
+    harness.back_up()
     configure(DATA_DIR=theirs)
     for _ in range(5):
         recognition.look_once()
     configure(DATA_DIR=own)
-    assert estate.restore().why is not None
-    estate.accept("new")
+    assert harness.restore().why is not None
+    harness.accept("new")
     configure(DATA_DIR=theirs)
     assert recognition.look_once().why is None
-    assert estate.counts() == ALL
-    assert estate.restore().why is not None, "and it remembers the new life"
+    assert harness.counts() == ALL
+    assert harness.restore().why is not None, "and it remembers the new life"
 
 
 def test_an_installation_without_anything_waiting_takes_a_copy_as_it_is(
@@ -102,17 +102,17 @@ def test_an_installation_without_anything_waiting_takes_a_copy_as_it_is(
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_starting_again_and_again_is_no_restoration(estate: Estate) -> None:
+def test_starting_again_and_again_is_no_restoration(harness: Harness) -> None:
     epochs = {recognition.look_once().epoch for _ in range(4)}
     assert len(epochs) == 1
-    assert not estate.held().groups
+    assert not harness.held().groups
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_a_file_written_anew_between_two_starts_goes_on(estate: Estate, tmp_path: Path) -> None:
+def test_a_file_written_anew_between_two_starts_goes_on(harness: Harness, tmp_path: Path) -> None:
     recognition.look_once()
-    estate.database.close()
-    file = Path(estate.database.url.database or "")
+    harness.database.close()
+    file = Path(harness.database.url.database or "")
     with sqlite3.connect(file) as connection:
         connection.execute(f"VACUUM INTO '{tmp_path / 'smaller'}'")
     connection.close()
@@ -124,11 +124,11 @@ def test_a_file_written_anew_between_two_starts_goes_on(estate: Estate, tmp_path
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_vacuum_in_place_and_a_renamed_directory_go_on(
-    estate: Estate, configure: Callable[..., settings.Settings], tmp_path: Path
+    harness: Harness, configure: Callable[..., settings.Settings], tmp_path: Path
 ) -> None:
     recognition.look_once()
     before = settings.current().data_dir
-    estate.database.close()
+    harness.database.close()
     with sqlite3.connect(before / "carillon.db", isolation_level=None) as connection:
         connection.execute("VACUUM")
     connection.close()
@@ -140,9 +140,9 @@ def test_vacuum_in_place_and_a_renamed_directory_go_on(
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("way", ["copied", "written over"])
-def test_a_whole_data_directory_that_is_put_back(estate: Estate, tmp_path: Path, way: str) -> None:
+def test_a_whole_data_directory_that_is_put_back(harness: Harness, tmp_path: Path, way: str) -> None:
     recognition.look_once()
-    estate.database.close()
+    harness.database.close()
     folder, kept = settings.current().data_dir, tmp_path / "kept"
     shutil.copytree(folder, kept)
     recognition.look_once()
@@ -153,50 +153,50 @@ def test_a_whole_data_directory_that_is_put_back(estate: Estate, tmp_path: Path,
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
-def test_a_dump_on_a_machine_that_remembers_nothing(estate: Estate) -> None:
-    estate.back_up()
+def test_a_dump_on_a_machine_that_remembers_nothing(harness: Harness) -> None:
+    harness.back_up()
     for file in settings.current().data_dir.glob("installation-*"):
         file.unlink()
-    assert dict(estate.restore().held) == ALL
+    assert dict(harness.restore().held) == ALL
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
-def test_a_database_that_lost_what_was_newest_in_its_place(estate: Estate) -> None:
+def test_a_database_that_lost_what_was_newest_in_its_place(harness: Harness) -> None:
     """As after a restoration of the whole cluster's files, or a failover that lost minutes: all marks are the same."""
     recognition.look_once()
     for _ in range(3):
         recognition.look_once()
-    with estate.database.write() as session:
+    with harness.database.transaction() as session:
         session.execute(text("UPDATE installation SET counter = counter - 2"))
     seen = recognition.look_once()
-    assert seen.why == judgement.OLDER
+    assert seen.why == detection.OLDER
     assert dict(seen.held) == ALL
 
 
-def test_a_database_from_before_it_was_counted(estate: Estate) -> None:
+def test_a_database_from_before_it_was_counted(harness: Harness) -> None:
     recognition.look_once()
-    with estate.database.write() as session:
+    with harness.database.transaction() as session:
         session.execute(text("UPDATE installation SET epoch = NULL, counter = 0, marks = NULL"))
     assert dict(recognition.look_once().held) == ALL
 
 
 @pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
-def test_a_running_worker_meets_a_restored_database_with_its_next_connection(estate: Estate) -> None:
-    estate.back_up()
+def test_a_running_worker_meets_a_restored_database_with_its_next_connection(harness: Harness) -> None:
+    harness.back_up()
     running = Recognition()
     running.look()
-    running.guard(estate.database)
-    backup.put_back(estate.database, estate.kept)
-    mails, _ = estate.left()
-    estate.work()
-    assert estate.left()[0] == mails
-    assert estate.counts() == ALL
+    running.guard(harness.database)
+    backup.put_back(harness.database, harness.kept)
+    mails, _ = harness.left()
+    harness.work()
+    assert harness.left()[0] == mails
+    assert harness.counts() == ALL
     running.close()
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_a_database_that_is_being_loaded_is_waited_for(estate: Estate) -> None:
-    with estate.database.write() as session:
+def test_a_database_that_is_being_loaded_is_waited_for(harness: Harness) -> None:
+    with harness.database.transaction() as session:
         session.execute(text("DELETE FROM installation"))
     with pytest.raises(NotLoaded, match="being loaded"):
         recognition.look_once()
@@ -248,17 +248,17 @@ def test_a_queue_that_is_elsewhere_remembers_for_machines_that_are_new(redis_dat
     assert accept_many([lab.submission(notification())], lambda _priorities: None)
     for _ in range(3):
         recognition.look_once()
-    tasks._pace.again()
+    tasks._once_a_minute.again()
     tasks.remember.run()
     for file in settings.current().data_dir.glob("installation-*"):
         file.unlink()
     assert recognition.look_once().why is None
-    with redis_database.write() as session:
+    with redis_database.transaction() as session:
         session.execute(text("UPDATE installation SET counter = 1"))
     for file in settings.current().data_dir.glob("installation-*"):
         file.unlink()
     seen = recognition.look_once()
-    assert seen.why == judgement.OLDER
+    assert seen.why == detection.OLDER
     assert seen.held["delivery"] == 1
 
 
@@ -268,7 +268,7 @@ def test_a_queue_beside_the_database_is_asked_nothing(any_database: Database) ->
 
 
 @pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
-def test_what_is_remembered_is_for_the_owner_alone(estate: Estate) -> None:
+def test_what_is_remembered_is_for_the_owner_alone(harness: Harness) -> None:
     recognition.look_once()
     (file,) = settings.current().data_dir.glob("installation-*")
     assert file.stat().st_mode & 0o777 == 0o600

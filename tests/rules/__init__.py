@@ -1,1 +1,1 @@
-"""Rules of the house that no tool checks."""
+"""Rules of the code that no tool checks."""

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from backend.lib.catalogue import CATALOGUE, Entry
+from backend.lib.catalogue import CATALOGUE
+from backend.lib.catalogue_entry import Entry
 from backend.lib.problems import FieldError, Problem, details
 from tests.rules import source
 
@@ -24,13 +25,13 @@ def words() -> set[str]:
 
 def said_codes() -> set[str]:
     """Return the codes that stand in calls of Problem and FieldError."""
-    places = {"Problem": 0, "FieldError": 1, "problem": 0}
+    positions = {"Problem": 0, "FieldError": 1, "problem": 0}
     codes = set()
     for path in SAID_IN:
         for called, call in source.calls(path):
-            place = places.get(called)
-            if place is not None and len(call.args) > place:
-                code = call.args[place]
+            position = positions.get(called)
+            if position is not None and len(call.args) > position:
+                code = call.args[position]
                 if isinstance(code, ast.Constant) and isinstance(code.value, str):
                     codes.add(code.value)
     return codes

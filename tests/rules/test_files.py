@@ -9,10 +9,18 @@ MAX_LINES = 400
 MAY_SLEEP = {
     "tests/accounts/test_rate_limits.py": "lets the loop's own timer pass that gives permits back",
     "tests/accounts/test_users.py": "stands in for a hash that takes long",
-    "tests/api/test_health.py": "stands in for a database that is slow",
+    "tests/benchmarks/fairness.py": "sends at a pace",
+    "tests/benchmarks/latency.py": "sends at a pace",
+    "tests/benchmarks/load.py": "sends at a pace",
+    "tests/benchmarks/processes.py": "looks whether a process answers",
+    "tests/benchmarks/search.py": "sends at a pace",
+    "tests/channels/group_server.py": "stands in for a server that is slow",
     "tests/channels/test_smtp_wire.py": "stands in for a server that sends an octet now and then",
-    "tests/lib/test_logs.py": "lets the loop turn once",
+    "tests/imap_server.py": "looks whether a process answers",
+    "tests/mail_servers/jail.py": "looks whether a process answers",
+    "tests/storms/installation.py": "looks at what other processes have done",
 }
+_SLEEPS = {"sleep", "wait_for_timeout"}
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
@@ -43,12 +51,29 @@ def test_imports_stand_at_the_top_of_a_file() -> None:
     assert inner == []
 
 
+def test_the_database_is_imported_in_one_way() -> None:
+    """By ``database as db``; ``session`` is what a transaction gives. ``Database`` itself is named in signatures."""
+    other = []
+    for path in source.files("backend", "tests", "e2e", kinds={".py"}):
+        for node in ast.walk(source.tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module == "backend.db":
+                other += [source.name(path) for one in node.names if one.name == "database" and one.asname != "db"]
+            if isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+                other += [source.name(path)] if node.optional_vars.id == "db" else []
+    assert other == []
+
+
 def test_tests_move_time_instead_of_sleeping() -> None:
     sleeping = set()
     for path in source.files("tests", "e2e", kinds={".py"}):
-        if path.name.startswith("test_") and any(called == "sleep" for called, _ in source.calls(path)):
+        if any(called in _SLEEPS and not turns_once(call) for called, call in source.calls(path)):
             sleeping.add(source.name(path))
-    assert sleeping <= MAY_SLEEP.keys(), "wait for an event instead, or move tests.conftest.MovableClock"
+    assert sleeping == MAY_SLEEP.keys(), "wait for an event instead, or move tests.conftest.MovableClock"
+
+
+def turns_once(call: ast.Call) -> bool:
+    """Tell whether a call lets the loop turn once, and no time pass."""
+    return [argument.value for argument in call.args if isinstance(argument, ast.Constant)] == [0]
 
 
 def test_every_test_module_and_package_says_what_it_is_about() -> None:

@@ -20,8 +20,11 @@ PUBLIC = {
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/jwks.json",
     "GET /docs",
+    "GET /docs/models",
     "GET /docs/openapi.json",
     "GET /docs/errors",
+    "GET /docs/guide",
+    "GET /docs/guide/{name:path}",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",  # in production for its own token or from loopback alone
@@ -29,15 +32,22 @@ PUBLIC = {
     "POST /receipts/{kind:str}",  # asks for the provider's signature
     "GET /portal/sign-in",
     "POST /portal/sign-in",
-    "GET /portal/sign-in/oidc/callback",  # judges the identity provider's answer
+    "GET /portal/sign-in/oidc/callback",  # checks the identity provider's answer
     "GET /portal/password",  # the way back for those who cannot sign in
     "GET /portal/password/new",  # asks for the secret of a mailed link, as the next does
     "GET /portal/invitation",
+    "GET /portal/sender",
     "GET /static/{file_path:path}",
+    "GET /files/{token:str}",  # the secret of a mailed link, and an address that the mail went to
+    "POST /files/{token:str}",
+    "POST /files/{token:str}/download",
+    "GET /acknowledge/{token:str}",  # the signature in a mailed link
+    "POST /acknowledge/{token:str}",
 }
 EXAMPLES = {
     "{notification_id:str}": "00000000-0000-8000-8000-000000000000",
     "{recipient_id:str}": "X_LAB",
+    "{policy_id:str}": "X_ON_CALL",
     "{template_id:str}": "X_SAMPLE",
     "{aggregator_id:str}": "run-1",
     "{message_id:str}": "msg_00000000000000000000000000000000",
@@ -49,7 +59,11 @@ OF_A_TYPE = {"int": "1", "str": "example", "uuid": "00000000-0000-8000-8000-0000
 
 def address_of(path: str) -> str:
     """Write an example in the place of each parameter."""
-    return re.sub(r"\{\w+:(\w+)\}", lambda place: EXAMPLES.get(place[0]) or OF_A_TYPE.get(place[1], place[0]), path)
+    return re.sub(
+        r"\{\w+:(\w+)\}",
+        lambda found: EXAMPLES.get(found[0]) or OF_A_TYPE.get(found[1], found[0]),
+        path,
+    )
 
 
 def routes() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
@@ -79,7 +93,7 @@ def test_an_address_that_only_looks_asks_for_a_scope_to_read_and_one_that_acts_d
             assert scope.endswith(":read") == (method == "GET"), f"{method} {path}"
 
 
-def test_nobody_gets_past_the_door_without_credentials(site: Site) -> None:
+def test_nobody_gets_past_the_entry_point_without_credentials(site: Site) -> None:
     del site.http.headers["authorization"]
     open_to_all = set()
     for method, path, _ in routes():

@@ -1,1 +1,1 @@
-"""Doors, secrets and packages: what nobody may get past, told by walks over all of the application."""
+"""Entry points, secrets and packages: what nobody may get past, told by walks over all of the application."""

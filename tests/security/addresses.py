@@ -6,14 +6,16 @@ exceptions stand in ``TABLES`` and ``WORDS``.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from backend.registry import address_ids
+from backend.reports import failing
 from tests.application import application
-from tests.security.estate import Books, Holding
+from tests.security.two_services import Books, Holding
 
 UNSAFE = {"POST", "PUT", "DELETE", "PATCH"}
 _PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
@@ -27,6 +29,7 @@ TABLES: dict[tuple[str | None, str], tuple[str, str]] = {
     ("v1", "notification_id"): ("notifications", "uid"),
     ("aggregators", "aggregator_id"): ("batches", "aggregator_id"),
     ("recipients", "recipient_id"): ("recipients", "identifier"),
+    ("policies", "policy_id"): ("policies", "identifier"),
     ("templates", "template_id"): ("templates", "identifier"),
     ("messages", "message_id"): ("callback_messages", "uid"),
     ("preview", "digest"): ("template_previews", "digest"),
@@ -34,15 +37,37 @@ TABLES: dict[tuple[str | None, str], tuple[str, str]] = {
     ("secrets", "secret_id"): ("client_secrets", "id"),
     ("jobs", "uid"): ("spreadsheets", "uid"),
     ("attachments", "sha256"): ("stored_files", "sha256"),
+    ("files", "token"): ("file_links", "token"),
+    ("files", "link_id"): ("file_links", "id"),
+    ("matters", "uid"): ("batches", "matter_id"),
+    ("matters", "matter"): ("batches", "aggregator_id"),
+    ("sent-again", "uid"): ("resends", "uid"),
     (None, "suppression_id"): ("suppressions", "id"),
 }
 WORDS = {
     "decision": "resend",
     "row": "2",
-    "which": "1",
+    "which": "2",
     "channel": "EMAIL",
+    "starter": "DEPLOYMENT_NOTICE",
+    "number": "1",
     "kind": "twilio",
     "file_path": "styles/portal.css",
+    "passkey_id": "1",  # of one's own account
+}
+
+
+def _failing(books: Books, holding: Holding) -> str:
+    with books.database.read() as session:
+        return failing.now(session, holding.service_id)[0].key
+
+
+# What no table has as it stands in an address.
+MADE: dict[tuple[str, str], Callable[[Books, Holding], str]] = {
+    ("addresses", "name"): lambda _, holding: address_ids.seal(
+        holding.service_id, f"gone@{holding.word.lower()}.example"
+    ),
+    ("failures", "key"): _failing,
 }
 # Pages that need a query to show anything: the ending of their path, the name in the query, and where its value stands.
 QUERIES = {"/jobs/example": ("template", "templates", "identifier")}
@@ -74,6 +99,8 @@ class Address:
             name, before = found[1], self.path[: found.start()].rstrip("/").rpartition("/")[2]
             if name in given:
                 return str(given[name])
+            if (before, name) in MADE:
+                return MADE[before, name](books, holding)
             if name in WORDS:
                 return WORDS[name]
             if name == "address":
@@ -110,6 +137,6 @@ ALPHA = ("/sms", "/email/", "/notification/{", "/job", "/service", "/user", "/or
 
 
 def of_the_alpha() -> Iterator[Address]:
-    """Yield the addresses of the alpha's door."""
+    """Yield the addresses of the alpha's entry point."""
     yield from addresses(*ALPHA)
     yield from (one for one in addresses("/notifications") if one.path == "/notifications")

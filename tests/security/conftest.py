@@ -10,16 +10,16 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from backend.accounts.users import Role
-from backend.db import session
+from backend.db import database as db
 from backend.lib import queue, settings
 from tests.application import application
 from tests.conftest import SECRET_KEY
 from tests.portal.conftest import BASE_URL, Browser
-from tests.security.estate import Books, Holding, holding
+from tests.security.two_services import Books, Holding, holding
 
 
 @dataclass
-class Estate:
+class Deployment:
     """Both services, the application, and the database's books."""
 
     http: TestClient[Litestar]
@@ -43,23 +43,23 @@ class Estate:
 
 
 @pytest.fixture(scope="module")
-def estate(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
-    """Give the estate to all walks of a module: each leaves it as it was, which is what they are about."""
-    data = tmp_path_factory.mktemp("estate")
+def deployment(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Give the deployment to all walks of a module: each leaves it as it was, which is what they are about."""
+    data = tmp_path_factory.mktemp("deployment")
     shutil.copy(migrated_file, data / "carillon.db")
     with pytest.MonkeyPatch.context() as patched:
         for name, value in {"ENV": "test", "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(data)}.items():
             patched.setenv(f"CARILLON_{name}", value)
-        _forget()
-        database = session.current()
+        _reset()
+        database = db.current()
         ours, theirs = holding(database, "Aurora"), holding(database, "Borealis")
         with TestClient(application(), base_url=BASE_URL) as http:
-            yield Estate(http, Books(database), ours, theirs)
+            yield Deployment(http, Books(database), ours, theirs)
         database.close()
-    _forget()
+    _reset()
 
 
-def _forget() -> None:
+def _reset() -> None:
     settings.current.cache_clear()
-    session.current.cache_clear()
+    db.current.cache_clear()
     queue.reset()

@@ -27,7 +27,7 @@ from tests.security.hostile_values import Hostile
 _BOUNDARY = "0boundary0"
 _JSON = b"application/json"
 _FORM = b"application/x-www-form-urlencoded"
-_PLACE = "0place0"
+_SLOT = "0place0"
 _TEMPLATE = {"name": "Mine", "format": "html", "source": "<p>{{ fields.a }}</p>", "subject": "S", "batch": None}
 _RECIPIENT = {"name": "Mine", "endpoints": [{"type": "EMAIL", "address": "eve@evil.example"}]}
 _OWN = notification(recipient=["A_ALL"], template_id="A_SAMPLE")
@@ -206,9 +206,12 @@ class Walker:
         return {name: self._random.choice(sorted(values)) for name, values in fields.items()}
 
     async def go(self, requests: int) -> None:
-        """Make so many requests, in turn to each address, and thrice to those that take something in."""
-        addresses = [one for one in self._paths for _ in range(3 if one.method in UNSAFE else 1)]
+        """Make so many requests: to each address once, then twice more to those that take something in, and so on."""
+        addresses = list(self._paths)
         self._random.shuffle(addresses)
+        again = [one for one in self._paths if one.method in UNSAFE for _ in range(2)]
+        self._random.shuffle(again)
+        addresses += again
         for number in range(requests):
             address = addresses[number % len(addresses)]
             asked = self._request(address)
@@ -255,10 +258,10 @@ class Walker:
         if not names or self._chance(0.7):
             return path.encode()
         name = self._random.choice(names)
-        places = address.path.split("/")
+        parts = address.path.split("/")
         pieces = path.split("/")
-        where = next(place for place, one in enumerate(places) if one.startswith(f"{{{name}:"))
-        value = self._hostile.number() if ":int}" in places[where] and self._chance(0.7) else self._hostile.value()
+        where = next(position for position, one in enumerate(parts) if one.startswith(f"{{{name}:"))
+        value = self._hostile.number() if ":int}" in parts[where] and self._chance(0.7) else self._hostile.value()
         pieces[where] = quote_from_bytes(value[:9000], safe="")
         return "/".join(pieces).encode()
 

@@ -124,6 +124,6 @@ class Hostile:
                 return {key: member for key, member in value.items() if key != name}
             return {**value, name: self._exchanged(value[name])}
         if isinstance(value, list) and value and self.random.random() < 0.85:
-            place = self.random.randrange(len(value))
-            return [*value[:place], self._exchanged(value[place]), *value[place + 1 :]]
+            position = self.random.randrange(len(value))
+            return [*value[:position], self._exchanged(value[position]), *value[position + 1 :]]
         return self.random.choice(_JSON)

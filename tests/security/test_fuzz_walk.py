@@ -13,19 +13,19 @@ from sqlalchemy.engine import make_url
 from backend.accounts import sessions, users
 from backend.accounts.clients import SCOPES
 from backend.accounts.oauth import access_tokens
-from backend.db import session
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db.database import Database
 from backend.lib import settings
 from backend.receipts import secret
 from tests.application import application
 from tests.portal.people_and_messages import PASSWORD
 from tests.security.addresses import ALPHA, addresses
-from tests.security.estate import ROLES, Books, Holding, holding
 from tests.security.fuzz import Asked, Asker, Walk, Walker, ask
+from tests.security.two_services import ROLES, Books, Holding, holding
 
 # So many requests are made before the database is as it was: some of them take away what others are about.
 _A_ROUND = 1000
-_SUITE = 500
+_SUITE = 700
 _PLAIN = [(b"host", b"testserver.local"), (b"accept", b"text/html")]
 _PAGES = ("/portal/services", "/portal/account", "/portal/outbox", "/portal/admin")
 _API = ("/notifications/v1", "/registry", "/oauth", "/docs")
@@ -33,7 +33,7 @@ _OPEN = ("/portal/password", "/portal/invitation", "/portal/sign-in", "/oauth", 
 
 
 class Copies:
-    """The database of the estate as it was made, and copies of it, each of which the process has for a while."""
+    """The database of the deployment as it was made, and copies of it, each of which the process has for a while."""
 
     def __init__(self, configure: Callable[..., settings.Settings]) -> None:
         self._address = make_url(settings.current().database_url)
@@ -43,7 +43,7 @@ class Copies:
 
     def take(self) -> None:
         """Give the process another copy."""
-        session.current().close()
+        db.current().close()
         name = f"{self._address.database}_{len(self._made)}"
         self._leave()
         self._run("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, str(self._address.database))
@@ -59,7 +59,7 @@ class Copies:
             connection.execute(own, [self._address.database])
 
     def drop(self) -> None:
-        session.current().close()
+        db.current().close()
         for name in self._made:
             self._run("DROP DATABASE {} WITH (FORCE)", name)
 
@@ -103,7 +103,7 @@ async def askers(ours: Holding, people: dict[str, str]) -> list[Asker]:
 def signed_in(database: Database, ours: Holding) -> dict[str, str]:
     """Begin a session for a member in every role and for somebody who runs the installation."""
     found = {}
-    with database.write() as writing:
+    with database.transaction() as writing:
         users.create_user(writing, "root@aurora.example", PASSWORD, platform_admin=True)
         names = {"root": "root@aurora.example"} | {role: ours.email(role) for role in ROLES}
         for name, email in names.items():

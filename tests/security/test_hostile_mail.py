@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from email.utils import parseaddr
+from uuid import UUID
 
 import pytest
 from httpx import Response
@@ -15,11 +16,11 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import select
 
-from backend.db import session
+from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
-from backend.delivery import routes
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending.send import Sender
 from backend.lib import queue, settings
 from backend.receipts import bounce_reading, secret
 from tests.application import application
@@ -44,10 +45,11 @@ class Post:
     http: TestClient[Litestar]
     browser: Browser
     server: SmtpServer
-    hand: Hand
+    worker: Sender
     headers: Mapping[str, str]
     token: str
     sender: str = ""
+    sender_id: UUID | None = None
     samples: int = 0
 
     def send(self, content_type: str, parts: Parts) -> Response:
@@ -78,13 +80,15 @@ class Post:
         return self.http.request(method, path, content=json.dumps(body), headers=headers)
 
     def _set_sender(self, name: str) -> Response:
-        form = {"name": "Laboratory", "sender_name": name, "sender_address": "lab@lab.example", "reply_to": ""}
-        return self.browser.send(f"/portal/services/{self.lab.service_id}/settings", token=self.token, **form)
+        if self.sender_id is None:
+            self.sender_id = self.lab.sender("lab@lab.example", default=True)
+        own = f"/portal/services/{self.lab.service_id}/settings/senders/{self.sender_id}/name"
+        return self.browser.send(own, token=self.token, name=name)
 
     def received(self) -> list[Received]:
         """Send what is due, and return what came."""
         self.server.messages.clear()
-        self.hand.send_some()
+        self.worker.send_some()
         return list(self.server.messages)
 
     def bounce(self, message: bytes) -> Response:
@@ -104,9 +108,9 @@ def post(migrated_file: object, tmp_path_factory: pytest.TempPathFactory) -> Ite
         values = {"ENV": "test", "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(data), "RATE_LIMIT": "100000/minute"}
         for name, value in (values | {"EMAIL_PROVIDERS": server.address, "MAIL_FROM": SENDER}).items():
             patched.setenv(f"CARILLON_{name}", value)
-        _forget()
-        stack.callback(_forget)
-        database = session.current()
+        _reset()
+        stack.callback(_reset)
+        database = db.current()
         stack.callback(database.close)
         yield _opened(database, server, stack)
 
@@ -121,12 +125,12 @@ def _opened(database: Database, server: SmtpServer, stack: ExitStack) -> Post:
     assert browser.sign_in().status_code == 303
     form, credentials = {"grant_type": "client_credentials"}, (lab.client.client_id, lab.client.client_secret)
     token = http.post("/oauth/token", data=form, auth=credentials).json()["access_token"]
-    return Post(lab, http, browser, server, Hand("worker-one"), {"Authorization": f"Bearer {token}"}, browser.token())
+    return Post(lab, http, browser, server, Sender("worker-one"), {"Authorization": f"Bearer {token}"}, browser.token())
 
 
-def _forget() -> None:
+def _reset() -> None:
     settings.current.cache_clear()
-    session.current.cache_clear()
+    db.current.cache_clear()
     queue.reset()
     routes.routes.cache_clear()
 

@@ -18,10 +18,11 @@ from sqlalchemy import text
 
 from backend.accounts import identities
 from backend.app import create_app
+from backend.db.database import Database
 from backend.db.models.accounts import User
-from backend.db.session import Database
-from backend.delivery import gate, routes
-from backend.delivery.send import Hand
+from backend.delivery.providers import routes
+from backend.delivery.sending import priority_semaphore
+from backend.delivery.sending.send import Sender
 from backend.lib import logs, queue, settings
 from backend.lib.connections import TimedProtocol
 from tests.conftest import SECRET_KEY
@@ -84,7 +85,7 @@ class Scene:
         body = notification(f"S-{self.samples}", type=channel, recipient=[group])
         answer = self.browser.client.post("/notifications/v1", json=body, headers=self.bearer)
         assert answer.status_code == 202, answer.text
-        Hand("worker-one").send_some()
+        Sender("worker-one").send_some()
         run_tasks()
 
     def register(self, group: str, channel: str, address: str) -> None:
@@ -98,7 +99,7 @@ class Scene:
         address = f"/portal/services/{self.lab.service_id}{path}"
         answer = self.browser.send(address, origin=str(self.browser.client.base_url), **form)
         assert answer.status_code in {200, 303}, answer.text
-        return answer.text
+        return self.browser.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
 
 @pytest.fixture
@@ -147,10 +148,10 @@ def scene(
             monkeypatch.setenv(f"CARILLON_{name}", value)
         settings.current.cache_clear()
         routes.routes.cache_clear()
-        gate.OPEN.close()
+        priority_semaphore.UNLIMITED.close()
 
     with ExitStack() as stack:
-        stack.callback(gate.OPEN.close)
+        stack.callback(priority_semaphore.UNLIMITED.close)
         stack.callback(routes.routes.cache_clear)
         use(PORT=str(port), BASE_URL=base)
         stack.enter_context(served(port, written[1]))
@@ -184,7 +185,7 @@ def signs_in(scene: Scene) -> None:
     assert scene.browser.sign_in(password="wrong-hunter2-password", origin=origin).status_code == 401
     assert scene.browser.sign_in(origin=origin).status_code == 303
     scene.secrets |= {PASSWORD, "wrong-hunter2-password", *(dict(scene.browser.client.cookies).values())}
-    with scene.lab.database.write() as session:
+    with scene.lab.database.transaction() as session:
         identities.connect(session, session.get_one(User, made), settings.current().oidc_issuer, "ada-1")
 
 
@@ -260,7 +261,7 @@ def _echo(seen: Seen) -> Reply:
 def sends_to_addresses_that_are_secrets(scene: Scene, hook: Webhook) -> None:
     """Register an incoming webhook and an Apprise address, and be refused by both."""
     scene.register("X_HOOK", "SLACK", hook.url)
-    scene.register("X_APPRISE", "APPRISE", f"json://carillon:{APPRISE_TOKEN}@{hook.place}/{APPRISE_TOKEN}")
+    scene.register("X_APPRISE", "APPRISE", f"json://carillon:{APPRISE_TOKEN}@{hook.host_port}/{APPRISE_TOKEN}")
     hook.reply = Reply(403, {"error": f"{hook.url} {APPRISE_TOKEN}"})
     scene.send("SLACK", "X_HOOK")
     scene.send("APPRISE", "X_APPRISE")
@@ -271,7 +272,7 @@ def fails(scene: Scene) -> None:
     """Log a statement that failed with its parameters, and libraries that warn of what they have."""
     logger = logging.getLogger("backend.tests")
     try:
-        with scene.lab.database.write() as session:
+        with scene.lab.database.transaction() as session:
             session.execute(
                 text("INSERT INTO users (id, email) VALUES (:id, :email)"), {"id": 1, "email": IN_PARAMETERS}
             )
@@ -295,7 +296,7 @@ def test_no_secret_is_in_what_is_logged(scene: Scene, written: tuple[io.StringIO
     with ExitStack() as stack:
         provider, hook = stack.enter_context(OpenIdProvider()), stack.enter_context(Webhook(Reply(200, b"ok")))
         scene.use(
-            OUTBOUND_ALLOW=hook.place,
+            OUTBOUND_ALLOW=hook.host_port,
             OIDC_ISSUER=provider.issuer,
             OIDC_CLIENT_ID=openid_provider.CLIENT_ID,
             OIDC_CLIENT_SECRET=openid_provider.CLIENT_SECRET,

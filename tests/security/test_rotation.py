@@ -8,16 +8,17 @@ from click.testing import CliRunner
 from sqlalchemy import String, select, text, type_coerce
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit, clients, invitations, password_resets, service_tokens, services, sessions
+from backend.accounts import audit, clients, invitations, password_resets, senders, service_tokens, services, sessions
 from backend.accounts.audit import Actor
 from backend.accounts.oauth import access_tokens
 from backend.accounts.oauth.signatures import InvalidJwt
+from backend.accounts.senders import NewSender
 from backend.callbacks import endpoints
 from backend.cli import carillon
+from backend.db.database import Database
 from backend.db.models.accounts import ClientSecret, ServiceToken, User
 from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.registry import Endpoint
-from backend.db.session import Database
 from backend.lib import keyring, settings
 from backend.lib.problems import Problem
 from backend.receipts import secret as bounces
@@ -54,7 +55,7 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
 ) -> None:
     lab = laboratory(any_database)
     lab.recipient("X_CHAT", ("SLACK", HOOK), ("APPRISE", APPRISE), ("EMAIL", "open@lab.example"))
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         token = service_tokens.create(session, services.service_by_id(session, lab.service_id), "client").token
         actor = Actor("command", "tests")
         _, made = endpoints.register(session, lab.client.id, lab.service_id, CALLBACK, actor)
@@ -66,7 +67,7 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
     change_key(NEW_KEY, SECRET_KEY)
     first, again = rotate(), rotate()
     sealed = {"endpoints": 2, "deliveries": 0, "outbox_messages": 0, "callback_endpoints": 1, "callback_secrets": 1}
-    sealed["service_tokens"] = 1
+    sealed |= {"service_tokens": 1, "second_factors": 0}
     assert first == {"key": keyring.present_id(), "resealed": sealed, "waiting_client_secrets": 1}
     assert set(again["resealed"].values()) == {0}
     assert old_id not in everything(any_database)
@@ -119,7 +120,7 @@ def test_a_key_that_is_missing_is_named_and_nothing_is_changed(
 def test_what_lay_open_is_sealed(database: Database) -> None:
     lab = laboratory(database)
     lab.recipient("X_CHAT", ("SLACK", HOOK))
-    with database.write() as session:
+    with database.transaction() as session:
         endpoints.register(session, lab.client.id, lab.service_id, CALLBACK, Actor("command", "tests"))
         session.execute(text("UPDATE endpoints SET address = :hook WHERE type = 'SLACK'"), {"hook": HOOK})
         session.execute(text("UPDATE callback_endpoints SET url = :url"), {"url": CALLBACK})
@@ -141,11 +142,12 @@ def test_sessions_links_and_tokens_go_on_while_the_old_key_is_named_and_end_when
 ) -> None:
     lab = laboratory(database)
     person = user(database)
-    with database.write() as session:
+    with database.transaction() as session:
         cookie = sessions.begin(session, person)
         service = services.service_by_id(session, lab.service_id)
         invitation = invitations.invite(session, service, "bob@lab.example", "viewer", "ada@lab.example").secret
         reset = password_resets.begin(session, session.get_one(User, person))
+        link = senders.add(session, lab.service_id, NewSender("reply_to", "desk@lab.example"), "ada@lab.example").secret
     token = access_tokens.issue(lab.client.client_id, "notifications:send")
 
     def works() -> list[bool]:
@@ -153,6 +155,7 @@ def test_sessions_links_and_tokens_go_on_while_the_old_key_is_named_and_end_when
         asked: tuple[Callable[[Session], object], ...] = (
             lambda reading: invitations.find(reading, invitation),
             lambda reading: password_resets.find(reading, reset),
+            lambda reading: senders.find(reading, link),
             lambda _reading: access_tokens.read(token),
         )
         for ask in asked:
@@ -163,15 +166,15 @@ def test_sessions_links_and_tokens_go_on_while_the_old_key_is_named_and_end_when
                     found.append(False)
         return found
 
-    assert works() == [True] * 4
+    assert works() == [True] * 5
     change_key(NEW_KEY, SECRET_KEY)
-    assert works() == [True] * 4
+    assert works() == [True] * 5
     rotate()
-    assert works() == [True] * 4
+    assert works() == [True] * 5
     change_key(NEW_KEY)
-    assert works() == [False] * 4
+    assert works() == [False] * 5
     change_key(NEW_KEY, SECRET_KEY)  # nothing of it was destroyed
-    assert works() == [True] * 4
+    assert works() == [True] * 5
 
 
 def test_keys_are_told_by_no_repr(configure: Callable[..., settings.Settings]) -> None:
@@ -185,11 +188,11 @@ def test_keys_are_told_by_no_repr(configure: Callable[..., settings.Settings]) -
 
 @pytest.mark.parametrize("what", ["UPDATE audit_entries SET actor = 'nobody'", "DELETE FROM audit_entries"])
 def test_the_database_itself_keeps_audit_entries_as_they_are(any_database: Database, what: str) -> None:
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         service = services.create_service(session, "Laboratory")
         from_here = Actor("command", "tests")
         audit.record(session, from_here, "service.made", "Laboratory", service_id=service.id)
-    with pytest.raises(Exception, match="audit entries are never changed"), any_database.write() as session:
+    with pytest.raises(Exception, match="audit entries are never changed"), any_database.transaction() as session:
         session.execute(text(what))
     with any_database.read() as session:
         assert session.execute(text("SELECT actor FROM audit_entries")).scalars().all() == ["tests"]

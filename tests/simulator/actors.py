@@ -11,15 +11,17 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from backend.channels.base import Channel, Connection, Message, Outcome, ProviderError, Receipt
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.leases import EXTEND_SECONDS, Lease
 from backend.db.models.notifications import Delivery, Priority
-from backend.delivery import doubt, tasks, turns
-from backend.delivery.claims import Claim
-from backend.delivery.doubt import Decision, Doubt
-from backend.delivery.gate import Gate
-from backend.delivery.record import Result
-from backend.delivery.send import Hand
+from backend.delivery import tasks
+from backend.delivery.outcomes import unknown_outcome
+from backend.delivery.outcomes.record import Result
+from backend.delivery.outcomes.unknown_outcome import Decision, UnknownOutcome
+from backend.delivery.queueing import fairness
+from backend.delivery.queueing.claims import Claim
+from backend.delivery.sending.priority_semaphore import PrioritySemaphore
+from backend.delivery.sending.send import Sender
 from backend.lib.outages import OUTAGES
 from tests.simulator.world import Process, Turnstile, World
 
@@ -38,7 +40,7 @@ class Account:
         self.exposed: Counter[str] = Counter()
 
 
-class Sending(Hand):
+class Sending(Sender):
     """The real one, which also says what its threads have between the last look at the lease and the mark."""
 
     def __init__(self, lease: Lease, world: World) -> None:
@@ -48,7 +50,7 @@ class Sending(Hand):
 
     def on_wire(self) -> list[str]:
         """Name what would be sent twice if the process were taken for dead now, and what it could not write down."""
-        kept = [str(result.claim.uid) for result in self._unwritten._results.values()]
+        kept = [str(result.claim.uid) for result in self._pending_results._results.values()]
         return [*kept, *chain.from_iterable(self.wire.values())]
 
     @contextmanager
@@ -152,9 +154,9 @@ class Worker:
         self._world = world
         self.lease = Lease(process.name)
         vars(self.lease)["_lock"] = Turnstile(world)
-        self.hand = Sending(self.lease, world)
+        self.sender = Sending(self.lease, world)
         self.process = process
-        self._gate = Gate(sys.maxsize)
+        self._semaphore = PrioritySemaphore(sys.maxsize)
         self._due: set[Channel] = set()
         world.start(process, self._beat, self._tick, *[self._send] * SENDERS)
 
@@ -167,16 +169,16 @@ class Worker:
     def _tick(self) -> None:
         while True:
             with _outages_survived():
-                tasks.recover(self.hand)
-                with db.current().look() as session:
-                    self._due.update(turns.waiting(session, set(Priority)))
+                tasks.recover(self.sender)
+                with db.current().autocommit() as session:
+                    self._due.update(fairness.waiting(session, set(Priority)))
             self._world.switch(_TICK_SECONDS)
 
     def _send(self) -> None:
         while True:
             for channel in sorted(self._due):
                 with _outages_survived():
-                    if not self.hand.send_from(channel, gate=self._gate, limit=10):
+                    if not self.sender.send_from(channel, semaphore=self._semaphore, limit=10):
                         self._due.discard(channel)
             if not self._due:
                 self._world.switch(_IDLE_SECONDS)
@@ -191,7 +193,7 @@ def _outages_survived() -> Iterator[None]:
 
 
 class Person:
-    """Decides about what is in doubt: mostly by what really happened, now and then at a guess."""
+    """Decides about what is of unknown outcome: mostly by what really happened, now and then at a guess."""
 
     def __init__(self, world: World, account: Account) -> None:
         self._world, self._account = world, account
@@ -200,10 +202,10 @@ class Person:
     def _decide(self) -> None:
         while True:
             self._world.switch(10.0)
-            with _outages_survived(), db.current().write() as session:
-                wanted = select(Delivery.id, Delivery.uid).where(Delivery.doubt == Doubt.PERSON.value)
+            with _outages_survived(), db.current().transaction() as session:
+                wanted = select(Delivery.id, Delivery.uid).where(Delivery.doubt == UnknownOutcome.PERSON.value)
                 for row in session.execute(wanted).all():
-                    doubt.decide(session, row.id, self._decision(row), "ada@lab.example")
+                    unknown_outcome.decide(session, row.id, self._decision(row), "ada@lab.example")
 
     def _decision(self, row: Any) -> Decision:
         arrived = self._account.taken[str(row.uid)] > 0

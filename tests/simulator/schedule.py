@@ -12,11 +12,12 @@ import msgspec
 from sqlalchemy import func, select, text, update
 
 from backend.channels.base import Channel, Message, Provider
-from backend.db import session as db
+from backend.db import database as db
 from backend.db.models.notifications import Delivery, Event
-from backend.delivery import compose, handover, health, routes
-from backend.delivery.claims import Claim
-from backend.delivery.handover import Passage
+from backend.delivery.providers import health, routes
+from backend.delivery.queueing.claims import Claim
+from backend.delivery.sending import compose, dispatch
+from backend.delivery.sending.dispatch import SendContext
 from backend.intake.accept import accept_many
 from backend.lib import clock, processes
 from tests.factories import Laboratory, notification
@@ -79,7 +80,7 @@ class Stage:
         return Found(number, faults, play.incidents, again, world.now - 100.0)
 
     def _reset(self) -> None:
-        with self._database.write() as session:
+        with self._database.transaction() as session:
             for table in ("events", "workers", "provider_state", "provider_minutes"):
                 session.execute(text(f"DELETE FROM {table}"))  # noqa: S608
             fresh = {"status": "QUEUED", "attempts": 0, "due_at": BEGINNING, "created_at": BEGINNING}
@@ -145,7 +146,7 @@ class _Play:
             return
         self.left -= 1
         # Mostly one that has much in hand, since little happens to the others.
-        busy = max(self._workers, key=lambda one: len(one.hand.holding))
+        busy = max(self._workers, key=lambda one: len(one.sender.holding))
         worker = busy if chance.random() < 0.6 else chance.choice(self._workers)
         victim = worker.process
         kind = chance.choice(("pause", "pause", "pause", "kill", "kill", "set", "away"))
@@ -167,7 +168,7 @@ class _Play:
         """Note what may be sent twice for this, each once: what is on the wire at this moment."""
         self.incidents += len(workers)
         for worker in workers:
-            self._account.exposed.update(worker.hand.on_wire())
+            self._account.exposed.update(worker.sender.on_wire())
 
 
 @contextmanager
@@ -176,26 +177,26 @@ def _set_up(world: World, account: Account, database: SharedDatabase, workers: l
     made: dict[Channel, list[Any]] = {channel: [] for channel in Channel}
     for channel, kind in _PROVIDERS.items():
         made[channel] = [kind(channel, account, world)]
-    genuine = handover._begin
+    genuine = dispatch._begin
 
-    def begin(claims: Sequence[Claim], provider: Provider, passage: Passage) -> None:
-        (hand,) = [one.hand for one in workers if one.lease is passage.lease]
-        with hand.on_its_way(claims):
-            genuine(claims, provider, passage)
+    def begin(claims: Sequence[Claim], provider: Provider, context: SendContext) -> None:
+        (sender,) = [one.sender for one in workers if one.lease is context.lease]
+        with sender.on_its_way(claims):
+            genuine(claims, provider, context)
 
     with (
         patch.object(routes, "routes", lambda: made),
         patch.object(routes, "goes_out", lambda channel, _address: bool(made[channel])),
         patch.object(compose.Composer, "compose", _composed),
-        patch.object(handover, "_begin", begin),
+        patch.object(dispatch, "_begin", begin),
         patch.object(processes, "fate", world.fate),
         patch.object(db, "current", lambda: database),
         patch.object(database, "world", world),
         _own_time(world),
     ):
-        health.recent.forget()
+        health.recent.clear()
         yield
-        health.recent.forget()
+        health.recent.clear()
 
 
 @contextmanager

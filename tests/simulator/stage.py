@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+from backend.db import database as db
 from backend.db import migrate
-from backend.db import session as db
 from backend.lib import queue, settings
 from tests.factories import laboratory
 from tests.simulator.schedule import Stage

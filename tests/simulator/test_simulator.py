@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from backend.db.leases import Lease
-from backend.delivery import record
+from backend.delivery.outcomes import record
 from tests.simulator.schedule import Stage
 from tests.simulator.stage import prepared
 

@@ -11,7 +11,7 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib.processes import Fate
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -148,9 +148,9 @@ class SharedDatabase(Database):
     world: World | None = None
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Session]:
+    def transaction(self, *, durable: bool = True) -> Iterator[Session]:
         """Write in one go; the answer may be lost though it was written."""
-        with self._apart(), super().write(durable=durable) as session:
+        with self._apart(), super().transaction(durable=durable) as session:
             yield session
 
     @contextmanager
@@ -160,9 +160,9 @@ class SharedDatabase(Database):
             yield session
 
     @contextmanager
-    def look(self) -> Iterator[Session]:
+    def autocommit(self) -> Iterator[Session]:
         """Look in one go."""
-        with self._apart(), super().look() as session:
+        with self._apart(), super().autocommit() as session:
             yield session
 
     @contextmanager

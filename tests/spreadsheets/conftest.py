@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from backend.accounts.audit import Actor
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.db.session import Database
 from backend.reports import jobs
 from backend.spreadsheets import control, tasks
 from tests.factories import Laboratory, laboratory

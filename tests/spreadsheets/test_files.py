@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from backend.db.database import Database
 from backend.db.models.spreadsheets import UploadPiece
-from backend.db.session import Database
 from backend.lib import ids, settings
 from backend.lib.problems import Problem
 from backend.spreadsheets import files, housekeeping

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from backend.channels.base import Channel
-from backend.lib.fair import Share
+from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
@@ -58,7 +58,7 @@ def test_a_row_that_does_not_render_or_has_no_subject_says_so(bureau: Bureau) ->
     bureau.upload(
         "email address,count,title\na@lab.example,0,T\nb@lab.example,1,\nc@lab.example,2,T\n", template="X_SUM"
     )
-    with bureau.lab.database.write() as session:
+    with bureau.lab.database.transaction() as session:
         session.merge(bureau.sheet()).subject = None
     sheet = bureau.work()
     assert sheet.good_rows == 1
@@ -115,7 +115,7 @@ def test_a_phone_number_is_an_address_too(bureau: Bureau) -> None:
 
 
 def test_rows_of_a_hostile_template_cost_a_child_and_are_named(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
-    bounds = Bounds(children=1, running=0.2, seconds=3.0, patience=9.0, waiting=1, room=1)
+    bounds = Bounds(children=1, running=0.2, seconds=3.0, patience=9.0, waiting=1, capacity=1)
     trials = Pool("backend.rendering.preview_child", bounds)
     monkeypatch.setattr(acceptance, "TRIALS", trials)
     heavy = next(iter(HEAVY.values()))

@@ -7,14 +7,16 @@ from itertools import islice
 import pytest
 from sqlalchemy import func, select, update
 
+from backend.db.database import Database
 from backend.db.leases import LostError
-from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
+from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.operations import Worker
+from backend.db.models.registry import TemplateVersion
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.db.session import Database
 from backend.delivery import tasks as delivery_tasks
-from backend.delivery.send import Hand
+from backend.delivery.sending.send import Sender
 from backend.lib import clock
+from backend.registry.templates import Variant
 from backend.reports import ledger
 from backend.spreadsheets import claims, control, files, housekeeping, table, tasks, work
 from tests.conftest import MovableClock
@@ -47,7 +49,7 @@ def test_a_row_that_was_stored_is_stored_and_counted_no_second_time(
     bureau.send()
     start = bureau.sheet()
     bureau.work()
-    with any_database.write() as session:
+    with any_database.transaction() as session:
         back = {"stage": "SENDING", "position": start.position, "next_row": start.next_row}
         session.execute(update(Spreadsheet).values(**back))
     files.keep(io.BytesIO(csv_of(10).encode()), start.uid)  # it went when all was done
@@ -75,13 +77,13 @@ def test_the_days_limit_makes_the_rest_wait_for_tomorrow(database: Database, mov
 
 def test_what_was_stopped_takes_no_further_row(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "SENT_AT_ONCE", 2)
-    monkeypatch.setattr(tasks, "_TURN_SECONDS", -1.0)
+    monkeypatch.setattr(tasks, "_SLICE_SECONDS", -1.0)
     bureau.upload(csv_of(6))
     bureau.work()
     bureau.work()
     bureau.send()
     assert bureau.work().taken_rows == 2
-    with bureau.lab.database.write() as session:  # one is in a worker's hands
+    with bureau.lab.database.transaction() as session:  # one is claimed by a worker
         held = update(Delivery).where(Delivery.id == 1).values(status="SENDING", claimed_by="a-worker")
         session.execute(held)
     control.stop(bureau.lab.service_id, bureau.job_id, BY)
@@ -94,12 +96,26 @@ def test_what_was_stopped_takes_no_further_row(bureau: Bureau, monkeypatch: pyte
     assert not bureau.work().claimed_by
 
 
+def test_what_is_cancelled_names_who_stopped_it_whatever_came_between(bureau: Bureau) -> None:
+    bureau.upload(csv_of(1))
+    bureau.work()
+    bureau.send()
+    bureau.work()
+    control.stop(bureau.lab.service_id, bureau.job_id, BY)
+    with bureau.lab.database.transaction() as session:
+        session.execute(update(Spreadsheet).values(note="The file could not be read."))
+    assert bureau.work().note is None
+    with bureau.lab.database.read() as session:
+        (detail,) = session.scalars(select(Event.detail).where(Event.kind == "cancelled"))
+    assert detail == f"asked for by {BY.name}, of the whole job."
+
+
 def test_only_what_failed_is_sent_again(bureau: Bureau) -> None:
     bureau.upload(csv_of(4))
     bureau.work()
     bureau.send()
     bureau.work()
-    with bureau.lab.database.write() as session:
+    with bureau.lab.database.transaction() as session:
         session.execute(update(Delivery).values(status="SENT"))
         session.execute(update(Delivery).where(Delivery.id <= 2).values(status="FAILED", attempts=9))
         session.execute(update(Notification).values(status="SENT"))
@@ -113,19 +129,19 @@ def test_only_what_failed_is_sent_again(bureau: Bureau) -> None:
 
 def test_one_worker_holds_a_spreadsheet_until_it_is_gone(bureau: Bureau, moving_clock: MovableClock) -> None:
     bureau.upload(csv_of(1))
-    first, second = claims.Hands("machine/1/first"), claims.Hands("machine/2/second")
+    first, second = claims.Claims("machine/1/first"), claims.Claims("machine/2/second")
     one, two = first.lease.ready(), second.lease.ready()
-    with bureau.lab.database.write() as session:
+    with bureau.lab.database.transaction() as session:
         assert first.take(session, one, bureau.job_id)
         assert not first.take(session, one, bureau.job_id)
         assert not second.take(session, two, bureau.job_id)
         assert claims.waiting(session, two, 10) == []
-    other = Hand(second.lease)
+    other = Sender(second.lease)
     for _ in range(5):
         second.lease.extend()
         delivery_tasks.recover(other)
         moving_clock.forward(seconds=5)
-    with bureau.lab.database.write() as session:
+    with bureau.lab.database.transaction() as session:
         assert claims.waiting(session, two, 10) == [bureau.job_id]
         assert second.take(session, two, bureau.job_id)
         with pytest.raises(LostError):
@@ -167,3 +183,21 @@ def test_rows_are_read_with_as_little_memory_for_many_as_for_few(bureau: Bureau)
     tracemalloc.stop()
     assert many[0] == 15_001
     assert many[1] < few[1] + 100_000
+
+
+def test_each_row_goes_in_the_language_of_its_group(bureau: Bureau) -> None:
+    german = Variant(source="<p>Probe {{ sample_id }}</p>")
+    bureau.lab.template("X_SAMPLE", "<p>Sample {{ sample_id }}</p>", language="en", variants={"de": german})
+    bureau.lab.recipient("X_DE", ("EMAIL", "de@lab.example"), language="de")
+    bureau.lab.recipient("X_FR", ("EMAIL", "fr@lab.example"), language="fr")
+    bureau.upload("recipient,sample_id\nX_DE,S-1\nX_LAB,S-2\nX_FR,S-3\n")
+    bureau.work()
+    bureau.send()
+    bureau.work()
+    with bureau.lab.database.read() as session:
+        wanted = select(Delivery.address, TemplateVersion.language)
+        joined = wanted.join(TemplateVersion, TemplateVersion.id == Delivery.template_version_id)
+        languages = dict(session.execute(joined).tuples().all())
+        told = session.scalars(select(Event.detail).where(Event.kind == "other_language")).all()
+    assert languages == {"de@lab.example": "de", "lab@lab.example": "en", "fr@lab.example": "en"}
+    assert told == ["X_SAMPLE has no variant in fr for X_FR: the one in en goes instead."]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery
-from backend.db.session import Database
 from backend.intake.accept import Accepted, accept_many
 from tests.factories import Laboratory, laboratory, notification
 from tests.smtp_server import SmtpServer

@@ -15,6 +15,7 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Self
 
+from tests.patience import patient
 from tests.processes import Process
 
 APART = 4  # messages under way at once by each channel of a worker that was started apart
@@ -135,7 +136,8 @@ def free_port() -> int:
 def wait_until(true: Callable[[], bool], seconds: float, what: Callable[[], str]) -> float:
     """Look every few milliseconds, where other processes can only be looked at; return how long it took.
 
-    What looking takes is waited twice, so that those who are waited for have the machine.
+    What looking takes is waited twice, so that those who are waited for have the machine. ``seconds`` are those of an
+    idle machine.
 
     Raises:
         AssertionError: saying ``what`` has not come about within ``seconds``.
@@ -143,7 +145,7 @@ def wait_until(true: Callable[[], bool], seconds: float, what: Callable[[], str]
     began = looked = time.monotonic()
     while not true():
         now = time.monotonic()
-        if now - began > seconds:
+        if now - began > patient(seconds):
             raise AssertionError(f"not within {seconds} s: {what()}")
         time.sleep(max(0.005, 2 * (now - looked)))
         looked = time.monotonic()

@@ -20,12 +20,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     sent: int
     twice: int = 0
     lost: int = 0
-    in_doubt: int = 0
+    outcome_unknown: int = 0
     stood: float
 
     def line(self) -> str:
         """Write it as a line of the table."""
-        counts = (self.accepted, self.sent, self.twice, self.lost, self.in_doubt)
+        counts = (self.accepted, self.sent, self.twice, self.lost, self.outcome_unknown)
         return f"{self.fault:<58}" + "".join(f"{count:>10}" for count in counts) + f"{self.stood:>10.1f}"
 
 

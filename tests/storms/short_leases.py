@@ -17,7 +17,7 @@ _CONSTANTS: dict[str, dict[str, Any]] = {
         "_SLOW_SECONDS": SECONDS * 2 / 3,
         "_GAP_SECONDS": SECONDS / 2,
     },
-    "backend.delivery.heartbeat": {
+    "backend.delivery.queueing.heartbeat": {
         "EXTEND_SECONDS": _EXTEND,
         "BEAT_SECONDS": _EXTEND,
         "DEAD_AFTER": _LENGTH,

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from backend.db import migrate, session
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db import migrate
+from backend.db.database import Database
 from backend.lib import settings
 from tests.factories import laboratory
 from tests.postgres_pair import Pair
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
 from tests.storms.rows import Row, record
-from tests.storms.test_kill_storm import HANDS, sent
+from tests.storms.test_kill_storm import SENDERS, sent
 
 COUNT = 150
 
@@ -30,7 +31,7 @@ def pair(postgres_url: str) -> Iterator[Pair]:
 @pytest.fixture
 def database(pair: Pair, configure: Callable[..., settings.Settings]) -> Iterator[Database]:
     configure(DATABASE_URL=pair.url)
-    present = session.current()
+    present = db.current()
     migrate.upgrade(present)
     yield present
     present.close()
@@ -55,5 +56,5 @@ def test_every_accepted_notification_arrives(database: Database, pair: Pair, tmp
     record(Row(fault=fault, accepted=accepted, sent=len(copies), twice=twice, lost=accepted - len(copies), stood=stood))
     assert not clients.refused
     assert len(clients.accepted) == COUNT == len(copies)
-    assert twice <= HANDS, "no more than was in a hand when the first server went away"
+    assert twice <= SENDERS, "no more than was in a hand when the first server went away"
     assert stood < 15, "seconds"

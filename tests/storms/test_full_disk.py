@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.factories import laboratory
 from tests.processes import Process
 from tests.smtp_server import SmtpServer
@@ -26,7 +26,7 @@ def works(database: Database, tmp_path: Path) -> Iterator[Works]:
         yield Works(laboratory(database), server, home)
 
 
-def room(process: Process, size: int) -> None:
+def free_space(process: Process, size: int) -> None:
     """Let the files that a process writes grow to so many bytes; what is longer already takes nothing at its end."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, _NO_LIMIT))
 
@@ -35,14 +35,14 @@ def test_a_worker_waits_for_room_and_goes_on(works: Works) -> None:
     works.accept("first", 20)
     worker, lines = works.home.listen("worker")
     works.wait_for("SENT", 20)
-    room(worker, 1)
+    free_space(worker, 1)
     works.accept("second", 60)
     began = time.monotonic()
     wait_until(lambda: any("cannot be used" in line for line in lines), 30, lambda: "".join(lines))
     wait_until(lambda: time.monotonic() - began > 3, 5, str)
     sent = works.copies().total()
     assert worker.poll() is None
-    room(worker, _NO_LIMIT)
+    free_space(worker, _NO_LIMIT)
     stood = works.wait_for("SENT", 80)
     copies = works.copies()
     twice, lost = copies.total() - len(copies), 80 - len(copies)

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from backend.db.database import Database
 from backend.db.models.notifications import Notification
-from backend.db.session import Database
 from tests.factories import laboratory
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
 
 COUNT = 120
-HANDS = 8  # messages that a worker has under way at once
+SENDERS = 8  # messages that a worker has under way at once
 KILLS = 2  # of each process; fewer if it has done all its work meanwhile, more while it starts
 
 
@@ -105,7 +105,7 @@ def test_every_accepted_notification_arrives(any_engine: Database, tmp_path: Pat
     }
     assert len(deliveries) == COUNT
     assert set(copies) == deliveries, "one Message-ID for each notification, and none that nobody asked for"
-    assert doubles <= workers * HANDS
+    assert doubles <= workers * SENDERS
     assert max(copies.values()) <= 1 + workers
     assert webs
     assert workers

@@ -12,7 +12,7 @@ import pytest
 
 from backend.accounts.attempts import TOKEN_CLIENT_ADDRESS
 from backend.accounts.clients import NewClient
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.factories import laboratory, notification
 from tests.storms.installation import Installation, free_port, wait_until
 
@@ -31,7 +31,7 @@ def client(database: Database, monkeypatch: pytest.MonkeyPatch) -> NewClient:
 
 
 @pytest.fixture
-def doors(client: NewClient, tmp_path: Path) -> Iterator[tuple[str, str]]:
+def servers(client: NewClient, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Start both processes and give their addresses."""
     ports = free_port(), free_port()
     with Installation(tmp_path, "smtp://127.0.0.1:9") as home:
@@ -49,22 +49,22 @@ def answers(base: str) -> bool:
         return False
 
 
-def test_both_together_let_exactly_the_limit_through(client: NewClient, doors: tuple[str, str]) -> None:
-    asyncio.run(requests(client, doors))
+def test_both_together_let_exactly_the_limit_through(client: NewClient, servers: tuple[str, str]) -> None:
+    asyncio.run(requests(client, servers))
     # The windows of guesses are short: not over the end of one.
     wait_until(lambda: time.time() % TOKEN_CLIENT_ADDRESS.seconds < TOKEN_CLIENT_ADDRESS.seconds - 20, 30, lambda: "")
-    asyncio.run(guesses(client, doors))
+    asyncio.run(guesses(client, servers))
 
 
-async def requests(client: NewClient, doors: tuple[str, str]) -> None:
+async def requests(client: NewClient, servers: tuple[str, str]) -> None:
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
         right = (client.client_id, client.client_secret)
-        tokens = [(await http.post(f"{door}/oauth/token", data=GRANT, auth=right)).json() for door in doors]
+        tokens = [(await http.post(f"{server}/oauth/token", data=GRANT, auth=right)).json() for server in servers]
         headers = [{"Authorization": f"Bearer {token['access_token']}"} for token in tokens]
         began = time.time()
 
         async def ask(number: int) -> httpx.Response:
-            address = f"{doors[number % 2]}/notifications/v1"
+            address = f"{servers[number % 2]}/notifications/v1"
             own = headers[number // 2 % 2]  # each process knows tokens of the other
             if number % 3:
                 return await http.post(address, json=notification("S-1"), headers=own)
@@ -72,18 +72,18 @@ async def requests(client: NewClient, doors: tuple[str, str]) -> None:
 
         heard = await asyncio.gather(*(ask(number) for number in range(REQUESTS)))
         heard += [await ask(number) for number in range(2)]
-        judge(heard, began)
+        count(heard, began)
 
 
-async def guesses(client: NewClient, doors: tuple[str, str]) -> None:
+async def guesses(client: NewClient, servers: tuple[str, str]) -> None:
     wrong = (client.client_id, "wrong")
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        asked = [http.post(f"{doors[number % 2]}/oauth/token", data=GRANT, auth=wrong) for number in range(REQUESTS)]
+        asked = [http.post(f"{servers[number % 2]}/oauth/token", data=GRANT, auth=wrong) for number in range(REQUESTS)]
         statuses = Counter(one.status_code for one in await asyncio.gather(*asked))
     assert statuses == {401: TOKEN_CLIENT_ADDRESS.limit, 429: REQUESTS - TOKEN_CLIENT_ADDRESS.limit}
 
 
-def judge(heard: list[httpx.Response], began: float) -> None:
+def count(heard: list[httpx.Response], began: float) -> None:
     """See that the limit was kept, and that each answer says what is left as it may have been then."""
     passed = [one for one in heard if one.status_code in {200, 202}]
     refused = [one for one in heard if one.status_code == 429]

@@ -7,9 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from backend.commands import checks
-from backend.db import session
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db.database import Database
+from backend.doctor import checks
+from backend.doctor.examination import Fault
 from backend.lib import postgresql, queue, settings
 from tests.factories import laboratory
 from tests.pgbouncer import PgBouncer
@@ -36,7 +37,7 @@ def database(
     """Give the database by way of the pooler, with the queue on PostgreSQL itself, or by way of the pooler too."""
     direct = settings.current().queue_url
     configure(DATABASE_URL=pooler.url, QUEUE_URL=direct if request.param == DIRECT else pooler.url)
-    present = session.current()
+    present = db.current()
     yield present
     present.close()
 
@@ -84,7 +85,7 @@ def test_the_doctor_says_what_is_slower(database: Database, request: pytest.Fixt
     if request.node.callspec.id == DIRECT:
         assert "takes what is written" in look()
     else:
-        with pytest.raises(checks.Fault, match="leads through a pooler"):
+        with pytest.raises(Fault, match="leads through a pooler"):
             look()
     queue.reset()
 

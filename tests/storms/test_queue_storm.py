@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import settings
 from tests.factories import Laboratory, laboratory
 from tests.redis_queue import RedisServer

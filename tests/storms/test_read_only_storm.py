@@ -6,13 +6,13 @@ import httpx2
 import psycopg
 import pytest
 
-from backend.db.session import Database
+from backend.db.database import Database
 from backend.lib import settings
 from tests.factories import laboratory
 from tests.storms.clients import Clients
 from tests.storms.installation import Installation, Mailbox, wait_until
 from tests.storms.rows import Row, record
-from tests.storms.test_kill_storm import HANDS, sent
+from tests.storms.test_kill_storm import SENDERS, sent
 
 COUNT = 150
 
@@ -60,4 +60,4 @@ def test_every_accepted_notification_arrives(postgres_database: Database, tmp_pa
     assert (answer.status_code, answer.json()["database"]) == (503, "cannot be written to: it is read-only")
     assert not clients.refused
     assert len(clients.accepted) == COUNT == len(copies)
-    assert twice <= HANDS
+    assert twice <= SENDERS

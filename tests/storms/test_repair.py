@@ -1,4 +1,4 @@
-"""Whatever fell out of hands or was lost on its way is found by the ticks within a minute, on every engine."""
+"""Whatever lost its worker or was lost on its way is found by the ticks within a minute, on every engine."""
 
 import io
 import logging
@@ -14,10 +14,10 @@ from sqlalchemy import delete, select, update
 from backend import worker
 from backend.accounts.audit import Actor
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.operations import Worker
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.db.session import Database
 from backend.delivery import tasks
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, queue, settings
@@ -49,7 +49,7 @@ def accept(lab: Laboratory, name: str, **changes: Any) -> UUID:
 def change(database: Database, uid: UUID, **values: Any) -> None:
     """Change the delivery of a notification as a worker would have left it."""
     owner = select(Notification.id).where(Notification.uid == uid).scalar_subquery()
-    with database.write() as session:
+    with database.transaction() as session:
         session.execute(update(Delivery).where(Delivery.notification_id == owner).values(**values))
 
 
@@ -61,7 +61,7 @@ def upload(lab: Laboratory) -> None:
     )
     text = b"email address,sample_id\nada@lab.example,S-1\n"
     control.upload(lab.service_id, chosen, io.BytesIO(text), Actor("person", "ada@lab.example"))
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.execute(update(Spreadsheet).values(claimed_by=DEAD))
 
 
@@ -69,15 +69,15 @@ def prepared(lab: Laboratory) -> dict[str, UUID]:
     """Accept a notification for each misfortune, and let it happen."""
     lab.template("X_LIST", BATCH_HTML)
     batch = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_LIST", "fields": {"sample-id": "S-9"}}
-    found = {name: accept(lab, name) for name in ("lost nudge", "dead", "dropped", "marked", "due later", "deleted")}
+    found = {name: accept(lab, name) for name in ("lost wake-up", "dead", "dropped", "marked", "due later", "deleted")}
     found["buffered"] = accept(lab, "buffered", **batch)
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         session.add(Worker(name=DEAD, started_at=clock.now(), seen_at=clock.now()))
     change(lab.database, found["dead"], status="SENDING", claimed_by=DEAD)
-    change(lab.database, found["dropped"], status="SENDING", claimed_by=tasks._Present.hand.lease.ready())
+    change(lab.database, found["dropped"], status="SENDING", claimed_by=tasks._Present.sender.lease.ready())
     change(lab.database, found["marked"], status="SENT", claimed_by=DEAD, attempts=1, provider="smtp")
     change(lab.database, found["due later"], status="RETRYING", due_at=clock.now() + timedelta(seconds=30))
-    with lab.database.write() as session:
+    with lab.database.transaction() as session:
         gone = select(Notification.id).where(Notification.uid == found.pop("deleted")).scalar_subquery()
         session.execute(delete(Delivery).where(Delivery.notification_id == gone))
     upload(lab)
@@ -93,13 +93,13 @@ def test_everything_that_was_lost_is_found_within_a_minute(
 ) -> None:
     monkeypatch.setenv("CARILLON_BATCH_QUIET_SECONDS", "10")
     settings.current.cache_clear()
-    gauges.forget()
-    alarm.check.forget()
+    gauges.clear()
+    alarm.check.clear()
     lab = laboratory(any_engine)
     found = prepared(lab)
     engine = queue.bind()
     assert len(queue.periodic_tasks()) >= len(worker.TASKS) - 1, "every room has its part in it"
-    engine.storage.flush_all()  # with every nudge and timer in it
+    engine.storage.flush_all()  # with every wake-up and timer in it
     for _ in range(0, 60, _STEP_SECONDS):
         tick(engine)
         moving_clock.forward(seconds=_STEP_SECONDS)
@@ -113,5 +113,5 @@ def test_everything_that_was_lost_is_found_within_a_minute(
     faults = [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
     assert {entry.name for entry in faults} == {"backend.reports.alarm"}, [entry.getMessage() for entry in faults]
     assert faults[0].__dict__["fields"]["imbalance"] == 1
-    gauges.forget()
-    alarm.check.forget()
+    gauges.clear()
+    alarm.check.clear()

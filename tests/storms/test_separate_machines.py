@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from backend.accounts.clients import SCOPES
-from backend.db.session import Database
+from backend.db.database import Database
 from tests.callbacks.receiver import Receiver
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
 from tests.portal.people_and_messages import PASSWORD, user
@@ -60,7 +60,7 @@ def machines(postgres_database: Database, tmp_path: Path, monkeypatch: pytest.Mo
     user(postgres_database, member_of=lab.service_id, role="editor")
     with Mailbox(tmp_path / "mailbox") as mailbox, Receiver() as receiver:
         folders, made = (tmp_path / "web", tmp_path / "worker"), list[Installation]()
-        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.place)
+        monkeypatch.setenv("CARILLON_OUTBOUND_ALLOW", receiver.host_port)
         for folder in folders:
             folder.mkdir()
             folder.chmod(0o777)

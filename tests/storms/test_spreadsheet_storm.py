@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from backend.accounts.audit import Actor
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery, Notification, Usage
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.db.session import Database
 from backend.spreadsheets import control
 from tests.factories import laboratory
 from tests.storms.installation import Installation, Mailbox, wait_until

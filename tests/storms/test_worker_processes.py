@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.db.models.operations import Worker
-from backend.delivery.send import CHUNK
+from backend.delivery.sending.send import CHUNK
 from tests.storms.conftest import Works
 from tests.storms.installation import wait_until
 
@@ -79,4 +79,4 @@ def test_a_worker_that_starts_frees_the_claims_of_one_that_was_killed(works: Wor
     wait_until(lambda: bool(listed_workers(works) - before), 60, works.home.lines)
     assert works.wait_for("SENT", 30) < 5, "counted from the new worker's first heartbeat"
     assert set(works.copies().values()) == {1}
-    assert f"{held} deliveries were in dead hands" in works.home.lines()
+    assert f"{held} deliveries of dead workers" in works.home.lines()

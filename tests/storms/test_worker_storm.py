@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.channels.base import Channel
+from backend.db.database import Database
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.operations import Worker
-from backend.db.session import Database
 from backend.intake.accept import accept_many
 from tests.debian import program
 from tests.factories import Laboratory, laboratory, notification
@@ -81,7 +81,7 @@ class Stage:
         with self.lab.database.read() as session:
             return session.scalar(select(func.count()).select_from(Worker)) or 0
 
-    def in_doubt(self, channel: Channel) -> list[str]:
+    def outcome_unknown(self, channel: Channel) -> list[str]:
         """List the samples of the messages about which a person has to decide."""
         with self.lab.database.read() as session:
             query = select(Notification.content).join(Delivery, Delivery.notification_id == Notification.id)
@@ -106,9 +106,13 @@ class Stage:
 
     def _row(self, fault: str, accepted: int, copies: Counter[str], moments: list[float], channel: Channel) -> Row:
         stood = max((later - earlier for earlier, later in pairwise(sorted(moments))), default=0.0)
-        in_doubt = self.in_doubt(channel)
-        # Of texts, whose names in the copies are their words: what is in doubt and never came is known to a person.
-        asked = sum(not any(sample in text for text in copies) for sample in in_doubt) if channel is Channel.SMS else 0
+        outcome_unknown = self.outcome_unknown(channel)
+        # Of texts, whose names in the copies are their words: what is unknown and never came is told to a person.
+        asked = (
+            sum(not any(sample in text for text in copies) for sample in outcome_unknown)
+            if channel is Channel.SMS
+            else 0
+        )
         return record(
             Row(
                 fault=fault,
@@ -116,7 +120,7 @@ class Stage:
                 sent=len(copies),
                 twice=copies.total() - len(copies),
                 lost=accepted - len(copies) - asked,
-                in_doubt=len(in_doubt),
+                outcome_unknown=len(outcome_unknown),
                 stood=stood,
             )
         )

@@ -11,7 +11,10 @@ MALWARE = b"malware for our own scanner alone"
 
 
 class Clamd(socketserver.ThreadingTCPServer):
-    """A scanner on a free port; ``limit`` is its StreamMaxLength. ``scanned`` are the files that it got whole."""
+    """A scanner on a free port; ``limit`` is its StreamMaxLength. ``scanned`` are the files that it got whole.
+
+    While ``wait`` is not set it answers no scan; ``begun`` tells that it has begun one.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -21,6 +24,8 @@ class Clamd(socketserver.ThreadingTCPServer):
         self.limit = limit
         self.scanned: list[bytes] = []
         self.answer: bytes | None = None
+        self.wait: threading.Event | None = None
+        self.begun = threading.Event()
 
     @property
     def address(self) -> str:
@@ -54,4 +59,7 @@ class _Handler(socketserver.StreamRequestHandler):
             if len(content) > self.server.limit:
                 return b"INSTREAM size limit exceeded. ERROR"
         self.server.scanned.append(content)
+        self.server.begun.set()
+        if self.server.wait is not None:
+            self.server.wait.wait(60)
         return b"stream: Test.Malware-1 FOUND" if MALWARE in content else b"stream: OK"

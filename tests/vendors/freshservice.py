@@ -49,7 +49,7 @@ class FreshserviceServer(VendorServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.address = f"freshservice://{quote(KEY, safe='')}@{self.http.place}?scheme=http"
+        self.address = f"freshservice://{quote(KEY, safe='')}@{self.http.host_port}?scheme=http"
         self.tickets: dict[int, dict[str, Any]] = {}
         self.notes: dict[int, list[dict[str, Any]]] = {}
 

@@ -73,7 +73,7 @@ class HttpServer:
         self._http.daemon_threads = True
         self._http.block_on_close = False
         self.port: int = self._http.server_address[1]
-        self.place = f"{HOST}:{self.port}"
+        self.host_port = f"{HOST}:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def __enter__(self) -> Self:

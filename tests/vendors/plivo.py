@@ -25,7 +25,7 @@ class PlivoServer(VendorServer):
 
     def address_with(self, options: str) -> str:
         """Return the provider's address with these options."""
-        return f"plivo://{AUTH_ID}:{quote(TOKEN, safe='')}@{self.http.place}?scheme=http&{options}"
+        return f"plivo://{AUTH_ID}:{quote(TOKEN, safe='')}@{self.http.host_port}?scheme=http&{options}"
 
     def read(self, seen: Seen) -> tuple[str, Any]:
         if seen.path != f"/v1/Account/{AUTH_ID}/Message/" or seen.method != "POST":

@@ -60,7 +60,7 @@ class SendGridServer(VendorServer):
         self.key = ec.generate_private_key(ec.SECP256R1())
         public = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.address = (
-            f"sendgrid://{quote(KEY, safe='')}@{self.http.place}?scheme=http"
+            f"sendgrid://{quote(KEY, safe='')}@{self.http.host_port}?scheme=http"
             f"&webhook_key={quote(b64encode(public), safe='')}"
         )
 

@@ -70,7 +70,7 @@ class SesServer(VendorServer):
 
     def __init__(self) -> None:
         super().__init__()
-        options = f"scheme=http&endpoint={self.http.place}&topic={TOPIC}"
+        options = f"scheme=http&endpoint={self.http.host_port}&topic={TOPIC}"
         self.address = f"ses://{KEY_ID}:{quote(SECRET, safe='')}@{REGION}?{options}"
 
     def read(self, seen: Seen) -> tuple[str, Any]:

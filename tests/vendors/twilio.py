@@ -24,7 +24,7 @@ class TwilioServer(VendorServer):
 
     def address_with(self, options: str) -> str:
         """Return the provider's address with these options."""
-        return f"twilio://{SID}:{quote(TOKEN, safe='')}@{self.http.place}?scheme=http&{options}"
+        return f"twilio://{SID}:{quote(TOKEN, safe='')}@{self.http.host_port}?scheme=http&{options}"
 
     def read(self, seen: Seen) -> tuple[str, Any]:
         if seen.path != f"/2010-04-01/Accounts/{SID}/Messages.json" or seen.method != "POST":

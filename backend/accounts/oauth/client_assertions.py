@@ -9,7 +9,7 @@ from backend.accounts import clients
 from backend.accounts.oauth import signatures
 from backend.accounts.oauth.answers import invalid_client, invalid_request
 from backend.accounts.oauth.signatures import InvalidJwt
-from backend.db import session as databases
+from backend.db import database as db
 from backend.db.models.accounts import ApiClient, UsedAssertion
 from backend.db.statements import insert
 from backend.lib import clock, settings
@@ -47,7 +47,7 @@ def authenticate(form: Mapping[str, str]) -> ApiClient:
 
 def _verified(assertion: str) -> tuple[ApiClient, dict[str, Any]]:
     name = signatures.unverified(assertion).claims.get("sub")
-    with databases.current().read() as session:
+    with db.current().read() as session:
         client = clients.by_client_id(session, name) if _is_text(name) else None
     keys = signatures.public_keys(client.jwks) if client else []
     claims = signatures.verified(assertion, keys).claims
@@ -88,7 +88,7 @@ def _first_use(client: ApiClient, claims: dict[str, Any]) -> bool:
     # A digest, so that two clients may choose the same id, and any id fits.
     name = hashlib.sha256(f"{client.client_id}\n{claims['jti']}".encode("utf-8", "surrogatepass")).hexdigest()
     expires_at = datetime.fromtimestamp(claims["exp"] + 2 * LEEWAY_SECONDS, UTC)
-    with databases.current().write() as session:
+    with db.current().transaction() as session:
         noted = insert(session, UsedAssertion).values(jti=name, expires_at=expires_at).on_conflict_do_nothing()
         # How many rows an INSERT has made, drivers tell or not; what it returns is the same everywhere.
         return session.scalar(noted.returning(UsedAssertion.jti)) is not None

@@ -18,7 +18,7 @@ from backend.accounts import attempts, clients
 from backend.accounts.oauth import client_assertions
 from backend.accounts.oauth.answers import INVALID_CLIENT, invalid_client, invalid_request
 from backend.accounts.oauth.forms import FormRequest
-from backend.db import session as databases
+from backend.db import database as db
 from backend.db.models.accounts import ApiClient
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -32,14 +32,14 @@ def authenticate(request: FormRequest) -> ApiClient:
         Problem: ``rate_limited`` after too many failures.
     """
     claimed, prove = _claim(request)
-    lanes = attempts.at_tokens(claimed, request.address)
-    with databases.current().read() as session:
-        attempts.check(session, *lanes)
+    buckets = attempts.at_tokens(claimed, request.address)
+    with db.current().read() as session:
+        attempts.check(session, *buckets)
     try:
         return prove()
     except OAuth2Error as error:
         if error.error == INVALID_CLIENT:
-            attempts.take(databases.current(), *lanes, durable=False)
+            attempts.take(db.current(), *buckets, durable=False)
         raise
 
 
@@ -67,7 +67,7 @@ def _by_assertion(form: Mapping[str, str]) -> ApiClient:
 
 
 def _by_secret(client_id: str, secret: str) -> ApiClient:
-    with databases.current().read() as session:
+    with db.current().read() as session:
         client = clients.by_client_id(session, client_id)
         right = clients.matching_secret(session, client, secret)
     if client is None or right is None:

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, KeyParameters, OKPKey, RSAKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.db import session as databases
+from backend.db import database as db
 from backend.db.models.accounts import SigningKey
 from backend.db.statements import insert
 from backend.lib import keyring, secrecy, settings
@@ -49,7 +49,7 @@ def current() -> Key:
         case "ES256":
             return _p256(configuration.secret_key)
         case "RS256":
-            return _rsa(databases.current(), configuration.secret_key)
+            return _rsa(db.current(), configuration.secret_key)
 
 
 def checking() -> list[Key]:
@@ -88,7 +88,7 @@ def _p256(secret_key: str) -> ECKey:
 
 
 @lru_cache(maxsize=4)
-def _rsa(database: databases.Database, secret_key: str) -> RSAKey:
+def _rsa(database: db.Database, secret_key: str) -> RSAKey:
     """Return the RSA key under a secret key, made now if there is none; of two that are made at once one stays."""
     key_id = secrecy.key_id(secret_key)
     with database.read() as session:
@@ -96,7 +96,7 @@ def _rsa(database: databases.Database, secret_key: str) -> RSAKey:
     if sealed is None:
         pem = generate_private_key(65537, _RSA_BITS).private_bytes(*_PEM).decode()
         row = {"algorithm": _RSA, "key_id": key_id, "sealed": keyring.seal(_PURPOSE, pem)}
-        with database.write() as session:
+        with database.transaction() as session:
             session.execute(insert(session, SigningKey).values(row).on_conflict_do_nothing())
             sealed = _sealed(session, key_id)
     return _opened(sealed or "")
@@ -110,7 +110,7 @@ def _sealed(session: Session, key_id: str) -> str | None:
 def _kept() -> list[RSAKey]:
     """Return the RSA keys that can be opened: those sealed under keys in use."""
     in_use = [key.id for key in keyring.in_use()]
-    with databases.current().read() as session:
+    with db.current().read() as session:
         kept = session.scalars(select(SigningKey.sealed).where(SigningKey.key_id.in_(in_use))).all()
     return [_opened(sealed) for sealed in kept]
 

@@ -13,7 +13,7 @@ from backend.accounts.oauth.access_tokens import Claims
 from backend.accounts.oauth.answers import OAuthAnswer, invalid_request, refusal, success
 from backend.accounts.oauth.forms import FormRequest
 from backend.accounts.oauth.signatures import InvalidJwt
-from backend.db import session as databases
+from backend.db import database as db
 from backend.db.models.accounts import ApiClient, RevokedToken
 from backend.db.statements import insert
 from backend.lib import settings
@@ -31,7 +31,7 @@ def revoke(request: FormRequest) -> OAuthAnswer:
         # RFC 7009 §2.1: refused, and the client is told; it holds the token, so it learns nothing new.
         foreign = "The token was issued to another client."
         return refusal(OAuth2Error(error="unauthorized_client", description=foreign, status_code=400))
-    with databases.current().write() as session:
+    with db.current().transaction() as session:
         expires_at = datetime.fromtimestamp(claims.exp, UTC)
         row = insert(session, RevokedToken).values(jti=claims.jti, expires_at=expires_at).on_conflict_do_nothing()
         if session.scalar(row.returning(RevokedToken.id)) is not None:
@@ -71,7 +71,7 @@ def _asked_about(request: FormRequest) -> tuple[ApiClient, Claims | None]:
 
 def _is_revoked(claims: Claims) -> bool:
     """Tell whether the token was revoked, or the client that it was issued to."""
-    with databases.current().read() as session:
+    with db.current().read() as session:
         owner = clients.by_client_id(session, claims.client_id)
         revoked = session.scalar(select(RevokedToken.id).where(RevokedToken.jti == claims.jti)) is not None
     return revoked or owner is None or owner.revoked_at is not None

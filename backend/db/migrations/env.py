@@ -1,18 +1,11 @@
-"""Alembic's environment: one connection, handed over by ``backend.db.migrate``."""
+"""Alembic's environment: one connection, handed over by ``backend.db.alembic_steps``."""
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Literal
 
-from advanced_alchemy.base import orm_registry
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from backend.db import models
-
-# Imported for their tables, which Alembic compares the database with.
-for module in iter_modules(models.__path__):
-    import_module(f"{models.__name__}.{module.name}")
+from backend.db import tables
 
 # How the types that a migration file imports are written in it.
 _NAMES = {
@@ -30,7 +23,7 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=orm_registry.metadata,
+    target_metadata=tables.metadata(),
     render_as_batch=True,
     render_item=render_item,
     compare_type=True,

@@ -1,15 +1,24 @@
 """Who there is: organisations, services, users, API clients, tokens and sessions."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import BigIntIdentity
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import JsonB, Moment
+from backend.db.types import Address, JsonB, Moment
 from backend.lib import clock
+
+
+class Mode(StrEnum):
+    """Whom a message can reach."""
+
+    LIVE = "live"  # everybody
+    TEAM = "team"  # the members of its service and its guests alone
+    TEST = "test"  # nobody: it is made, shown and answered, and leaves by no provider
 
 
 class Organisation(IdentityBase):
@@ -23,12 +32,15 @@ class Organisation(IdentityBase):
 class Service(IdentityBase):
     """A system's or team's account: it owns clients, recipients, templates and notifications.
 
-    A service that is not ``live`` is on trial. ``daily_limit`` counts messages a day in UTC; null takes the
-    installation's limit. ``mail_from`` (such as ``Laboratory <lab@lab.example>``) and ``reply_to`` (an address) are
-    the sender of its e-mails and where answers go; null takes the installation's sender, and no reply address.
+    A service that is not ``live`` is on trial: it reaches its members and guests alone, and so do its API clients if
+    it ``holds_clients``; else these say by their modes whom they reach. ``daily_limit`` counts messages a day in UTC;
+    null takes the installation's limit. ``mail_from`` (such as ``Laboratory <lab@lab.example>``) and ``reply_to`` (an
+    address) are the sender of its e-mails and where answers go; null takes the installation's sender, and no reply
+    address.
     ``language`` is a BCP 47 tag. ``mail_layout`` is the identifier of the layout of its Markdown and text e-mails, or
     ``none``; null takes our own. Templates are published with both.
-    ``built_in`` marks the one through which Carillon sends its own messages.
+    ``built_in`` marks the one through which Carillon sends its own messages. ``rules_version`` counts the changes of
+    its windows and mutes; 0 says that there was never any.
     """
 
     __tablename__ = "services"
@@ -37,12 +49,14 @@ class Service(IdentityBase):
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisations.id"))
     active: Mapped[bool] = mapped_column(default=True)
     live: Mapped[bool] = mapped_column(default=False)
+    holds_clients: Mapped[bool] = mapped_column(default=False, server_default=false())
     daily_limit: Mapped[int | None] = mapped_column(default=None)
     mail_from: Mapped[str | None] = mapped_column(String(320), default=None)
     reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
     language: Mapped[str] = mapped_column(String(35), default="en", server_default="en")
     mail_layout: Mapped[str | None] = mapped_column(String(64), default=None)
     built_in: Mapped[bool] = mapped_column(default=False, server_default=false())
+    rules_version: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 
@@ -82,6 +96,22 @@ class Membership(IdentityBase):
     by_group: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
+class Guest(IdentityBase):
+    """An address of somebody who is no member of a service, and is reached all the same while it is held to its team.
+
+    ``type`` is the channel's. The address is in canonical form.
+    """
+
+    __tablename__ = "guests"
+    __table_args__ = (UniqueConstraint("service_id", "type", "address"),)
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    type: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(Address())
+    added_by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+
+
 class GroupRole(IdentityBase):
     """What the members of a group of the OpenID provider may do in a service."""
 
@@ -99,6 +129,7 @@ class ApiClient(IdentityBase):
     ``jwks`` holds the public keys of a client that authenticates by ``private_key_jwt``. ``issuer`` and
     ``issuer_client_id`` are those of a client whose tokens a trusted issuer writes; it gets none here.
     ``last_used_at`` is when it last got a token, or showed a new one of its issuer, to the minute.
+    ``mode`` says whom its messages reach; with a ``redirect`` all of them go to that one address instead.
     """
 
     __tablename__ = "api_clients"
@@ -111,6 +142,8 @@ class ApiClient(IdentityBase):
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
     issuer: Mapped[str | None] = mapped_column(String(255), default=None)
     issuer_client_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    mode: Mapped[str] = mapped_column(String(4), default=Mode.LIVE.value, server_default=Mode.LIVE.value)
+    redirect: Mapped[str | None] = mapped_column(Address(), default=None)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
@@ -174,8 +207,44 @@ class UsedAssertion(IdentityBase):
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class SecondFactor(IdentityBase):
+    """What somebody proves beside the password: an authenticator's secret and recovery codes, sealed together.
+
+    ``step`` is the time step (RFC 6238) of the code that was taken last; earlier ones are worth nothing any more.
+    """
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), unique=True)
+    sealed: Mapped[str] = mapped_column(String(2000))
+    step: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+
+
+class Passkey(IdentityBase):
+    """A passkey (WebAuthn) that may take the place of a code; ``name`` is how its person knows it.
+
+    ``sign_count`` is what the authenticator counted last, 0 where it counts nothing. ``asked_at`` is when the challenge
+    was made that it answered last; answers to earlier ones are worth nothing any more.
+    """
+
+    __tablename__ = "passkeys"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    asked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+
+
 class PortalSession(IdentityBase):
-    """A signed-in browser; the cookie's random value is kept as a keyed digest."""
+    """A signed-in browser; the cookie's random value is kept as a keyed digest.
+
+    ``browser`` is how its person knows it, such as "Firefox on Linux". ``by_provider`` marks one that began at the
+    OpenID provider, which asks for factors of its own.
+    """
 
     __tablename__ = "portal_sessions"
 
@@ -183,6 +252,8 @@ class PortalSession(IdentityBase):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     seen_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
+    browser: Mapped[str] = mapped_column(String(80), default="", server_default="")
+    by_provider: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Identity(IdentityBase):

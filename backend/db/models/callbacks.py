@@ -55,7 +55,7 @@ class CallbackMessage(IdentityBase):
     """One status change to be posted, written together with the change itself.
 
     ``uid`` is the ``webhook-id``, the same over all attempts. ``status`` is ``PENDING``, ``DELIVERED`` or
-    ``FAILED``; ``claimed_by`` names the worker that has a pending one in its hands. ``delivery_uid`` is set where it
+    ``FAILED``; ``claimed_by`` names the worker that has a pending one claimed. ``delivery_uid`` is set where it
     is about one delivery, of which an endpoint hears once.
     """
 

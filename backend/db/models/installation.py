@@ -22,6 +22,7 @@ class Installation(IdentityBase):
     ``oldest_code`` is the migration of the oldest release that may work on it. ``epoch`` names the life of this
     database, which a restored copy ends; ``earlier`` are the epochs before it, the newest last. ``counter`` only ever
     grows, and ``marks`` say where the database physically is. ``held_at`` is set while something is held back.
+    ``backed_up_at`` is when the last backup was begun that came to its end.
     """
 
     __tablename__ = "installation"
@@ -34,6 +35,7 @@ class Installation(IdentityBase):
     counted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     held_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     held_why: Mapped[str | None] = mapped_column(Text, default=None)
+    backed_up_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
 
 
 class HeldKind(StrEnum):

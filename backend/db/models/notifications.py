@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from advanced_alchemy.base import DefaultBase, IdentityBase
@@ -10,6 +10,7 @@ from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backend.db.models.accounts import Mode
 from backend.db.types import AGGREGATOR_ID, Address, JsonB, Moment
 from backend.lib import clock
 
@@ -23,8 +24,9 @@ class Priority(IntEnum):
 
 
 class NotificationStatus(StrEnum):
-    """What became of a notification as a whole."""
+    """What became of a notification as a whole; SCHEDULED is one of which something waits for its moment."""
 
+    SCHEDULED = "SCHEDULED"
     DISPATCHED = "DISPATCHED"
     BUFFERED = "BUFFERED"
     SENT = "SENT"
@@ -34,9 +36,20 @@ class NotificationStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-class DeliveryStatus(StrEnum):
-    """What became of one message to one address."""
+# The same words for the shapes of requests: a type has to be written out.
+StatusName = Literal["SCHEDULED", "DISPATCHED", "BUFFERED", "SENT", "DELIVERED", "PARTIAL", "FAILED", "CANCELLED"]
+# Of the others something is still to come.
+FINAL = frozenset(NotificationStatus) - {
+    NotificationStatus.SCHEDULED,
+    NotificationStatus.DISPATCHED,
+    NotificationStatus.BUFFERED,
+}
 
+
+class DeliveryStatus(StrEnum):
+    """What became of one message to one address; SCHEDULED waits for its moment and is not yet in the queue."""
+
+    SCHEDULED = "SCHEDULED"
     QUEUED = "QUEUED"
     SENDING = "SENDING"
     SENT = "SENT"
@@ -47,7 +60,14 @@ class DeliveryStatus(StrEnum):
 
 
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
+# What has not left and is claimed by nobody.
+NOT_LEFT = (DeliveryStatus.SCHEDULED, *WAITING)
+# The kind of the event that says which person sent a notification by a form of the portal.
+BY_PERSON = "by_person"
+# The kind of the event that says who got another language than the one that was asked for.
+OTHER_LANGUAGE = "other_language"
 _OF_JOB, _OF_BATCH = text("job_id IS NOT NULL"), text("batch_id IS NOT NULL")
+OF_MATTER = text("matter_id IS NOT NULL")
 
 
 class Notification(IdentityBase):
@@ -55,12 +75,22 @@ class Notification(IdentityBase):
 
     ``uid`` is the public id, derived from service and content. ``content`` is the request's canonical JSON.
     ``accepted_at`` is null for one that was refused; ``problem`` then says why. ``job_id`` names the job it is of.
+    ``send_at`` is the moment that the request asked for, null for at once. ``mode`` is whom it could reach when it was
+    accepted.
     """
 
     __tablename__ = "notifications"
     __table_args__ = (
         Index("ix_notifications_service", "service_id", "created_at", "id"),
         Index("ix_notifications_service_status", "service_id", "status", "created_at", "id"),
+        Index(
+            "ix_notifications_scheduled",
+            "service_id",
+            "send_at",
+            "id",
+            sqlite_where=text("status = 'SCHEDULED'"),
+            postgresql_where=text("status = 'SCHEDULED'"),
+        ),
         Index("ix_notifications_job", "job_id", "id", sqlite_where=_OF_JOB, postgresql_where=_OF_JOB),
         Index(
             "ix_notifications_job_status",
@@ -85,6 +115,8 @@ class Notification(IdentityBase):
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     accepted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     job_id: Mapped[int | None] = mapped_column(BigIntIdentity, default=None)
+    send_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    mode: Mapped[str] = mapped_column(String(4), default=Mode.LIVE.value, server_default=Mode.LIVE.value)
 
 
 class PastNotification(DefaultBase):
@@ -141,7 +173,19 @@ class Delivery(IdentityBase):
     ``begun_at`` is set while a message is given to ``provider`` that must not be given twice, and means nothing
     without a claim.
     ``segments`` counts the parts that a text message was sent in.
-    ``requeued_at`` is when a person last asked to send again what had failed: from then on it has all its tries anew.
+    ``requeued_at`` is when a person last asked to send again what had failed, or when what was scheduled became due:
+    from then on it has all its tries anew.
+    ``superseded_by`` is the row of the delivery that goes to its recipient's present address in its place: it has
+    failed itself, and is CANCELLED since.
+    ``matter_id`` names the matter that it is about, if it is about one.
+    One that is SCHEDULED is due at ``due_at`` and made from ``template_version_id`` as far as it is known now;
+    ``error`` is then why it could not be sent as things are. Of a BATCH notification it stands for the place in a
+    batch that one recipient gets when it is due: its address is empty.
+    ``mode`` is that of its notification or batch. ``meant_for`` is the address that it would have gone to, on the
+    channel that was asked for, where its client's messages go elsewhere: then ``type`` and ``address`` are of there.
+    ``waits`` is why it may not leave before ``due_at``: ``outside_window``, ``muted``, ``throttled`` or ``equal_text``;
+    ``waits_why`` says so in a sentence. Then it is SCHEDULED, and has its address already; a batch's goes on being
+    QUEUED or RETRYING.
     """
 
     __tablename__ = "deliveries"
@@ -157,6 +201,13 @@ class Delivery(IdentityBase):
             postgresql_where=text("status IN ('QUEUED', 'RETRYING')"),
         ),
         Index(
+            "ix_deliveries_scheduled",
+            "due_at",
+            "id",
+            sqlite_where=text("status = 'SCHEDULED'"),
+            postgresql_where=text("status = 'SCHEDULED'"),
+        ),
+        Index(
             "ix_deliveries_claimed",
             "claimed_by",
             sqlite_where=text("claimed_by IS NOT NULL"),
@@ -164,6 +215,13 @@ class Delivery(IdentityBase):
         ),
         Index("ix_deliveries_template", "template_version_id", "notification_id"),
         Index("ix_deliveries_batch_id", "batch_id", sqlite_where=_OF_BATCH, postgresql_where=_OF_BATCH),
+        Index("ix_deliveries_matter", "matter_id", "id", sqlite_where=OF_MATTER, postgresql_where=OF_MATTER),
+        Index(
+            "ix_deliveries_provider_message_id",
+            "provider_message_id",
+            sqlite_where=text("provider_message_id IS NOT NULL"),
+            postgresql_where=text("provider_message_id IS NOT NULL"),
+        ),
         Index(
             "ix_deliveries_doubt",
             "service_id",
@@ -197,6 +255,12 @@ class Delivery(IdentityBase):
     begun_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     sent_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     delivered_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    superseded_by: Mapped[int | None] = mapped_column(BigIntIdentity, default=None)
+    matter_id: Mapped[UUID | None] = mapped_column(GUID(), default=None)
+    mode: Mapped[str] = mapped_column(String(4), default=Mode.LIVE.value, server_default=Mode.LIVE.value)
+    meant_for: Mapped[str | None] = mapped_column(Address(), default=None)
+    waits: Mapped[str | None] = mapped_column(String(16), default=None)
+    waits_why: Mapped[str | None] = mapped_column(Text, default=None)
 
 
 class Event(IdentityBase):
@@ -236,8 +300,20 @@ class Usage(IdentityBase):
     count: Mapped[int]
 
 
+class UsageOfTests(IdentityBase):
+    """What ``Usage`` is, of what is sent in the mode ``test``, which counts against a limit of its own."""
+
+    __tablename__ = "test_usage"
+    __table_args__ = (UniqueConstraint("service_id", "day", "channel"),)
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
+    day: Mapped[date]
+    channel: Mapped[str] = mapped_column(String(16))
+    count: Mapped[int]
+
+
 class OutboxMessage(IdentityBase):
-    """A message as it would have gone out, kept because its channel has no provider."""
+    """A message as it would have gone out, kept because its channel has no provider, or its mode is ``test``."""
 
     __tablename__ = "outbox_messages"
 

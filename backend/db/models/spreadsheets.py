@@ -39,8 +39,9 @@ class Spreadsheet(IdentityBase):
     ``columns`` are the file's own, in order; the one at ``recipient_column`` holds an address, or a recipient group
     where ``to_groups`` is set. ``position`` is where the next row begins, in bytes, and ``next_row`` its number as
     spreadsheet programs count, the header being row 1; both belong to the present stage's pass through the file.
-    ``due_at`` is when a worker may go on; ``note`` says why it does not, or why the file cannot be used. ``cursor`` is
-    the last notification that the present stage has looked at. ``claimed_by`` names the worker that has it in hand.
+    ``due_at`` is when a worker may go on; ``note`` says why it does not, or why the file cannot be used. ``asked_at``
+    and ``asked_by`` are when and by whom it was stopped, or its failures were sent again. ``claimed_by`` names the
+    worker that has it claimed. ``cursor`` is used no more; the release before still writes it.
     """
 
     __tablename__ = "spreadsheets"
@@ -69,6 +70,7 @@ class Spreadsheet(IdentityBase):
     note: Mapped[str | None] = mapped_column(Text, default=None)
     changed_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     asked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    asked_by: Mapped[str | None] = mapped_column(String(254), default=None)
     claimed_by: Mapped[str | None] = mapped_column(String(64), default=None)
 
 

@@ -3,20 +3,23 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
+from litestar.response import Stream
 
 from backend.accounts import audit, group_roles, members, oidc, services
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.lib import settings
+from backend.portal import downloads
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
 from backend.portal.templates import role_word
+from backend.reports import whole_lists
 
 _LIST = f"{ADMIN}/groups"
 
@@ -35,6 +38,11 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
     return _page(viewer, GroupForm(), Faults())
 
 
+def as_file(request: Request[Any, Any, Any]) -> Stream:
+    """Give all groups of the list."""
+    return downloads.as_file(request, whole_lists.groups(), "groups")
+
+
 @post("/admin/groups", sync_to_thread=True)
 def add(
     viewer: NamedDependency[Viewer], data: Annotated[GroupForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -46,7 +54,7 @@ def add(
     with faults.on("role"):
         members.checked_role(data.role)
     if not faults:
-        with faults.on("service"), session.current().write() as transaction:
+        with faults.on("service"), db.current().transaction() as transaction:
             service = services.named_service(transaction, data.service.strip())
             made = group_roles.add(transaction, data.group, service, data.role)
             detail: dict[str, object] = {"role": made.role}
@@ -60,7 +68,7 @@ def add(
 @post("/admin/groups/{row_id:int}/remove", sync_to_thread=True)
 def remove(viewer: NamedDependency[Viewer], row_id: FromPath[int]) -> Response[Any]:
     """Take a group's role away."""
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         gone = group_roles.remove(transaction, row_id)
         detail: dict[str, object] = {"role": gone.role}
         audit.record(
@@ -72,7 +80,7 @@ def remove(viewer: NamedDependency[Viewer], row_id: FromPath[int]) -> Response[A
 
 
 def _page(viewer: Viewer, form: GroupForm, faults: Faults) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         rows = group_roles.listed(reading)
     return admin_page(
         "groups",
@@ -87,4 +95,4 @@ def _page(viewer: Viewer, form: GroupForm, faults: Faults) -> Page:
     )
 
 
-ROUTES = [index, add, remove]
+ROUTES = [index, add, remove, *downloads.as_both("/admin/groups", as_file)]

@@ -11,7 +11,7 @@ from litestar.params import Body
 
 from backend.accounts import services
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.db.models.installation import HeldKind
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
@@ -66,13 +66,13 @@ class _Row(msgspec.Struct):
 @get("/admin/held", sync_to_thread=True)
 def index(viewer: NamedDependency[Viewer]) -> Page:
     """Show what is held back, with the oldest of each service and channel."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = report.held(reading)
-    by_place: dict[tuple[str, str], _Row] = {}
+    by_channel: dict[tuple[str, str], _Row] = {}
     for group in found.groups:
-        place = (group.service, group.channel)
-        by_place.setdefault(place, _Row(group.service, group.channel, [])).groups.append(group)
-    shown = [by_place[place] for place in sorted(by_place)]
+        workspace = (group.service, group.channel)
+        by_channel.setdefault(workspace, _Row(group.service, group.channel, [])).groups.append(group)
+    shown = [by_channel[workspace] for workspace in sorted(by_channel)]
     return admin_page("held", viewer, "held", held=found, rows=shown, callback=rows.CALLBACK)
 
 
@@ -81,7 +81,7 @@ def decide(
     viewer: NamedDependency[Viewer], data: Annotated[DecideForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
     """Let it go out, count it as sent, or cancel it."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         service = services.service_by_name(reading, data.service)
     if service is None or data.channel not in rows.CHANNELS or data.decision not in set(Decision):
         raise NotFoundException

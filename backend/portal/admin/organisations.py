@@ -3,19 +3,21 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
+from litestar.response import Stream
 
 from backend.accounts import audit, organisations
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
+from backend.portal import downloads
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import usage
+from backend.reports import usage, whole_lists
 
 _LIST = f"{ADMIN}/organisations"
 
@@ -32,13 +34,18 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
     return _list(viewer, NameForm(), Faults())
 
 
+def as_file(request: Request[Any, Any, Any]) -> Stream:
+    """Give all organisations of the list."""
+    return downloads.as_file(request, whole_lists.all_organisations(), "organisations")
+
+
 @post("/admin/organisations", sync_to_thread=True)
 def create(
     viewer: NamedDependency[Viewer], data: Annotated[NameForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
     """Make an organisation."""
     faults = Faults()
-    with faults.on("name"), session.current().write() as transaction:
+    with faults.on("name"), db.current().transaction() as transaction:
         made = organisations.create(transaction, data.name)
         audit.record(transaction, actor(viewer), "organisation.made", made.name, service_id=None)
     if faults:
@@ -60,7 +67,7 @@ def rename(
 ) -> Response[Any]:
     """Give an organisation another name."""
     faults = Faults()
-    with faults.on("name"), session.current().write() as transaction:
+    with faults.on("name"), db.current().transaction() as transaction:
         renamed = organisations.get(transaction, organisation_id)
         former = organisations.rename(transaction, renamed, data.name)
         if former != renamed.name:
@@ -74,7 +81,7 @@ def rename(
 
 
 def _list(viewer: Viewer, form: NameForm, faults: Faults) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         rows = organisations.listed(reading)
     return admin_page(
         "organisations", viewer, "organisations", status_code=faults.status, rows=rows, form=form, faults=faults
@@ -82,7 +89,7 @@ def _list(viewer: Viewer, form: NameForm, faults: Faults) -> Page:
 
 
 def _page(viewer: Viewer, organisation_id: int, form: NameForm | None, faults: Faults) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         organisation = organisations.get(reading, organisation_id)
         services = organisations.services_of(reading, organisation_id)
         used = usage.today(reading, [one.id for one in services])
@@ -98,4 +105,4 @@ def _page(viewer: Viewer, organisation_id: int, form: NameForm | None, faults: F
     )
 
 
-ROUTES = [index, create, show, rename]
+ROUTES = [index, create, show, rename, *downloads.as_both("/admin/organisations", as_file)]

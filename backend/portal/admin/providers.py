@@ -12,8 +12,8 @@ from litestar.params import Body
 from backend.accounts import audit
 from backend.accounts.sessions import Viewer
 from backend.channels.base import Channel
-from backend.db import session
-from backend.delivery import providers as states
+from backend.db import database as db
+from backend.delivery.providers import blocks as states
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.pages import Page, go
@@ -33,7 +33,7 @@ class SwitchForm(msgspec.Struct):
 @get("/admin/providers", sync_to_thread=True)
 def index(viewer: NamedDependency[Viewer]) -> Page:
     """Show every channel with its providers, in order of preference."""
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = providers.providers(reading)
     channels: list[tuple[str, list[ProviderReport]]] = [
         (channel.value, [one for one in found if one.channel == channel]) for channel in Channel
@@ -53,7 +53,7 @@ def switch(
 ) -> Response[Any]:
     """Switch a provider on or off; what it had begun it finishes."""
     is_on = data.on == "true"
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         if all(one.name != data.provider for one in providers.providers(transaction)):
             raise NotFoundException
         states.switch(transaction, data.provider, on=is_on)

@@ -2,8 +2,8 @@
 
 from litestar import Router
 
-from backend.portal import access, audit_log
-from backend.portal.admin import groups, held, mail, organisations, providers, services, users
+from backend.portal import access
+from backend.portal.admin import audit, branding, doctor, groups, held, mail, organisations, providers, services, users
 
 ROUTES = [
     Router(
@@ -11,12 +11,14 @@ ROUTES = [
         route_handlers=[
             *services.ROUTES,
             *organisations.ROUTES,
+            *branding.ROUTES,
             *users.ROUTES,
             *groups.ROUTES,
             *providers.ROUTES,
             *mail.ROUTES,
+            *doctor.ROUTES,
             *held.ROUTES,
-            *audit_log.ADMIN_ROUTES,
+            *audit.ROUTES,
         ],
         guards=[access.platform_administrators],
     )

@@ -3,24 +3,25 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath, QueryParameter
-from litestar.response import Redirect
+from litestar.response import Redirect, Stream
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit, members, organisations, service_settings, services
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import inputs, settings
+from backend.portal import downloads
 from backend.portal.access import SERVICES, actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import usage
+from backend.reports import usage, whole_lists
 
 _LIST = f"{ADMIN}/services"
 _MOST = 500
@@ -64,14 +65,21 @@ def index(viewer: NamedDependency[Viewer], search: Annotated[str, QueryParameter
     return _list(viewer, NewForm(), Faults(), search)
 
 
+def as_file(request: Request[Any, Any, Any]) -> Stream:
+    """Give all services that the search finds."""
+    return downloads.as_file(request, whole_lists.all_services(request.query_params.get("q", "").strip()), "services")
+
+
 @post("/admin/services", sync_to_thread=True)
 def create(
     viewer: NamedDependency[Viewer], data: Annotated[NewForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
     """Make a service, on trial."""
     faults = Faults()
-    with faults.on("name"), session.current().write() as transaction:
-        service = services.create_service(transaction, data.name, organisation=data.organisation.strip() or None)
+    with faults.on("name"), db.current().transaction() as transaction:
+        service = services.create_service(
+            transaction, data.name, organisation=data.organisation.strip() or None, holds_clients=True
+        )
         _write_down(transaction, viewer, service, "service.made", {})
     if faults:
         return _list(viewer, data, faults, "")
@@ -92,7 +100,7 @@ def limit(
 ) -> Response[Any]:
     """Set a service's daily limit."""
     faults = Faults()
-    with faults.on("daily_limit"), session.current().write() as transaction:
+    with faults.on("daily_limit"), db.current().transaction() as transaction:
         service = _service(transaction, service_id)
         changed = service_settings.changes(service, daily_limit=service_settings.checked_limit(data.daily_limit))
         if changed:
@@ -112,7 +120,7 @@ def group(
     wanted = inputs.row(data.organisation)
     if data.organisation and wanted is None:
         raise NotFoundException
-    with session.current().write() as transaction:
+    with db.current().transaction() as transaction:
         service = _service(transaction, service_id)
         chosen = organisations.get(transaction, wanted) if wanted else None
         if service_settings.changes(service, organisation_id=chosen.id if chosen else None):
@@ -128,13 +136,14 @@ def switch(
     service_id: FromPath[int],
     data: Annotated[SwitchForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
-    """Make a service live or put it on trial, switch it off or on."""
+    """Make a service live or put it on trial, with its API clients or without them; switch it off or on."""
     words = _SWITCHES.get((data.switch, data.on == "true"))
     if words is None:
         raise NotFoundException
-    with session.current().write() as transaction:
+    values = {data.switch: data.on == "true"} | ({"holds_clients": True} if words[0] == "service.put_on_trial" else {})
+    with db.current().transaction() as transaction:
         service = _service(transaction, service_id)
-        if service_settings.changes(service, **{data.switch: data.on == "true"}):
+        if service_settings.changes(service, **values):
             _write_down(transaction, viewer, service, words[0], {})
     return go(f"{_LIST}/{service_id}", f"{service.name} {words[1]}")
 
@@ -142,6 +151,8 @@ def switch(
 _SWITCHES = {
     ("live", True): ("service.made_live", "is live."),
     ("live", False): ("service.put_on_trial", "is on trial."),
+    ("holds_clients", True): ("service.clients_held", "holds its API clients to its team too while it is on trial."),
+    ("holds_clients", False): ("service.clients_let_go", "lets the modes of its API clients say whom they reach."),
     ("active", True): ("service.switched_on", "takes notifications again."),
     ("active", False): ("service.switched_off", "takes no notifications any more."),
 }
@@ -159,7 +170,7 @@ def _write_down(transaction: Session, viewer: Viewer, service: Service, action: 
 
 
 def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = [
             service for service in services.reachable(reading, None, search=search.strip(), limit=_MOST + 1)
             if not service.built_in
@@ -184,7 +195,7 @@ def _list(viewer: Viewer, form: NewForm, faults: Faults, search: str) -> Page:
 
 
 def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Faults) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         service = _service(reading, service_id)
         team = members.of_service(reading, service_id)
         used = usage.today(reading, [service_id]).get(service_id, 0)
@@ -208,4 +219,4 @@ def _page(viewer: Viewer, service_id: int, form: LimitForm | None, faults: Fault
     )
 
 
-ROUTES = [begin, index, create, show, limit, group, switch]
+ROUTES = [begin, index, create, show, limit, group, switch, *downloads.as_both("/admin/services", as_file)]

@@ -13,6 +13,7 @@ _TABS = (
     ("groups", "Groups"),
     ("providers", "Providers"),
     ("mail", "Mail domains"),
+    ("doctor", "Doctor"),
     ("audit", "Audit log"),
 )
 

@@ -3,27 +3,30 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath, QueryParameter
+from litestar.response import Stream
 
-from backend.accounts import administration, audit, identities, invitations, users
+from backend.accounts import administration, audit, identities, invitations, second_factor, users
 from backend.accounts.sessions import Viewer
-from backend.db import session
+from backend.db import database as db
 from backend.lib.problems import Problem
-from backend.portal import letters
+from backend.portal import downloads, letters
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
+from backend.reports import whole_lists
 
 _LIST = f"{ADMIN}/users"
 _DONE = {
     "unlock": ("user.unlocked", "can try again."),
     "switch-off": ("user.switched_off", "is switched off and signed out everywhere."),
     "switch-on": ("user.switched_on", "can sign in again."),
+    "drop-factor": ("second_factor.dropped", "signs in with the password alone until they set it up again."),
     "make-admin": ("user.made_platform_admin", "is a platform administrator now."),
     "make-ordinary": ("user.made_ordinary", "is no platform administrator any more."),
 }
@@ -51,13 +54,18 @@ def index(
     return _list(viewer, InviteForm(), Faults(), search, after)
 
 
+def as_file(request: Request[Any, Any, Any]) -> Stream:
+    """Give all users that the search finds."""
+    return downloads.as_file(request, whole_lists.people(request.query_params.get("q", "")), "users")
+
+
 @post("/admin/users", sync_to_thread=True)
 def invite(
     viewer: NamedDependency[Viewer], data: Annotated[InviteForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[Any]:
     """Invite somebody to an account; an invitation that waits is sent anew."""
     faults = Faults()
-    with faults.on("email"), session.current().write() as transaction:
+    with faults.on("email"), db.current().transaction() as transaction:
         address = users.normalised(data.email)
         open_one = next((one for one in invitations.waiting(transaction, None) if one.email == address), None)
         if open_one is not None:
@@ -88,13 +96,16 @@ def act(
         raise NotFoundException
     action, words = _DONE[data.act]
     try:
-        with session.current().write() as transaction:
+        with db.current().transaction() as transaction:
             user = administration.person(transaction, user_id)
             match data.act:
                 case "unlock":
                     administration.unlock(user)
                 case "switch-off" | "switch-on":
                     administration.switch(transaction, user, active=data.act == "switch-on")
+                case "drop-factor":
+                    second_factor.turn_off(transaction, user.id)
+                    letters.tell_of_second_factor(transaction, user, "off")
                 case _:
                     administration.make_administrator(transaction, user, platform_admin=data.act == "make-admin")
             audit.record(transaction, actor(viewer), action, user.email, service_id=None)
@@ -106,7 +117,7 @@ def act(
 
 
 def _list(viewer: Viewer, form: InviteForm, faults: Faults, search: str, after: str) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         found = administration.people(reading, search, after)
         waiting = invitations.waiting(reading, None)
     rows = found[: administration.PAGE_LENGTH]
@@ -126,10 +137,11 @@ def _list(viewer: Viewer, form: InviteForm, faults: Faults, search: str, after: 
 
 
 def _page(viewer: Viewer, user_id: int, fault: str | None) -> Page:
-    with session.current().read() as reading:
+    with db.current().read() as reading:
         user = administration.person(reading, user_id)
         roles = administration.roles(reading, user_id)
         known = identities.of_user(reading, user_id)
+        two_factors = second_factor.is_on(reading, user_id)
     status_code = 409 if fault else 200
     return admin_page(
         "user",
@@ -140,8 +152,9 @@ def _page(viewer: Viewer, user_id: int, fault: str | None) -> Page:
         locked=users.is_locked(user),
         roles=roles,
         identities=known,
+        two_factors=two_factors,
         fault=fault,
     )
 
 
-ROUTES = [index, invite, show, act]
+ROUTES = [index, invite, show, act, *downloads.as_both("/admin/users", as_file)]

@@ -4,27 +4,29 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromQuery
+from litestar.response import Stream
 
 from backend.accounts import audit
-from backend.db import session
+from backend.db import database as db
 from backend.lib import shapes
 from backend.lib.problems import Problem
-from backend.portal import access
-from backend.portal.access import Place
+from backend.portal import access, downloads
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import go, page
 from backend.portal.templates_pages.texts import FORMATS, KINDS
-from backend.registry import drafts, samples, template_files, template_usage, templates
+from backend.registry import drafts, provenance, samples, template_files, template_lists, template_usage
 from backend.registry.drafts import Key
 from backend.registry.owned import check_identifier
 from backend.registry.shapes import MAX_SOURCE_BYTES, TemplateShape
 from backend.registry.templates import TemplateContent
 from backend.rendering.starters import Starter, starters
+from backend.reports import whole_lists
 
 _PAGE = 200
 _BLANK = {
@@ -47,6 +49,7 @@ class Row(msgspec.Struct, frozen=True):
     drafted_by: str | None
     changed_at: datetime
     used_at: datetime | None
+    locked: bool = False
 
 
 class NewTemplate(msgspec.Struct, kw_only=True):
@@ -60,9 +63,9 @@ class NewTemplate(msgspec.Struct, kw_only=True):
 
 
 @get("/templates", sync_to_thread=True)
-def index(place: NamedDependency[Place], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
+def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
     """List the templates whose name or identifier holds ``q``, of the format ``form``."""
-    rows = _rows(place)
+    rows = _rows(workspace)
     wanted = q.strip().casefold()
     found = [
         row
@@ -71,9 +74,9 @@ def index(place: NamedDependency[Place], q: FromQuery[str] = "", form: FromQuery
     ]
     return page(
         "templates/index.html",
-        place.viewer,
+        workspace.viewer,
         current="templates",
-        place=place,
+        workspace=workspace,
         rows=found,
         any_at_all=bool(rows),
         q=q[:200],
@@ -83,14 +86,20 @@ def index(place: NamedDependency[Place], q: FromQuery[str] = "", form: FromQuery
     )
 
 
-def _rows(place: Place) -> list[Row]:
+def as_file(workspace: NamedDependency[Workspace], request: Request[Any, Any, Any]) -> Stream:
+    """Give all templates of the service."""
+    columns = "identifier name kind format version drafted_by locked changed_at used_at"
+    return downloads.as_file(request, whole_lists.table(columns, _rows(workspace)), "templates")
+
+
+def _rows(workspace: Workspace) -> list[Row]:
     """Gather what is published and what is in draft, in order of name."""
-    with session.current().read() as reading:
-        used = template_usage.last_used(reading, place.service_id)
-        drafted = {one.identifier: one for one in drafts.in_draft(reading, place.service_id)}
+    with db.current().read() as reading:
+        used = template_usage.last_used(reading, workspace.service_id)
+        drafted = {one.identifier: one for one in drafts.in_draft(reading, workspace.service_id)}
         published = []
         after: str | None = None
-        while some := templates.page(reading, place.service_id, _PAGE, after):
+        while some := template_lists.page(reading, workspace.service_id, _PAGE, after):
             published += some
             after = some[-1].identifier
     rows = {
@@ -105,18 +114,22 @@ def _rows(place: Place) -> list[Row]:
         rows[identifier] = Row(
             identifier, text.name, text.kind, text.format, version, draft.updated_by, draft.updated_at, moment
         )
+    with db.current().read() as reading:
+        locks = provenance.locks(reading, workspace.service_id, list(rows))
+    for identifier in locks:
+        rows[identifier] = msgspec.structs.replace(rows[identifier], locked=True)
     return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
 
 
 @get("/templates/new", guards=[access.editors], sync_to_thread=True)
-def new(place: NamedDependency[Place], start: FromQuery[str] = "blank:mjml") -> Response[Any]:
+def new(workspace: NamedDependency[Workspace], start: FromQuery[str] = "blank:mjml") -> Response[Any]:
     """Show the form of a new template."""
-    return _form(place, NewTemplate(start=start), Faults())
+    return _form(workspace, NewTemplate(start=start), Faults())
 
 
 @post("/templates/new", guards=[access.editors], sync_to_thread=True)
 def create(
-    place: NamedDependency[Place], data: Annotated[NewTemplate, Body(media_type=RequestEncodingType.MULTI_PART)]
+    workspace: NamedDependency[Workspace], data: Annotated[NewTemplate, Body(media_type=RequestEncodingType.MULTI_PART)]
 ) -> Response[Any]:
     """Begin a template with a first draft, and go to its editor."""
     faults = Faults()
@@ -127,16 +140,16 @@ def create(
     with faults.on("identifier"):
         check_identifier(data.identifier)
     if faults or begun is None:
-        return _form(place, data, faults)
+        return _form(workspace, data, faults)
     text, sample = msgspec.structs.replace(begun[0], kind=data.kind), begun[1]
-    with faults.on("identifier"), session.current().write() as transaction:
-        made = drafts.create(transaction, Key(place.service_id, data.identifier), text, place.viewer.email)
+    with faults.on("identifier"), db.current().transaction() as transaction:
+        made = drafts.create(transaction, Key(workspace.service_id, data.identifier), text, workspace.viewer.email)
         if sample is not None:
             samples.put(transaction, made.template_id, samples.FIRST, sample)
-        audit.record(transaction, place.actor, "template.begun", data.identifier, service_id=place.service_id)
+        audit.record(transaction, workspace.actor, "template.begun", data.identifier, service_id=workspace.service_id)
     if faults:
-        return _form(place, data, faults)
-    return go(place.address(f"templates/{data.identifier}"))
+        return _form(workspace, data, faults)
+    return go(workspace.address(f"templates/{data.identifier}"))
 
 
 def _begun(data: NewTemplate, faults: Faults) -> tuple[TemplateContent, str | None] | None:
@@ -184,12 +197,12 @@ def _checked(text: TemplateContent, faults: Faults) -> TemplateContent:
     return text
 
 
-def _form(place: Place, data: NewTemplate, faults: Faults) -> Response[Any]:
+def _form(workspace: Workspace, data: NewTemplate, faults: Faults) -> Response[Any]:
     return page(
         "templates/new.html",
-        place.viewer,
+        workspace.viewer,
         current="templates",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         data=data,
         faults=faults,
@@ -199,4 +212,4 @@ def _form(place: Place, data: NewTemplate, faults: Faults) -> Response[Any]:
     )
 
 
-ROUTES = [index, new, create]
+ROUTES = [index, new, create, *downloads.as_both("/templates", as_file)]

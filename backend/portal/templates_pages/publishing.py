@@ -10,28 +10,37 @@ from litestar.params import Body, FromPath
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
-from backend.db import session
-from backend.lib.problems import Problem
+from backend.corrections import of_template, send
+from backend.corrections.of_template import Retrials
+from backend.db import database as db
+from backend.lib import languages
+from backend.lib.problems import FieldError, Problem
 from backend.portal import access
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import go, page
 from backend.portal.templates_pages import changing, previewing
+from backend.publishing import chosen_senders
 from backend.publishing import publish as publishing
 from backend.publishing.publish import Change, Plan
-from backend.registry import comparison, drafts, samples, template_usage, templates
+from backend.registry import comparison, drafts, provenance, samples, template_usage, templates
 from backend.registry.drafts import DraftConflict, Key, Working
 from backend.registry.templates import TemplateContent, TemplateRecord
+from backend.rendering.model import TemplateWarning
 from backend.reports import template_preview, template_trial
 from backend.reports.template_preview import Preview, PreviewFault
 from backend.reports.template_trial import Trials
 
 
 class PublishForm(msgspec.Struct, kw_only=True):
-    """What the publish page sends: the draft's revision that was looked at, and whether to publish what breaks."""
+    """What the publish page sends: the draft's revision that was looked at, and whether to publish what breaks.
+
+    ``again`` asks to send what the template could not make once it is published.
+    """
 
     revision: int = 0
     anyway: str = ""
+    again: str = ""
 
 
 class DeleteForm(msgspec.Struct, kw_only=True):
@@ -40,7 +49,28 @@ class DeleteForm(msgspec.Struct, kw_only=True):
     identifier: str = ""
 
 
-class Look(msgspec.Struct, frozen=True):
+class TextLook(msgspec.Struct, frozen=True):
+    """One variant as it is published: how it looks with its sample, and how many lines differ.
+
+    ``is_new`` tells that the published version has none in this language, ``is_gone`` that the draft has none any more.
+    """
+
+    tag: str
+    name: str
+    preview: Preview | None
+    added: int
+    removed: int
+    is_new: bool
+    is_gone: bool
+    other_fields: list[TemplateWarning]
+
+    @property
+    def warnings(self) -> list[TemplateWarning]:
+        """Return what its author should look at."""
+        return [*(self.preview.warnings if self.preview else ()), *self.other_fields]
+
+
+class Reviewed(msgspec.Struct, frozen=True):
     """What is known of a draft before it is published."""
 
     present: Working
@@ -49,6 +79,10 @@ class Look(msgspec.Struct, frozen=True):
     trials: Trials
     plan: Plan
     changes: list[Change]
+    locked: list[str]
+    sender_faults: list[FieldError]
+    retrials: Retrials
+    texts: list[TextLook]
 
     @property
     def breaks(self) -> list[Change]:
@@ -59,54 +93,107 @@ class Look(msgspec.Struct, frozen=True):
 UrlEncoded = RequestEncodingType.URL_ENCODED
 
 
-def _look(place: Place, identifier: str) -> Look:
-    with session.current().read() as reading:
-        present = drafts.working(reading, Key(place.service_id, identifier))
+def _reviewed(workspace: Workspace, identifier: str) -> Reviewed:
+    with db.current().read() as reading:
+        present = drafts.working(reading, Key(workspace.service_id, identifier))
         published = None
         if present.published is not None:
-            published = templates.get(reading, place.service_id, identifier).content
+            published = templates.get(reading, workspace.service_id, identifier).content
         fields = samples.all_fields(reading, present.template_id)
-        payloads = template_usage.last_payloads(reading, place.service_id, identifier)
-        content = drafts.content_to_publish(reading, Key(place.service_id, identifier))
-        plan = publishing.plan(reading, place.service_id, identifier, content)
-    preview = template_preview.before_publishing(present.content, fields, place.share)
-    trials = template_trial.try_payloads(present.content, published, payloads, place.share)
-    return Look(present, published, preview, trials, plan, publishing.changes(plan.users, place.share))
+        payloads = template_usage.last_payloads(reading, workspace.service_id, identifier)
+        content = drafts.content_to_publish(reading, Key(workspace.service_id, identifier))
+        plan = publishing.plan(reading, workspace.service_id, identifier, content)
+        users = [one.record.identifier for one in plan.users]
+        sender_faults = chosen_senders.faults(reading, workspace.service_id, content)
+        locked = sorted(provenance.locks(reading, workspace.service_id, users))
+    own = msgspec.structs.replace(present.content, variants={})
+    preview = template_preview.before_publishing(own, fields, workspace.share)
+    trials = template_trial.try_payloads(present.content, published, payloads, workspace.share)
+    changes = publishing.changes(plan.users, workspace.share)
+    retrials = of_template.try_failures(workspace.service_id, identifier, content, workspace.share)
+    texts = _texts(workspace, content, published)
+    return Reviewed(present, published, preview, trials, plan, changes, locked, sender_faults, retrials, texts)
+
+
+def _texts(workspace: Workspace, content: TemplateContent, published: TemplateContent | None) -> list[TextLook]:
+    """Look at every variant that the draft or the published version has."""
+    now, then = content.spoken(), published.spoken() if published else {}
+    found = []
+    told = template_preview.other_fields(content, workspace.service_id)
+    for tag in sorted(now.keys() | then.keys()):
+        text, before = now.get(tag), then.get(tag)
+        rows = comparison.compare(before.source if before else "", text.source if text else "")
+        preview = None
+        if text is not None:
+            sample = text.sample_fields
+            fields = [] if sample is None else [sample]
+            preview = template_preview.before_publishing(text, fields, workspace.share)
+        added, removed = _counted(rows)
+        found.append(
+            TextLook(tag, languages.name(tag), preview, added, removed, before is None, text is None, told.get(tag, []))
+        )
+    return found
+
+
+def _counted(rows: list[comparison.Row]) -> tuple[int, int]:
+    """Count the lines that are new or changed, and those that are gone or changed."""
+    return tuple(sum(row.kind in {kind, "changed"} for row in rows) for kind in ("added", "removed"))  # type: ignore[return-value]
 
 
 @get("/templates/{identifier:str}/publish", guards=[access.editors], sync_to_thread=True)
-def look(place: NamedDependency[Place], identifier: FromPath[str]) -> Response[Any]:
+def look(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Response[Any]:
     """Show what publishing the draft would do."""
-    return _page(place, _look(place, identifier))
+    return _page(workspace, _reviewed(workspace, identifier))
 
 
-@post("/templates/{identifier:str}/publish", guards=[access.editors], sync_to_thread=True)
+@post("/templates/{identifier:str}/publish", guards=[access.editors, access.unlocked], sync_to_thread=True)
 def publish(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
     data: Annotated[PublishForm, Body(media_type=UrlEncoded)],
 ) -> Response[Any]:
     """Publish the draft; what would break the last real messages is published only when that was said."""
-    found = _look(place, identifier)
-    if not found.present.content.source.strip() or _refusal(place, found) is not None:
-        return _page(place, found, status_code=422)
+    found = _reviewed(workspace, identifier)
+    if not found.present.content.source.strip() or _refusal(workspace, found) is not None:
+        return _page(workspace, found, status_code=422)
     if found.breaks or (found.trials.broken and not data.anyway):
-        return _page(place, found, status_code=422)
+        return _page(workspace, found, status_code=422)
     try:
-        with session.current().write() as transaction:
-            key = Key(place.service_id, identifier)
-            record, anew = _published(transaction, key, found.plan, data.revision, place.viewer.email)
+        with db.current().transaction() as transaction:
+            key = Key(workspace.service_id, identifier)
+            record, anew = _published(transaction, key, found.plan, data.revision, workspace.viewer.email)
             detail = {"version": record.version, "would_break": len(found.trials.broken), "published_anew": len(anew)}
             audit.record(
-                transaction, place.actor, "template.published", identifier, service_id=place.service_id, detail=detail
+                transaction,
+                workspace.actor,
+                "template.published",
+                identifier,
+                service_id=workspace.service_id,
+                detail=detail,
             )
     except DraftConflict:
-        return _page(place, _look(place, identifier), status_code=409, changed=True)
-    address = place.address(f"templates/{identifier}")
+        return _page(workspace, _reviewed(workspace, identifier), status_code=409, changed=True)
     done = f"Version {record.version} is published: messages are made from it from now on."
     if anew:
         done = f"Version {record.version} is published, and with it {', '.join(one.identifier for one in anew)}."
-    return go(address, done=done)
+    return (
+        _sent_again(workspace, record, found.retrials, done)
+        if data.again
+        else go(_home(workspace, identifier), done=done)
+    )
+
+
+def _home(workspace: Workspace, identifier: str) -> str:
+    return workspace.address(f"templates/{identifier}")
+
+
+def _sent_again(workspace: Workspace, record: TemplateRecord, retrials: Retrials, done: str) -> Response[Any]:
+    """Send what would go by the look that was had before publishing; each goes once, whoever else sends it again."""
+    reason = f"What {record.identifier} could not make before its version {record.version}."
+    uid = send.send_failures(workspace.service_id, retrials.failures, workspace.actor, reason=reason)
+    if uid is None:
+        return go(_home(workspace, record.identifier), done=f"{done} Nothing was left to be sent again.")
+    return go(workspace.address(f"sent-again/{uid}"), done=f"{done} What has become of the messages stands here.")
 
 
 def _published(
@@ -119,56 +206,65 @@ def _published(
     return record, anew
 
 
-def _refusal(place: Place, found: Look) -> PreviewFault | None:
-    refusal = template_preview.refusal(found.present.content, place.share)
+def _refusal(workspace: Workspace, found: Reviewed) -> PreviewFault | None:
+    refusal = template_preview.refusal(found.present.content, workspace.share)
     if refusal is None and found.breaks:
         names = ", ".join(one.identifier for one in found.breaks)
         refusal = PreviewFault(f"It would break what is made with it: {names}. See below.", None, in_subject=False)
+    if refusal is None and found.sender_faults:
+        refusal = PreviewFault(found.sender_faults[0].detail, None, in_subject=False)
+    if refusal is None and found.locked:
+        names = ", ".join(found.locked)
+        sentence = f"It would change what is made with it and is locked for its repository: {names}."
+        refusal = PreviewFault(sentence, None, in_subject=False)
     return refusal
 
 
-def _page(place: Place, found: Look, *, status_code: int = 200, changed: bool = False) -> Response[Any]:
+def _page(workspace: Workspace, found: Reviewed, *, status_code: int = 200, changed: bool = False) -> Response[Any]:
     rows = comparison.compare(found.published.source, found.present.content.source) if found.published else []
-    refusal = _refusal(place, found)
+    added, removed = _counted(rows)
+    refusal = _refusal(workspace, found)
     if not found.present.content.source.strip():
         refusal = previewing.EMPTY
     return page(
         "templates/publish.html",
-        place.viewer,
+        workspace.viewer,
         current="templates",
-        place=place,
+        workspace=workspace,
         status_code=status_code,
         look=found,
-        frames=changing.frames(place, found.changes),
+        frames=changing.frames(workspace, found.changes),
         refusal=refusal,
         changed=changed,
-        added=sum(row.kind in {"added", "changed"} for row in rows),
-        removed=sum(row.kind in {"removed", "changed"} for row in rows),
+        added=added,
+        removed=removed,
     )
 
 
 @post("/templates/{identifier:str}/discard", guards=[access.editors], sync_to_thread=True)
-def discard(place: NamedDependency[Place], identifier: FromPath[str]) -> Response[Any]:
+def discard(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Response[Any]:
     """Throw the draft away; its text is kept as a copy."""
-    with session.current().write() as transaction:
-        key = Key(place.service_id, identifier)
+    with db.current().transaction() as transaction:
+        key = Key(workspace.service_id, identifier)
         present = drafts.working(transaction, key)
-        drafts.discard(transaction, key, place.viewer.email)
-        audit.record(transaction, place.actor, "template.draft_discarded", identifier, service_id=place.service_id)
+        drafts.discard(transaction, key, workspace.viewer.email)
+        audit.record(
+            transaction, workspace.actor, "template.draft_discarded", identifier, service_id=workspace.service_id
+        )
     if present.published is None:
-        return go(place.address("templates"), done=f"The draft of {identifier} is discarded.")
-    return go(place.address(f"templates/{identifier}"), done="The draft is discarded; a copy of it is kept.")
+        return go(workspace.address("templates"), done=f"The draft of {identifier} is discarded.")
+    return go(workspace.address(f"templates/{identifier}"), done="The draft is discarded; a copy of it is kept.")
 
 
 @get("/templates/{identifier:str}/delete", guards=[access.editors], sync_to_thread=True)
-def ask_to_delete(place: NamedDependency[Place], identifier: FromPath[str]) -> Response[Any]:
+def ask_to_delete(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Response[Any]:
     """Say where the template is used, and ask whether to delete it."""
-    return _deletion(place, identifier, Faults())
+    return _deletion(workspace, identifier, Faults())
 
 
-@post("/templates/{identifier:str}/delete", guards=[access.editors], sync_to_thread=True)
+@post("/templates/{identifier:str}/delete", guards=[access.editors, access.unlocked], sync_to_thread=True)
 def delete(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
     data: Annotated[DeleteForm, Body(media_type=UrlEncoded)],
 ) -> Response[Any]:
@@ -176,33 +272,33 @@ def delete(
     faults = Faults()
     if data.identifier.strip() != identifier:
         faults.add("identifier", f"Write {identifier} to show that you mean this template.")
-        return _deletion(place, identifier, faults)
+        return _deletion(workspace, identifier, faults)
     try:
-        with session.current().write() as transaction:
-            template_usage.check_unused(transaction, place.service_id, identifier)
-            publishing.check_unused(transaction, place.service_id, identifier)
-            drafts.discard(transaction, Key(place.service_id, identifier), place.viewer.email)
-            templates.delete(transaction, place.service_id, identifier)
-            audit.record(transaction, place.actor, "template.deleted", identifier, service_id=place.service_id)
+        with db.current().transaction() as transaction:
+            template_usage.check_unused(transaction, workspace.service_id, identifier)
+            publishing.check_unused(transaction, workspace.service_id, identifier)
+            drafts.discard(transaction, Key(workspace.service_id, identifier), workspace.viewer.email)
+            templates.delete(transaction, workspace.service_id, identifier)
+            audit.record(transaction, workspace.actor, "template.deleted", identifier, service_id=workspace.service_id)
     except Problem as problem:
         if problem.code != "in_use":
             raise
         faults.add("identifier", problem.detail)
-        return _deletion(place, identifier, faults)
-    return go(place.address("templates"), done=f"The template {identifier} is deleted.")
+        return _deletion(workspace, identifier, faults)
+    return go(workspace.address("templates"), done=f"The template {identifier} is deleted.")
 
 
-def _deletion(place: Place, identifier: str, faults: Faults) -> Response[Any]:
-    with session.current().read() as reading:
-        record = templates.get(reading, place.service_id, identifier)
-        waiting = template_usage.waiting(reading, place.service_id, identifier)
-        used_at = template_usage.last_used(reading, place.service_id).get(identifier)
-        users = templates.made_with(reading, place.service_id, identifier)
+def _deletion(workspace: Workspace, identifier: str, faults: Faults) -> Response[Any]:
+    with db.current().read() as reading:
+        record = templates.get(reading, workspace.service_id, identifier)
+        waiting = template_usage.waiting(reading, workspace.service_id, identifier)
+        used_at = template_usage.last_used(reading, workspace.service_id).get(identifier)
+        users = templates.made_with(reading, workspace.service_id, identifier)
     return page(
         "templates/delete.html",
-        place.viewer,
+        workspace.viewer,
         current="templates",
-        place=place,
+        workspace=workspace,
         status_code=faults.status,
         record=record,
         waiting=waiting,

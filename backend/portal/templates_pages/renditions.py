@@ -1,6 +1,7 @@
-"""A rendered message as each of its readers meets it: mail program, phone, inbox list, plain text, Slack, SMS."""
+"""A rendered message as each of its readers meets it: mail program, phone, inbox list, plain text, chats, SMS."""
 
 import re
+from typing import Literal
 
 import msgspec
 from markupsafe import Markup
@@ -8,7 +9,7 @@ from markupsafe import Markup
 from backend.channels import slack_blocks, sms_segments
 from backend.channels.slack_blocks import Divider, Header
 from backend.channels.sms_segments import Segments
-from backend.portal.templates_pages import mrkdwn
+from backend.portal.templates_pages import mrkdwn, teams_card
 from backend.rendering.model import Rendered
 
 MOST_SHOWN = 100_000
@@ -16,6 +17,7 @@ MOST_SHOWN = 100_000
 MOST_FRAMED = 3_000_000
 _OPENING = 140
 _IMAGE_HEIGHT = re.compile(r"<img\b[^>]*?\bheight\s*[=:]\s*[\"']?(\d{1,4})", re.IGNORECASE)
+_DARK = re.compile(r"prefers-color-scheme\s*:\s*dark", re.IGNORECASE)
 _WIDTHS = {"desktop": 76, "phone": 34}
 _LINE, _MARGIN, _HIGHEST = 40, 240, 60_000
 
@@ -31,7 +33,8 @@ class Renditions(msgspec.Struct, frozen=True, kw_only=True):
     """What the preview shows; ``framed`` is the HTML for the frame, absent where it is too long.
 
     ``heights`` are of the frame, in CSS pixels by width, and rather too great than too small: the frame's document
-    cannot be measured from outside, and the page scrolls in its stead, so that a new rendition keeps the place.
+    cannot be measured from outside, and the page scrolls in its stead, so that a new rendition keeps the place. In the
+    dark a message has colours of its ``own``, or programs turn the light ones.
     """
 
     subject: str | None
@@ -41,7 +44,9 @@ class Renditions(msgspec.Struct, frozen=True, kw_only=True):
     framed: str | None
     too_long: bool
     heights: dict[str, int]
+    dark: Literal["own", "turned"]
     slack: list[SlackBlock]
+    teams: list[Markup]
     sms: str
     segments: Segments
     size: int
@@ -53,15 +58,18 @@ def renditions(rendered: Rendered, size: int) -> Renditions:
     framed = html if html is not None and len(html) <= MOST_FRAMED else None
     text = rendered.text[:MOST_SHOWN]
     sms = sms_segments.normalise(text)
+    bare = rendered.bare_html if framed is not None else None
     return Renditions(
         subject=rendered.subject,
         opening=" ".join(text[: 4 * _OPENING].split())[:_OPENING],
-        text=text,
+        text=rendered.mail_text[:MOST_SHOWN],
         cut=len(rendered.text) > MOST_SHOWN,
         framed=framed,
         too_long=html is not None and framed is None,
         heights={view: _height(html or "", text, width) for view, width in _WIDTHS.items()},
-        slack=_slack(rendered, text, rendered.bare_html if framed is not None else None),
+        dark="own" if _DARK.search(framed or "") else "turned",
+        slack=_slack(rendered, text, bare),
+        teams=teams_card.drawn(rendered.subject, text, bare),
         sms=sms,
         segments=sms_segments.segments(sms),
         size=size,

@@ -1,5 +1,27 @@
 """Every address of the template pages."""
 
-from backend.portal.templates_pages import editor, history, listing, publishing, uploads
+from backend.portal.templates_pages import (
+    as_code,
+    duplicating,
+    editor,
+    frames,
+    history,
+    listing,
+    pictures,
+    publishing,
+    uploads,
+    words,
+)
 
-ROUTES = [*listing.ROUTES, *editor.ROUTES, *uploads.ROUTES, *publishing.ROUTES, *history.ROUTES]
+ROUTES = [
+    *listing.ROUTES,
+    *words.ROUTES,
+    *pictures.ROUTES,
+    *editor.ROUTES,
+    *frames.ROUTES,
+    *uploads.ROUTES,
+    *duplicating.ROUTES,
+    *publishing.ROUTES,
+    *history.ROUTES,
+    *as_code.ROUTES,
+]

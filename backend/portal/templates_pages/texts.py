@@ -10,18 +10,21 @@ from backend.portal.forms import Faults
 from backend.registry import samples
 from backend.registry.samples import Sample, SampleFault
 from backend.registry.shapes import BatchShape, TemplateShape
-from backend.registry.templates import TemplateContent
+from backend.registry.templates import TemplateContent, Variant
 
 FORMATS = (("mjml", "MJML"), ("html", "HTML"), ("text", "Text"), ("markdown", "Markdown"))
 KINDS = (("template", "Template"), ("partial", "Partial"), ("layout", "Layout"))
 BATCH_FIELDS = ("quiet_seconds", "max_wait_seconds", "max_items")
 # PostgreSQL counts revisions in 32 bits.
 _LAST_REVISION = 2**31 - 1
-VIEWS = ("desktop", "phone", "inbox", "text", "slack", "sms")
+LETTER = "letter"
 
 
 class EditorForm(msgspec.Struct, kw_only=True):
-    """What the editor sends; ``revision`` is the draft's that it was opened with, ``mode`` NORMAL or BATCH."""
+    """What the editor sends; ``revision`` is the draft's that it was opened with, ``mode`` NORMAL or BATCH.
+
+    ``variant`` is the language of the text in it, empty for the template's own, whose ``language`` may be said.
+    """
 
     action: str = "save"
     revision: str = "0"
@@ -33,13 +36,21 @@ class EditorForm(msgspec.Struct, kw_only=True):
     quiet_seconds: str = ""
     max_wait_seconds: str = ""
     max_items: str = ""
+    item_key: str = ""
+    only_if_new: str = ""
+    digest: str = ""
     repeat_after: str = ""
+    sender: str = ""
+    reply_to: str = ""
     mode: str = "NORMAL"
     view: str = "desktop"
     sample_name: str = ""
     new_sample_name: str = ""
     sample: str = ""
     delete_sample: str = ""
+    language: str = ""
+    variant: str = ""
+    new_variant: str = ""
 
     @property
     def read_from(self) -> int:
@@ -66,8 +77,11 @@ def unified(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
-    """Read the text that a form sends; None where it cannot be kept, for the faults that are then said."""
+def content(form: EditorForm, faults: Faults, before: TemplateContent) -> TemplateContent | None:
+    """Read the text that a form sends; None where it cannot be kept, for the faults that are then said.
+
+    What is ``before`` has the texts in the languages that the form does not show.
+    """
     given: dict[str, Any] = {
         "name": form.name.strip(),
         "kind": form.kind,
@@ -76,6 +90,9 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
         "subject": form.subject.replace("\x00", "").strip() or None,
         "batch": _batch(form, faults),
         "repeat_after": form.repeat_after.strip() or None,
+        "language": form.language.strip() or None,
+        "sender": form.sender or None,
+        "reply_to": form.reply_to or None,
     }
     empty = not given["source"]
     try:
@@ -88,19 +105,33 @@ def content(form: EditorForm, faults: Faults) -> TemplateContent | None:
     if faults:
         return None
     batch = shape.batch.given() if shape.batch else None
+    variants = dict(before.variants)
+    own = (given["source"], shape.subject)
+    if form.variant:
+        variants[form.variant] = Variant(source=own[0], subject=own[1])
+        own = (before.source, before.subject)
     return TemplateContent(
         name=shape.name,
         kind=shape.kind,
         format=shape.format,
-        source=given["source"],
-        subject=shape.subject,
+        source=own[0],
+        subject=own[1],
         batch=batch,
         repeat_after=shape.repeat_after,
+        language=shape.language,
+        variants=variants,
+        sender=shape.sender,
+        reply_to=shape.reply_to,
     )
 
 
-def _batch(form: EditorForm, faults: Faults) -> dict[str, float | int] | None:
-    numbers: dict[str, float | int] = {}
+def spoken(text: TemplateContent, variant: str) -> TemplateContent:
+    """Return one of a template's texts as if it stood alone: its own, or that of a variant."""
+    return text.spoken().get(variant) or msgspec.structs.replace(text, variants={})
+
+
+def _batch(form: EditorForm, faults: Faults) -> dict[str, Any] | None:
+    numbers: dict[str, Any] = {}
     for name in BATCH_FIELDS:
         text = str(getattr(form, name)).strip()
         if not text:
@@ -111,12 +142,18 @@ def _batch(form: EditorForm, faults: Faults) -> dict[str, float | int] | None:
             faults.add(name, "Write a number, or leave the field empty.")
             continue
         numbers[name] = int(number) if number.is_integer() else number
+    if form.digest.strip():
+        numbers["digest"] = form.digest.strip()
+    if form.item_key.strip():
+        numbers["item_key"] = form.item_key.strip()
+    if form.only_if_new:
+        numbers["only_if_new"] = True
     if numbers and not faults:
         try:
             shapes.check(BatchShape, numbers)
         except Problem as problem:
             for error in problem.errors:
-                faults.add(error.pointer.lstrip("/"), error.detail)
+                faults.add(error.pointer.lstrip("/") or "item_key", error.detail)
     return numbers or None
 
 
@@ -135,8 +172,9 @@ def sample_state(text: str, *, batch: bool) -> SampleState:
     return SampleState(fields)
 
 
-def form_of(text: TemplateContent, revision: int, present: list[Sample]) -> EditorForm:
+def form_of(text: TemplateContent, revision: int, present: list[Sample], variant: str = "") -> EditorForm:
     """Fill the editor's form from what is stored, with the first sample chosen."""
+    shown = spoken(text, variant)
     sample = present[0] if present else Sample("", "{\n  \n}")
     batch = text.batch or {}
     return EditorForm(
@@ -144,12 +182,19 @@ def form_of(text: TemplateContent, revision: int, present: list[Sample]) -> Edit
         name=text.name,
         kind=text.kind,
         format=text.format,
-        subject=text.subject or "",
-        source=text.source,
+        subject=shown.subject or "",
+        source=shown.source,
+        language=text.language or "",
+        variant=variant if variant in text.variants else "",
         repeat_after=text.repeat_after or "",
+        sender=text.sender or "",
+        reply_to=text.reply_to or "",
         mode=mode_of(sample.text),
         sample_name=sample.name,
         sample=sample.text,
+        item_key=batch.get("item_key", ""),
+        only_if_new="true" if batch.get("only_if_new") else "",
+        digest=str(batch.get("digest") or ""),
         **{name: _plain(batch.get(name)) for name in BATCH_FIELDS},
     )
 

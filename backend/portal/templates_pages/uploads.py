@@ -10,9 +10,9 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 
 from backend.accounts import audit
-from backend.db import session
+from backend.db import database as db
 from backend.portal import access
-from backend.portal.access import Place
+from backend.portal.access import Workspace
 from backend.portal.pages import go
 from backend.registry import drafts, template_files
 from backend.registry.drafts import Key
@@ -26,23 +26,23 @@ class UploadForm(msgspec.Struct, kw_only=True):
     file: UploadFile | None = None
 
 
-@post("/templates/{identifier:str}/upload", guards=[access.editors], sync_to_thread=True)
+@post("/templates/{identifier:str}/upload", guards=[access.editors, access.unlocked], sync_to_thread=True)
 def upload(
-    place: NamedDependency[Place],
+    workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
     data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
 ) -> Response[Any]:
     """Make a file's text the draft's source, in the format that its content speaks for."""
-    address = place.address(f"templates/{identifier}")
+    address = workspace.address(f"templates/{identifier}")
     if data.file is None or not data.file.filename:
         return go(address, done="Choose a file first.")
     read = template_files.read(data.file.filename, data.file.file.read(MAX_SOURCE_BYTES + 1))
-    key = Key(place.service_id, identifier)
-    with session.current().write() as transaction:
+    key = Key(workspace.service_id, identifier)
+    with db.current().transaction() as transaction:
         present = drafts.working(transaction, key).content
         text = msgspec.structs.replace(present, source=read.source, format=read.format)
-        drafts.save(transaction, key, text, data.revision, place.viewer.email)
-        audit.record(transaction, place.actor, "template.draft_saved", identifier, service_id=place.service_id)
+        drafts.save(transaction, key, text, data.revision, workspace.viewer.email)
+        audit.record(transaction, workspace.actor, "template.draft_saved", identifier, service_id=workspace.service_id)
     return go(address, done="The file's text is the draft now.")
 
 

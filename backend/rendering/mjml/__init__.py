@@ -1,1 +1,1 @@
-"""Writes MJML as HTML, as the reference compiler of MJML 5.4 does: each component, its widths and its defaults."""
+"""From MJML with Jinja in it to HTML with Jinja in it."""

@@ -1,0 +1,1 @@
+"""What messages look like and come from: the brands of organisations and services, checked, kept and looked up."""

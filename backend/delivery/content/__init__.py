@@ -1,0 +1,1 @@
+"""What messages are made of besides their template: files, links, members of a batch, memory."""

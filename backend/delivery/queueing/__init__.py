@@ -1,0 +1,1 @@
+"""What is due: claims, fairness between services, pacing, retries."""

@@ -1,0 +1,1 @@
+"""What brings Carillon to a machine: how its wheel is built."""

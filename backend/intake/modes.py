@@ -1,0 +1,54 @@
+"""Holding messages to their mode: what a client of the mode ``team`` reaches, and a service on trial without one."""
+
+from collections.abc import Iterator, Sequence
+
+from backend.accounts.reach import Reach
+from backend.channels import redirects
+from backend.channels.base import Channel
+from backend.db.models.accounts import Mode
+from backend.intake.schema import ChannelIn
+from backend.lib.problems import FieldError, Problem
+
+CODE = "recipient_not_in_team"
+WHY = (
+    "is neither a member's nor a guest's, and only these are reached while the service is on trial or its API client"
+    " has the mode team"
+)
+
+
+def beyond(
+    pointer: str,
+    channel: ChannelIn,
+    targets: Sequence[tuple[str, Sequence[str]]],
+    reach: Reach,
+    redirect: str | None,
+) -> Iterator[FieldError]:
+    """Say which recipients of a channel would be sent something beyond a reach; targets have their recipients."""
+    outside = {
+        name for address, names in targets if not reach.has(*lands(channel.type, address, redirect)) for name in names
+    }
+    for position, name in enumerate(channel.recipient):
+        if name in outside:
+            detail = f"One of the {channel.type} addresses of {name} {WHY}."
+            yield FieldError(f"{pointer}/{channel.recipient_member}/{position}", CODE, detail)
+
+
+def see_that_it_is_reached(reach: Reach, channel: Channel, address: str) -> None:
+    """Refuse a message beyond a reach.
+
+    Raises:
+        Problem: ``recipient_not_in_team``.
+    """
+    if not reach.has(channel, address):
+        raise Problem(CODE, f"Nothing was sent: the address {WHY}.")
+
+
+def of_service(*, live: bool) -> Mode:
+    """Return the mode of what a service sends without an API client; a client says itself whom it reaches."""
+    return Mode.LIVE if live else Mode.TEAM
+
+
+def lands(channel: str, address: str, redirect: str | None) -> tuple[Channel, str]:
+    """Return the channel and address at which a message really arrives."""
+    way = redirects.way(Channel(channel), address, redirect)
+    return way.channel, way.address

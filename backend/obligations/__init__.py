@@ -1,0 +1,1 @@
+"""Obligations: what is done until somebody knows, and who answers for it then."""

@@ -1,0 +1,359 @@
+"""When messages leave: the windows of a service, of a template and of a recipient, and their mutes."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath
+
+from backend.accounts import audit
+from backend.db import database as db
+from backend.lib import clock, shapes, windows
+from backend.lib.windows import DAYS
+from backend.portal import access
+from backend.portal.access import Workspace
+from backend.portal.forms import Faults
+from backend.portal.pages import Page, go, page
+from backend.registry import sending, sending_rules
+from backend.registry.sending import SERVICE, Rule, Subject, Throttle
+from backend.registry.sending_shapes import MuteShape, SendingRulesShape, ThrottleShape
+
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
+_ROW = re.compile(r"start-(\d{1,2})", re.ASCII)
+_WORDS = {"mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "fri": "Friday", "sat": "Saturday"}
+_DAY_WORDS = _WORDS | {"sun": "Sunday"}
+_FIRST = ("mon", "tue", "wed", "thu", "fri")
+_EDITORS, _ADMINISTRATORS = [access.editors], [access.administrators]
+
+# Fields: zone, holidays, except_high, and start-0, until-0, mon-0 to sun-0, start-1, …; of a mute its own.
+FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+class Row(msgspec.Struct):
+    """A line of the form: hours, and the days on which they begin."""
+
+    start: str = ""
+    until: str = ""
+    days: tuple[str, ...] = ()
+
+
+class Written(msgspec.Struct):
+    """A window as it was written; without lines there is none."""
+
+    rows: list[Row] = []
+    zone: str = "UTC"
+    holidays: str = ""
+    except_high: bool = False
+
+
+class WrittenMute(msgspec.Struct):
+    """A mute as it was written: a moment on the clock of a zone."""
+
+    until: str = ""
+    zone: str = "UTC"
+    reason: str = ""
+    drop_older_than: str = ""
+    except_high: bool = False
+
+
+class WrittenThrottle(msgspec.Struct):
+    """A throttle as it was written; without a number there is none."""
+
+    most: str = ""
+    per: str = "1h"
+    then: str = "refuse"
+    digest_template: str = ""
+    except_high: bool = False
+
+    def shape(self) -> ThrottleShape:
+        """Return what was written, checked.
+
+        Raises:
+            Problem: for what is wrong with it.
+        """
+        said: dict[str, Any] = {"most": int(self.most) if _NUMBER.fullmatch(self.most) else self.most}
+        said |= {"per": self.per, "then": self.then, "except_high": self.except_high}
+        return shapes.check(ThrottleShape, said | {"digest_template": self.digest_template or None})
+
+
+@get("/settings/sending", sync_to_thread=True)
+def of_service(workspace: NamedDependency[Workspace]) -> Page:
+    """Show the service's own window."""
+    return _show(workspace, SERVICE)
+
+
+@post("/settings/sending", guards=_ADMINISTRATORS, sync_to_thread=True)
+def save_of_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save the service's own window."""
+    return _save(workspace, SERVICE, data)
+
+
+@post("/settings/throttle", guards=_ADMINISTRATORS, sync_to_thread=True)
+def throttle_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save how many messages of the service a recipient gets."""
+    return _throttle(workspace, SERVICE, data)
+
+
+@post("/templates/{identifier:str}/throttle", guards=_EDITORS, sync_to_thread=True)
+def throttle_template(
+    workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData
+) -> Response[Any]:
+    """Save how many messages of a template a recipient gets."""
+    return _throttle(workspace, Subject("template", identifier), data)
+
+
+@get("/templates/{identifier:str}/sending", sync_to_thread=True)
+def of_template(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Page:
+    """Show a template's window and mute."""
+    return _show(workspace, Subject("template", identifier))
+
+
+@post("/templates/{identifier:str}/sending", guards=_EDITORS, sync_to_thread=True)
+def save_of_template(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData) -> Response[Any]:
+    """Save a template's window."""
+    return _save(workspace, Subject("template", identifier), data)
+
+
+@post("/templates/{identifier:str}/mute", guards=_EDITORS, sync_to_thread=True)
+def mute_template(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData) -> Response[Any]:
+    """Silence a template until a moment."""
+    return _mute(workspace, Subject("template", identifier), data)
+
+
+@post("/templates/{identifier:str}/mute/lift", guards=_EDITORS, sync_to_thread=True)
+def lift_template(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Response[Any]:
+    """End a template's mute."""
+    return _lift(workspace, Subject("template", identifier))
+
+
+@get("/recipients/{identifier:str}/sending", sync_to_thread=True)
+def of_recipient(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Page:
+    """Show a recipient's window and mute."""
+    return _show(workspace, Subject("recipient", identifier))
+
+
+@post("/recipients/{identifier:str}/sending", guards=_EDITORS, sync_to_thread=True)
+def save_of_recipient(
+    workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData
+) -> Response[Any]:
+    """Save a recipient's window."""
+    return _save(workspace, Subject("recipient", identifier), data)
+
+
+@post("/recipients/{identifier:str}/mute", guards=_EDITORS, sync_to_thread=True)
+def mute_recipient(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData) -> Response[Any]:
+    """Silence a recipient until a moment."""
+    return _mute(workspace, Subject("recipient", identifier), data)
+
+
+@post("/recipients/{identifier:str}/mute/lift", guards=_EDITORS, sync_to_thread=True)
+def lift_recipient(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Response[Any]:
+    """End a recipient's mute."""
+    return _lift(workspace, Subject("recipient", identifier))
+
+
+def _own(subject: Subject) -> str:
+    return "settings" if subject.kind == "service" else f"{subject.kind}s/{subject.name}"
+
+
+def _show(workspace: Workspace, subject: Subject) -> Page:
+    return _page(workspace, subject, Faults())
+
+
+def _of(rule: Rule) -> Written:
+    window = rule.window
+    if window is None:
+        return Written()
+    rows = [Row(one.start, one.until, one.days) for one in window.hours]
+    return Written(rows, window.zone, ", ".join(window.holidays), window.except_high)
+
+
+def _of_throttle(given: Throttle | None) -> WrittenThrottle:
+    if given is None:
+        return WrittenThrottle()
+    return WrittenThrottle(str(given.most), given.per, given.then, given.digest_template or "", given.except_high)
+
+
+def _read(data: Mapping[str, str]) -> Written:
+    positions = sorted(int(found[1]) for name in data if (found := _ROW.fullmatch(name)))
+    rows = [
+        Row(
+            data.get(f"start-{one}", "").strip(),
+            data.get(f"until-{one}", "").strip(),
+            tuple(day for day in DAYS if f"{day}-{one}" in data),
+        )
+        for one in positions
+    ]
+    written = [row for row in rows if row.start or row.until]
+    return Written(written, data.get("zone", "").strip(), data.get("holidays", "").strip(), "except_high" in data)
+
+
+def _save(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
+    written, faults, changed = _read(data), Faults(), False
+    with faults.on("window"):
+        said: dict[str, Any] = {"window": _said(written) if written.rows else None}
+        window = shapes.check(SendingRulesShape, said).window
+        with db.current().transaction() as transaction:
+            found = window.window() if window is not None else None
+            changed = sending_rules.put_window(transaction, workspace.service_id, subject, found)
+            if changed:
+                detail: dict[str, object] = {"window": found and found.in_words()}
+                _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
+    if faults:
+        return _page(workspace, subject, faults, _Forms(window=written))
+    done = "The window is saved." if written.rows else "There is no window any more."
+    return go(workspace.address(f"{_own(subject)}/sending"), done if changed else "Nothing was changed.")
+
+
+def _said(written: Written) -> dict[str, Any]:
+    hours = [{"days": list(row.days), "start": row.start, "until": row.until} for row in written.rows]
+    holidays = [one for one in re.split(r"[,\s]+", written.holidays) if one]
+    return {"hours": hours, "zone": written.zone, "holidays": holidays, "except_high": written.except_high}
+
+
+def _mute(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
+    written = WrittenMute(
+        data.get("until", "").strip(),
+        data.get("zone", "").strip(),
+        data.get("reason", "").strip(),
+        data.get("drop_older_than", "").strip(),
+        "except_high" in data,
+    )
+    faults = Faults()
+    until = _moment(written, faults)
+    if not written.reason:
+        faults.add("reason", "Say why: it is shown wherever something waits for the mute to end.")
+    if until is not None and not faults:
+        with faults.on("until"):
+            said = {"until": until, "reason": written.reason, "except_high": written.except_high}
+            shape = shapes.check(MuteShape, said | {"drop_older_than": written.drop_older_than or None})
+            with db.current().transaction() as transaction:
+                sending_rules.mute(transaction, workspace.service_id, subject, shape, workspace.viewer.email)
+                detail: dict[str, object] = {"until": until, "reason": shape.reason}
+                _write_down(transaction, workspace, f"{subject.kind}.muted", subject, detail)
+    if faults:
+        return _page(workspace, subject, faults, _Forms(mute=written))
+    return go(workspace.address(f"{_own(subject)}/sending"), "It is muted. What comes meanwhile waits.")
+
+
+def _moment(written: WrittenMute, faults: Faults) -> str | None:
+    """Return the end of a mute as the API takes it."""
+    try:
+        zone = ZoneInfo(windows.check_zone(written.zone))
+    except ValueError as fault:
+        faults.add("mute-zone", str(fault))
+        return None
+    try:
+        return datetime.fromisoformat(written.until).replace(tzinfo=zone).isoformat()
+    except ValueError:
+        faults.add("until", "Say until when: a day and a time.")
+        return None
+
+
+def _throttle(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
+    """Save a throttle; without a number there is none."""
+    written = WrittenThrottle(
+        data.get("most", "").strip(),
+        data.get("per", "").strip(),
+        data.get("then", ""),
+        data.get("digest_template", "").strip(),
+        "except_high" in data,
+    )
+    faults, changed = Faults(), False
+    with faults.on("most"):
+        throttle = written.shape().throttle() if written.most else None
+        with db.current().transaction() as transaction:
+            changed = sending_rules.put_throttle(transaction, workspace.service_id, subject, throttle)
+            if changed:
+                detail: dict[str, object] = {"throttle": throttle and throttle.in_words()}
+                _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
+    if faults:
+        return _page(workspace, subject, faults, _Forms(throttle=written))
+    done = "The throttle is saved." if written.most else "There is no throttle any more."
+    return go(workspace.address(f"{_own(subject)}/sending"), done if changed else "Nothing was changed.")
+
+
+def _lift(workspace: Workspace, subject: Subject) -> Response[Any]:
+    with db.current().transaction() as transaction:
+        lifted = sending_rules.lift(transaction, workspace.service_id, subject)
+        if lifted:
+            _write_down(transaction, workspace, f"{subject.kind}.mute_lifted", subject, {})
+    done = "The mute is over. What waited for it leaves." if lifted else "It was not muted any more."
+    return go(workspace.address(f"{_own(subject)}/sending"), done)
+
+
+def _write_down(
+    transaction: Any, workspace: Workspace, action: str, subject: Subject, detail: dict[str, object]
+) -> None:
+    name = subject.name or workspace.service_name
+    audit.record(transaction, workspace.actor, action, name, service_id=workspace.service_id, detail=detail)
+
+
+class _Forms(msgspec.Struct):
+    """What was written into the form that has faults; the others show what is set."""
+
+    window: Written | None = None
+    mute: WrittenMute | None = None
+    throttle: WrittenThrottle | None = None
+
+
+_AS_SET = _Forms()
+
+
+def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: _Forms = _AS_SET) -> Page:
+    with db.current().read() as reading:
+        rule = sending_rules.get(reading, workspace.service_id, subject)
+    written = forms.window or _of(rule)
+    mute = forms.mute or WrittenMute(zone=rule.window.zone if rule.window is not None else "UTC")
+    spare = Row() if written.rows else Row("", "", _FIRST)
+    return page(
+        "sending/index.html",
+        workspace.viewer,
+        current="settings" if subject.kind == "service" else f"{subject.kind}s",
+        workspace=workspace,
+        status_code=faults.status,
+        subject=subject,
+        own=_own(subject),
+        may_change=workspace.may_administer if subject.kind == "service" else workspace.may_edit,
+        **whether_it_leaves(rule),
+        written=written,
+        rows=[*written.rows, spare],
+        mute=mute,
+        throttled=rule.throttle,
+        throttle=forms.throttle or _of_throttle(rule.throttle),
+        days=[(day, _DAY_WORDS[day]) for day in DAYS],
+        faults=faults,
+    )
+
+
+def whether_it_leaves(rule: Rule) -> dict[str, Any]:
+    """Return what ``sending/_state.html`` shows of a rule."""
+    window, now = rule.window, clock.now()
+    return {
+        "window": window,
+        "opens": windows.next_in_all([window], now) if window is not None else None,
+        "is_open": window is not None and window.is_open(now),
+        "muted": rule.mute if sending.is_muted(rule.mute) else None,
+    }
+
+
+ROUTES = [
+    of_service,
+    save_of_service,
+    throttle_service,
+    throttle_template,
+    of_template,
+    save_of_template,
+    mute_template,
+    lift_template,
+    of_recipient,
+    save_of_recipient,
+    mute_recipient,
+    lift_recipient,
+]

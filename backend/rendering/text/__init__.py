@@ -1,0 +1,1 @@
+"""The text alternative of an HTML message."""

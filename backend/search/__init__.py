@@ -1,0 +1,1 @@
+"""Finding notifications by their words: gathered after they were accepted, asked through ``find`` alone."""

@@ -1,0 +1,1 @@
+"""Tests of brands: what is checked, what is kept, what messages get."""

@@ -1,0 +1,73 @@
+"""A start does no work that it need not do: a second one loads nothing heavy, compiles nothing and migrates nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import STARTING_SECONDS, Command
+
+pytestmark = pytest.mark.timeout(300)
+
+ROOT = Path(__file__).parents[2]
+# What some installations, some requests or some child processes need; together they took a fifth of a start. With
+# Alembic among them, a database at the newest migration is left as it is.
+_HEAVY = (
+    "alembic",
+    "apprise",
+    "google.protobuf",
+    "holidays",
+    "mako",
+    "numpy",
+    "openpyxl",
+    "opentelemetry.exporter",
+    "opentelemetry.sdk.trace",
+    "plutoprint",
+    "pygments",
+    "requests",
+)
+_STARTED = """
+import json, sys
+from backend.commands import processes
+processes._check()
+if sys.argv[1] == "web":
+    from backend import app
+    app.serve_app()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("process", ["web", "worker"])
+def test_a_second_start_loads_nothing_that_it_does_not_need(
+    carillon: Command, migrated_file: Path, process: str
+) -> None:
+    carillon.data.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(migrated_file, carillon.data / "carillon.db")
+    started = subprocess.run(
+        [sys.executable, "-c", _STARTED, process],
+        cwd=ROOT,
+        env=carillon.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=2 * STARTING_SECONDS,
+    )
+    loaded = set(json.loads(started.stdout.splitlines()[-1]))
+    assert "backend.delivery.tasks" in loaded
+    assert loaded.intersection(_HEAVY) == set()
+
+
+def test_make_keeps_what_python_compiles_whatever_the_shell_says() -> None:
+    told = subprocess.run(
+        ["make", "--no-print-directory", "--eval", 'told: ; @echo "[$$PYTHONDONTWRITEBYTECODE]"', "told"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "[]\n"

@@ -1,0 +1,1 @@
+"""Tests of obligations: their steps, goals, links, policies and ledger."""

@@ -1,0 +1,1 @@
+"""Notifications that wait for a moment of their own."""

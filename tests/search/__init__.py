@@ -1,0 +1,1 @@
+"""The index of words: how it is filled, asked and emptied, on both databases."""

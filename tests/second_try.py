@@ -1,0 +1,53 @@
+"""A second try for what drives browsers, servers and processes: on a busy machine it misses a moment now and then.
+
+What fails twice has failed. What needed the second try is named at the end of the run, so that it is looked at.
+"""
+
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+FOLDERS = (
+    "e2e",
+    *(f"tests/{name}" for name in ("deploy", "handbook", "interop", "mail_servers", "simulator", "storms")),
+)
+_NAMES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with none."""
+    config.stash[_NAMES] = []
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Listener(config.stash[_NAMES]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in the folders."""
+    folders = tuple(_ROOT / name for name in FOLDERS)
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+class _Listener:
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember a first try that failed."""
+        if str(report.outcome) == "rerun":
+            self._names.append(f"{report.nodeid}: {_reason(report)}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message).splitlines()[0] if crash and crash.message else str(report.when)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name them."""
+    if config.stash[_NAMES]:
+        terminalreporter.section("needed a second try")
+        for line in config.stash[_NAMES]:
+            terminalreporter.write_line(line)
