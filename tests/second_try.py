@@ -1,17 +1,10 @@
-"""A second try for what drives browsers, servers and processes: on a busy machine it misses a moment now and then.
+"""A second try: tests drive threads, servers and browsers, and a busy machine misses a moment now and then.
 
 What fails twice has failed. What needed the second try is named at the end of the run, so that it is looked at.
 """
 
-from pathlib import Path
-
 import pytest
 
-_ROOT = Path(__file__).parent.parent
-FOLDERS = (
-    "e2e",
-    *(f"tests/{name}" for name in ("deploy", "handbook", "interop", "mail_servers", "simulator", "storms")),
-)
 _NAMES = pytest.StashKey[list[str]]()
 
 
@@ -23,11 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in the folders."""
-    folders = tuple(_ROOT / name for name in FOLDERS)
+    """Mark them all."""
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in folders):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 class _Listener:

@@ -6,8 +6,11 @@ the first stretch and what starts servers and processes the second, so that they
 
 import pytest
 
-from tests.second_try import FOLDERS
-
+# What drives browsers, servers and processes.
+_FOLDERS = (
+    "e2e",
+    *(f"tests/{name}" for name in ("deploy", "handbook", "interop", "mail_servers", "simulator", "storms")),
+)
 # By their own seconds, the longest first.
 _LONGEST = (
     "test_a_service_at_work",
@@ -34,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _folder(item: pytest.Item) -> str:
-    return next((one for one in FOLDERS if item.nodeid.startswith(f"{one}/")), "")
+    return next((one for one in _FOLDERS if item.nodeid.startswith(f"{one}/")), "")
 
 
 def _rank(item: pytest.Item) -> int:
