@@ -202,6 +202,10 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         return ((name, getattr(self, name)) for name in ("env", "base_url", "data_dir"))
 
+    def __hash__(self) -> int:
+        # What is kept for as long as the settings are the same asks for it at each request.
+        return hash((self.base_url, self.secret_key))
+
     @property
     def is_sqlite(self) -> bool:
         """Tell whether the database is the one-machine one."""
