@@ -1,16 +1,20 @@
 """Which tests say soonest whether a change of a package did harm: ``python -m tests.neighbours delivery`` names them.
 
-They are those of the package itself, of the nearest layer above that imports it, and of the nearest below that it
-imports. The layers are those of ``pyproject.toml``; all the other tests are for a run of everything.
+They are those of the package itself, of the two above that lean on it most, and of the nearest layer below that it
+imports. A package leans on another with the share of its modules that import it, if they are three or more; where none
+does, the nearest layer above that imports it takes the place of the two. The layers are those of ``pyproject.toml``;
+all the other tests are for a run of everything.
 """
 
 import ast
 import sys
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_FEWEST_MODULES, _MOST_ABOVE = 3, 2
 
 
 def folders(package: str) -> list[str]:
@@ -27,7 +31,8 @@ def folders(package: str) -> list[str]:
     # The first layer of the list is the highest.
     above = [[name for name in layer if package in _imported(name)] for layer in reversed(layers[:height])]
     below = [[name for name in layer if name in _imported(package)] for layer in layers[height + 1 :]]
-    return [f"tests/{name}" for name in (package, *_nearest(above), *_nearest(below)) if _has_tests(name)]
+    leaning = _leaning([name for layer in above for name in layer], package) or _nearest(above)
+    return [f"tests/{name}" for name in (package, *leaning, *_nearest(below)) if _has_tests(name)]
 
 
 def _contract() -> dict[str, list[str]]:
@@ -41,16 +46,27 @@ def _nearest(layers: list[list[str]]) -> list[str]:
     return next((layer for layer in layers if any(_has_tests(name) for name in layer)), [])
 
 
+def _leaning(names: list[str], package: str) -> list[str]:
+    found = [name for name in names if _has_tests(name) and _imported(name)[package] >= _FEWEST_MODULES]
+    return sorted(found, key=lambda name: _imported(name)[package] / len(_modules(name)), reverse=True)[:_MOST_ABOVE]
+
+
 def _has_tests(package: str) -> bool:
     return any((ROOT / "tests" / package).glob("test_*.py"))
 
 
-@cache
-def _imported(package: str) -> set[str]:
-    """Return the packages that a package imports; a single module is one too."""
+def _modules(package: str) -> list[Path]:
+    """Return the modules of a package; a single module is one too."""
     folder = ROOT / "backend" / package
-    imported: set[str] = set()
-    for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
+    return [path for path in folder.rglob("*.py") if path.stem != "__init__"] or [folder.with_suffix(".py")]
+
+
+@cache
+def _imported(package: str) -> Counter[str]:
+    """Return the packages that a package imports, each with how many of its modules do."""
+    found: Counter[str] = Counter()
+    for path in _modules(package):
+        imported: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == "backend":
                 imported |= {alias.name for alias in node.names}
@@ -58,7 +74,8 @@ def _imported(package: str) -> set[str]:
                 imported |= set(_package(node.module))
             elif isinstance(node, ast.Import):
                 imported |= {name for alias in node.names for name in _package(alias.name)}
-    return imported - {package}
+        found.update(imported - {package})
+    return found
 
 
 def _package(module: str) -> list[str]:

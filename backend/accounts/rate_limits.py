@@ -26,7 +26,7 @@ from backend.db.models.operations import RateWindow
 from backend.lib import clock, settings
 from backend.lib.micro_batcher import MicroBatcher
 from backend.lib.problems import Problem
-from backend.lib.settings import RateLimit
+from backend.lib.setting_kinds import RateLimit
 
 logger = logging.getLogger(__name__)
 

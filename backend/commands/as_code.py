@@ -213,7 +213,10 @@ def _local(folder: str) -> tuple[Contents, Files]:
 @contextmanager
 def _installation(url: str) -> Iterator[Installation]:
     try:
-        client_id, secret = (setting_sources.given(os.environ, name).text for name in ("CLIENT_ID", "CLIENT_SECRET"))
+        client_id, secret = (
+            setting_sources.given(os.environ, name, is_secret=name == "CLIENT_SECRET").text
+            for name in ("CLIENT_ID", "CLIENT_SECRET")
+        )
     except UnusableSource as fault:
         raise Fault(str(fault)) from fault
     if not client_id or not secret:

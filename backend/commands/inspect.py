@@ -9,7 +9,7 @@ import msgspec
 
 from backend.doctor import checks, examination
 from backend.doctor.examination import Finding, Level
-from backend.lib import setting_sources, settings_catalogue, settings_table
+from backend.lib import settings_catalogue
 
 # What monitoring understands: well, a fault, a warning only.
 _STATUS = {Level.FAULT: 1, Level.WARNING: 2}
@@ -48,9 +48,9 @@ def _status(findings: list[Finding]) -> int:
 def settings_command(*, as_json: bool, as_page: bool) -> None:
     """List every setting with its value, where that is from, and what it is otherwise; secrets are masked."""
     if as_page:
-        click.echo(settings_table.markdown(), nl=False)
+        click.echo(settings_catalogue.markdown(), nl=False)
         return
-    values = setting_sources.listed(os.environ)
+    values = settings_catalogue.listed(os.environ)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(values), ensure_ascii=False))
         return

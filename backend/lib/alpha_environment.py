@@ -10,6 +10,12 @@ from urllib.parse import quote
 _REGION = "eu-west-1"  # where the alpha's account was
 
 
+def providers(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that the variables stand for, as they are written."""
+    found = {"email_providers": email_providers(environ), "sms_providers": sms_providers(environ)}
+    return {name: ",".join(addresses) for name, addresses in found.items() if addresses}
+
+
 def email_providers(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return SendGrid, then Amazon SES, as far as they are there."""
     read = _Variables(environ)

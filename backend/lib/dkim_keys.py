@@ -19,7 +19,7 @@ _MAX_OCTETS = 16_384
 Secret = Ed25519PrivateKey | RSAPrivateKey
 
 
-class UnusableKey(Exception):
+class UnusableKey(ValueError):
     """A key that cannot be used; the text goes on after the name of the setting, and holds no secret."""
 
 

@@ -15,7 +15,7 @@ _OPTIONS = {"ca", "tls", "move", "most"}
 _MOST = range(1, 1001)
 
 
-class UnusableMailbox(Exception):
+class UnusableMailbox(ValueError):
     """An address that cannot be used; the text goes on after the name of the setting, and holds no secret."""
 
 

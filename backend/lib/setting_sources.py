@@ -7,26 +7,24 @@ by whoever lists the environment of a process.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from backend.lib.settings_catalogue import FILE, PREFIX, SETTINGS, Setting, from_file, masked
+from backend.lib import alpha_environment
+from backend.lib.setting_kinds import Shown
 
+PREFIX = "CARILLON_"
+# Behind the name of a secret: the variable that names the file in which it is.
+FILE = "_FILE"
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _MOST_BYTES = 64 * 1024
 
 
 class UnusableSource(ValueError):
     """A secret that cannot be had from where it is said to be; the text is a sentence that names the setting."""
-
-
-class Value(msgspec.Struct, frozen=True):
-    """A setting as it is, its value masked; ``source`` is ``environment``, ``file``, ``credential`` or ``default``."""
-
-    name: str
-    value: str
-    source: str
-    default: str
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -37,14 +35,40 @@ class Source(msgspec.Struct, frozen=True):
     path: Path | None = None
 
 
-def given(environ: Mapping[str, str], name: str) -> Source:
+def shown(field: FieldInfo) -> Shown | None:
+    """Return how much of a setting may be shown: all of it, if it is no secret."""
+    return next((mark for mark in field.metadata if isinstance(mark, Shown)), None)
+
+
+class Environment(PydanticBaseSettingsSource):
+    """All that is set, as texts, and what stands for it among the variables of the GOV.UK Notify alpha."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environ = environ
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str, str, bool]:
+        """Return the text of a setting, which is empty where nothing is set; raises UnusableSource."""
+        found = given(self._environ, field_name.upper(), is_secret=shown(field) is not None)
+        return found.text, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the texts of the settings that are set; raises UnusableSource."""
+        found = {name: self.get_field_value(one, name)[0] for name, one in self.settings_cls.model_fields.items()}
+        # An empty list is as good as none.
+        return alpha_environment.providers(self._environ) | {
+            name: text for name, text in found.items() if text.strip(", ")
+        }
+
+
+def given(environ: Mapping[str, str], name: str, *, is_secret: bool) -> Source:
     """Return a setting, by its name without the prefix, from the one place where it is.
 
     Raises:
         UnusableSource: it is in two places, or in a file that cannot be used.
     """
     text = environ.get(f"{PREFIX}{name}", "").strip()
-    path = path_of(environ, name) if from_file(name) else None
+    path = path_of(environ, name) if is_secret else None
     if path is None:
         return Source(text, "environment" if text else "default")
     what = _named(environ, name)
@@ -90,17 +114,3 @@ def _read(path: Path, what: str) -> str:
     if len(text.splitlines()) > 1:
         raise UnusableSource(f"{what} has more than one line: {path}. Where several are wanted, write commas between.")
     return text
-
-
-def listed(environ: Mapping[str, str]) -> list[Value]:
-    """List every setting as it is, secrets masked; of one that cannot be had, why."""
-    return [_value(environ, setting) for setting in SETTINGS]
-
-
-def _value(environ: Mapping[str, str], setting: Setting) -> Value:
-    name = f"{PREFIX}{setting.name}"
-    try:
-        found = given(environ, setting.name)
-    except UnusableSource as fault:
-        return Value(name, f"unusable: {fault}", "file", setting.default)
-    return Value(name, masked(setting, found.text), found.kind, setting.default)

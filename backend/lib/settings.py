@@ -1,257 +1,244 @@
-"""Settings from the environment, each checked at the start and refused in one sentence that names it."""
+"""Settings from the environment, each checked at the start and refused in one sentence that names it.
+
+Each is declared once: its kind, what it is when nobody sets it, and below that what it is for, as the handbook has it.
+``settings_catalogue`` lists them.
+"""
 
 import os
-import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Literal
 
-import msgspec
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from backend.lib import (
-    alpha_environment,
-    clamd,
-    dkim_keys,
-    environment_names,
-    imap_folder,
-    issuer_settings,
-    link_rules,
-    postgresql,
-    secret_files,
-    setting_sources,
-)
-from backend.lib.clamd import UnusableScanner
-from backend.lib.dkim_keys import DkimKey, UnusableKey
-from backend.lib.environment_names import UnusableName
-from backend.lib.imap_folder import Mailbox, UnusableMailbox
-from backend.lib.issuer_settings import TrustedIssuer, UnusableIssuers
-from backend.lib.link_rules import LinkRules, UnusableRules
-from backend.lib.mailboxes import mailbox
-from backend.lib.setting_sources import UnusableSource
+from backend.lib import secret_files, setting_sources
+from backend.lib import setting_kinds as kinds
+from backend.lib.setting_sources import PREFIX, UnusableSource
 
-Environment = Literal["development", "production", "test"]
-Answer = TypeVar("Answer")
-TokenAlgorithm = Literal["EdDSA", "ES256", "RS256"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{0,62}")
 
 
 class SettingError(Exception):
     """A setting that cannot be used; the text is one sentence that names it."""
 
 
-class RateLimit(msgspec.Struct, frozen=True):
-    """``requests`` allowed in each window of ``seconds``."""
+def _setting(
+    default: str = "",
+    *,
+    chapter: str = "",
+    otherwise: Callable[[dict[str, Any]], str] | None = None,
+    **bounds: int,
+) -> Any:
+    """Declare a setting with its default, written as in the environment.
 
-    requests: int
-    seconds: int
+    Where the default depends on the settings above it, ``otherwise`` works it out, and ``default`` says in words what
+    it is. In the handbook a ``chapter`` begins with the setting.
+    """
+    given: dict[str, Any] = {"default_factory": otherwise} if otherwise else {"default": default}
+    return Field(**given | bounds, json_schema_extra={"without": default, "chapter": chapter})
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides; durations are in seconds.
+def _base_url(above: dict[str, Any]) -> str:
+    host, port = above["host"], above["port"]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    ``secret_key``, ``old_secret_keys`` and the provider addresses hold secrets: the representation leaves them out.
+
+def _queue_url(above: dict[str, Any]) -> str:
+    beside = above["database_url"]
+    return f"sqlite:///{above['data_dir'] / 'queue.db'}" if beside.startswith("sqlite") else str(beside)
+
+
+def _secret_key(above: dict[str, Any]) -> str:
+    """Make a key outside production, and keep it in the data directory."""
+    if above["env"] == "production":
+        raise SettingError("CARILLON_SECRET_KEY must be set in production: it protects every stored secret.")
+    return keep_secret(above["data_dir"] / "secret.key", secrets.token_urlsafe(32))
+
+
+class Settings(BaseSettings):
+    """Everything that the environment decides; durations are in seconds. The representation shows no secret."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    env: Literal["development", "production", "test"] = _setting("development", chapter="First")
+    """`production` insists on a secret key, secure cookies, and migrating as a step of its own; `test` is for tests."""
+    host: str = _setting("127.0.0.1")
+    """The address that the web process listens on."""
+    port: kinds.Number = _setting("8000", ge=0, le=65535)
+    """The port that it listens on."""
+    base_url: kinds.WebAddress = _setting("http://HOST:PORT", otherwise=_base_url)
+    """The address by which clients and browsers know it, such as `https://notify.example.org`."""
+    data_dir: kinds.Folder = _setting(".data")
+    """Where it keeps its files: the SQLite database, letters, DKIM keys, figures."""
+    secret_key: kinds.Key = _setting("made and kept in the data directory, outside production", otherwise=_secret_key)
+    """32 random bytes or more. It protects every stored secret and signs the access tokens. The same on every machine.
+    Production asks for it.
+    """
+    old_secret_keys: kinds.Keys = _setting()
+    """The keys before it, while they are being changed over: see [secrets](secrets.md#the-secret-key)."""
+    database_url: kinds.DatabaseUrl = _setting(
+        "SQLite in the data directory", otherwise=lambda above: f"sqlite:///{above['data_dir'] / 'carillon.db'}"
+    )
+    """`postgresql://user:password@host/name`, several hosts included, as libpq has it."""
+    queue_url: kinds.QueueUrl = _setting("beside the database", otherwise=_queue_url)
+    """`redis://host/0` for Huey on Redis, or PostgreSQL itself where the database's address leads through a pooler."""
+    # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
+    keep_alive_seconds: kinds.Number = _setting("75", ge=1, le=86_400)
+    """How long an idle connection is kept open: longer than the proxy in front keeps its own."""
+    environment_name: kinds.Name = _setting()
+    """What the installation is called on every page and in templates (`environment.name`): `UAT`. There
+    `environment.production` is true where this is `production`, or, without a name, where `CARILLON_ENV` is.
+    """
+    environment_colour: kinds.Colour = _setting(otherwise=lambda above: kinds.colour_of(above["environment_name"]))
+    """The colour that goes with the name: `red`, `amber`, `green`, `blue`, `indigo` or `grey`."""
+
+    mail_from: kinds.Sender = _setting("Carillon <carillon@localhost.localdomain>", chapter="Who sends")
+    """The sender of e-mails, such as `Laboratory <noreply@example.org>`."""
+    sender_domains: kinds.Domains = _setting()
+    """More domains that services may send from, with all below them, beside that of `CARILLON_MAIL_FROM`."""
+    email_providers: kinds.Addresses = _setting()
+    """`smtp://user:password@mail.example.org:587?tls=starttls`; several in order of preference: see
+    [channels](../channels.md#providers). Without one, e-mails go to the outbox.
+    """
+    sms_providers: kinds.Addresses = _setting()
+    """Who takes text messages, in the same way."""
+    slack_providers: kinds.Addresses = _setting()
+    """Who takes Slack messages, in the same way."""
+    freshservice_providers: kinds.Addresses = _setting()
+    """Who takes tickets, in the same way."""
+    dkim: kinds.DkimKeys = _setting()
+    """Keys that sign mails given to `smtp://`, as `domain:selector:file`: see [DKIM](../channels.md#dkim)."""
+    bounces: kinds.Mailbox = _setting()
+    """The mailbox to which bounces come, such as `imaps://user:password@mail.example.org/INBOX`: see
+    [receipts](../channels.md#receipts).
+    """
+    email_enabled: bool = _setting("true")
+    """`false` takes no new e-mails: they are answered `503`. What was accepted goes out."""
+    sms_enabled: bool = _setting("true")
+    """The same for text messages."""
+    outbound_allow: kinds.HostPorts = _setting()
+    """Hosts inside your network that webhooks may lead to, such as `chat.lab.example:443`."""
+
+    rate_limit: kinds.Rate = _setting("6000/minute", chapter="How much")
+    """Requests of one API client."""
+    daily_limit: kinds.Number = _setting("1000000", ge=0, le=10**12)
+    """Messages of a service in a day (UTC); a service may have its own."""
+    max_messages: kinds.Number = _setting("10000", ge=1, le=100_000)
+    """How many messages, one for each address of its recipients in each channel, one notification may become (at most
+    100,000); more are refused with `too_many_messages`.
+    """
+    # As much as fits in base64 into a body that is large for files of 10 MiB.
+    linked_files_mib: kinds.Number = _setting("11", ge=1, le=44)
+    """How much one notification may have behind links (at most 44). Requests may be a third larger than that and 1 MiB,
+    or 16 MiB, whichever is more, and a virus scanner has to take as much.
     """
 
-    env: Environment
-    environment_name: str
-    environment_colour: str
-    host: str
-    port: int
-    base_url: str
-    secret_key: str
-    old_secret_keys: tuple[str, ...]
-    data_dir: Path
-    database_url: str
-    queue_url: str
-    email_providers: tuple[str, ...]
-    sms_providers: tuple[str, ...]
-    slack_providers: tuple[str, ...]
-    freshservice_providers: tuple[str, ...]
-    mail_from: str
-    sender_domains: tuple[str, ...]
-    dkim: tuple[DkimKey, ...]
-    bounces: Mailbox | None
-    rate_limit: RateLimit
-    daily_limit: int
-    max_messages: int
-    batch_quiet_seconds: float
-    batch_max_wait_seconds: float
-    batch_max_items: int
-    retry_base_seconds: float
-    retention_days: int
-    backup_days: int
-    link_days: int
-    linked_bytes: int
-    repeats_days: int
-    oidc_issuer: str
-    oidc_client_id: str
-    oidc_client_secret: str
-    oidc_groups_claim: str
-    trusted_issuers: tuple[TrustedIssuer, ...]
-    token_algorithm: TokenAlgorithm
-    email_enabled: bool
-    sms_enabled: bool
-    outbound_allow: tuple[str, ...]
-    alpha_sender_domains: tuple[str, ...]
-    metrics_token: str
-    metrics_allow: tuple[IPv4Network | IPv6Network, ...]
-    keep_alive_seconds: int
-    scanner: tuple[str, int] | None
-    link_rules: LinkRules
+    retry_base_seconds: kinds.Seconds = _setting("30", chapter="How long")
+    """The first pause after a temporary failure. It doubles, for at most 10 tries or 24 hours. What is throttled uses
+    up no try and has 24 hours; what is set up wrongly waits until it is mended.
+    """
+    batch_quiet_seconds: kinds.Seconds = _setting("60")
+    """A batch is sent when nothing has joined it for so long,"""
+    batch_max_wait_seconds: kinds.Seconds = _setting("900")
+    """at the latest so long after it was opened,"""
+    batch_max_items: kinds.Number = _setting("1000", ge=1, le=1_000_000)
+    """or as soon as it holds so many."""
+    retention_days: kinds.Number = _setting("30", ge=1, le=36500)
+    """How long finished notifications are kept."""
+    backup_days: kinds.Number = _setting("2", ge=0, le=366)
+    """How old the last `carillon backup` may be before the doctor and an alert tell of it; 0 where something else makes
+    the backups.
+    """
+    repeats_days: kinds.Number = _setting("0", ge=0, le=36500)
+    """How long the same content is known as a repeat after that; 0 is for ever."""
+    # The longest that GOV.UK Notify keeps a file for.
+    link_days: kinds.Number = _setting("546", ge=1, le=3650)
+    """The longest that a link to a file may last: 78 weeks, if nothing else is said."""
 
-    def __repr__(self) -> str:
-        return f"Settings(env={self.env!r}, base_url={self.base_url!r}, data_dir={str(self.data_dir)!r})"
+    # Compared letter by letter later, so it is kept as it was written.
+    oidc_issuer: str = _setting(chapter="Who comes in")
+    """The OpenID provider through which people sign in. Its redirect address is
+    `BASE_URL/portal/sign-in/oidc/callback`.
+    """
+    oidc_client_id: str = _setting()
+    """Our id there."""
+    oidc_client_secret: kinds.Secret = _setting()
+    """Our secret there."""
+    oidc_groups_claim: str = _setting()
+    """The claim of the ID token in which the provider names a person's groups. The map from groups to services and
+    roles is in the portal, under Platform admin.
+    """
+    trusted_issuers: kinds.Issuers = _setting()
+    """Issuers whose JWT access tokens are taken too: `https://` addresses, or the path of a TOML file: see [tokens of
+    other issuers](tokens.md).
+    """
+    token_algorithm: Literal["EdDSA", "ES256", "RS256"] = _setting("EdDSA")
+    """What our own access tokens are signed with: `EdDSA`, `ES256` or `RS256`. Both keys are published while it
+    changes.
+    """
+    alpha_sender_domains: kinds.Domains = _setting("gov.uk")
+    """Domains that clients of the GOV.UK Notify alpha may send e-mail from, and whose people they may register."""
+
+    metrics_token: kinds.Token = _setting(chapter="What is looked at")
+    """The bearer token with which `/metrics` may be read."""
+    metrics_allow: kinds.Networks = _setting()
+    """Addresses and networks that may read `/metrics` without it, such as `10.0.0.7,10.1.0.0/16`."""
+    scanner: kinds.Scanner = _setting()
+    """ClamAV's daemon, `clamd://host:3310`: every attachment goes to it before it is taken. What it finds is refused;
+    while it does not answer, notifications with attachments are answered `503`. Its `StreamMaxLength` has to be 10 MiB
+    or more.
+    """
+    link_rules: kinds.Rules = _setting()
+    """The path of a TOML file with rules for links in templates: `[[hosts]]` with `host`, `reason` and `allow = true`
+    for hosts that are forbidden or allowed, `[unsubscribe]` with `words` and `reason` where e-mails must offer it. What
+    breaks one is a warning of preview, publishing and explain.
+    """
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        return ((name, getattr(self, name)) for name in ("env", "base_url", "data_dir"))
+
+    def __hash__(self) -> int:
+        # What is kept for as long as the settings are the same asks for it at each request.
+        return hash((self.base_url, self.secret_key))
 
     @property
     def is_sqlite(self) -> bool:
         """Tell whether the database is the one-machine one."""
         return self.database_url.startswith("sqlite")
 
+    @property
+    def linked_bytes(self) -> int:
+        """How much one notification may have behind links."""
+        return self.linked_files_mib * 1024 * 1024
 
-class _Reader:
-    """Reads one setting at a time and says what is wrong with it."""
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_safe(cls, issuer: str) -> str:
+        parts = kinds.split(issuer)
+        schemes = {"https", "http"} if parts and parts.hostname in LOOPBACK else {"https"}
+        good = parts and parts.hostname and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if issuer and not (good and parts and parts.scheme in schemes):
+            raise ValueError(f"must be an https address without a query, not {issuer[:80]!r}.")
+        return issuer
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-
-    def text(self, name: str, default: str = "") -> str:
-        try:
-            return setting_sources.given(self.environ, name).text or default
-        except UnusableSource as fault:
-            raise SettingError(str(fault)) from fault
-
-    def many(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
-
-    def number(self, name: str, default: int, minimum: int, maximum: int) -> int:
-        raw = self.text(name, str(default))
-        if not re.fullmatch(r"\d{1,18}", raw) or not minimum <= int(raw) <= maximum:
-            raise SettingError(f"CARILLON_{name} must be a whole number from {minimum} to {maximum}, not {raw!r}.")
-        return int(raw)
-
-    def seconds(self, name: str, default: float) -> float:
-        raw = self.text(name, str(default))
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", raw):
-            raise SettingError(f"CARILLON_{name} must be a number of seconds such as 30 or 0.5, not {raw!r}.")
-        return float(raw)
-
-    def switch(self, name: str, *, default: bool) -> bool:
-        raw = self.text(name, "true" if default else "false").lower()
-        if raw not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-            raise SettingError(f"CARILLON_{name} must be true or false, not {raw!r}.")
-        return raw in {"1", "true", "yes", "on"}
-
-    def rate(self, name: str, default: str) -> RateLimit:
-        raw = self.text(name, default)
-        match = re.fullmatch(r"([1-9]\d{0,8})/(second|minute|hour|day)", raw)
-        if not match:
-            raise SettingError(f"CARILLON_{name} must look like 600/minute (second, minute, hour, day), not {raw!r}.")
-        return RateLimit(int(match[1]), PERIODS[match[2]])
-
-    def domains(self, name: str, *default: str) -> tuple[str, ...]:
-        given = self.many(name) or default
-        for domain in given:
-            if not _DOMAIN.fullmatch(domain):
-                raise SettingError(
-                    f"CARILLON_{name} must be domains such as gov.uk with commas between them, not {domain[:80]!r}."
-                )
-        return tuple(domain.lower() for domain in given)
-
-    def environment(self) -> Environment:
-        match self.text("ENV", "development"):
-            case "development":
-                return "development"
-            case "production":
-                return "production"
-            case "test":
-                return "test"
-            case other:
-                raise SettingError(f"CARILLON_ENV must be development, production or test, not {other!r}.")
-
-    def installation(self) -> tuple[str, str]:
-        try:
-            return environment_names.read(self.text("ENVIRONMENT_NAME"), self.text("ENVIRONMENT_COLOUR"))
-        except UnusableName as fault:
-            raise SettingError(f"CARILLON_ENVIRONMENT_{fault}") from fault
-
-    def token_algorithm(self) -> TokenAlgorithm:
-        match self.text("TOKEN_ALGORITHM", "EdDSA"):
-            case "EdDSA":
-                return "EdDSA"
-            case "ES256":
-                return "ES256"
-            case "RS256":
-                return "RS256"
-            case other:
-                raise SettingError(f"CARILLON_TOKEN_ALGORITHM must be EdDSA, ES256 or RS256, not {other[:80]!r}.")
-
-    def parsed(self, name: str, read: Callable[[str], Answer]) -> Answer:
-        try:
-            return read(self.text(name))
-        except (UnusableIssuers, UnusableMailbox, UnusableRules, UnusableScanner) as fault:
-            raise SettingError(f"CARILLON_{name} {fault}") from fault
-
-    def dkim_keys(self, name: str) -> tuple[DkimKey, ...]:
-        try:
-            return dkim_keys.read(self.many(name))
-        except UnusableKey as fault:
-            raise SettingError(f"CARILLON_{name} {fault}") from fault
-
-    def web_address(self, name: str, default: str) -> str:
-        raw = self.text(name, default).rstrip("/")
-        parts = _split(raw)
-        usable = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
-        if parts is None or not usable or parts.query or parts.fragment:
-            raise SettingError(f"CARILLON_{name} must be an http or https address without a query, not {raw!r}.")
-        return raw
-
-    def token(self, name: str) -> str:
-        given = self.text(name)
-        if given and not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,256}", given):
-            raise SettingError(f"CARILLON_{name} must be 16 to 256 letters, digits or -._~+/= if it is set.")
-        return given
-
-    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-        try:
-            return tuple(ip_network(one) for one in self.many(name))
-        except ValueError as error:
+    @model_validator(mode="after")
+    def _has_all_of_a_provider(self) -> "Settings":
+        names = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+        missing = [f"{PREFIX}{name.upper()}" for name in names if not getattr(self, name)]
+        if 0 < len(missing) < len(names):
             raise SettingError(
-                f"CARILLON_{name} must be addresses or networks such as 10.0.0.7 or 10.1.0.0/16, with commas between."
-            ) from error
-
-    def sender(self, name: str, default: str) -> str:
-        raw = self.text(name, default)
-        try:
-            mailbox(raw)
-        except ValueError as error:
-            wanted = "must look like Carillon <carillon@lab.example>"
-            raise SettingError(f"CARILLON_{name} {wanted}, not {raw!r}: {error}.") from None
-        return raw
-
-    def host_ports(self, name: str) -> tuple[str, ...]:
-        given = self.many(name)
-        for one in given:
-            parts = _split(f"//{one}")
-            if parts is None or not parts.hostname or parts.port is None or parts.netloc != one:
-                raise SettingError(f"CARILLON_{name} must list places such as mail.lab.example:25, not {one!r}.")
-        return given
+                f"{' and '.join(missing)} must be set too: sign-in through OpenID Connect needs all three."
+            )
+        return self
 
 
-def _split(address: str) -> SplitResult | None:
-    """Take an address apart; None for one whose host or port is impossible."""
-    try:
-        parts = urlsplit(address)
-        _ = parts.port  # read here, for it is checked when it is read
-    except ValueError:
-        return None
-    return parts
+# The library's own options of making settings, which types do not tell.
+_made: Callable[..., Settings] = Settings
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -260,129 +247,34 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingError: for the first setting that cannot be used.
     """
-    read = _Reader(environ)
-    env, (name, colour) = read.environment(), read.installation()
-    host, port = read.text("HOST", "127.0.0.1"), read.number("PORT", 8000, 0, 65535)
-    data_dir = Path(read.text("DATA_DIR", ".data")).absolute()
-    database_url = _database_url(read, data_dir)
-    return Settings(
-        env=env,
-        environment_name=name,
-        environment_colour=colour,
-        host=host,
-        port=port,
-        base_url=read.web_address("BASE_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}"),
-        secret_key=_secret_key(read, env, data_dir),
-        old_secret_keys=_old_secret_keys(read),
-        data_dir=data_dir,
-        database_url=database_url,
-        queue_url=_queue_url(read, data_dir, database_url),
-        email_providers=read.many("EMAIL_PROVIDERS") or alpha_environment.email_providers(environ),
-        sms_providers=read.many("SMS_PROVIDERS") or alpha_environment.sms_providers(environ),
-        slack_providers=read.many("SLACK_PROVIDERS"),
-        freshservice_providers=read.many("FRESHSERVICE_PROVIDERS"),
-        mail_from=read.sender("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
-        sender_domains=read.domains("SENDER_DOMAINS"),
-        dkim=read.dkim_keys("DKIM"),
-        bounces=read.parsed("BOUNCES", imap_folder.read),
-        rate_limit=read.rate("RATE_LIMIT", "6000/minute"),
-        daily_limit=read.number("DAILY_LIMIT", 1_000_000, 0, 10**12),
-        max_messages=read.number("MAX_MESSAGES", 10_000, 1, 100_000),
-        batch_quiet_seconds=read.seconds("BATCH_QUIET_SECONDS", 60),
-        batch_max_wait_seconds=read.seconds("BATCH_MAX_WAIT_SECONDS", 900),
-        batch_max_items=read.number("BATCH_MAX_ITEMS", 1000, 1, 1_000_000),
-        retry_base_seconds=read.seconds("RETRY_BASE_SECONDS", 30),
-        retention_days=read.number("RETENTION_DAYS", 30, 1, 36500),
-        # Two nights; nought where something else makes the backups.
-        backup_days=read.number("BACKUP_DAYS", 2, 0, 366),
-        # 78 weeks, the longest that GOV.UK Notify keeps a file for.
-        link_days=read.number("LINK_DAYS", 546, 1, 3650),
-        # As much as fits in base64 into a body that is large for files of 10 MiB.
-        linked_bytes=read.number("LINKED_FILES_MIB", 11, 1, 44) * 1024 * 1024,
-        # How long repeats are known after that; nought is for ever.
-        repeats_days=read.number("REPEATS_DAYS", 0, 0, 36500),
-        oidc_issuer=_oidc_issuer(read),
-        oidc_client_id=read.text("OIDC_CLIENT_ID"),
-        oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
-        oidc_groups_claim=read.text("OIDC_GROUPS_CLAIM"),
-        trusted_issuers=read.parsed("TRUSTED_ISSUERS", issuer_settings.read),
-        token_algorithm=read.token_algorithm(),
-        email_enabled=read.switch("EMAIL_ENABLED", default=True),
-        sms_enabled=read.switch("SMS_ENABLED", default=True),
-        outbound_allow=read.host_ports("OUTBOUND_ALLOW"),
-        alpha_sender_domains=read.domains("ALPHA_SENDER_DOMAINS", "gov.uk"),
-        metrics_token=read.token("METRICS_TOKEN"),
-        metrics_allow=read.networks("METRICS_ALLOW"),
-        # Longer than the 60 s for which proxies keep an idle connection, so that it is theirs to close.
-        keep_alive_seconds=read.number("KEEP_ALIVE_SECONDS", 75, 1, 86_400),
-        scanner=read.parsed("SCANNER", clamd.address),
-        link_rules=read.parsed("LINK_RULES", link_rules.read),
-    )
+    try:
+        return _made(_build_sources=((setting_sources.Environment(Settings, environ),), {}))
+    except UnusableSource as fault:
+        raise SettingError(str(fault)) from fault
+    except ValidationError as fault:
+        # What the library says, and may show of a secret, goes no further.
+        raise SettingError(_sentence(fault.errors(include_url=False)[0])) from None
 
 
-def _database_url(read: _Reader, data_dir: Path) -> str:
-    raw = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'carillon.db'}")
-    scheme = raw.partition(":")[0]
-    if scheme in _POSTGRESQL and postgresql.is_readable(f"postgresql:{raw.partition(':')[2]}"):
-        return "postgresql+psycopg:" + raw.partition(":")[2]
-    if scheme == "sqlite" and raw.startswith("sqlite:///") and len(raw) > len("sqlite:///"):
-        return raw
-    raise SettingError(
-        "CARILLON_DATABASE_URL must begin with postgresql:// or sqlite:/// and name a database "
-        f"(an address beginning with {scheme[:20]!r} was given)."
-    )
+def _sentence(fault: ErrorDetails) -> str:
+    """Say in our words what is wrong with a setting."""
+    name = str(fault["loc"][0])
+    field, more = Settings.model_fields[name], fault.get("ctx", {})
+    if field.annotation is bool:
+        wanted = "true or false"
+    elif field.annotation is float:
+        wanted = "a number of seconds such as 30 or 0.5"
+    elif field.annotation is int:
+        wanted = f"a whole number from {_bound(field, 'ge')} to {_bound(field, 'le')}"
+    elif fault["type"] == "literal_error":
+        wanted = more["expected"].replace("'", "")
+    else:
+        return f"{PREFIX}{name.upper()} {more['error']}"
+    return f"{PREFIX}{name.upper()} must be {wanted}, not {str(fault['input'])[:80]!r}."
 
 
-def _queue_url(read: _Reader, data_dir: Path, database_url: str) -> str:
-    """Choose the queue: the one that is named, else one beside the database."""
-    beside = f"sqlite:///{data_dir / 'queue.db'}" if database_url.startswith("sqlite") else database_url
-    raw = read.text("QUEUE_URL", beside)
-    scheme = raw.partition(":")[0]
-    address = f"postgresql:{raw.partition(':')[2]}"
-    if scheme in _POSTGRESQL and postgresql.is_readable(address):
-        return address
-    if scheme not in {"sqlite", "redis", "rediss"} or _split(raw) is None:
-        raise SettingError(
-            "CARILLON_QUEUE_URL must begin with postgresql://, redis:// or sqlite:/// "
-            f"(an address beginning with {scheme[:20]!r} was given)."
-        )
-    return raw
-
-
-def _oidc_issuer(read: _Reader) -> str:
-    """Take the OpenID provider's issuer: compared letter by letter later, so it is kept as it was written."""
-    names = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
-    missing = [f"CARILLON_{name}" for name in names if not read.text(name)]
-    issuer = read.text("OIDC_ISSUER")
-    if len(missing) == len(names):
-        return ""
-    if missing:
-        raise SettingError(f"{' and '.join(missing)} must be set too: sign-in through OpenID Connect needs all three.")
-    parts = _split(issuer)
-    safe = parts is not None and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
-    if parts is None or not safe or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-        raise SettingError(f"CARILLON_OIDC_ISSUER must be an https address without a query, not {issuer[:80]!r}.")
-    return issuer
-
-
-def _secret_key(read: _Reader, env: Environment, data_dir: Path) -> str:
-    """Take the key that is given; outside production make one and keep it in the data directory."""
-    given = read.text("SECRET_KEY")
-    if given:
-        if len(given) < 16:
-            raise SettingError("CARILLON_SECRET_KEY must be at least 16 characters long; 32 random bytes serve well.")
-        return given
-    if env == "production":
-        raise SettingError("CARILLON_SECRET_KEY must be set in production: it protects every stored secret.")
-    return keep_secret(data_dir / "secret.key", secrets.token_urlsafe(32))
-
-
-def _old_secret_keys(read: _Reader) -> tuple[str, ...]:
-    """Take the keys before the present one, which still open what they sealed."""
-    given = read.many("OLD_SECRET_KEYS")
-    if any(len(key) < 16 for key in given):
-        raise SettingError("CARILLON_OLD_SECRET_KEYS must be keys of at least 16 characters with commas between them.")
-    return given
+def _bound(field: FieldInfo, which: str) -> str:
+    return next(str(getattr(mark, which)) for mark in field.metadata if hasattr(mark, which))
 
 
 def keep_secret(path: Path, value: str) -> str:
@@ -390,7 +282,7 @@ def keep_secret(path: Path, value: str) -> str:
     try:
         return secret_files.keep(path, value)
     except OSError as error:
-        raise SettingError(f"CARILLON_DATA_DIR cannot be used: {path} {error.strerror}.") from error
+        raise SettingError(f"{PREFIX}DATA_DIR cannot be used: {path} {error.strerror}.") from error
 
 
 @lru_cache(maxsize=1)

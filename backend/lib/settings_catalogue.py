@@ -1,87 +1,43 @@
-"""Every setting by its name: what it is when nobody sets it, and how its value may be shown."""
+"""The list of settings: what each is here and now, secrets masked, and the handbook's page of what they are for."""
 
 import difflib
 import re
 from collections.abc import Mapping
-from enum import StrEnum
+from typing import Any, cast
 
 import msgspec
+from pydantic.fields import FieldInfo
 
-PREFIX = "CARILLON_"
-# Behind the name of a secret: the variable that names the file in which it is.
-FILE = "_FILE"
+from backend.lib.setting_kinds import Shown
+from backend.lib.setting_sources import FILE, PREFIX, UnusableSource, given, shown
+from backend.lib.settings import Settings
+
 # What is read from the environment by commands that are clients of an installation, and by nothing else.
 _OF_CLIENTS = ("CLIENT_ID", "CLIENT_SECRET", "URL")
 _ALIKE = 0.75  # of a name that is meant for another one
+_HEAD = """\
+# Settings
+
+Settings are environment variables; all may be left out, but for those that production asks for. This page is written by
+`carillon settings --markdown`. `carillon settings` lists each with its value here and now, secrets masked, and where
+that is from (`--json` for programs). A setting that cannot be used stops the start with one sentence that names it; a
+variable that is misspelt is told of with the name that is meant.
+
+Lists are written with commas. Addresses of databases and providers hold their credentials, percent-encoded.
+"""
+
+FIELDS: Mapping[str, FieldInfo] = {name.upper(): field for name, field in Settings.model_fields.items()}
+SECRETS = tuple(name for name, field in FIELDS.items() if shown(field))
+_KNOWN = {*FIELDS, *(f"{name}{FILE}" for name in (*SECRETS, "CLIENT_SECRET"))}
 
 
-class Shown(StrEnum):
-    """How much of a value may be shown."""
-
-    WHOLE = "whole"
-    ADDRESS = "address"  # without what stands before an @, and behind a ?
-    NEVER = "never"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """A setting by its name without the prefix; ``default`` is empty where nothing is set."""
+class Value(msgspec.Struct, frozen=True):
+    """A setting as it is, its value masked; ``source`` is ``environment``, ``file``, ``credential`` or ``default``."""
 
     name: str
-    default: str = ""
-    shown: Shown = Shown.WHOLE
-
-
-SETTINGS = (
-    Setting("ENV", "development"),
-    Setting("HOST", "127.0.0.1"),
-    Setting("PORT", "8000"),
-    Setting("BASE_URL", "http://HOST:PORT"),
-    Setting("SECRET_KEY", "made and kept in the data directory, outside production", Shown.NEVER),
-    Setting("OLD_SECRET_KEYS", shown=Shown.NEVER),
-    Setting("DATA_DIR", ".data"),
-    Setting("DATABASE_URL", "SQLite in the data directory", Shown.ADDRESS),
-    Setting("QUEUE_URL", "beside the database", Shown.ADDRESS),
-    Setting("EMAIL_PROVIDERS", shown=Shown.ADDRESS),
-    Setting("SMS_PROVIDERS", shown=Shown.ADDRESS),
-    Setting("SLACK_PROVIDERS", shown=Shown.ADDRESS),
-    Setting("FRESHSERVICE_PROVIDERS", shown=Shown.ADDRESS),
-    Setting("MAIL_FROM", "Carillon <carillon@localhost.localdomain>"),
-    Setting("SENDER_DOMAINS"),
-    Setting("DKIM"),
-    Setting("BOUNCES", shown=Shown.ADDRESS),
-    Setting("RATE_LIMIT", "6000/minute"),
-    Setting("DAILY_LIMIT", "1000000"),
-    Setting("MAX_MESSAGES", "10000"),
-    Setting("BATCH_QUIET_SECONDS", "60"),
-    Setting("BATCH_MAX_WAIT_SECONDS", "900"),
-    Setting("BATCH_MAX_ITEMS", "1000"),
-    Setting("RETRY_BASE_SECONDS", "30"),
-    Setting("RETENTION_DAYS", "30"),
-    Setting("BACKUP_DAYS", "2"),
-    Setting("LINK_DAYS", "546"),
-    Setting("LINK_RULES"),
-    Setting("ENVIRONMENT_NAME"),
-    Setting("ENVIRONMENT_COLOUR"),
-    Setting("LINKED_FILES_MIB", "11"),
-    Setting("REPEATS_DAYS", "0"),
-    Setting("OIDC_ISSUER"),
-    Setting("OIDC_CLIENT_ID"),
-    Setting("OIDC_CLIENT_SECRET", shown=Shown.NEVER),
-    Setting("OIDC_GROUPS_CLAIM"),
-    Setting("TRUSTED_ISSUERS"),
-    Setting("TOKEN_ALGORITHM", "EdDSA"),
-    Setting("EMAIL_ENABLED", "true"),
-    Setting("SMS_ENABLED", "true"),
-    Setting("OUTBOUND_ALLOW"),
-    Setting("ALPHA_SENDER_DOMAINS", "gov.uk"),
-    Setting("METRICS_TOKEN", shown=Shown.NEVER),
-    Setting("METRICS_ALLOW"),
-    Setting("KEEP_ALIVE_SECONDS", "75"),
-    Setting("SCANNER"),
-)
-# What holds a secret, and so may be in a file.
-SECRETS = tuple(setting.name for setting in SETTINGS if setting.shown is not Shown.WHOLE)
-_KNOWN = {setting.name for setting in SETTINGS} | {f"{name}{FILE}" for name in (*SECRETS, "CLIENT_SECRET")}
+    value: str
+    source: str
+    default: str
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -96,15 +52,10 @@ class Unknown(msgspec.Struct, frozen=True):
         return f"{self.name} is no setting, and nothing reads it{hint}."
 
 
-def from_file(name: str) -> bool:
-    """Tell whether a setting may be in a file."""
-    return f"{name}{FILE}" in _KNOWN
-
-
 def unknown(environ: Mapping[str, str]) -> list[Unknown]:
     """List the variables that look like settings and are none."""
-    given = sorted(name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX))
-    return [Unknown(f"{PREFIX}{name}", _meant(name)) for name in given if name not in {*_KNOWN, *_OF_CLIENTS}]
+    found = sorted(name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX))
+    return [Unknown(f"{PREFIX}{name}", _meant(name)) for name in found if name not in {*_KNOWN, *_OF_CLIENTS}]
 
 
 def _meant(name: str) -> str | None:
@@ -112,17 +63,36 @@ def _meant(name: str) -> str | None:
     return f"{PREFIX}{found[0]}" if found else None
 
 
-def masked(setting: Setting, given: str) -> str:
+def listed(environ: Mapping[str, str]) -> list[Value]:
+    """List every setting as it is, secrets masked; of one that cannot be had, why."""
+    return [_value(environ, name, field) for name, field in FIELDS.items()]
+
+
+def _value(environ: Mapping[str, str], name: str, field: FieldInfo) -> Value:
+    default = without(field)
+    try:
+        found = given(environ, name, is_secret=name in SECRETS)
+    except UnusableSource as fault:
+        return Value(f"{PREFIX}{name}", f"unusable: {fault}", "file", default)
+    return Value(f"{PREFIX}{name}", _masked(shown(field), found.text) or default, found.kind, default)
+
+
+def without(field: FieldInfo) -> str:
+    """Return what a setting is when nobody sets it, in words where it is worked out; empty for nothing."""
+    return str(_more(field)["without"])
+
+
+def _more(field: FieldInfo) -> dict[str, Any]:
+    return cast("dict[str, Any]", field.json_schema_extra)
+
+
+def _masked(shown: Shown | None, text: str) -> str:
     """Return of a value what may be shown."""
-    return _masked(setting.shown, given) if given else setting.default
-
-
-def _masked(shown: Shown, given: str) -> str:
+    if shown is None or not text:
+        return text
     if shown is Shown.NEVER:
         return "set"
-    if shown is Shown.WHOLE:
-        return given
-    return ",".join(_without_secrets(one.strip()) for one in given.split(","))
+    return ",".join(_without_secrets(one.strip()) for one in text.split(","))
 
 
 def _without_secrets(address: str) -> str:
@@ -133,3 +103,21 @@ def _without_secrets(address: str) -> str:
     host_port = re.split(r"[/?#]", rest.rpartition("@")[2], maxsplit=1)[0]
     hidden = "…@" if "@" in rest else ""
     return f"{scheme}://{hidden}{host_port}{'/…' if host_port != rest.rpartition('@')[2] else ''}"
+
+
+def markdown() -> str:
+    """Write the handbook's page of all settings."""
+    page = _HEAD
+    for name, field in FIELDS.items():
+        if chapter := _more(field)["chapter"]:
+            page += f"\n## {chapter}\n\n| setting | without it | meaning |\n| --- | --- | --- |\n"
+        meaning = " ".join((field.description or "").split())
+        page += f"| `{PREFIX}{name}` | {_default(without(field))} | {meaning} |\n"
+    return page
+
+
+def _default(text: str) -> str:
+    """Write a value as code, and what is said of one as words."""
+    if not text:
+        return "nothing"
+    return text if " in the " in text or text.startswith("beside") else f"`{text}`"

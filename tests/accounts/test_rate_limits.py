@@ -13,7 +13,7 @@ from backend.db.database import Database
 from backend.db.models.operations import RateWindow
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.lib.settings import RateLimit
+from backend.lib.setting_kinds import RateLimit
 from tests.accounts.http_client import bearer, http_client, new_client, token_of
 from tests.conftest import MovableClock
 

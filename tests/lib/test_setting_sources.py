@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.lib import settings
-from backend.lib.setting_sources import listed
 from backend.lib.settings import SettingError
-from backend.lib.settings_catalogue import SECRETS
+from backend.lib.settings_catalogue import SECRETS, listed
 
 KEY = "q8X0vR3kT6mZ1yB7nC4dF9gH2jL5pW8s"
 

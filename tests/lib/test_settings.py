@@ -1,12 +1,14 @@
 """Settings: each is checked at the start and refused in one sentence that names it; none shows a secret."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 
 from backend.db.database import Database
 from backend.lib import settings
-from backend.lib.settings import RateLimit, SettingError
+from backend.lib.setting_kinds import RateLimit
+from backend.lib.settings import SettingError
 
 LONG = "a-secret-key-of-32-characters-ok"
 
@@ -60,6 +62,11 @@ BAD = [
     ("RETENTION_DAYS", "0"),
     ("EMAIL_ENABLED", "maybe"),
     ("SMS_ENABLED", "2"),
+    ("TOKEN_ALGORITHM", "HS256"),
+    ("KEEP_ALIVE_SECONDS", "75.0"),
+    ("LINKED_FILES_MIB", "1_0"),
+    ("METRICS_TOKEN", "short"),
+    ("METRICS_ALLOW", "10.0.0.1/8"),
     ("TRUSTED_ISSUERS", "foo"),
     ("TRUSTED_ISSUERS", "https://login.lab.example,ftp://login.lab.example"),
     ("OUTBOUND_ALLOW", "mail.lab.example"),
@@ -78,6 +85,48 @@ def test_a_setting_that_cannot_be_used_is_refused_in_one_sentence_that_names_it(
     assert sentence.startswith(f"CARILLON_{name} ")
     assert sentence.splitlines() == [sentence]
     assert sentence.endswith((".", ")."))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ENV", "staging", "CARILLON_ENV must be development, production or test, not 'staging'."),
+        ("PORT", "1e3", "CARILLON_PORT must be a whole number from 0 to 65535, not '1e3'."),
+        ("PORT", "65536", "CARILLON_PORT must be a whole number from 0 to 65535, not '65536'."),
+        ("SMS_ENABLED", "2", "CARILLON_SMS_ENABLED must be true or false, not '2'."),
+        (
+            "RETRY_BASE_SECONDS",
+            "soon",
+            "CARILLON_RETRY_BASE_SECONDS must be a number of seconds such as 30 or 0.5, not 'soon'.",
+        ),
+        (
+            "RATE_LIMIT",
+            "600",
+            "CARILLON_RATE_LIMIT must look like 600/minute (second, minute, hour, day), not '600'.",
+        ),
+        (
+            "SECRET_KEY",
+            "short",
+            "CARILLON_SECRET_KEY must be at least 16 characters long; 32 random bytes serve well.",
+        ),
+    ],
+)
+def test_the_sentence_says_what_is_wanted(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read(tmp_path, **{name: value})
+    assert str(caught.value) == sentence
+
+
+def test_the_first_of_several_faults_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"^CARILLON_PORT "):
+        read(tmp_path, PORT="eighty", BASE_URL="", SMS_ENABLED="2")
+
+
+def test_a_fault_keeps_the_value_of_a_secret_to_itself(tmp_path: Path) -> None:
+    secret = "7".join("hunter")
+    with pytest.raises(SettingError) as caught:
+        read(tmp_path, SECRET_KEY=secret, OIDC_CLIENT_SECRET=secret, METRICS_TOKEN=secret)
+    assert secret not in "".join(traceback.format_exception(caught.value))
 
 
 def test_nothing_set_gives_a_development_installation_on_sqlite(tmp_path: Path) -> None:

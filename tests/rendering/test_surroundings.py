@@ -80,7 +80,9 @@ def test_what_is_explained_and_what_is_sent_tell_the_installation(
 def test_a_name_or_colour_that_cannot_be_used_stops_the_start(configure: Callable[..., settings.Settings]) -> None:
     assert configure(ENVIRONMENT_NAME="UAT").environment_colour == "amber"
     assert configure(ENVIRONMENT_NAME="Ward 7", ENVIRONMENT_COLOUR="red").environment_colour == "red"
-    with pytest.raises(settings.SettingError, match="CARILLON_ENVIRONMENT_COLOUR must be one of"):
+    with pytest.raises(
+        settings.SettingError, match="CARILLON_ENVIRONMENT_COLOUR must be red, amber, green, blue, indigo or grey"
+    ):
         configure(ENVIRONMENT_NAME="UAT", ENVIRONMENT_COLOUR="pink")
     with pytest.raises(settings.SettingError, match="CARILLON_ENVIRONMENT_NAME must be"):
         configure(ENVIRONMENT_NAME="U" * 41)

@@ -6,9 +6,16 @@ from tests import neighbours
 from tests.rules import source
 
 
-def test_a_package_comes_with_the_nearest_that_imports_it_and_the_nearest_that_it_imports() -> None:
-    assert neighbours.folders("delivery") == ["tests/delivery", "tests/batching", "tests/obligations"]
+def test_a_package_comes_with_those_that_lean_on_it_and_the_nearest_that_it_imports() -> None:
+    assert set(neighbours.folders("channels")) == {
+        f"tests/{name}" for name in ("channels", "receipts", "delivery", "lib")
+    }
+    assert {"tests/batching", "tests/obligations"} < set(neighbours.folders("delivery"))
     assert neighbours.folders("lib")[0] == "tests/lib"
+
+
+def test_where_none_leans_on_a_package_it_comes_with_the_nearest_that_imports_it() -> None:
+    assert neighbours.folders("as_code")[:2] == ["tests/as_code", "tests/commands"]
 
 
 def test_every_package_with_tests_is_known() -> None:

@@ -28,7 +28,7 @@ def routes() -> dict[Channel, list[Provider]]:
             made[channel] = providers_for(channel, addresses)
         except ValueError as error:
             setting = f"CARILLON_{channel.value}_PROVIDERS"
-            if not setting_sources.given(os.environ, f"{channel.value}_PROVIDERS").text:
+            if not setting_sources.given(os.environ, f"{channel.value}_PROVIDERS", is_secret=True).text:
                 setting += ", made of the GOV.UK Notify alpha's variables,"
             raise SettingError(f"{setting} cannot be used: {error}") from error
     for channel, make in WITHOUT_SETTING.items():
