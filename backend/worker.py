@@ -19,6 +19,7 @@ from backend.delivery.queueing import heartbeat
 from backend.delivery.sending.channel_pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation
+from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
 from backend.lib.consumer import WakingConsumer
 from backend.lib.timer import Timer
@@ -28,7 +29,6 @@ from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
 from backend.scheduling import tasks as scheduling_tasks
 from backend.search import tasks as search_tasks
-from backend.spreadsheets import tasks as spreadsheet_tasks
 from backend.system_mail import callback_notices
 
 logger = logging.getLogger(__name__)

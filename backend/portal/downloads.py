@@ -13,11 +13,13 @@ from litestar.response import Stream
 
 from backend.corrections import report
 from backend.db import database as db
+from backend.jobs import exports as job_exports
+from backend.jobs import queries
 from backend.lib import clock, tables
 from backend.portal import notifications
 from backend.portal.access import Workspace
 from backend.registry import address_ids
-from backend.reports import exports, jobs, whole_lists
+from backend.reports import exports, whole_lists
 from backend.reports.exports import Table
 
 _AnyRequest = Request[Any, Any, Any]
@@ -70,18 +72,18 @@ def of_recipients(workspace: NamedDependency[Workspace], request: _AnyRequest) -
 def of_job(workspace: NamedDependency[Workspace], request: _AnyRequest, job_id: FromPath[int]) -> Stream:
     """Give what became of each message of a job."""
     _check_job(workspace, job_id)
-    return as_file(request, exports.job_results(workspace.service_id, job_id), f"job-{job_id}-results")
+    return as_file(request, job_exports.results(workspace.service_id, job_id), f"job-{job_id}-results")
 
 
 def of_faulty_rows(workspace: NamedDependency[Workspace], request: _AnyRequest, job_id: FromPath[int]) -> Stream:
     """Give every faulty row's number, column and reason."""
     _check_job(workspace, job_id)
-    return as_file(request, exports.faulty_rows(job_id), f"job-{job_id}-faulty-rows")
+    return as_file(request, job_exports.faulty_rows(job_id), f"job-{job_id}-faulty-rows")
 
 
 def _check_job(workspace: Workspace, job_id: int) -> None:
     with db.current().read() as reading:
-        if jobs.one(reading, workspace.service_id, job_id) is None:
+        if queries.one(reading, workspace.service_id, job_id) is None:
             raise NotFoundException
 
 
@@ -106,7 +108,7 @@ _LISTS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "/suppressions": ("suppressed-addresses", exports.suppressed),
     "/batches": ("batches", whole_lists.batches),
     "/outbox": ("outbox", lambda service_id: whole_lists.outbox((service_id,))),
-    "/jobs": ("jobs", whole_lists.jobs),
+    "/jobs": ("jobs", job_exports.listed),
     "/clients": ("api-clients", whole_lists.api_clients),
     "/team": ("team", whole_lists.team),
     "/policies": ("policies", whole_lists.policies),

@@ -16,7 +16,6 @@ from backend.lib import clock
 from backend.lib.tables import Cell
 from backend.registry import policies as registered
 from backend.reports import address, batch_pages, failing, obligations, usage
-from backend.reports import jobs as reported
 from backend.reports import outbox as kept
 from backend.reports.exports import Table
 
@@ -81,12 +80,6 @@ def outbox(service_ids: Sequence[int] | None) -> Table:
         return found.rows, found.older
 
     return table("uid channel subject opening address service created_at", paged(read))
-
-
-def jobs(service_id: int) -> Table:
-    """Give a service's jobs, the newest first."""
-    rows = paged(lambda session, before: reported.page(session, service_id, before))
-    return table("id name file_name source state total failed sheet.template sheet.created_by created_at", rows)
 
 
 def api_clients(service_id: int) -> Table:

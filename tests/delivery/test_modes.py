@@ -28,7 +28,7 @@ from backend.reports import ledger, week
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import Scripted
 from tests.factories import BATCH_HTML, notification
-from tests.spreadsheets.conftest import Bureau
+from tests.jobs.conftest import Bureau
 
 BY = Actor("person", "ada@lab.example")
 MEMBER, NUMBER = "ada@lab.example", "+447700900456"

@@ -12,8 +12,8 @@ from backend.lib.problems import Problem
 from backend.rendering import acceptance
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import Bounds, Pool
+from tests.jobs.conftest import Bureau
 from tests.rendering.hostile import HEAVY
-from tests.spreadsheets.conftest import Bureau
 
 NO_SUBJECT = {"subject": "{{ fields.title | default('') }}"}
 

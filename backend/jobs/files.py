@@ -2,20 +2,21 @@
 
 import codecs
 import io
+import logging
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import IO, BinaryIO
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.db import database as db
-from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
-from backend.lib import clock
+from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage, UploadPiece
+from backend.jobs.workbooks import reading
+from backend.lib import clock, inputs, settings
 from backend.lib.problems import Problem
-from backend.spreadsheets import workbooks
 
 MAX_BYTES = 50 * 1024 * 1024
 # Of each piece but the last; a process has one of them in memory for each file that it reads or writes.
@@ -28,6 +29,10 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 # How ZIP archives (.xlsx, .ods), and the older binary workbooks (.xls) as well as those with a password, begin.
 _WORKBOOK = b"PK\x03\x04"
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
+logger = logging.getLogger(__name__)
+# Checked and not sent for so long, a file with people's addresses is deleted.
+KEPT = timedelta(days=8)
+_NEEDED = tuple(stage.value for stage in (*MOVING, Stage.CHECKED))
 
 
 class _Writer:
@@ -166,11 +171,11 @@ def _rewrite(source: IO[bytes], kept: _Writer) -> None:
 
 
 def _of_workbook(first: bytes, source: IO[bytes]) -> bytes:
-    whole = first + source.read(workbooks.MAX_BYTES + 1 - len(first))
-    if len(whole) > workbooks.MAX_BYTES:
-        most = workbooks.MAX_BYTES // 1024**2
+    whole = first + source.read(reading.MAX_BYTES + 1 - len(first))
+    if len(whole) > reading.MAX_BYTES:
+        most = reading.MAX_BYTES // 1024**2
         raise _refusal(f"The workbook has more than {most} MiB. Divide it into several, or save the sheet as CSV.")
-    text = workbooks.as_csv(whole)
+    text = reading.as_csv(whole)
     if not text.strip():
         raise _refusal("The first sheet of the workbook is empty.")
     return text
@@ -216,3 +221,28 @@ def strays(needed: Collection[str]) -> list[UUID]:
     old = UploadPiece.created_at < clock.now() - _STRAY_AFTER
     with db.current().read() as session:
         return list(session.scalars(select(UploadPiece.upload_uid).where(UploadPiece.number == 0, old, ~owner)))
+
+
+def tidy() -> None:
+    """Give up spreadsheets that nobody sent, and delete files that are needed no more."""
+    with db.current().transaction() as session:
+        old = (Spreadsheet.stage == Stage.CHECKED.value, Spreadsheet.changed_at < clock.now() - KEPT)
+        given_up = update(Spreadsheet).where(*old).values(stage=Stage.EXPIRED.value)
+        expired = session.scalars(given_up.returning(Spreadsheet.uid)).all()
+    for uid in (*expired, *strays(_NEEDED)):
+        drop(uid)
+
+
+def adopt() -> None:
+    """Take into the database what an earlier release has kept in this machine's data directory, and delete it there."""
+    folder = settings.current().data_dir / "spreadsheets"
+    for path in folder.glob("*.csv"):
+        uid = inputs.uid(path.stem)
+        with db.current().read() as session:
+            wanted = (Spreadsheet.uid == uid, Spreadsheet.stage.in_(_NEEDED))
+            needed = session.scalar(select(Spreadsheet.id).where(*wanted)) is not None
+        if uid is not None and needed and not is_there(uid):
+            with path.open("rb") as source:
+                copy(source, uid)
+            logger.info("The spreadsheet %s is in the database now, where every worker reads it", uid)
+        path.unlink(missing_ok=True)

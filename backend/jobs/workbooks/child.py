@@ -6,10 +6,10 @@ import zipfile
 
 import openpyxl
 
+from backend.jobs.workbooks import cells
+from backend.jobs.workbooks.cells import Refused
+from backend.jobs.workbooks.reading import CPU_SECONDS, READ, REFUSED
 from backend.lib import child
-from backend.spreadsheets import workbook_rows
-from backend.spreadsheets.workbook_answers import CPU_SECONDS, READ, REFUSED
-from backend.spreadsheets.workbook_rows import Refused
 
 _MEMORY = 1536 * 1024 * 1024
 # What becomes of a workbook: as long as a file of separated values may be.
@@ -31,8 +31,8 @@ def _written(workbook: bytes) -> bytes:
     text = io.TextIOWrapper(raw, "utf-8", "replace", newline="", write_through=True)
     # All cells stand in quotation marks, so that what separates them is plain to see.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for cells in workbook_rows.rows(workbook):
-        writer.writerow([_clean(cell) for cell in cells])
+    for row in cells.rows(workbook):
+        writer.writerow([_clean(cell) for cell in row])
         if raw.tell() > MAX_TEXT:
             raise Refused(f"The sheet has more than {MAX_TEXT // 1024**2} MiB of text. Divide it into several files.")
     return raw.getvalue()

@@ -12,14 +12,13 @@ from typing import Any
 import openpyxl
 from lxml import etree
 
-from backend.spreadsheets.number_formats import shown
+from backend.jobs.workbooks.number_formats import shown
 
 # What a sheet may have, and what its parts may have together when they are unpacked.
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 500
 MAX_UNPACKED = 512 * 1024 * 1024
 _MAX_PARTS = 5_000
-
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"

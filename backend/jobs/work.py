@@ -10,7 +10,7 @@ from itertools import islice
 from typing import cast
 
 import msgspec
-from sqlalchemy import Table, select
+from sqlalchemy import ColumnElement, Table, or_, select
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach
@@ -19,24 +19,31 @@ from backend.db.driver import Insert
 from backend.db.leases import LostError
 from backend.db.models.accounts import Mode
 from backend.db.models.jobs import Job
-from backend.db.models.notifications import Priority
+from backend.db.models.notifications import (
+    WAITING,
+    Delivery,
+    DeliveryStatus,
+    Notification,
+    NotificationStatus,
+    Priority,
+)
 from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
 from backend.delivery import again
+from backend.delivery.outcomes import resend
 from backend.intake import lookup as intake_lookup
 from backend.intake import modes, ready, switches
 from backend.intake.ready import ReadyMessage
 from backend.intake.usage import Meter
+from backend.jobs import claims, files, rows, table
+from backend.jobs.rows import Row, RowFault, Sheet
+from backend.jobs.table import Record
 from backend.lib import clock, ids, metrics
 from backend.registry import lookup
-from backend.spreadsheets import claims, files, rows, sheets, table
-from backend.spreadsheets.rows import Row, RowFault, Sheet
-from backend.spreadsheets.table import Record
 
 SENT_AT_ONCE = 400
 CHANGED_AT_ONCE = 500
 _PAUSE = timedelta(seconds=30)
 _A_MOMENT = timedelta(seconds=1)
-
 _INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "row_number", "column_name", "reason"))
 
 
@@ -65,7 +72,7 @@ def begin(job_id: int, token: str) -> Task:
         row = session.scalar(select(Spreadsheet).where(Spreadsheet.job_id == job_id, Spreadsheet.claimed_by == token))
         if row is None:
             raise LostError
-        sheet = sheets.load(session, row)
+        sheet = rows.load(session, row)
         service_id = session.get_one(Job, job_id).service_id
     return Task(
         job_id=job_id,
@@ -240,8 +247,8 @@ def _rest(task: Task, until: datetime, note: str) -> bool:
 def _stop(task: Task) -> bool:
     with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.STOPPING)
-        changed = again.cancel_some_of_job(session, task.job_id, row.asked_by or "somebody", CHANGED_AT_ONCE)
-        over = not changed and not again.is_job_on_its_way(session, task.job_id)
+        changed = _cancel_some(session, task.job_id, row.asked_by or "somebody", CHANGED_AT_ONCE)
+        over = not changed and not _is_on_its_way(session, task.job_id)
         if over:
             row.stage, row.note, row.changed_at = Stage.STOPPED.value, None, clock.now()
         elif not changed:  # some are claimed by workers, and may come back to be tried again
@@ -256,11 +263,52 @@ def _again(task: Task) -> bool:
         row = claims.held(session, task.job_id, task.token, Stage.AGAIN)
         since = row.asked_at or clock.now()
         job = session.get_one(Job, task.job_id)
-        changed = again.send_some_of_job_again(session, job, since, row.asked_by or "somebody", CHANGED_AT_ONCE)
+        changed = _send_some_again(session, job, since, row.asked_by or "somebody", CHANGED_AT_ONCE)
         if not changed:
             whole = row.taken_rows >= row.good_rows
             row.stage, row.note, row.changed_at = (Stage.DONE if whole else Stage.STOPPED).value, None, clock.now()
     return bool(changed)
+
+
+def _cancel_some(session: Session, job_id: int, by: str, limit: int) -> int:
+    """Cancel up to ``limit`` messages of a job that wait for a try; return how many. Claimed ones go on."""
+    waits = Delivery.status.in_([one.value for one in WAITING]) & Delivery.claimed_by.is_(None)
+    found = _deliveries(session, job_id, [NotificationStatus.DISPATCHED], waits, limit)
+    told = f"asked for by {by}, of the whole job."
+    return again.cancel_deliveries(session, Delivery.id.in_(found) & waits, told) if found else 0
+
+
+def _send_some_again(session: Session, job: Job, since: datetime, by: str, limit: int) -> int:
+    """Look at up to ``limit`` failed messages of a job that nobody has looked at ``since`` then, and queue them anew.
+
+    They go to the present addresses of their recipients. Returns how many were looked at.
+    """
+    failed = (Delivery.status == DeliveryStatus.FAILED.value) & Delivery.claimed_by.is_(None)
+    not_yet = failed & or_(Delivery.requeued_at.is_(None), Delivery.requeued_at < since)
+    ended = [NotificationStatus.FAILED, NotificationStatus.PARTIAL, NotificationStatus.DISPATCHED]
+    found = resend.failed(session, Delivery.id.in_(_deliveries(session, job.id, ended, not_yet, limit)))
+    asked = f"asked for by {by}, of the whole job."
+    resend.queue_anew(session, job.service_id, found, asked, at=max(clock.now(), since))
+    return len(found)
+
+
+def _is_on_its_way(session: Session, job_id: int) -> bool:
+    """Tell whether anything of a job is still on its way."""
+    own = (Notification.job_id == job_id, Notification.status == NotificationStatus.DISPATCHED.value)
+    return session.scalar(select(Notification.id).where(*own).limit(1)) is not None
+
+
+def _deliveries(
+    session: Session, job_id: int, within: Sequence[NotificationStatus], wanted: ColumnElement[bool], limit: int
+) -> Sequence[int]:
+    """Find by the notifications' status first: the index of a job's notifications knows it."""
+    statement = (
+        select(Delivery.id)
+        .join(Notification, Notification.id == Delivery.notification_id)
+        .where(Notification.job_id == job_id, Notification.status.in_([one.value for one in within]), wanted)
+        .limit(limit)
+    )
+    return session.scalars(statement).all()
 
 
 _STEPS = {Stage.CHECKING: _check, Stage.SENDING: _send, Stage.STOPPING: _stop, Stage.AGAIN: _again}

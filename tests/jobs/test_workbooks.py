@@ -8,9 +8,9 @@ from typing import Any
 import openpyxl
 import pytest
 
+from backend.jobs.workbooks import number_formats, reading
 from backend.lib.problems import Problem
-from backend.spreadsheets import number_formats, workbooks
-from tests.spreadsheets.conftest import Bureau
+from tests.jobs.conftest import Bureau
 
 _HEAD = (
     '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
@@ -88,7 +88,7 @@ def test_cells_come_out_as_people_see_them() -> None:
         "=1+1",
     ]
     made = xlsx(["a"], values, formats={"A2": "+0", "D2": "#,##0.00", "E2": "00000"})
-    shown = workbooks.as_csv(made).decode().splitlines()[1]
+    shown = reading.as_csv(made).decode().splitlines()[1]
     assert shown == '"+447700900123","2026-03-02","2026-03-02T09:30:00","1,234.50","00042","TRUE","0.3"'
 
 
@@ -97,7 +97,7 @@ def test_cells_of_open_documents_do_as_well() -> None:
     number = 'office:value-type="float" office:value="447700900123"'
     row = f"<table:table-row>{cell('+447700900123', number)}{cell('02/03/26', date)}</table:table-row>"
     found = ods(f"<table:table>{row}</table:table>")
-    assert workbooks.as_csv(found) == b'"+447700900123","2026-03-02"\n'
+    assert reading.as_csv(found) == b'"+447700900123","2026-03-02"\n'
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_one_that_unpacks_to_more_than_it_may_is_not_even_read() -> None:
             for _ in range(520):
                 sheet.write(bytes(1024 * 1024))
     with pytest.raises(Problem, match="512 MiB"):
-        workbooks.as_csv(written.getvalue())
+        reading.as_csv(written.getvalue())
 
 
 def test_old_workbooks_are_told_apart(bureau: Bureau) -> None:
@@ -164,4 +164,4 @@ def test_old_workbooks_are_told_apart(bureau: Bureau) -> None:
 
 def test_one_that_is_too_large_is_refused(bureau: Bureau) -> None:
     with pytest.raises(Problem, match="more than 20 MiB"):
-        bureau.upload(b"PK\x03\x04" + bytes(workbooks.MAX_BYTES))
+        bureau.upload(b"PK\x03\x04" + bytes(reading.MAX_BYTES))

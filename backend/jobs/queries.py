@@ -1,4 +1,4 @@
-"""Jobs as pages show them: the list, one with what became of its notifications, and its faulty rows."""
+"""Jobs as pages and the alpha read them: the list, one with what became of its notifications, its faulty rows."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -141,3 +141,22 @@ def all_faults(session: Session, job_id: int) -> Iterator[FaultyRow]:
         yield from some
         session.expunge_all()
         after = (some[-1].row, some[-1].id)
+
+
+def create(session: Session, service_id: int, name: str, file_name: str | None) -> Job:
+    """Make a job without notifications."""
+    job = Job(service_id=service_id, source=JobSource.ALPHA.value, name=name, file_name=file_name)
+    session.add(job)
+    session.flush()
+    return job
+
+
+def by_id(session: Session, job_id: int) -> Job | None:
+    """Find a job by number."""
+    return session.get(Job, job_id)
+
+
+def of_service(session: Session, service_id: int) -> Sequence[Job]:
+    """List a service's jobs, newest first."""
+    wanted = select(Job).where(Job.service_id == service_id).order_by(Job.created_at.desc(), Job.id.desc())
+    return session.scalars(wanted).all()

@@ -14,11 +14,11 @@ from backend.db import database as db
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.spreadsheets import Spreadsheet, Stage
 from backend.intake import switches
+from backend.jobs import columns, files, rows, table, tasks
 from backend.lib import clock, ids
 from backend.lib.problems import Problem
 from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
-from backend.spreadsheets import columns, files, sheets, table, tasks
 
 FURTHEST = timedelta(days=7)
 MAX_NAME = 160
@@ -68,7 +68,7 @@ def upload(service_id: int, given: Upload, source: IO[bytes], by: Actor) -> int:
     size = files.keep(source, uid)
     try:
         delimiter, first = table.header(files.opened(uid))
-        assigned = columns.assign(first.cells, given.channel, sheets.fields_of(given.template))
+        assigned = columns.assign(first.cells, given.channel, rows.fields_of(given.template))
         values: dict[str, Any] = {
             "uid": uid,
             "size": size,

@@ -12,14 +12,13 @@ from backend.db.leases import Lease, LostError
 from backend.db.models.notifications import Priority
 from backend.db.models.spreadsheets import Stage
 from backend.delivery import tasks as delivery_tasks
+from backend.jobs import claims, files, work
+from backend.jobs.claims import Claims
 from backend.lib import clock, processes, queue
 from backend.lib.problems import Problem
 from backend.lib.throttle import Throttle
-from backend.spreadsheets import claims, housekeeping, work
-from backend.spreadsheets.claims import Claims
 
 logger = logging.getLogger(__name__)
-
 # Behind deliveries of every priority, in Huey's counting.
 _URGENCY = 4
 # A spreadsheet that has been worked on for so long lets others have the thread and wakes itself again.
@@ -119,4 +118,4 @@ def sweep() -> None:
         if not _Present.stopping():
             _turn(job_id)
     if _housekeeping.take():
-        housekeeping.tidy()
+        files.tidy()

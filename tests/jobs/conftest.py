@@ -11,8 +11,7 @@ from backend.channels.base import Channel
 from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.reports import jobs
-from backend.spreadsheets import control, tasks
+from backend.jobs import control, queries, tasks
 from tests.factories import Laboratory, laboratory
 
 BY = Actor("person", "ada@lab.example")
@@ -49,7 +48,7 @@ class Bureau:
     def faults(self) -> list[tuple[int, str, str]]:
         """List row, column and reason of each fault."""
         with self.lab.database.read() as session:
-            return [(one.row, one.column, one.reason) for one in jobs.all_faults(session, self.job_id)]
+            return [(one.row, one.column, one.reason) for one in queries.all_faults(session, self.job_id)]
 
     def addresses(self) -> list[str]:
         """List whom messages go to."""

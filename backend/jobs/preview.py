@@ -13,13 +13,13 @@ from backend.channels.records import RECORDS
 from backend.db import database as db
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
+from backend.jobs import columns, files, rows, table
+from backend.jobs.rows import Row, Sheet
+from backend.jobs.table import Record
 from backend.lib.problems import Problem
 from backend.registry import lookup, templates
 from backend.registry.lookup import FoundRecipients
 from backend.rendering.model import Rendered
-from backend.spreadsheets import columns, files, rows, sheets, table
-from backend.spreadsheets.rows import Row, Sheet
-from backend.spreadsheets.table import Record
 
 SHOWN = 5
 _LOOKED_AT = 50
@@ -65,7 +65,7 @@ def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], FoundRecip
         row = session.scalar(own.where(Job.id == job_id, Job.service_id == service_id))
         if row is None:
             return None
-        sheet = sheets.load(session, row)
+        sheet = rows.load(session, row)
         try:
             file = files.opened(row.uid)
             first = table.header(file)[1]
@@ -101,7 +101,7 @@ def example(service_id: int, identifier: str, channel: Channel) -> bytes:
         content = templates.get(session, service_id, identifier).content
     if template is None:
         raise Problem("not_found", f"This service has no template {identifier}.")
-    fields = sheets.fields_of(template)
+    fields = rows.fields_of(template)
     names = [*sorted(fields.needed), *sorted(fields.optional)]
     given = content.sample_fields if isinstance(content.sample_fields, dict) else {}
     text = io.StringIO()

@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 
 from backend.db.database import Database
 from backend.db.models.spreadsheets import UploadPiece
+from backend.jobs import files
 from backend.lib import ids, settings
 from backend.lib.problems import Problem
-from backend.spreadsheets import files, housekeeping
 from tests.conftest import MovableClock
 from tests.factories import laboratory
-from tests.spreadsheets.conftest import Bureau
+from tests.jobs.conftest import Bureau
 
 
 def pieces(database: Database) -> int:
@@ -55,10 +55,10 @@ def test_what_was_left_half_way_is_deleted_after_a_day(database: Database, movin
     bureau.upload("email address,sample_id\nada@lab.example,S-1\n")
     files.keep(io.BytesIO(b"a,b\n"), ids.random_id())
     moving_clock.forward(hours=23)
-    housekeeping.tidy()
+    files.tidy()
     assert pieces(database) == 2
     moving_clock.forward(hours=2)
-    housekeeping.tidy()
+    files.tidy()
     assert pieces(database) == 1
     assert bureau.work().stage == "CHECKED"
 
@@ -76,8 +76,8 @@ def test_files_of_an_earlier_release_are_taken_in(
     folder.mkdir()
     (folder / f"{uid}.csv").write_bytes(content)
     (folder / f"{ids.random_id()}.csv").write_bytes(b"of nobody")
-    housekeeping.adopt()
+    files.adopt()
     assert list(folder.iterdir()) == []
     assert bureau.work().stage == "CHECKED"
     assert pieces(database) == 1
-    housekeeping.adopt()
+    files.adopt()

@@ -15,13 +15,13 @@ from backend.db.models.registry import TemplateVersion
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.sending.send import Sender
+from backend.jobs import claims, control, files, table, tasks, work
 from backend.lib import clock
 from backend.registry.templates import Variant
 from backend.reports import ledger
-from backend.spreadsheets import claims, control, files, housekeeping, table, tasks, work
 from tests.conftest import MovableClock
 from tests.factories import laboratory
-from tests.spreadsheets.conftest import BY, Bureau
+from tests.jobs.conftest import BY, Bureau
 
 
 def csv_of(count: int) -> str:
@@ -166,10 +166,10 @@ def test_a_file_that_nobody_sends_is_deleted(bureau: Bureau, moving_clock: Movab
     bureau.upload(csv_of(1))
     sheet = bureau.work()
     moving_clock.forward(days=7)
-    housekeeping.tidy()
+    files.tidy()
     assert files.is_there(sheet.uid)
     moving_clock.forward(days=2)
-    housekeeping.tidy()
+    files.tidy()
     assert bureau.sheet().stage == "EXPIRED"
     assert not files.is_there(sheet.uid)
 

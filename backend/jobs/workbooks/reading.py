@@ -2,10 +2,12 @@
 
 from backend.lib.child import ChildFailed, Children, NoneFree
 from backend.lib.problems import Problem
-from backend.spreadsheets.workbook_answers import CPU_SECONDS, READ
 
+CPU_SECONDS = 60
+# The first octet of the child's answer: the rows follow, or why there are none.
+READ, REFUSED = b"+", b"-"
 MAX_BYTES = 20 * 1024 * 1024
-_CHILDREN = Children("backend.spreadsheets.workbook_child", most=1)
+_CHILDREN = Children("backend.jobs.workbooks.child", most=1)
 _SECONDS = CPU_SECONDS * 1.5
 _START_SECONDS = 20.0
 _PATIENCE_SECONDS = 60.0

@@ -1,25 +1,31 @@
-"""Validating rows: who each goes to, and whether the template renders with its cells."""
+"""What the rows of a spreadsheet are made into: whom each goes to, and whether the template renders with its cells."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
+from sqlalchemy.orm import Session
 
 from backend.accounts.reach import Reach
 from backend.channels import addresses
 from backend.channels.base import Channel
 from backend.channels.records import CHATS, NEED_SUBJECT, TEXT_ONLY
+from backend.db.models.jobs import Job
+from backend.db.models.spreadsheets import Spreadsheet
 from backend.delivery.sending.compose import html_for, render_job, text_for
 from backend.intake import modes
+from backend.jobs.table import Record
 from backend.lib import settings
 from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
+from backend.publishing.sources import mail_settings, source_of_version
+from backend.registry import lookup
 from backend.registry.languages import Choice, choose
 from backend.registry.lookup import FoundRecipients, FoundTemplate
 from backend.rendering import acceptance
-from backend.rendering.fields_read import FieldsRead
+from backend.rendering.fields_read import FieldsRead, fields_read
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS, TRIALS
-from backend.spreadsheets.table import Record
 
 _TRIED_AT_ONCE = 200
 _COSTLY_AT_ONCE = 20
@@ -181,3 +187,28 @@ def render(sheet: Sheet, row: Row) -> Rendered:
     html = html_for(sheet.channel, made) if sheet.content_type == "html" or sheet.channel in CHATS else None
     text = text_for(sheet.channel, made)
     return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html, text=text)
+
+
+def fields_of(template: FoundTemplate) -> FieldsRead:
+    """Return the fields that a template version reads."""
+    return _fields_of(source_of_version(template))
+
+
+_fields_of = lru_cache(maxsize=64)(fields_read)
+
+
+def load(session: Session, row: Spreadsheet) -> Sheet:
+    """Return what a spreadsheet's rows are made into."""
+    template = lookup.versions(session, [row.template_version_id])[row.template_version_id]
+    service_id = session.get_one(Job, row.job_id).service_id
+    return Sheet(
+        service_id=service_id,
+        columns=row.columns,
+        recipient=row.recipient_column,
+        to_groups=row.to_groups,
+        channel=Channel(row.channel),
+        template=template,
+        fields=fields_of(template),
+        subject=row.subject,
+        language=mail_settings(session, service_id).language,
+    )
