@@ -16,7 +16,7 @@ from backend.db.leases import Lease
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.outcomes import edits, receipt_tasks
 from backend.delivery.queueing import heartbeat
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation
 from backend.jobs import tasks as spreadsheet_tasks
@@ -32,7 +32,6 @@ from backend.search import tasks as search_tasks
 from backend.system_mail import callback_notices
 
 logger = logging.getLogger(__name__)
-
 # Imported for the tasks that they declare.
 TASKS: tuple[ModuleType, ...] = (
     delivery_tasks,
@@ -51,7 +50,6 @@ TASKS: tuple[ModuleType, ...] = (
     restored_tasks,
     search_tasks,
 )
-
 # The threads of Huey's tasks, which wake those that send, flush batches and do housekeeping.
 _WOKEN = 3
 # For the tasks, then for the timer, and then for the threads that send: all have stopped taking up anything by then.

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
 from backend.intake import modes, ready
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.lib.fair_pool import Share
 from backend.publishing.sources import resolve, source_of
 from backend.registry import draft_versions

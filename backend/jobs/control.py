@@ -13,7 +13,7 @@ from backend.channels.base import Channel
 from backend.db import database as db
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.spreadsheets import Spreadsheet, Stage
-from backend.intake import switches
+from backend.intake import modes
 from backend.jobs import columns, files, rows, table, tasks
 from backend.lib import clock, ids
 from backend.lib.problems import Problem
@@ -54,7 +54,7 @@ def check_channel(channel: Channel) -> None:
     Raises:
         Problem: ``invalid_value``.
     """
-    if not switches.is_on(channel):
+    if not modes.is_on(channel):
         raise Problem("invalid_value", "The operators of this installation have switched this channel off.")
 
 

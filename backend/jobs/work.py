@@ -31,9 +31,9 @@ from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
 from backend.delivery import again
 from backend.delivery.outcomes import resend
 from backend.intake import lookup as intake_lookup
-from backend.intake import modes, ready, switches
+from backend.intake import modes, ready
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.jobs import claims, files, rows, table
 from backend.jobs.rows import Row, RowFault, Sheet
 from backend.jobs.table import Record
@@ -172,7 +172,7 @@ def _send(task: Task) -> bool:
         service = intake_lookup.services(session, {task.service_id})[task.service_id]
     if not service.active:
         return _rest(task, clock.now() + _PAUSE, "The service is switched off. It goes on when that has changed.")
-    if not switches.is_on(task.sheet.channel):
+    if not modes.is_on(task.sheet.channel):
         return _rest(task, clock.now() + _PAUSE, "The operators have switched this channel off. It goes on later.")
     records = list(islice(task.records, SENT_AT_ONCE))
     if not records:

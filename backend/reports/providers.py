@@ -11,9 +11,8 @@ from backend.channels.base import Channel, Provider
 from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.models.providers import ProviderState
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
-from backend.delivery.providers import destinations, health, routes
-from backend.delivery.providers.blocks import Block
-from backend.delivery.providers.health import Health
+from backend.delivery.providers import health, routes
+from backend.delivery.providers.health import Block, Health
 from backend.lib import clock
 
 _HOUR = timedelta(hours=1)
@@ -67,9 +66,7 @@ def providers(session: Session) -> list[ProviderReport]:
     whole = {row.provider: row for row in rows if not row.destination}
     now = clock.now()
     named = {
-        row
-        for row in rows
-        if row.block == Block.CONFIG and row.destination.startswith((destinations.SENDER, destinations.DOMAIN))
+        row for row in rows if row.block == Block.CONFIG and row.destination.startswith((routes.SENDER, routes.DOMAIN))
     }
     held = [
         row.provider

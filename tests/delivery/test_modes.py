@@ -19,8 +19,8 @@ from backend.delivery.outcomes import receipt_tasks
 from backend.intake import address_tests, content, explain, plain, resubmit
 from backend.intake.accept import accept_many
 from backend.intake.address_tests import AddressTest
-from backend.intake.outcomes import Accepted, Refused
-from backend.intake.outcomes import IntakeResult as Came
+from backend.intake.entries import Accepted, Refused
+from backend.intake.entries import IntakeResult as Came
 from backend.intake.plain import PlainMessage
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address

@@ -14,10 +14,10 @@ from backend.db.models.notifications import OutboxMessage
 from backend.db.models.sending import ThrottleUse
 from backend.intake import content, explain, one_message, plain, ready
 from backend.intake.accept import accept_many
+from backend.intake.entries import Accepted, Refused
 from backend.intake.one_message import OneMessage
-from backend.intake.outcomes import Accepted, Refused
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.jobs import queries
 from backend.lib import clock
 from backend.lib.problems import Problem

@@ -74,7 +74,7 @@ def test_the_log_tells_it_once_in_half_a_minute_and_without_a_traceback(
             logging.getLogger(name).error("A task of %s failed", name, exc_info=fault)
 
     full = OperationalError("UPDATE a_secret", {}, NO_SPACE)
-    tell(full, "huey", "backend.delivery.sending.worker_pool", "huey")
+    tell(full, "huey", "backend.delivery.sending.pools", "huey")
     tell(ValueError("a defect"), "huey")
     tell(OSError(errno.EROFS, "Read-only file system"), "backend.jobs")
     moving_clock.forward(seconds=31)

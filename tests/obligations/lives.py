@@ -28,7 +28,7 @@ from backend.delivery.outcomes import receipt_tasks, receipts
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation, matters
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.obligations import goals, steps, worklist

@@ -11,7 +11,7 @@ from backend.db.models.obligations import Obligation
 from backend.delivery.outcomes import receipts
 from backend.intake import escalation
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
 from backend.reports import obligation_ledger

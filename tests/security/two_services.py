@@ -29,7 +29,7 @@ from backend.jobs.control import Upload
 from backend.lib import clock, ids
 from backend.registry import drafts, policies, previews, samples, suppressions, templates
 from backend.registry.policies import PolicyContent
-from backend.rendering.brand import Footer
+from backend.rendering.model import Footer
 from tests.attachments import attachment
 from tests.factories import Laboratory
 from tests.portal.desk import Desk, desk

@@ -17,7 +17,7 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.obligations import Obligation, ObligationStep
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
 from backend.reports import obligation_ledger

@@ -13,7 +13,7 @@ from litestar.response import Stream
 
 from backend.accounts import audit
 from backend.db import database as db
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access, downloads
 from backend.portal.access import Workspace
@@ -188,7 +188,7 @@ def _from_file(data: NewTemplate, faults: Faults) -> tuple[TemplateContent, None
 
 def _checked(text: TemplateContent, faults: Faults) -> TemplateContent:
     try:
-        shapes.check(TemplateShape, {"name": text.name, "format": text.format, "source": text.source})
+        strict_json.check(TemplateShape, {"name": text.name, "format": text.format, "source": text.source})
     except Problem as problem:
         for error in problem.errors:
             field = error.pointer.lstrip("/")

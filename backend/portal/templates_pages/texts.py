@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from backend.lib import inputs, shapes
+from backend.lib import inputs, strict_json
 from backend.lib.problems import Problem
 from backend.portal.forms import Faults
 from backend.registry import samples
@@ -97,7 +97,7 @@ def content(form: EditorForm, faults: Faults, before: TemplateContent) -> Templa
     empty = not given["source"]
     try:
         # A draft may be empty; a template may not.
-        shape = shapes.check(TemplateShape, given | ({"source": " "} if empty else {}))
+        shape = strict_json.check(TemplateShape, given | ({"source": " "} if empty else {}))
     except Problem as problem:
         for error in problem.errors:
             faults.add(error.pointer.lstrip("/").partition("/")[2] or error.pointer.lstrip("/"), error.detail)
@@ -150,7 +150,7 @@ def _batch(form: EditorForm, faults: Faults) -> dict[str, Any] | None:
         numbers["only_if_new"] = True
     if numbers and not faults:
         try:
-            shapes.check(BatchShape, numbers)
+            strict_json.check(BatchShape, numbers)
         except Problem as problem:
             for error in problem.errors:
                 faults.add(error.pointer.lstrip("/") or "item_key", error.detail)

@@ -1,6 +1,8 @@
-"""Policies in place of channels: read when a notification that names one is accepted, and as they are then."""
+"""What an accepted notification owes: the steps of its policy, as notifications that are sent if it comes to that."""
 
+import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,17 +12,53 @@ from sqlalchemy.orm import Session
 from backend.accounts import sender_choice
 from backend.channels.base import Channel
 from backend.db.models.senders import SenderKind
+from backend.intake import content
 from backend.intake import content as contents
-from backend.intake import owed
 from backend.intake.attachments import NOTHING
-from backend.intake.content import Content
+from backend.intake.content import Content, spelled_out_channel
 from backend.intake.entries import Entry
-from backend.intake.schema import Identifier, NotificationIn, SenderChoice, Until
-from backend.lib import durations, ids, shapes
+from backend.intake.schema import Identifier, NotificationIn, SenderChoice, StepIn, Until
+from backend.lib import durations, ids, strict_json
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import LanguageTag, Shape
+from backend.lib.strict_json import LanguageTag, Shape
+from backend.obligations.opening import NewObligation, NewStep
 from backend.registry import lookup, policies
 from backend.registry.policies import PolicyContent, PolicyRecord
+
+
+def obligation(content: Content, now: datetime) -> NewObligation | None:
+    """Return what a notification owes that is accepted now, if it owes anything.
+
+    The steps of one that is scheduled count from its moment: nobody can answer before.
+    """
+    notification = content.notification
+    if notification is None or notification.obligation is None:
+        return None
+    owes, about = notification.obligation, notification.about
+    return NewObligation(
+        service_id=content.service_id,
+        api_client_id=content.api_client_id,
+        notification_uid=content.uid,
+        policy_id=notification.policy_id,
+        until=owes.until,
+        at_last=owes.at_last,
+        steps=[NewStep(_seconds(step), _content(step, notification.priority, about)) for step in owes.steps],
+        begins=notification.moment if notification.is_scheduled(now) else None,
+        matter_id=ids.matter_id(content.service_id, about) if about is not None else None,
+    )
+
+
+def _seconds(step: StepIn) -> int:
+    return int(durations.delay(step.after).total_seconds())
+
+
+def _content(step: StepIn, priority: str, about: str | None) -> str | None:
+    if not step.channels:
+        return None
+    channels = [spelled_out_channel(channel) for channel in step.channels]
+    # A step continues the conversation about what the notification is about.
+    said = {"channels": channels, "priority": priority} | ({"matter": about} if about is not None else {})
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 class PolicyChannel(Shape):
@@ -61,12 +99,14 @@ def check(session: Session, service_id: int, shape: PolicyShape) -> PolicyConten
     steps = [step.model_dump(mode="json", exclude_none=True) for step in shape.steps]
     said = PolicyContent(name=shape.name, until=shape.until, at_last=shape.at_last, steps=steps)
     plain = _expanded(said, {"priority": "NORMAL"}, {"template_id": "ANY"})
-    errors = [FieldError(one.pointer.removeprefix("/obligation"), one.code, one.detail) for one in owed.faults(plain)]
+    errors = [
+        FieldError(one.pointer.removeprefix("/obligation"), one.code, one.detail) for one in content.faults(plain)
+    ]
     errors += _recipient_faults(session, service_id, shape)
     errors += _sender_faults(session, service_id, shape)
     if errors:
         code = "invalid_request" if len({one.code for one in errors}) > 1 else errors[0].code
-        raise Problem(code, f"The policy was not stored: {errors[0].detail}", errors=errors[: shapes.MAX_ERRORS])
+        raise Problem(code, f"The policy was not stored: {errors[0].detail}", errors=errors[: strict_json.MAX_ERRORS])
     return said
 
 
@@ -139,7 +179,7 @@ def followed(one: Content, policy: PolicyRecord | None) -> Content:
         given["send_at"] = notification.send_at
     defaults = {"template_id": notification.template_id, "subject": notification.subject, "fields": notification.fields}
     try:
-        expanded = owed.joined(_expanded(policy, given, {name: value for name, value in defaults.items() if value}))
+        expanded = content.joined(_expanded(policy, given, {name: value for name, value in defaults.items() if value}))
     except Problem:
         detail = "A channel of the policy names no template, so the notification must: give the member 'template_id'."
         fault = FieldError("/template_id", "missing_member", detail)
@@ -160,4 +200,4 @@ def _expanded(policy: PolicyContent, given: dict[str, Any], defaults: dict[str, 
         for step in policy.steps
     ]
     owes = {"until": policy.until, "at_last": policy.at_last, "steps": steps}
-    return shapes.check(NotificationIn, {**given, "obligation": owes})
+    return strict_json.check(NotificationIn, {**given, "obligation": owes})
