@@ -13,8 +13,7 @@ from backend.db.models.spreadsheets import Spreadsheet
 from backend.jobs import queries
 from backend.lib import clock, ids
 from backend.lib.tables import Cell
-from backend.reports.exports import Table
-from backend.reports.whole_lists import paged, table
+from backend.reports.exports import Table, paged, table
 
 # So many rows are read at once, each time by a short transaction of its own.
 _AT_ONCE = 500

@@ -19,7 +19,7 @@ from backend.lib import clock, tables
 from backend.portal import notifications
 from backend.portal.access import Workspace
 from backend.registry import address_ids
-from backend.reports import exports, whole_lists
+from backend.reports import exports
 from backend.reports.exports import Table
 
 _AnyRequest = Request[Any, Any, Any]
@@ -44,12 +44,12 @@ def of_list(name: str, give: Callable[[int], Table]) -> Callable[..., Stream]:
 def of_address(workspace: NamedDependency[Workspace], request: _AnyRequest, name: FromPath[str]) -> Stream:
     """Give what was sent to an address; the file does not have it in its name."""
     wanted = address_ids.opened(workspace.service_id, name)
-    return as_file(request, whole_lists.sent_to(workspace.service_id, wanted), "messages-to-an-address")
+    return as_file(request, exports.sent_to(workspace.service_id, wanted), "messages-to-an-address")
 
 
 def of_failures(workspace: NamedDependency[Workspace], request: _AnyRequest, key: FromPath[str]) -> Stream:
     """Give what fails for one reason."""
-    return as_file(request, _found(whole_lists.failures(workspace.service_id, key)), "failures")
+    return as_file(request, _found(exports.failures(workspace.service_id, key)), "failures")
 
 
 def of_sent_again(workspace: NamedDependency[Workspace], request: _AnyRequest, uid: FromPath[UUID]) -> Stream:
@@ -106,13 +106,13 @@ def as_both(path: str, answer: Callable[..., Stream]) -> list[HTTPRouteHandler]:
 
 _LISTS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "/suppressions": ("suppressed-addresses", exports.suppressed),
-    "/batches": ("batches", whole_lists.batches),
-    "/outbox": ("outbox", lambda service_id: whole_lists.outbox((service_id,))),
+    "/batches": ("batches", exports.batches),
+    "/outbox": ("outbox", lambda service_id: exports.outbox((service_id,))),
     "/jobs": ("jobs", job_exports.listed),
-    "/clients": ("api-clients", whole_lists.api_clients),
-    "/team": ("team", whole_lists.team),
-    "/policies": ("policies", whole_lists.policies),
-    "/worklist": ("worklist", whole_lists.worklist),
+    "/clients": ("api-clients", exports.api_clients),
+    "/team": ("team", exports.team),
+    "/policies": ("policies", exports.policies),
+    "/worklist": ("worklist", exports.worklist),
 }
 
 ROUTES = [

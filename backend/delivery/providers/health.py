@@ -1,4 +1,10 @@
-"""How providers are: what came of their last attempts, what holds one or one of its addresses back, and until when."""
+"""How providers are: what came of their last attempts, and what holds one back, for all processes alike.
+
+Both are kept in the database, and what holds one back is read with each claim. A provider in its usual state has no
+row, or one that says nothing, and costs no write. An address that is itself the way (a webhook), a sender and a
+recipient's domain are held back by themselves: what is wrong with one of them is not wrong with the others of its
+channel.
+"""
 
 import enum
 import logging

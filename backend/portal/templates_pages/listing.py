@@ -26,7 +26,7 @@ from backend.registry.owned import check_identifier
 from backend.registry.shapes import MAX_SOURCE_BYTES, TemplateShape
 from backend.registry.templates import TemplateContent
 from backend.rendering.starters import Starter, starters
-from backend.reports import whole_lists
+from backend.reports import exports
 
 _PAGE = 200
 _BLANK = {
@@ -89,7 +89,7 @@ def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: F
 def as_file(workspace: NamedDependency[Workspace], request: Request[Any, Any, Any]) -> Stream:
     """Give all templates of the service."""
     columns = "identifier name kind format version drafted_by locked changed_at used_at"
-    return downloads.as_file(request, whole_lists.table(columns, _rows(workspace)), "templates")
+    return downloads.as_file(request, exports.table(columns, _rows(workspace)), "templates")
 
 
 def _rows(workspace: Workspace) -> list[Row]:
