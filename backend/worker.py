@@ -21,7 +21,7 @@ from backend.delivery.sending.send import Sender
 from backend.intake import escalation
 from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
-from backend.lib.consumer import WakingConsumer
+from backend.lib.queue import WakingConsumer
 from backend.lib.timer import Timer
 from backend.receipts import tasks as bounce_tasks
 from backend.reports import tasks as reports_tasks

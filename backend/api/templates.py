@@ -138,19 +138,12 @@ def _published(record: TemplateRecord) -> FoundTemplate:
 
 def content_of(body: TemplateShape) -> TemplateContent:
     """Return what a body says."""
-    return TemplateContent(
-        name=body.name,
-        format=body.format,
-        source=body.source,
-        subject=body.subject,
+    return templates.said_by(
+        body,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
-        repeat_after=body.repeat_after,
-        kind=body.kind,
         language=body.language,
         variants=body.variants_by_language(),
-        sender=body.sender,
-        reply_to=body.reply_to,
     )
 
 
