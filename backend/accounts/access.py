@@ -29,6 +29,12 @@ MAX_CACHED = 10_000
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
 
+# Tokens that gateways put into a header of their own, `X-JWT-Assertion` say: believed from named addresses alone.
+#
+# Whoever else sends such a header is treated as if it were not there, and a token of such an issuer is taken from no
+# other header, since clients behind the gateway may have seen it.
+
+
 class Assertion(msgspec.Struct, frozen=True):
     """A token with the header (in lower case) that it came in; the representation leaves the token out."""
 

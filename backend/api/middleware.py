@@ -47,6 +47,9 @@ _LONGEST_PART = 40
 _MOST_PARTS = 12
 
 
+# Who a connection is from: the machine at its other end, and the client for whom a trusted proxy says that it asks.
+
+
 class SeenThroughProxies:
     """An application that is told the client's address by proxies which ``FORWARDED_ALLOW_IPS`` names.
 
@@ -73,6 +76,12 @@ def of(scope: Scope) -> str | None:
 def _host(scope: Scope) -> str | None:
     client = scope.get("client")
     return client[0] if client else None
+
+
+# What is asked of every request before any handler sees it: a Host that is one, and values that can be kept.
+#
+# Handlers read single values with ``backend.lib.inputs``, each kind by its own function. Here stands what holds for all
+# of them, at every address there is, new ones too.
 
 
 def host_fault(scope: HTTPScope) -> Problem | None:
@@ -117,6 +126,13 @@ def _faults(connection: ASGIConnection[Any, Any, Any, Any]) -> Iterator[tuple[st
         for name, value in connection.query_params.multi_items():
             if fault := inputs.text_fault(value):
                 yield name, fault
+
+
+# What every answer carries for browsers' sake, whichever entry point it comes from: also errors, files and data.
+#
+# Pages and messages set a policy of their own. Anything else may do nothing if a browser is led to show it, stands in
+# no frame, and is kept by nobody unless it says for how long it may be. An answer about methods names all of its
+# address.
 
 
 async def secure(message: Message, scope: Scope) -> None:
@@ -164,6 +180,9 @@ def _methods(app: Litestar, path_template: str) -> set[str]:
 def _common(_configuration: settings.Settings) -> tuple[tuple[bytes, bytes], ...]:
     headers = {**security_headers(_DATA_POLICY), "Cache-Control": "no-store"}
     return tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+
+
+# One line in the log for each request, and the id by which it can be found again.
 
 
 class LoggedLitestar(Litestar):

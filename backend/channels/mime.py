@@ -34,6 +34,9 @@ _SEVEN_BIT = bytes(range(32, 127)) + b"\t\r\n"
 _PIECES = re.compile(rb"(?s).{1,75}(?<!=)(?<!=.)")
 
 
+# Our identifier of a delivery where it travels with a message: as we give it, and as it comes back.
+
+
 def checked(delivery_id: str) -> str:
     """Return the identifier; raise ``ValueError`` if it could be anything but a UUID or the like."""
     if not _FORM.fullmatch(delivery_id):
@@ -44,6 +47,9 @@ def checked(delivery_id: str) -> str:
 def returned(given: str | None) -> str | None:
     """Return what came back if it can be an identifier of ours."""
     return given if given and _FORM.fullmatch(given) else None
+
+
+# Header fields of a mail as bytes: unstructured text, mailboxes and identifiers (RFC 5322, RFC 2047).
 
 
 def encode_text(text: str) -> bytes:

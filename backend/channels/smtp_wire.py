@@ -26,6 +26,9 @@ _WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _ONE_LINE = re.compile(rb"(\d{3}) ([^\n]*)\n")  # a reply as most are: its code and its text
 
 
+# An SMTP server's reply, and the error that it means for a delivery (RFC 5321, RFC 2034).
+
+
 class Reply(msgspec.Struct, frozen=True):
     """One reply; ``code`` is -1 where the server answered something that is not SMTP."""
 

@@ -170,6 +170,9 @@ def purge() -> None:
         _housekeeping.again()
 
 
+# Wake-ups by a process that accepts many groups a second, given by a thread of its own: nobody waits for them.
+
+
 class Waker:
     """Gathers what is new while a wake-up is given, for the next one.
 

@@ -42,6 +42,9 @@ _TAKEN = NotificationStatus.DISPATCHED.value
 Wake = Callable[[New], None]
 
 
+# How much one group stores, so that nobody waits long for what others store.
+
+
 class Portion:
     """What one group stores: small notifications up to a number of rows, and one large one.
 

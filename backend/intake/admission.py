@@ -28,6 +28,9 @@ _SHORT_BODY = 32 * 1024
 _JOBS_AT_ONCE = 16
 
 
+# Having the files of notifications looked through by a virus scanner, where one is set, before they are taken.
+
+
 def may_be_needed(submissions: Sequence[Submission]) -> bool:
     """Tell whether a scanner may have to be asked about these, which takes time; their names may be escaped."""
     if settings.current().scanner is None:

@@ -122,6 +122,9 @@ _LONGEST_NAME = 200  # octets, since file systems take 255 and programs add to t
 _INLINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 
 
+# What a notification says of a file that goes as a link: for how long, and for whom.
+
+
 def seconds(link: LinkIn) -> int:
     """Return for how many seconds a link is to last.
 
@@ -142,6 +145,9 @@ def seconds(link: LinkIn) -> int:
 def _read(text: str) -> int | None:
     found = _FORM.fullmatch(text)
     return int(found[1]) * _SECONDS[found[2][0]] if found else None
+
+
+# What kinds of files are taken: which types a name may have, how files of a type begin, and which are dangerous.
 
 
 def type_fault(media_type: str) -> str | None:

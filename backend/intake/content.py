@@ -24,6 +24,11 @@ _WHEN_ALONE = timedelta(hours=1)
 _STEPS = "/obligation/steps"
 
 
+# The form of an obligation: steps in order, of which those that are taken at once join the notification's channels.
+#
+# So ``channels`` and a step after ``0s`` are two spellings of the same, with the same identity.
+
+
 def joined(notification: NotificationIn) -> NotificationIn:
     """Return a notification whose steps are those to come alone, the last of them the worklist's turn.
 

@@ -22,6 +22,9 @@ from backend.rendering.model import Rendered, RenderJob
 JobKey = tuple[int, str]
 
 
+# What came of a submission.
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """A stored notification; ``duplicate`` tells that it was there before, ``warnings`` what of it is of no use.
 

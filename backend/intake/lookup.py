@@ -120,6 +120,9 @@ def _ask_registered(session: Session, contents: Collection[Content]) -> Callable
     return answer
 
 
+# The one place at which what a service on trial sends is held to its team, whichever entry point it comes by.
+
+
 def held(content: Content, service: ServiceState) -> Content:
     """Hold a content to the team: all that comes without an API client, and what its clients send if it says so.
 

@@ -57,6 +57,9 @@ def lands(channel: str, address: str, redirect: str | None) -> tuple[Channel, st
     return way.channel, way.address
 
 
+# The switches by which operators stop a channel for the whole installation.
+
+
 def is_on(channel: str) -> bool:
     """Tell whether the operators let a channel be used; those without a switch always are."""
     if channel not in SWITCHED:

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from backend.accounts import sender_choice
 from backend.channels.base import Channel
 from backend.db.models.senders import SenderKind
-from backend.intake import content
 from backend.intake import content as contents
 from backend.intake.attachments import NOTHING
 from backend.intake.content import Content, spelled_out_channel
@@ -24,6 +23,8 @@ from backend.lib.strict_json import LanguageTag, Shape
 from backend.obligations.opening import NewObligation, NewStep
 from backend.registry import lookup, policies
 from backend.registry.policies import PolicyContent, PolicyRecord
+
+# What an accepted notification owes, as it is stored: its steps as notifications that are sent if it comes to that.
 
 
 def obligation(content: Content, now: datetime) -> NewObligation | None:
@@ -59,6 +60,9 @@ def _content(step: StepIn, priority: str, about: str | None) -> str | None:
     # A step continues the conversation about what the notification is about.
     said = {"channels": channels, "priority": priority} | ({"matter": about} if about is not None else {})
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+# Policies in place of channels: read when a notification that names one is accepted, and as they are then.
 
 
 class PolicyChannel(Shape):
@@ -100,7 +104,7 @@ def check(session: Session, service_id: int, shape: PolicyShape) -> PolicyConten
     said = PolicyContent(name=shape.name, until=shape.until, at_last=shape.at_last, steps=steps)
     plain = _expanded(said, {"priority": "NORMAL"}, {"template_id": "ANY"})
     errors = [
-        FieldError(one.pointer.removeprefix("/obligation"), one.code, one.detail) for one in content.faults(plain)
+        FieldError(one.pointer.removeprefix("/obligation"), one.code, one.detail) for one in contents.faults(plain)
     ]
     errors += _recipient_faults(session, service_id, shape)
     errors += _sender_faults(session, service_id, shape)
@@ -179,7 +183,7 @@ def followed(one: Content, policy: PolicyRecord | None) -> Content:
         given["send_at"] = notification.send_at
     defaults = {"template_id": notification.template_id, "subject": notification.subject, "fields": notification.fields}
     try:
-        expanded = content.joined(_expanded(policy, given, {name: value for name, value in defaults.items() if value}))
+        expanded = contents.joined(_expanded(policy, given, {name: value for name, value in defaults.items() if value}))
     except Problem:
         detail = "A channel of the policy names no template, so the notification must: give the member 'template_id'."
         fault = FieldError("/template_id", "missing_member", detail)

@@ -41,6 +41,9 @@ _ADD_TESTED = Insert(
 AGGREGATOR = "throttled"
 
 
+# Counting what each service was accepted a day, and holding it to its limit.
+
+
 def add(session: Session, counts: Mapping[tuple[int, date, str], int]) -> None:
     """Count more messages of services, given with the day and the channel type; they are held to no limit."""
     _ADD.send(session, _rows(counts))
@@ -109,6 +112,13 @@ def _refusal(limit: int, used: int, wanted: int) -> Problem:
     detail = f"The service may send {limit} messages a day and has sent {used} today; this would be {wanted} more."
     seconds = max(1, int((midnight - now).total_seconds()))
     return Problem("daily_limit_reached", detail, headers={"Retry-After": str(seconds)})
+
+
+# Holding messages to a recipient to their throttles: what is one too many is refused, or joins a digest.
+#
+# What is counted is what was accepted. The rows of the services are locked while it is (on PostgreSQL; SQLite has one
+# writer anyway), so that the number is exact however many processes accept at once; and it is written in the
+# transaction that stores the notification, so that no crash leaves the one without the other.
 
 
 def wanted(content: Content, rules: Rules) -> Counter[Allowance]:
@@ -210,6 +220,9 @@ def admit(
         else:
             kept.append((content, over.problem(now)))
     return kept, again, counts
+
+
+# Holding ready messages to the throttles of their recipients: what can wait has its turn, the rest is refused.
 
 
 class Counted(Protocol):

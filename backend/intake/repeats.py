@@ -34,6 +34,9 @@ _REMEMBER = Insert(
 _Known = tuple[UUID, int, datetime | None]
 
 
+# Keys by which clients say themselves what is the same: the same key with other content is refused.
+
+
 def read_key(given: Sequence[str]) -> str | None:
     """Return the key of ``Idempotency-Key`` headers; written as a string of RFC 8941, with quotes, or bare.
 

@@ -120,6 +120,9 @@ def deliveries(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     _INSERT_WAITING.send(session, held)
 
 
+# The rows of deliveries that an accepted notification becomes.
+
+
 def _held(rows: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
     """Let those of a plan's rows wait that may not leave at once."""
     targets = [(index, target.address) for index, planned in enumerate(plan.channels) for target in planned.targets]
@@ -194,6 +197,9 @@ def _redirected(channel: str, address: str, redirect: str | None) -> dict[str, A
     way = redirects.way(Channel(channel), address, redirect)
     sealed = keyring.seal_address(way.address) if "://" in way.address else way.address
     return {"type": way.channel.value, "address": sealed, "meant_for": way.meant_for}
+
+
+# What of a notification has to wait for a window or the end of a mute, as it is accepted.
 
 
 def held(session: Session, content: Content, plan: Plan, service: ServiceState, moment: datetime) -> Plan:

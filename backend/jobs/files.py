@@ -223,6 +223,9 @@ def strays(needed: Collection[str]) -> list[UUID]:
         return list(session.scalars(select(UploadPiece.upload_uid).where(UploadPiece.number == 0, old, ~owner)))
 
 
+# What is left lying: spreadsheets that nobody sent, and files that belong to none.
+
+
 def tidy() -> None:
     """Give up spreadsheets that nobody sent, and delete files that are needed no more."""
     with db.current().transaction() as session:

@@ -189,6 +189,9 @@ def render(sheet: Sheet, row: Row) -> Rendered:
     return msgspec.structs.replace(made, subject=sheet.subject or made.subject, html=html, text=text)
 
 
+# A spreadsheet as the steps of its work need it: what its rows are made into.
+
+
 def fields_of(template: FoundTemplate) -> FieldsRead:
     """Return the fields that a template version reads."""
     return _fields_of(source_of_version(template))

@@ -28,6 +28,13 @@ _NO_METHOD = Problem("not_implemented", "The request does not begin with a metho
 _NO_REQUEST = Problem("invalid_request", "What was sent cannot be read as a request of HTTP/1.1.")
 
 
+# A transport that is closed slowly while its peer is still sending, so that the last answer reaches the peer.
+#
+# A socket that is closed with octets unread resets its connection, and the peer's system then throws away what it had
+# received and not yet read: the answer. So the way out is closed first, and what still comes is read and thrown away
+# until the peer closes too: bounded in size, in time, and in how long nothing may come (as nginx's lingering close).
+
+
 class LingeringTransport:
     """What a server asks of a connection's transport; ``close`` reads on when ``more_may_come`` was said."""
 

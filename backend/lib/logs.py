@@ -40,6 +40,12 @@ _MARKED = re.compile(r"\b(cr[sb]_|whsec_|xox[a-z]-|SG\.|eyJ)[\w.+/=-]{8,}")
 _QUOTED = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\n\[SQL|\n\(Background|\n\n(?:The above|During)|\Z)", re.DOTALL)
 
 
+# The id that ties together what one request causes: taken from the caller or made here, answered, and logged.
+#
+# It lives as long as the request. What happens to a notification afterwards, in other processes and maybe hours later,
+# is tied together by the ids of the notification and its deliveries, which the request's own line in the log names.
+
+
 def choose(given: bytes | None, traceparent: bytes | None) -> str:
     """Return the id of a request: its ``X-Request-ID``, else the trace id of its ``traceparent``, else a new one.
 

@@ -26,6 +26,9 @@ _CONSEQUENCE = "workers find what is due in the database by themselves, within s
 _REST_SECONDS = 1.0
 
 
+# A circuit breaker: after a failure nobody waits for what is away, until one thread of ours has found it back.
+
+
 class Breaker:
     """Open while ``what`` is away; ``probe`` raises for as long as it is, and is tried each second.
 
@@ -204,6 +207,9 @@ def reset() -> None:
     giving.cache_clear()
     _bound.cache_clear()
     huey.cache_clear()
+
+
+# Huey's consumer as workers need it: while the queue is away it asks once a second, and says so once.
 
 
 class _Trouble:

@@ -42,6 +42,11 @@ _WRITTEN = "carillon.written"
 _WRONG = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied")
 
 
+# Hearing of a file's changes from the kernel, by inotify(7), so that a thread can wait for them without looking.
+#
+# What other systems than Linux offer instead is not used: there one looks now and then.
+
+
 class Changes:
     """The writes to one file, by whichever process; of several threads that wait, one hears of each."""
 

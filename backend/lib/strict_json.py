@@ -242,6 +242,9 @@ def pointer(path: Sequence[str | int]) -> str:
     return whole[:_MAX_POINTER]
 
 
+# Data checked against a pydantic model, every fault at once, each with its JSON pointer and a plain sentence.
+
+
 class Shape(BaseModel):
     """A request body: JSON types are taken as they are, and unknown members are refused."""
 

@@ -29,6 +29,9 @@ _MOST = 50
 _WITH_LAYOUT = frozenset({"markdown", "text"})
 
 
+# What every message of a service is surrounded by: its name and brand, those of the installation, its address.
+
+
 def of_service(service_id: int) -> Surroundings:
     """Return what a service's templates see besides their fields; a service that is new has its name at once."""
     return of(*_known(service_id))

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import msgspec
 from sqlalchemy import delete, exists, select
-from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import Delivery
@@ -286,6 +285,9 @@ def _same(one: TemplateContent, other: TemplateContent) -> bool:
     return _columns(one) == _columns(other)
 
 
+# Texts of drafts kept as versions that are not published, so that they can be sent as tests.
+
+
 def for_a_test(
     session: Session, template_id: int, content: TemplateContent, created_by: str, pins: Pins | None = None
 ) -> int:
@@ -300,6 +302,6 @@ def for_a_test(
         if templates.says(one, content, pins):
             return one.id
     used = exists().where(Delivery.template_version_id == TemplateVersion.id)
-    session.execute(delete_rows(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
+    session.execute(delete(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
     number = templates.next_below(session, template_id)
     return templates.add_version(session, template_id, number, content, created_by, pins=pins).id

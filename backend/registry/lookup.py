@@ -18,6 +18,9 @@ Value = TypeVar("Value")
 MAX_CHARACTERS = 32 * 1024 * 1024
 
 
+# Template versions kept in memory: they never change, so only room limits how long they stay.
+
+
 class VersionCache(Generic[Value]):
     """Values by version id; beyond ``limit``, counted in characters, those used longest ago make room."""
 

@@ -38,6 +38,11 @@ _AMONG = select(Suppression.service_id, Suppression.address).where(
 )
 
 
+# What stands in place of an address that was erased: the same for the same address, and telling it to nobody.
+#
+# It is a keyed digest, so that whoever has the database but not the secret key cannot try addresses out.
+
+
 def pseudonym(address: str) -> str:
     """Return what an address in canonical form is replaced by under the present key."""
     return pseudonyms(address)[0]

@@ -120,6 +120,9 @@ def _interrupt(*_: object) -> None:
     raise LimitExceeded(TOO_LONG)
 
 
+# The data that enters a template: JSON values only, copied, so that nothing else can be reached from there.
+
+
 def plain(value: object, depth: int = 0) -> object:
     """Copy a JSON value; raise TemplateFault for any other type and for nesting beyond the limit."""
     kind = type(value)

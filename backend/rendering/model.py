@@ -20,6 +20,9 @@ DARK = "#1d242b"
 Deed = Literal["render", "check", "preview"]
 
 
+# What an organisation's messages look like: its logo, its colours, the words below them, and who they come from.
+
+
 class Logo(msgspec.Struct, frozen=True):
     """A picture that goes along with the mail (``src`` is its ``cid:``); ``width`` and ``height`` are in CSS pixels."""
 
@@ -225,6 +228,12 @@ class TemplateWarning(msgspec.Struct, frozen=True):
     line: int | None
     code: str
     detail: str
+
+
+# What passes between this process and the children that render: plain data both ways.
+#
+# Questions go out with ``marshal``, which is quick and keeps every JSON value as it is; what comes back from a child is
+# read as typed MessagePack, for a child that strangers work in is not believed more than that.
 
 
 class Task(msgspec.Struct, frozen=True):

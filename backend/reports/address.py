@@ -37,6 +37,9 @@ _LONGEST = 2048
 _FORMS = (Channel.EMAIL, Channel.SMS, Channel.FRESHSERVICE, Channel.SLACK, Channel.MSTEAMS, Channel.LETTER)
 
 
+# The messages to an address: found by its word in the index of searching, for which accepting does not wait.
+
+
 class Sent(msgspec.Struct, frozen=True):
     """Messages, newest first; ``older`` is the row of the notification behind which there may be more."""
 

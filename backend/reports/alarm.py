@@ -45,6 +45,11 @@ class ObligationEntry(msgspec.Struct, frozen=True, kw_only=True):
         return f"service {self.service_id} on {self.day}: {self.opened} obligations opened {sign} {figures}"
 
 
+# The ledger of obligations: of each service and day, those opened are found again in one state each, or are lost.
+#
+# The one side is counted when they are opened; the other is counted from their rows.
+
+
 def balance(session: Session, days: int = ledger.DAYS) -> list[ObligationEntry]:
     """Draw up the last ``days`` days, by service and day; one without obligations has no entry."""
     window = ledger.days_kept(days)

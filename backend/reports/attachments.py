@@ -82,6 +82,9 @@ def shown_html(session: Session, delivery: Delivery, html: str) -> str:
     return with_images(session, delivery.service_id, of_delivery(session, delivery), html) if "cid:" in html else html
 
 
+# The links to a notification's files, and who fetched them, as pages and answers tell of it.
+
+
 class _Channel(msgspec.Struct, frozen=True):
     linked_files: list[LinkedFile] = []
 

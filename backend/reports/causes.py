@@ -118,6 +118,9 @@ def of_mail(channel: str | None, words: str | None) -> Cause | None:
     return None if fault is Fault.UNKNOWN else Cause(*_CAUSES[fault], status[0] if status else None)
 
 
+# Bounces, complaints and refusals in plain sentences: what happened, whose fault it is, and what to do about it.
+
+
 class News(msgspec.Struct, frozen=True, kw_only=True):
     """Something that came back from an address: what happened, why, what to do, and the other side's own words.
 

@@ -144,6 +144,9 @@ def _recipients(service_id: int) -> Iterator[tuple[Cell, ...]]:
         yield from csv_recipients.rows(session, service_id)
 
 
+# The lists of pages as tables, whole: each row as its page reads it, in the columns that are named here.
+
+
 def table(columns: str, rows: Iterable[object]) -> Table:
     """Make a table of rows by the paths of their members, such as ``name sheet.template``: the last word is the column.
 

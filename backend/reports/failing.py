@@ -233,6 +233,9 @@ def _failure(row: Any, state: str, reason: str | None, recipient: str, **more: A
     )
 
 
+# What "Send again" would do, for people to see before they ask for it: whom each message goes to now, and why not.
+
+
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
     """An address as a page may show it, with the name of its page; ``same`` tells that it is the one that failed."""
 

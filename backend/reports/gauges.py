@@ -35,6 +35,9 @@ _FRESH_SECONDS = 1.0
 _MOST_NAMED = 100
 
 
+# How much waits, where and since when: the state of the installation, read from its database and queue.
+
+
 class Depths(msgspec.Struct, frozen=True, kw_only=True):
     """What waits at one moment.
 
@@ -127,6 +130,9 @@ def _batches(session: Session) -> dict[BatchStatus, int]:
     waiting = one_of(Batch.status, (BatchStatus.OPEN, BatchStatus.CLOSED))
     rows = session.execute(select(Batch.status, func.count()).where(waiting).group_by(Batch.status))
     return {BatchStatus(status): count for status, count in rows}
+
+
+# How old the last backup is, and whether that is too old.
 
 
 class LastBackup(msgspec.Struct, frozen=True):

@@ -44,6 +44,9 @@ OF_DELIVERY = {
 }
 
 
+# Where a day begins in tables that grow with time: rows are numbered as they are accepted.
+
+
 class Floors(msgspec.Struct, frozen=True):
     """The ids below which there is nothing newer than some moment, of deliveries and of memberships in batches."""
 

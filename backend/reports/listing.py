@@ -144,6 +144,9 @@ def counts(session: Session, service_id: int) -> dict[str, int]:
     return found
 
 
+# What a service has scheduled, that which is due first before the others.
+
+
 class Scheduled(msgspec.Struct, frozen=True):
     """The next notifications; ``at_risk`` are those that could not be sent as things are, ``more`` says there are."""
 

@@ -34,6 +34,9 @@ _LIES = and_(Delivery.provider == OUTBOX, Delivery.status == DeliveryStatus.SENT
 PAGE_SIZE = 50
 
 
+# What counts as sent and lies in the outbox: nothing of it has left the application.
+
+
 def is_kept(provider: str | None, status: str) -> bool:
     """Tell whether a message of this provider and state lies in the outbox."""
     return provider == OUTBOX and status == DeliveryStatus.SENT
@@ -54,6 +57,9 @@ def batches(session: Session, uids: Collection[UUID]) -> set[UUID]:
         .having(func.count() == func.count(Delivery.id).filter(_LIES))
     )
     return set(session.scalars(counted))
+
+
+# The message of a delivery as it was sent: as it was kept, or rendered again from what it was made of.
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +180,9 @@ def _of_batch(session: Session, batch_id: int) -> _Asked:
     content_type, subject = session.execute(select(Batch.content_type, Batch.subject).where(Batch.id == batch_id)).one()
     part = batch_parts.read(session, batch_id, examples=True)
     return _Asked(content_type, part.fields, subject, part.links)
+
+
+# The outbox as its pages show it: newest first in keyset pages, and one message whole.
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -36,6 +36,9 @@ _HOUR = timedelta(hours=1)
 _UNTRIED = {Block.CONFIG.value, Block.BROKEN.value}
 
 
+# The domains that mail is sent from, and what the DNS says of each; asked for at most once a minute.
+
+
 class SenderDomain(msgspec.Struct, frozen=True):
     """A domain, who sends from it, and what was found of it."""
 

@@ -40,6 +40,9 @@ _SHORTEST_HIDDEN = 3
 _MOST_SHOWN = 60
 
 
+# What a person has to fill in for one message that is made from a template.
+
+
 class MessageForm(msgspec.Struct, frozen=True, kw_only=True):
     """A published template with its variables; ``for_batches`` tells that its samples are lists, so one makes nothing.
 
@@ -171,6 +174,9 @@ def fault_of(problem: Problem) -> PreviewFault:
     found = _LINE.match(problem.detail)
     line = int(found[1]) if found and not in_subject else None
     return PreviewFault(problem.detail, line, in_subject)
+
+
+# What publishing a text would break: it is rendered with the fields of the last messages that were really sent.
 
 
 class ShownField(msgspec.Struct, frozen=True):

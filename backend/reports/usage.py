@@ -50,6 +50,9 @@ def by_day(session: Session, service_id: int, days: int) -> list[DayOfChannels]:
     return [DayOfChannels(day, found.get(day, {})) for day in every]
 
 
+# A service's last seven days: notifications by status, messages by channel, counted along indexes alone.
+
+
 class Day(msgspec.Struct, frozen=True):
     """One day (UTC): how many notifications of it have each status now, and messages accepted by channel.
 

@@ -24,6 +24,13 @@ from backend.registry.sending import Wait
 _PURPOSE = "equal text"
 
 
+# Texts that a network would refuse: the same to one number again, sooner than the provider's networks take it.
+#
+# What was begun is remembered by a keyed digest of number and text. The one row of a digest decides, so that of several
+# at once, on however many machines, one goes; the others wait, each until the last one is long enough ago. A message
+# that is tried again is not held back by itself.
+
+
 def keep_back(session: Session, taken: list[Claim]) -> list[Claim]:
     """Return those claims that may leave now; the others are put back, in the transaction that has claimed them."""
     ruled = [one for one in taken if one.rules and not simulator.is_address(one.channel, one.address)]
@@ -86,6 +93,12 @@ def tell(session: Session, waits: Collection[tuple[int | None, int | None, Wait]
         for notification, batch, wait in dict.fromkeys(waits)
     ]
     events.write(session, told)
+
+
+# Messages that nobody needs any more: steps of obligations that ended before they left.
+#
+# A step's message may be queued or wait for another try while somebody answers by another way. It is looked at as it is
+# claimed, so that nothing leaves after what had been answered before.
 
 
 def drop(session: Session, taken: list[Claim]) -> list[Claim]:

@@ -22,6 +22,9 @@ from backend.registry import suppressions
 logger = logging.getLogger(__name__)
 
 
+# Addresses that a provider refuses as bad ones get nothing more from the service, as if they had bounced later.
+
+
 def learn(session: Session, results: Sequence[Result]) -> None:
     """Suppress the addresses that a provider has refused as bad ones."""
     bad = {

@@ -36,6 +36,13 @@ _TAKEN = {DeliveryStatus.SENT.value, DeliveryStatus.DELIVERED.value}
 UNFINISHED = {DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.RETRYING}
 
 
+# What shows that a large notification is not finished, without counting all that it consists of.
+#
+# While one of its deliveries is to be sent, a notification is dispatched, whatever becomes of the others. Which one
+# that was when it was last looked at is remembered here: as long as the database says so still, thousands of others
+# that are finished one after the other cost a look at one row each.
+
+
 class UnfinishedCache:
     """Remembers for this process, by a notification's row, the row that showed last that it is not finished."""
 

@@ -42,6 +42,11 @@ TRIAL = timedelta(seconds=30)
 _KEPT = timedelta(days=1)
 
 
+# How providers have done lately: counted in memory, written down every few seconds, read by all processes.
+#
+# The last attempts of this process open a provider's circuit; the minutes of all processes together make its weight.
+
+
 class Health(msgspec.Struct, frozen=True):
     """Attempts within a span of time: those that came to an end, the messages taken, and the provider's own faults."""
 
@@ -136,6 +141,13 @@ def weights(healths: Iterable[Health]) -> list[float]:
         left -= shares[-1]
     total = sum(shares)
     return [share / total for share in shares] if total else shares
+
+
+# What holds a provider back, for all processes alike: kept in the database, and read with each claim.
+#
+# A provider in its usual state has no row, or one that says nothing, and costs no write. An address that is itself the
+# way (a webhook), a sender and a recipient's domain are held back by themselves: what is wrong with one of them is not
+# wrong with the others of its channel.
 
 
 class Block(enum.StrEnum):

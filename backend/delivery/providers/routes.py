@@ -18,6 +18,13 @@ from backend.lib.settings import SettingError
 SENDER, DOMAIN = ":sender:", ":domain:"
 
 
+# What is held back, or slowed down, by itself beside a whole provider: an address, a sender, a recipient's domain.
+#
+# A destination is named by a digest, since an address may be a secret. A sender is one of its service: what is said of
+# it may be shown to that service. What is said of a domain was said about a message of any service, and is shown to
+# none.
+
+
 def of_address(provider: Provider, address: str) -> str:
     """Name the address where it is held back by itself; empty where it shares the provider's state."""
     return _digest(address) if is_own_route(address) or interval_of(provider, address) is not None else ""

@@ -87,6 +87,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 _deliveries = cast("Table", Delivery.__table__)
 
 
+# The claims that one thread has claimed.
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """What the thread is dispatching, to whom, and since when (``time.monotonic()``)."""
 

@@ -24,6 +24,12 @@ OfBatch = Callable[[int], Sequence[AttachedFile]]
 _MOST_BYTES = 2 * MAX_BYTES
 
 
+# From whom a mail comes and where answers go, where its channel or its template chooses that.
+#
+# It is looked up when the mail is sent. What was chosen once and cannot be used any more gives way to the service's
+# default, and the record of the attempt says so.
+
+
 class Choice(msgspec.Struct, frozen=True):
     """What is chosen, by ids or addresses of senders; None for the default."""
 

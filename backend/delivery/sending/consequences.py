@@ -162,6 +162,9 @@ def _block(  # noqa: PLR0913, PLR0917 - what came of which message, and who is h
         state.providers[provider.name] = blocked
 
 
+# What follows for a message that nobody took now: whether it uses up a try, and until when it waits otherwise.
+
+
 class Wait(msgspec.Struct, frozen=True):
     """Until when a provider, or a destination of it, takes nothing, and why, if that is news."""
 

@@ -322,6 +322,12 @@ def _ask(claim: Claim, message: Message, connections: Connections) -> Result | N
     return _taken(claim, message, asked[0], receipt)
 
 
+# What the simulator stands in for: messages to its addresses, and all of the mode ``test``.
+#
+# They take the way of every other message, but that nothing of what comes of them tells of a real provider. What the
+# simulator will report of them is kept with their outcome, as receipts that are due later.
+
+
 def is_simulated(claim: Claim) -> bool:
     """Tell whether a message goes to the simulator and to no provider."""
     return claim.mode == Mode.TEST or simulator.is_address(claim.channel, claim.address)

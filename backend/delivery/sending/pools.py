@@ -112,6 +112,12 @@ class WorkerPool:
             self._stopping.wait(_AFTER_FAULT_SECONDS)
 
 
+# The pools of a worker: each channel has its own threads, so that one that is slow or down holds up no other.
+#
+# A thread that has waited long for one answer keeps only the message it is about: the rest of its claims go back, and
+# another thread takes its place. How many may wait like that is bounded, for such a provider is soon left alone.
+
+
 def _burst(channel: Channel) -> int:
     """Return how many messages one thread can have under way at once; 0 where each goes by itself."""
     bursts = [one.burst for provider in routes.routes()[channel] if isinstance(one := provider.open(), Bursting)]

@@ -30,6 +30,9 @@ _FIRST = 4  # so many it claims while nothing is known
 _NEWEST = 0.5  # part of the newest time in what is known
 
 
+# Which provider a group of messages goes by: the preferred one while it is well, the others as it is not.
+
+
 class Down(msgspec.Struct, frozen=True):
     """Why a provider takes nothing now, in its words about a message of a service: others are not shown them."""
 
@@ -73,6 +76,11 @@ def _in_order(ready: Sequence[Provider]) -> list[Provider]:
     weights = health.weights(found.get(one.name, health.Health()) for one in ready)
     first = random.choices(ready, weights)[0]  # noqa: S311 - no secret depends on it
     return [first, *(one for one in ready if one is not first)]
+
+
+# The semaphore of a pool: few groups are dispatched at a time, while others are claimed, rendered and recorded.
+#
+# So a database or a child process that is waited for does not keep a provider waiting.
 
 
 class PrioritySemaphore:
@@ -160,6 +168,11 @@ class Slot:
 
 # For those who send in their own thread, as many as they are.
 UNLIMITED = PrioritySemaphore(sys.maxsize)
+
+
+# How quickly the messages of each channel go out, by which a thread claims as many as it can send in a moment.
+#
+# Who claims more than that keeps them from the other threads, and from the workers of other processes.
 
 
 class Speeds:

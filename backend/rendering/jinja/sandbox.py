@@ -37,6 +37,9 @@ _ASKED, _LOOP, _METHOD, _LENGTH = "#asked", "#loop", "#method", "#length"
 _LENGTHS = frozenset({"count", "length"})
 
 
+# What a template gets for a member that is not there: false where it is asked for, a fault where it is printed.
+
+
 class MissingField(Undefined):
     """Jinja's undefined, which can be asked, but neither printed nor looped over: it is false and holds nothing.
 
