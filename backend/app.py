@@ -19,18 +19,16 @@ from backend.api import (
     docs,
     errors,
     guards,
-    headers,
     health,
-    inputs,
     matters,
     message_settings,
     metrics,
+    middleware,
     notifications,
     oauth,
     obligations,
     openapi,
     paths,
-    peer,
     policies,
     recipients,
     senders,
@@ -60,7 +58,7 @@ async def _employ() -> None:
 
 def serve_app() -> ASGIApp:
     """Build the application as the server runs it, behind proxies or not."""
-    return peer.SeenThroughProxies(create_app())
+    return middleware.SeenThroughProxies(create_app())
 
 
 def create_app() -> Litestar:
@@ -100,9 +98,9 @@ def create_app() -> Litestar:
             }
         ),
         template_config=template_config,
-        guards=[inputs.check_address],
+        guards=[middleware.check_address],
         middleware=[paths.only_whole],
-        before_send=[guards.tell_rate_limit, headers.secure],
+        before_send=[guards.tell_rate_limit, middleware.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, _employ, gc.freeze, gc.enable, service_manager.tell_ready],
         on_shutdown=[traces.flush],

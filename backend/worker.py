@@ -16,11 +16,12 @@ from backend.db.leases import Lease
 from backend.delivery import tasks as delivery_tasks
 from backend.delivery.outcomes import edits, receipt_tasks
 from backend.delivery.queueing import heartbeat
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation
+from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
-from backend.lib.consumer import WakingConsumer
+from backend.lib.queue import WakingConsumer
 from backend.lib.timer import Timer
 from backend.receipts import tasks as bounce_tasks
 from backend.reports import tasks as reports_tasks
@@ -28,11 +29,9 @@ from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
 from backend.scheduling import tasks as scheduling_tasks
 from backend.search import tasks as search_tasks
-from backend.spreadsheets import tasks as spreadsheet_tasks
 from backend.system_mail import callback_notices
 
 logger = logging.getLogger(__name__)
-
 # Imported for the tasks that they declare.
 TASKS: tuple[ModuleType, ...] = (
     delivery_tasks,
@@ -51,7 +50,6 @@ TASKS: tuple[ModuleType, ...] = (
     restored_tasks,
     search_tasks,
 )
-
 # The threads of Huey's tasks, which wake those that send, flush batches and do housekeeping.
 _WOKEN = 3
 # For the tasks, then for the timer, and then for the threads that send: all have stopped taking up anything by then.

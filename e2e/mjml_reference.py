@@ -11,9 +11,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment
 
-from backend.rendering.brand import NEUTRAL, OURS
 from backend.rendering.mjml.assembly import assemble
-from backend.rendering.model import RenderJob
+from backend.rendering.model import NEUTRAL, OURS, RenderJob
 
 _HERE = Path(__file__).parent
 _SECONDS = 300

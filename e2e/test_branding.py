@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from backend.publishing import surroundings
+from backend.publishing import sources
 from e2e.opened_pages import WIDE
 from e2e.site import Site, sign_in
 from tests.branding.examples import organisation, picture
@@ -60,8 +60,8 @@ def test_a_brand_is_tried_out_corrected_and_saved(site: Site, open_page: OpenPag
     page.get_by_role("button", name="Save the branding").click()
     expect(page.get_by_role("status").filter(has_text="The branding is saved.")).to_be_visible()
     looked_at(page, "branding-settings")
-    surroundings.clear()
-    brand = surroundings.brand(lab.service_id)
+    sources.clear()
+    brand = sources.brand(lab.service_id)
     assert brand.logo is not None
     assert (brand.sender_name, brand.colours.link) == ("Aurora samples", mended)
 
@@ -88,5 +88,5 @@ def test_it_works_by_keyboard_and_without_javascript(site: Site, open_page: Open
     page.get_by_role("button", name="Save the branding").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Settings", exact=True)).to_be_visible()
-    surroundings.clear()
-    assert surroundings.brand(lab.service_id).sender_name == "Aurora"
+    sources.clear()
+    assert sources.brand(lab.service_id).sender_name == "Aurora"

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from backend.db.models.accounts import Membership
 from backend.db.models.jobs import Job
-from backend.spreadsheets import tasks
+from backend.jobs import tasks
 from e2e.keyboard import focused, follow, go_to, leave_editor, press
 from e2e.opened_pages import WIDE
 from e2e.site import sign_in

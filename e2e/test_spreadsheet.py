@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from backend.db.models.jobs import Job
-from backend.spreadsheets import tasks
+from backend.jobs import tasks
 from e2e.opened_pages import WIDE, picture
 from e2e.site import sign_in
 from e2e.workshop import Workshop

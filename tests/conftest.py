@@ -18,7 +18,7 @@ from backend.db.database import Database
 from backend.delivery.outcomes import states
 from backend.delivery.providers import health, routes
 from backend.lib import clock, queue, settings, ttl_cache
-from backend.reports import sender_domains
+from backend.reports import providers
 
 # How long an example takes says something of the machine, not of the promise. The same examples at every run, so that
 # it ends alike everywhere; ``--hypothesis-profile=explore`` draws others each time.
@@ -34,7 +34,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789"
 
 # By these names now: a test may have put something else in their place when its settings are forgotten.
-_MADE_ONCE = (settings.current, db.current, routes.routes, sender_domains.cached)
+_MADE_ONCE = (settings.current, db.current, routes.routes, providers.cached)
 # Of rows, which have the same numbers in the next test's database.
 _CACHES = (states._witnesses, states._batch_witnesses)
 

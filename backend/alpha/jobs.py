@@ -12,7 +12,7 @@ from backend.accounts.faults import unavailable_without_database
 from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
 from backend.db import database as db
-from backend.intake import jobs
+from backend.jobs import queries
 
 Answer = Response[dict[str, Any]]
 
@@ -21,7 +21,7 @@ Answer = Response[dict[str, Any]]
 def show(job_id: FromPath[int]) -> Answer:
     """Show a job."""
     with unavailable_without_database(), db.current().read() as session:
-        job = jobs.by_id(session, row_id(job_id))
+        job = queries.by_id(session, row_id(job_id))
         if job is None:
             refuse(404, "Not found")
         return Response({"job": shapes.job(job)})
@@ -31,7 +31,7 @@ def show(job_id: FromPath[int]) -> Answer:
 def of_service(service_id: FromPath[int]) -> Answer:
     """List a service's jobs, newest first."""
     with unavailable_without_database(), db.current().read() as session:
-        return Response({"jobs": [shapes.job(job) for job in jobs.of_service(session, row_id(service_id))]})
+        return Response({"jobs": [shapes.job(job) for job in queries.of_service(session, row_id(service_id))]})
 
 
 @post("/job", guards=[tokens.admin])
@@ -47,7 +47,7 @@ def _create(service_id: int, name: str, file_name: str | None, by: Actor) -> Ans
         known = 0 < service_id < 2**63 and services.service_by_id(session, service_id)
         if not known:
             refuse(400, "failed to create job - invalid service")
-        job = jobs.create(session, service_id, name, file_name)
+        job = queries.create(session, service_id, name, file_name)
         audit.record(session, by, "job.made", name, service_id=service_id, detail={"job": job.id})
         return Response({"job": shapes.job(job)}, status_code=201)
 

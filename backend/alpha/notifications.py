@@ -11,7 +11,7 @@ from backend.alpha import schemas, shapes, tokens, validation
 from backend.alpha.faults import refuse, row_id
 from backend.channels.base import Channel
 from backend.db import database as db
-from backend.intake import plain, switches
+from backend.intake import modes, plain
 from backend.intake.plain import PlainMessage, Refusal
 from backend.reports import plain as reports
 
@@ -69,7 +69,7 @@ def of_job(request: Request[Any, Any, Any], job_id: FromPath[int]) -> Answer:
 
 def _see_that_it_is_on(channel: Channel) -> None:
     """Refuse before the body is looked at, as the alpha did: what is switched off takes nothing, good or bad."""
-    if not switches.is_on(channel.value):
+    if not modes.is_on(channel.value):
         refuse(503, f"{channel.value} is unavailable")
 
 

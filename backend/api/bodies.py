@@ -5,11 +5,10 @@ from typing import Any, TypeVar
 from litestar import Request
 from pydantic import BaseModel
 
-from backend.lib import shapes, strict_json
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
-
 MAX_BYTES = 1024 * 1024
 TOO_LARGE = "The body is larger than 1 MiB (1,048,576 bytes)."
 
@@ -48,4 +47,4 @@ async def read(request: Request[Any, Any, Any], model: type[Model]) -> Model:
         Problem: for a body of another type, malformed JSON, or faults against the model.
     """
     data = strict_json.parse(await raw_json(request))
-    return shapes.check(model, data)
+    return strict_json.check(model, data)

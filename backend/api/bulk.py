@@ -18,11 +18,11 @@ from backend.api import bodies, errors, guards, large_bodies, notifications
 from backend.api.openapi_responses import IDEMPOTENCY_KEY
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import NotificationStatus
-from backend.intake import idempotency
+from backend.intake import repeats
 from backend.intake.content import Submission
-from backend.intake.outcomes import Accepted, IntakeResult
+from backend.intake.entries import Accepted, IntakeResult
 from backend.intake.schema import MAX_BULK, BulkIn
-from backend.lib import shapes, strict_json
+from backend.lib import strict_json
 from backend.lib.http import catalogue_url
 from backend.lib.problems import FieldError, details
 from backend.reports.model import Links
@@ -113,7 +113,7 @@ async def take(client: Principal, raw: bytes, scope: Scope) -> Response[Results]
 
 def _hold_together(submissions: Sequence[Submission], key: str) -> None:
     with unavailable_without_database():
-        idempotency.check_together(submissions, key)
+        repeats.check_together(submissions, key)
 
 
 def _split(raw: bytes) -> list[bytes]:
@@ -132,7 +132,7 @@ def _split(raw: bytes) -> list[bytes]:
     data = strict_json.parse(raw)
     found = data.get("notifications") if isinstance(data, dict) and len(data) == 1 else None
     if not isinstance(found, list) or not 1 <= len(found) <= MAX_BULK:
-        shapes.check(BulkIn, data)  # says what is wrong
+        strict_json.check(BulkIn, data)  # says what is wrong
     return [json.dumps(one).encode() for one in found or ()]
 
 

@@ -18,7 +18,7 @@ from backend.callbacks import endpoints, messages
 from backend.callbacks.endpoints import EndpointRecord, NewSigningSecret
 from backend.callbacks.messages import MessageRecord
 from backend.db import database as db
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 
 _TOLD = (
     "Each change of a notification's status is posted there as JSON `{type, timestamp, data}`, signed as the Standard "

@@ -19,7 +19,7 @@ from backend.api.templates import content_of
 from backend.batching import keys
 from backend.db import database as db
 from backend.lib.fair_pool import Share
-from backend.lib.shapes import LanguageTag, Shape
+from backend.lib.strict_json import LanguageTag, Shape
 from backend.publishing import change_set, publish_changes
 from backend.publishing.change_set import ChangePlan, TemplateStep, Wanted, WantedRecipient, WantedTemplate
 from backend.publishing.publish_changes import Checked

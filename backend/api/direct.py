@@ -12,10 +12,10 @@ import msgspec
 from litestar import Request, Response
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
-from backend.accounts import access, gateways, rate_limits
+from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, headers, inputs, notifications, paths
-from backend.api.access_log import LoggedLitestar
+from backend.api import bodies, bulk, errors, guards, middleware, notifications, paths
+from backend.api.middleware import LoggedLitestar
 from backend.lib.problems import Problem
 
 _Taker = Callable[[Principal, bytes, Scope], Awaitable[Response[Any]]]
@@ -29,7 +29,7 @@ class DirectLitestar(LoggedLitestar):
     async def serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         scope.setdefault("state", {})
-        if fault := inputs.host_fault(scope):
+        if fault := middleware.host_fault(scope):
             await _send(errors.respond(fault), scope, send)
             return
         client = _known_sender(scope) if scope["method"] == "POST" and scope["path"] in _TAKERS else None
@@ -65,7 +65,7 @@ def _known_sender(scope: HTTPScope) -> Principal | None:
         and fields.get(b"content-type") == b"application/json"
         and b"content-encoding" not in fields
         and (length.isdigit() and len(length) < 10 and int(length) <= bodies.MAX_BYTES)
-        and gateways.headers().isdisjoint(fields)
+        and access.headers().isdisjoint(fields)
         and not scope["query_string"]
         and not scope.get("root_path")
     )
@@ -99,6 +99,6 @@ async def _send(response: Response[Any], scope: HTTPScope, send: Send) -> None:
         "headers": [(name.lower().encode(), value.encode()) for name, value in fields.items()],
     }
     await guards.tell_rate_limit(start, scope)
-    headers.complete(start)
+    middleware.complete(start)
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -8,10 +8,10 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
-from backend.accounts import access, gateways, rate_limits
+from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
 from backend.accounts.rate_limits import Quota
-from backend.api import parameters, peer
+from backend.api import middleware, parameters
 from backend.lib.problems import Problem
 
 QUOTA = "rate_limit_quota"
@@ -29,7 +29,7 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if connection.scope.get("method") == "OPTIONS":
         return  # answered by the framework: the methods of the address, which the documentation tells anyway
     header, scope = connection.headers.get("authorization"), handler.opt["scope"]
-    assertion = gateways.assertion(connection.scope["headers"], peer.of(connection.scope))
+    assertion = access.assertion(connection.scope["headers"], middleware.of(connection.scope))
     found = access.recognised(header, scope, assertion)
     if found is None:
         found = await to_thread.run_sync(access.authenticate, header, scope, assertion)

@@ -16,7 +16,7 @@ from backend.api.guards import bearer, principal
 from backend.db import database as db
 from backend.intake import matters as resolving
 from backend.intake.schema import MAX_AGGREGATOR, is_aggregator
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 from backend.reports import matters
 from backend.reports.matters import MatterReport
 

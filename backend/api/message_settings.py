@@ -14,7 +14,7 @@ from backend.api.guards import bearer, principal
 from backend.api.template_answers import ChangesAnswer, UserAnswer
 from backend.db import database as db
 from backend.lib.fair_pool import Share
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 from backend.publishing import mail_settings, publish, sources
 from backend.publishing.mail_settings import SettingsPlan
 

@@ -15,7 +15,7 @@ from litestar.types import Scope
 from backend.accounts.access import Principal
 from backend.accounts.audit import Actor
 from backend.accounts.faults import unavailable_without_database
-from backend.api import access_log, bodies, errors, guards, large_bodies, parameters
+from backend.api import bodies, errors, guards, large_bodies, middleware, parameters
 from backend.api.guards import bearer, principal
 from backend.api.notification_filters import (
     ModeName,
@@ -29,13 +29,13 @@ from backend.channels.base import Channel, ChannelName
 from backend.db import database as db
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import NotificationStatus, StatusName
-from backend.delivery.waker import Waker
-from backend.intake import content, idempotency, scanning
+from backend.delivery.tasks import Waker
+from backend.intake import admission, content, repeats
 from backend.intake import explain as explaining
 from backend.intake.admission import Admission
 from backend.intake.content import Content, Submission
+from backend.intake.entries import Accepted
 from backend.intake.explanation import Explanation
-from backend.intake.outcomes import Accepted
 from backend.intake.schema import MAX_AGGREGATOR, NotificationIn
 from backend.lib import ids, traces
 from backend.lib.problems import FieldError, Problem
@@ -121,7 +121,7 @@ async def take(
         key, refusal = None, refusal or problem
     who = client.service_id, client.api_client_id
     outcome = await intake().submit(Submission(*who, raw, key, refusal, uid, manner=client.manner))
-    access_log.about(scope, outcome.notification_id)
+    middleware.about(scope, outcome.notification_id)
     if isinstance(outcome, Accepted):
         follow(client, outcome)
         return Response(dispatched(outcome), status_code=200 if outcome.duplicate else 202)
@@ -130,9 +130,7 @@ async def take(
 
 def idempotency_key(scope: Scope) -> str | None:
     """Return the key of a request; raises Problem for one that cannot be used."""
-    return idempotency.read_key(
-        [value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"]
-    )
+    return repeats.read_key([value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"])
 
 
 def follow(client: Principal, outcome: Accepted) -> None:
@@ -178,8 +176,8 @@ async def explain(request: _AnyRequest) -> Explanation:
         raw = await reader.read(request)
         submission = Submission(client.service_id, client.api_client_id, raw, manner=client.manner)
         read = await sync_to_thread(content.read, submission)
-        if scanning.may_be_needed([submission]):
-            (read,) = await scanning.scanned([read])
+        if admission.may_be_needed([submission]):
+            (read,) = await admission.scanned([read])
         return await sync_to_thread(_explain, read)
 
 
@@ -304,8 +302,6 @@ _FILTERS = (
     "limit",
     "cursor",
 )
-
-
 _LONGEST_ADDRESS = 2048
 _SEARCHED = (
     "Only those that have all of these words, or words that begin so: in the subject, an address, a recipient, a value"

@@ -15,9 +15,9 @@ from backend.accounts.faults import unavailable_without_database
 from backend.api import bodies, errors, parameters
 from backend.api.guards import bearer, principal
 from backend.db import database as db
-from backend.lib import shapes, strict_json
+from backend.lib import strict_json
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 from backend.obligations import goals
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
@@ -98,7 +98,7 @@ async def acknowledge(
     if raw:
         bodies.see_that_it_is_json(request)
     data, plain = strict_json.read(raw or b"{}")
-    by = _name(shapes.check(AcknowledgeIn, data, plain=plain).by)
+    by = _name(strict_json.check(AcknowledgeIn, data, plain=plain).by)
     return await sync_to_thread(_acknowledge, request, _uid(notification_id), by)
 
 

@@ -11,7 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.params import Parameter
 from litestar.typing import FieldDefinition
 
-from backend.lib import inputs, shapes
+from backend.lib import inputs, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import escape
 
@@ -25,7 +25,6 @@ Cursor = Annotated[
         description="Where to continue: the `next_cursor` of the page before. Opaque; pass it unchanged.",
     ),
 ]
-
 # What msgspec says of a value, and what we say instead.
 _SENTENCES = (
     (re.compile(r"Expected `int` >= (-?\d+)"), "Must be at least {}."),
@@ -70,7 +69,7 @@ def check_names(connection: ASGIConnection[Any, Any, Any, Any], allowed: Collect
                 FieldError(f"/{escape(name)}", "invalid_value", f"The parameter {name[:80]!r} stands there twice.")
             )
     if errors:
-        raise shapes.invalid(errors)
+        raise strict_json.invalid(errors)
 
 
 def write_cursor(*parts: str | int) -> str:
@@ -105,4 +104,4 @@ def bad_cursor(name: str = "cursor") -> Problem:
     """Refuse a cursor, which came as the parameter of this name."""
     given = "next_cursor" if name == "cursor" else f"one in the links for {name}"
     detail = f"Must be the {given} of the page before, unchanged."
-    return shapes.invalid([FieldError(f"/{name}", "invalid_value", detail)])
+    return strict_json.invalid([FieldError(f"/{name}", "invalid_value", detail)])

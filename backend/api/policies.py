@@ -17,7 +17,7 @@ from backend.api.guards import bearer, principal
 from backend.api.parameters import Cursor, Limit
 from backend.channels.base import Channel
 from backend.db import database as db
-from backend.intake.policies import PolicyShape, check
+from backend.intake.obligations import PolicyShape, check
 from backend.registry import owned, policies
 from backend.registry.policies import PolicyRecord
 

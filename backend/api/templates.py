@@ -31,10 +31,10 @@ from backend.batching import keys
 from backend.channels.sms_segments import segments
 from backend.db import database as db
 from backend.db.models.notifications import OTHER_LANGUAGE
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import LanguageTag, Shape
+from backend.lib.strict_json import LanguageTag, Shape
 from backend.publishing import chosen_senders, publish, sources, variants
 from backend.registry import languages, lookup, owned, provenance, samples, template_lists, template_usage, templates
 from backend.registry.lookup import FoundTemplate
@@ -138,19 +138,12 @@ def _published(record: TemplateRecord) -> FoundTemplate:
 
 def content_of(body: TemplateShape) -> TemplateContent:
     """Return what a body says."""
-    return TemplateContent(
-        name=body.name,
-        format=body.format,
-        source=body.source,
-        subject=body.subject,
+    return templates.said_by(
+        body,
         sample_fields=body.sample_fields,
         batch=body.batch.given() if body.batch else None,
-        repeat_after=body.repeat_after,
-        kind=body.kind,
         language=body.language,
         variants=body.variants_by_language(),
-        sender=body.sender,
-        reply_to=body.reply_to,
     )
 
 
@@ -180,7 +173,9 @@ def _preview(service_id: int, identifier: str, body: PreviewShape) -> TemplatePr
     batch = body.priority == "BATCH"
     fields = [body.fields] if batch and isinstance(body.fields, dict) else body.fields
     if not batch and isinstance(fields, list):
-        raise shapes.invalid([FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")])
+        raise strict_json.invalid(
+            [FieldError("/fields", "invalid_type", "Must be an object; an array is for BATCH alone.")]
+        )
     with db.current().read() as session:
         record = templates.get(session, service_id, identifier)
         default = sources.mail_settings(session, service_id).language

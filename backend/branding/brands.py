@@ -19,7 +19,7 @@ from backend.db.models.accounts import Organisation, Service
 from backend.db.models.brands import Brand as BrandRow
 from backend.db.models.brands import BrandLogo
 from backend.lib import clock, settings
-from backend.rendering.brand import NEUTRAL, Brand, Colours, Footer, Logo
+from backend.rendering.model import NEUTRAL, Brand, Colours, Footer, Logo
 
 
 class LogoPart(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from backend.lib.problems import Problem
-from backend.rendering.brand import DARK, WHITE, Colours
+from backend.rendering.model import DARK, WHITE, Colours
 
 # Success criterion 1.4.3: of text in its ordinary size.
 CONTRAST = 4.5

@@ -8,7 +8,7 @@ from backend.channels import addresses
 from backend.channels.base import Channel
 from backend.lib.problems import FieldError, Problem
 from backend.rendering import reachability
-from backend.rendering.brand import Footer, FooterLink
+from backend.rendering.model import Footer, FooterLink
 
 MAX_LINES, MAX_LINE = 6, 160
 MAX_LINKS, MAX_TEXT, MAX_ADDRESS = 5, 60, 500

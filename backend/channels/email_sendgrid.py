@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from backend.channels import delivery_ids, http_outcomes
+from backend.channels import http_outcomes, mime
 from backend.channels.attachments import Attachment
 from backend.channels.base import (
     Channel,
@@ -25,7 +25,7 @@ from backend.channels.base import (
 )
 from backend.channels.http_account import HttpAccount
 from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
-from backend.channels.mime_headers import message_identifier, thread_fields, unstructured
+from backend.channels.mime import message_identifier, thread_fields, unstructured
 from backend.channels.provider_address import base_address, host_port, parse, provider_name, required
 from backend.lib import clock
 from backend.lib.mailboxes import addr_spec, mailbox
@@ -161,7 +161,7 @@ def _mail(message: Message) -> dict[str, object]:
             {
                 "to": [{"email": addr_spec(message.address)}],
                 # Kept by SendGrid and not treated as personal, so it is our opaque identifier and nothing else.
-                "custom_args": {"delivery_id": delivery_ids.checked(message.delivery_id)},
+                "custom_args": {"delivery_id": mime.checked(message.delivery_id)},
             }
         ],
         "from": _person(message.sender),
@@ -236,7 +236,7 @@ def _news(raw: msgspec.Raw) -> ReceiptEvent | None:
         at=_moment(event.timestamp),
         code=event.status or None,
         detail=(event.reason or event.response or event.event)[:500],
-        delivery_id=delivery_ids.returned(event.delivery_id),
+        delivery_id=mime.returned(event.delivery_id),
     )
 
 

@@ -8,7 +8,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from backend.channels import delivery_ids, http_outcomes, mime, ses_events
+from backend.channels import http_outcomes, mime, ses_events
 from backend.channels.attachments import more_seconds
 from backend.channels.base import (
     Channel,
@@ -191,7 +191,7 @@ def _mail(message: Message, configuration_set: str | None) -> dict[str, object]:
         "FromEmailAddress": mailbox(message.sender)[1],
         "Destination": {"ToAddresses": [message.address]},
         "Content": {"Raw": {"Data": b64encode(raw).decode("ascii")}},
-        "EmailTags": [{"Name": "delivery_id", "Value": delivery_ids.checked(message.delivery_id)}],
+        "EmailTags": [{"Name": "delivery_id", "Value": mime.checked(message.delivery_id)}],
     }
     if message.reply_to:
         mail["ReplyToAddresses"] = [mailbox(message.reply_to)[1]]

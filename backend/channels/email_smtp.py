@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from backend.channels import delivery_ids, dkim, mime, smtp_address
+from backend.channels import dkim, mime, smtp_address
 from backend.channels.attachments import more_seconds
 from backend.channels.base import Channel, Message, Outcome, ProviderError, Receipt
-from backend.channels.mime_headers import sender_field
+from backend.channels.mime import sender_field
 from backend.channels.provider_address import host_port, provider_name
 from backend.channels.smtp_capacity import Busy, MessageSpacing, SessionSlots
 from backend.channels.smtp_handshake import Server, Timeouts
@@ -20,7 +20,6 @@ from backend.channels.smtp_wire import Closed
 from backend.lib import clock, settings
 
 logger = logging.getLogger(__name__)
-
 _PROBE_SECONDS = 6.0
 _OF_PROBE = Timeouts(connect=5, greeting=5, exchange=_PROBE_SECONDS, final=_PROBE_SECONDS)
 _BURST = 8  # messages under way at once, over as many sessions
@@ -208,7 +207,7 @@ class SmtpConnection:
         sender = returns_to = sender_field(message.sender)[1]
         if self._server.bounces is not None:
             local, _, domain = self._server.bounces.rpartition("@")
-            returns_to = f"{local}+{delivery_ids.checked(message.delivery_id)}@{domain}"
+            returns_to = f"{local}+{mime.checked(message.delivery_id)}@{domain}"
         header = f"{sender} {sender_field(message.reply_to)[1]}" if message.reply_to else sender
         return Envelope(returns_to, message.address, header)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from backend.channels import delivery_ids
+from backend.channels import mime
 from backend.channels.base import ReceiptEvent, ReceiptKind
 from backend.channels.mail_diagnosis import BAD_ADDRESS, Fault, diagnose
 from backend.channels.quoting import quoted
@@ -105,7 +105,7 @@ def _news(event_id: str, told: _Told, kind: ReceiptKind) -> Iterator[ReceiptEven
             at=_moment(about.timestamp),
             code=person.status or about.bounce_sub_type,
             detail=quoted(words or (told.event_type or told.notification_type or "")),
-            delivery_id=delivery_ids.returned(carried[0] if carried else None),
+            delivery_id=mime.returned(carried[0] if carried else None),
         )
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from backend.channels import delivery_ids
+from backend.channels import mime
 from backend.channels.base import Message, Outcome, ProviderError
 from backend.channels.sms_segments import Segments, normalise, segments
 
@@ -48,7 +48,7 @@ def prepared(message: Message, limits: Limits) -> Sms:
     if not _NUMBER.fullmatch(message.address):
         raise _impossible("the address is not a number in E.164 form")
     try:
-        delivery_ids.checked(message.delivery_id)
+        mime.checked(message.delivery_id)
     except ValueError as fault:
         raise _impossible(str(fault)) from None
     counted = segments(message.text)
@@ -94,4 +94,4 @@ def form(body: bytes) -> list[tuple[str, str]]:
 
 def delivery_id(url: str) -> str | None:
     """Return our identifier from the query of an address for receipts."""
-    return delivery_ids.returned(dict(parse_qsl(urlsplit(url).query, max_num_fields=50)).get("delivery_id"))
+    return mime.returned(dict(parse_qsl(urlsplit(url).query, max_num_fields=50)).get("delivery_id"))

@@ -13,9 +13,8 @@ import msgspec
 from backend.channels import smtp_sign_in
 from backend.channels.base import Outcome, ProviderError, Scope
 from backend.channels.smtp_oauth import TokenSource
-from backend.channels.smtp_replies import Reply, error, reply
 from backend.channels.smtp_steps import Step
-from backend.channels.smtp_wire import Closed
+from backend.channels.smtp_wire import Closed, Reply, error, reply
 
 _MAX_BLANK_LINES = 20
 

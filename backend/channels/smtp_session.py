@@ -9,9 +9,8 @@ import msgspec
 
 from backend.channels.base import Outcome, ProviderError
 from backend.channels.smtp_handshake import Server, shake_hands
-from backend.channels.smtp_replies import Reply, ends_session, error, reply
 from backend.channels.smtp_steps import Step
-from backend.channels.smtp_wire import Closed, Wire
+from backend.channels.smtp_wire import Closed, Reply, Wire, ends_session, error, reply
 
 _COMPLETED = range(200, 300)  # replies 2yz: the requested action is completed
 _GO_ON = range(354, 355)

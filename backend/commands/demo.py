@@ -23,7 +23,7 @@ from backend.commands.demo_examples import batch_example, example
 from backend.db import database as db
 from backend.db.models.notifications import FINAL
 from backend.lib import settings
-from backend.reports import outbox
+from backend.reports import messages
 
 _PATIENCE_SECONDS = 40.0
 # A batch of the demo goes out as soon as nothing has joined it for so long.
@@ -166,14 +166,14 @@ def _save(report: dict[str, Any], folder: Path) -> Iterator[Path]:
         for channel in report["channels"]:
             for recipient in channel["recipients"]:
                 for delivery in recipient["deliveries"]:
-                    message = outbox.message(session, None, UUID(delivery["id"]))
+                    message = messages.message(session, None, UUID(delivery["id"]))
                     if message is None:
                         raise click.ClickException(f"The message of delivery {delivery['id']} is not in the outbox.")
                     name = f"{report['priority'].lower()}-{delivery['address'].partition('@')[0]}"
                     yield from _write(message, folder / name)
 
 
-def _write(message: outbox.Message, path: Path) -> Iterator[Path]:
+def _write(message: messages.Message, path: Path) -> Iterator[Path]:
     for suffix, content in ((".html", message.html), (".txt", message.text)):
         if content is not None:
             file = path.with_suffix(suffix)

@@ -19,6 +19,7 @@ from backend.commands.exits import Misconfigured
 from backend.delivery.providers import routes
 from backend.doctor import engine
 from backend.doctor.examination import Fault
+from backend.jobs import files
 from backend.lib import (
     logs,
     metrics,
@@ -34,7 +35,6 @@ from backend.lib import (
 from backend.lib.connections import TimedProtocol
 from backend.lib.outages import OUTAGES
 from backend.restored import recognition
-from backend.spreadsheets import housekeeping
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _check() -> settings.Settings:
     private_files.claim(configuration.data_dir)
     private_files.restrict(configuration)
     make_ready()
-    housekeeping.adopt()
+    files.adopt()
     _see_that_the_queue_can_be_used()
     _see_whether_it_was_restored()
     _see_whether_secrets_open()

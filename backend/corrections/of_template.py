@@ -25,7 +25,7 @@ from backend.registry.languages import NUMBER, in_language
 from backend.registry.lookup import FoundTemplate
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TEMPLATE, TemplateContent
-from backend.reports import failing, template_trial
+from backend.reports import failing, template_preview
 from backend.reports.failing import Failure
 from backend.reports.model import Fault
 from backend.search.asked import parts_of, templates_of
@@ -114,7 +114,7 @@ def _tried(service_id: int, case: _Case, template: FoundTemplate, share: Share) 
     breaks = case.stays
     if breaks is None and case.payload is not None:
         spoken = in_language(template, case.payload.language) if case.payload.language else template
-        breaks = template_trial.fault(sources.source_of_version(spoken), case.payload, share)
+        breaks = template_preview.fault(sources.source_of_version(spoken), case.payload, share)
     elif breaks is None:
         breaks = _refusal(service_id, one, template)
     return Retrial(
@@ -138,7 +138,7 @@ def _refusal(service_id: int, one: Failure, template: FoundTemplate) -> str | No
         return None
     with db.current().read() as session:
         content = session.scalar(select(Notification.content).where(Notification.uid == one.notification))
-    return template_trial.without_values(detail, [part.fields for part in parts_of(content)])
+    return template_preview.without_values(detail, [part.fields for part in parts_of(content)])
 
 
 def _cases(session: Session, service_id: int, identifier: str) -> list[_Case]:

@@ -13,9 +13,8 @@ from backend.delivery.outcomes import present
 from backend.delivery.outcomes.present import Why
 from backend.intake import resubmit
 from backend.lib.problems import Problem
-from backend.reports import failing, going_again
-from backend.reports.failing import Failure, Trouble
-from backend.reports.going_again import Line
+from backend.reports import failing
+from backend.reports.failing import Failure, Line, Trouble
 
 # Validating one takes as long as its template needs, and a person waits for the page.
 VALIDATED = 20
@@ -81,7 +80,7 @@ def of(service_id: int, key: str) -> Preview | None:
         group = failing.group(session, service_id, key)
         if group is None:
             return None
-        lines = going_again.lines(session, service_id, deliveries(session, service_id, group.failures))
+        lines = failing.lines(session, service_id, deliveries(session, service_id, group.failures))
     refused = [one for one in group.failures if one.refused]
     return Preview(
         trouble=group.trouble,

@@ -17,9 +17,8 @@ from backend.db.models.resends import Resend, ResendItem
 from backend.delivery.outcomes.present import Why
 from backend.delivery.outcomes.resend import Resent
 from backend.registry import address_ids
-from backend.reports.exports import Table
-from backend.reports.kept import is_kept
-from backend.reports.whole_lists import table
+from backend.reports.exports import Table, table
+from backend.reports.messages import is_kept
 from backend.search.asked import parts_of
 
 _Row = TypeVar("_Row", Notification, Batch)

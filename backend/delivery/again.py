@@ -1,12 +1,11 @@
 """Second thoughts of people: send again what failed, cancel what waits, decide what is of unknown outcome."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -15,20 +14,17 @@ from backend.channels.base import Channel
 from backend.db import database as db
 from backend.db import events
 from backend.db.models.batches import Batch
-from backend.db.models.jobs import Job
 from backend.db.models.notifications import (
     NOT_LEFT,
     WAITING,
     Delivery,
     DeliveryStatus,
     Notification,
-    NotificationStatus,
 )
 from backend.delivery import tasks
 from backend.delivery.outcomes import resend, resend_log, states, unknown_outcome
 from backend.delivery.outcomes.resend import Done
 from backend.delivery.outcomes.unknown_outcome import Decision
-from backend.lib import clock
 from backend.lib.problems import Problem
 
 
@@ -174,47 +170,6 @@ def cancel_deliveries(session: Session, wanted: ColumnElement[bool], detail: str
     states.refresh_batches(session, {row.batch_id: None for row in changed if row.batch_id is not None})
     states.refresh(session, {row.notification_id for row in changed if row.notification_id is not None})
     return len(changed)
-
-
-def cancel_some_of_job(session: Session, job_id: int, by: str, limit: int) -> int:
-    """Cancel up to ``limit`` messages of a job that wait for a try; return how many. Claimed ones go on."""
-    waits = _in(WAITING) & Delivery.claimed_by.is_(None)
-    found = _of_job(session, job_id, [NotificationStatus.DISPATCHED], waits, limit)
-    told = f"asked for by {by}, of the whole job."
-    return cancel_deliveries(session, Delivery.id.in_(found) & waits, told) if found else 0
-
-
-def send_some_of_job_again(session: Session, job: Job, since: datetime, by: str, limit: int) -> int:
-    """Look at up to ``limit`` failed messages of a job that nobody has looked at ``since`` then, and queue them anew.
-
-    They go to the present addresses of their recipients. Returns how many were looked at.
-    """
-    failed = (Delivery.status == DeliveryStatus.FAILED.value) & Delivery.claimed_by.is_(None)
-    not_yet = failed & or_(Delivery.requeued_at.is_(None), Delivery.requeued_at < since)
-    ended = [NotificationStatus.FAILED, NotificationStatus.PARTIAL, NotificationStatus.DISPATCHED]
-    found = resend.failed(session, Delivery.id.in_(_of_job(session, job.id, ended, not_yet, limit)))
-    asked = f"asked for by {by}, of the whole job."
-    resend.queue_anew(session, job.service_id, found, asked, at=max(clock.now(), since))
-    return len(found)
-
-
-def is_job_on_its_way(session: Session, job_id: int) -> bool:
-    """Tell whether anything of a job is still on its way."""
-    own = (Notification.job_id == job_id, Notification.status == NotificationStatus.DISPATCHED.value)
-    return session.scalar(select(Notification.id).where(*own).limit(1)) is not None
-
-
-def _of_job(
-    session: Session, job_id: int, within: Sequence[NotificationStatus], wanted: ColumnElement[bool], limit: int
-) -> Sequence[int]:
-    """Find by the notifications' status first: the index of a job's notifications knows it."""
-    statement = (
-        select(Delivery.id)
-        .join(Notification, Notification.id == Delivery.notification_id)
-        .where(Notification.job_id == job_id, Notification.status.in_([one.value for one in within]), wanted)
-        .limit(limit)
-    )
-    return session.scalars(statement).all()
 
 
 def _in(statuses: Iterable[DeliveryStatus]) -> ColumnElement[bool]:

@@ -25,10 +25,9 @@ from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.delivery.providers import routes
 from backend.delivery.queueing import claims
 from backend.delivery.queueing.claims import Claim
-from backend.delivery.sending import simulated
+from backend.delivery.sending import dispatch
 
 logger = logging.getLogger(__name__)
-
 _STOPPED = "the worker that gave it the message stopped before it could write down the answer"
 
 
@@ -87,7 +86,7 @@ def recover(session: Session, found: Sequence[Orphaned], holding: Container[tupl
     conversations.remember_found(session, [row.id for row in rows])
     states.refresh(session, {row.notification_id for row in rows if row.notification_id is not None})
     states.refresh_batches(session, {row.batch_id: None for row in rows if row.batch_id is not None})
-    simulated.expect_anew(session, [row.id for row in rows if _is_taken_by_simulator(row)])
+    dispatch.expect_anew(session, [row.id for row in rows if _is_taken_by_simulator(row)])
     taken_up = len(rows) + len(resolved)
     logger.warning("%d deliveries of dead workers have been taken up again", taken_up)
     return outcome_unknown

@@ -1,8 +1,9 @@
 """The engine's tasks: thin wake-ups around the package's own functions."""
 
 import logging
+import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 from backend.channels.base import Channel
@@ -12,10 +13,10 @@ from backend.db.database import Database
 from backend.db.models.notifications import Priority
 from backend.delivery import reaper, retention
 from backend.delivery.content import file_links
-from backend.delivery.providers import blocks, health, routes, spooled
+from backend.delivery.providers import health, routes, spooled
 from backend.delivery.queueing import clock_skew, fairness
 from backend.delivery.sending import telemetry
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.lib import processes, queue
 from backend.lib.outages import OUTAGES
@@ -23,16 +24,16 @@ from backend.lib.throttle import Throttle
 from backend.obligations import retention as obligation_retention
 
 logger = logging.getLogger(__name__)
-
 # The priorities that have something new, each with the channels that have it; none where that is not known.
 New = Mapping[int, Collection[str]]
-
 # Huey takes the greatest number first.
 _URGENCY = {Priority.HIGH.value: 30, Priority.NORMAL.value: 20, Priority.BATCH.value: 10}
 # A task that has sent for so long lets others have the thread and wakes itself again.
 _SLICE_SECONDS = 1.0
 _housekeeping = Throttle()
 _clocks = Throttle(timedelta(seconds=30))
+# Between two wake-ups for what is not HIGH: a worker that was woken takes hundreds with it.
+_REST_SECONDS = 0.02
 
 
 class _Present:
@@ -157,8 +158,8 @@ def purge() -> None:
         with database.transaction() as session:
             obligation_retention.purge(session, obligations)
     with database.transaction() as session:
-        blocks.purge(session)
-        health.purge(session)
+        health.purge_addresses(session)
+        health.purge_minutes(session)
         letters = spooled.purge(session)
         retention.purge_repeats(session)
         retention.purge_matters(session)
@@ -167,3 +168,39 @@ def purge() -> None:
         _housekeeping.again()
     if len(notifications) == retention.CHUNK or len(batches) == retention.CHUNK:
         _housekeeping.again()
+
+
+# Wake-ups by a process that accepts many groups a second, given by a thread of its own: nobody waits for them.
+
+
+class Waker:
+    """Gathers what is new while a wake-up is given, for the next one.
+
+    The first is given at once, and HIGH never waits for more than the one that is under way. What a process that is
+    killed has not given, the reaper finds, as every wake-up that is lost.
+    """
+
+    def __init__(self, wake: Callable[[New], None] = wake) -> None:
+        self._wake = wake
+        self._news = threading.Condition()
+        self._waiting: dict[int, set[str]] = {}
+        self._thread: threading.Thread | None = None
+
+    def ring(self, new: New) -> None:
+        """Wake workers for new deliveries, soon."""
+        with self._news:
+            for priority, channels in new.items():
+                self._waiting.setdefault(priority, set()).update(channels)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
+                self._thread.start()
+            self._news.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._waiting)
+                waiting, self._waiting = self._waiting, {}
+            self._wake(waiting)
+            with self._news:
+                self._news.wait_for(lambda: Priority.HIGH.value in self._waiting, _REST_SECONDS)

@@ -16,8 +16,8 @@ from backend.delivery.providers import routes as delivery_routes
 from backend.doctor.examination import Check, Fault
 from backend.lib import clamd, clock, queue, queue_storage, settings
 from backend.lib.clamd import ScannerFault
-from backend.reports import depths, ledger, obligation_ledger, providers, sender_domains
-from backend.reports.depths import Depths
+from backend.reports import alarm, gauges, ledger, providers
+from backend.reports.gauges import Depths
 from backend.restored import report as restored
 
 LEAST_FREE = 64 * 1024 * 1024
@@ -91,7 +91,7 @@ def _routes() -> str:
 
 def _records(record: Record) -> str:
     """Say what the DNS has of one kind for each sender domain; what is not there is told, what is wrong is a fault."""
-    found = sender_domains.report().of(record)
+    found = providers.report().of(record)
     faults = [f"{domain}: {one.advice}" for domain, one in found if one.is_fault]
     if faults:
         raise Fault(" ".join(faults))
@@ -116,7 +116,7 @@ def _bounces() -> str:
 
 def _depths() -> Depths:
     with db.current().read() as session:
-        return depths.measure(session)
+        return gauges.measure(session)
 
 
 def _workers() -> str:
@@ -186,7 +186,7 @@ def _line(entry: ledger.Entry) -> str:
 
 def _obligations() -> str:
     with db.current().read() as session:
-        entries = obligation_ledger.balance(session)
+        entries = alarm.balance(session)
     if uneven := [entry.describe() for entry in entries if entry.imbalance]:
         raise Fault("obligations are missing or too many: " + "; ".join(uneven))
     return f"{sum(entry.opened for entry in entries)} obligations opened since yesterday, every one accounted for"

@@ -11,7 +11,7 @@ from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.models.registry import Template, TemplateVersion
 from backend.doctor.examination import Check, Warned
 from backend.lib import clock, settings
-from backend.reports import last_backup
+from backend.reports import gauges
 
 _LETTERS_AFTER, _HELD_AFTER, _LATELY = timedelta(days=3), timedelta(days=1), timedelta(days=1)
 _SEVERAL, _SHARE, _NAMED = 3, 0.5, 5
@@ -85,7 +85,7 @@ def templates() -> str:
 def backup() -> str:
     """Look at how old the last good backup is."""
     with db.current().read() as session:
-        found = last_backup.read(session)
+        found = gauges.read(session)
     do = "run `carillon backup` every night, or set CARILLON_BACKUP_DAYS=0 if something else makes the backups"
     if found.age is None:
         if found.overdue:

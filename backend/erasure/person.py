@@ -7,7 +7,7 @@ from backend.channels.addresses import normalise
 from backend.channels.base import Channel
 from backend.delivery.content import file_links
 from backend.lib.problems import Problem
-from backend.registry import pseudonyms
+from backend.registry import suppressions
 
 # What may not stand beside an address, or it is another one: ann@lab.example is not in joann@lab.example.
 _MAILBOX = (r"(?<![A-Za-z0-9._%+\-])", r"(?![A-Za-z0-9\-]|\.[A-Za-z0-9])")
@@ -25,7 +25,7 @@ class Person:
         """
         self.address = _canonical(given)
         self.mailbox = file_links.mailbox(self.address)
-        self.pseudonym = pseudonyms.pseudonym(self.address)
+        self.pseudonym = suppressions.pseudonym(self.address)
         before, behind = _MAILBOX if "@" in self.address else _NUMBER
         self._pattern = re.compile(before + re.escape(self.address) + behind, re.IGNORECASE)
         self._octets = re.compile(self._pattern.pattern.encode(), re.IGNORECASE)

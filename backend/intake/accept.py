@@ -18,38 +18,63 @@ from backend.batching import tasks as batching_tasks
 from backend.db import database as db
 from backend.db.models.notifications import NotificationStatus, Priority
 from backend.delivery.tasks import New
-from backend.intake import (
-    idempotency,
-    lookup,
-    on_trial,
-    policies,
-    repeats,
-    schema,
-    store,
-    switches,
-    throttling,
-    waiting,
-)
+from backend.intake import lookup, modes, obligations, quotas, repeats, schema, store, writer
 from backend.intake.content import Content, Submission
-from backend.intake.entries import Done, Entry, Later, Tried
+from backend.intake.entries import Accepted, Done, Entry, IntakeResult, Later, Refused, Tried
 from backend.intake.joined import Joins
-from backend.intake.outcomes import Accepted, IntakeResult, Refused
-from backend.intake.sizes import Portion
 from backend.intake.store import Validation
-from backend.intake.validate import Plan, Registered, ServiceState, missed, validate
+from backend.intake.validate import Plan, Registered, ServiceState, endpoints, missed, validate
 from backend.lib import clock, metrics
 from backend.lib.outages import OUTAGES
 from backend.lib.problems import FieldError, Problem
 from backend.rendering import acceptance
 from backend.rendering.acceptance import Allowance
 
+# Rows of one transaction: some thirty milliseconds of work.
+_ROWS = 1_000
+# To join a batch takes as long as to store so many deliveries.
+_ROWS_OF_A_MEMBERSHIP = 20
+# To store so many octets of files takes as long as to store a delivery.
+_BYTES_OF_A_ROW = 4096
 logger = logging.getLogger(__name__)
-
-
 # What is said of all that was taken, also of what is buffered for a batch: that, and the rest, is read back.
 _TAKEN = NotificationStatus.DISPATCHED.value
-
 Wake = Callable[[New], None]
+
+
+# How much one group stores, so that nobody waits long for what others store.
+
+
+class Portion:
+    """What one group stores: small notifications up to a number of rows, and one large one.
+
+    A large one does not make a group wait that has something urgent, unless it has waited itself.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._left = _ROWS
+        self._has_large = False
+        self._urgent = any(entry.share.urgent for entry in entries)
+
+    def takes(self, entry: Entry, content: Content, registered: Registered) -> bool:
+        """Tell whether a notification may be stored in this group, before it is validated."""
+        rows = _rows(content, registered) + sum(map(len, content.attached.files.values())) // _BYTES_OF_A_ROW
+        if rows > _ROWS:
+            if self._has_large or (self._urgent and not entry.share.urgent and entry.rounds == 1):
+                return False
+            self._has_large = True
+            return True
+        self._left -= rows
+        return self._left >= 0
+
+
+def _rows(content: Content, registered: Registered) -> int:
+    notification = content.notification
+    if notification is None:
+        return 1
+    if notification.priority == "BATCH":
+        return sum(len(channel.recipient) for channel in notification.channels) * _ROWS_OF_A_MEMBERSHIP
+    return max(1, endpoints(notification, registered)) if registered.whole else _ROWS + 1
 
 
 def accept_many(submissions: Sequence[Submission], wake: Wake) -> list[IntakeResult]:
@@ -110,12 +135,12 @@ def _failed() -> Refused:
 def _accept_group(entries: Sequence[Entry], wake: Wake) -> list[IntakeResult | Later]:
     outcomes: dict[UUID, IntakeResult | Later] = {}
     with db.current().autocommit() as session:
-        policies.follow(session, entries)
+        obligations.follow(session, entries)
         contents = {one.uid: one for one in [entry.read() for entry in entries]}
         asked = lookup.ask(session, contents)
         known, named, services = asked.accepted(), asked.registered(), asked.services()
         for entry in entries:
-            entry.content = on_trial.held(entry.read(), services[entry.submission.service_id])
+            entry.content = lookup.held(entry.read(), services[entry.submission.service_id])
         known |= _at_present(session, entries, named)
         first = _first(entries)
         fresh = [entry for uid, entry in first.items() if uid not in known]
@@ -158,7 +183,7 @@ def _check_keys(entries: Sequence[Entry], answers: Sequence[IntakeResult | Later
     resolved = [
         (entry.read(), answer) for entry, answer in zip(entries, answers, strict=True) if not isinstance(answer, Later)
     ]
-    held = iter(idempotency.check_against_content([answer for _, answer in resolved], [one for one, _ in resolved]))
+    held = iter(repeats.check_against_content([answer for _, answer in resolved], [one for one, _ in resolved]))
     return [answer if isinstance(answer, Later) else next(held) for answer in answers]
 
 
@@ -210,12 +235,12 @@ def _validated(
                 registered = lookup.registered_alone(session, one)
             whom = partial(team, one.service_id)
             if services[one.service_id].rules:
-                one, registered = throttling.digested(session, one, services[one.service_id], registered, now)
+                one, registered = quotas.digested(session, one, services[one.service_id], registered, now)
                 entry.content = one
             validation = validate(one, services[one.service_id], registered, render=tried.render, reach=whom)
             found = _as_far_as_tried(entry, validation, tried, joins)
             if isinstance(found, Plan) and services[one.service_id].rules and not store.is_scheduled(one, now):
-                found = waiting.held(session, one, found, services[one.service_id], now)
+                found = writer.held(session, one, found, services[one.service_id], now)
             if isinstance(found, Plan | Problem):
                 validated.append((one, found))
                 continue
@@ -255,7 +280,7 @@ def _refusal(one: Content) -> Problem | None:
     """Say why a submission is not validated: it was refused as it came, or needs a channel that is switched off."""
     if one.refusal is not None or one.notification is None:
         return one.refusal
-    return switches.stopped(one.notification)
+    return modes.stopped(one.notification)
 
 
 def _wake(stored: store.Stored, wake: Wake) -> None:
@@ -276,7 +301,7 @@ def _outcome(one: Content, result: store.StoreResult, validation: Validation) ->
         plan = validation if isinstance(validation, Plan) else Plan([])
         waits = store.is_scheduled(one, clock.now()) or plan.wait is not None
         status = NotificationStatus.SCHEDULED.value if waits else _TAKEN
-        warned = [*(missed(plan, one.notification) if one.notification else ()), *waiting.warnings(plan)]
+        warned = [*(missed(plan, one.notification) if one.notification else ()), *writer.warnings(plan)]
         if one.throttled is not None:
             joins = f"{one.throttled} It joins a digest instead."
             warned.append(FieldError("/channels", "recipient_throttled", joins))

@@ -11,8 +11,8 @@ from backend.channels.addresses import masked
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode
 from backend.intake import modes, ready
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.lib import ids
 from backend.lib.problems import Problem
 from backend.registry import templates

@@ -10,16 +10,183 @@ import msgspec
 
 from backend.channels.attachments import MAX_BYTES, AttachedFile, LinkedFile
 from backend.channels.records import CARRYING_FILES
-from backend.intake import file_types, link_terms
 from backend.intake.schema import AttachmentIn, LinkIn, NotificationIn
 from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import MAX_ERRORS
+from backend.lib.strict_json import MAX_ERRORS
 
+# As GOV.UK Notify keeps files that nobody has given another time: 26 weeks.
+DEFAULT = "26 weeks"
+_FORM = re.compile(r"([1-9][0-9]{0,3}) ?(h|hours?|d|days?|w|weeks?)")
+_SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
+# RFC 6838, section 4.2: a type and a subtype.
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_ANY = "application/octet-stream"
+# RFC 2046, section 5: they hold mail, which has rules of its own and may not be in base64.
+_COMPOSITE = ("multipart/", "message/")
+# What mail servers and programs refuse since it runs when it is opened: the lists of Gmail ("File types blocked in
+# Gmail") and Outlook ("Blocked attachments in Outlook").
+_DANGEROUS_NAMES = (
+    "ade adp apk app application appref-ms appx appxbundle bas bat bgi cab chm cmd com cpl crt csh dll dmg ex ex_ exe"
+    " fxp gadget grp hlp hta htc inf ins iso isp its jar jnlp js jse ksh lib lnk mad maf mag mam maq mar mas mat mau"
+    " mav maw mcf mda mdb mde mdt mdw mdz msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu nsh"
+    " ops osd pcd pif pl plg prf prg ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psm1 pst py pyc pyo pyw pyz pyzw reg scf scr"
+    " sct sh shb shs sys theme tmp url vb vbe vbp vbs vhd vhdx vsmacros vsw vxd webpnp website ws wsb wsc wsf wsh xbap"
+    " xll xnk"
+)
+_DANGEROUS_TYPES = (
+    "application/bat application/ecmascript application/hta application/java-archive application/javascript"
+    " application/vnd.android.package-archive application/vnd.microsoft.portable-executable"
+    " application/x-apple-diskimage application/x-bat application/x-csh application/x-dosexec application/x-elf"
+    " application/x-executable application/x-javascript application/x-mach-binary application/x-ms-installer"
+    " application/x-msdos-program application/x-msdownload application/x-msi application/x-python-code"
+    " application/x-sh application/x-sharedlib application/x-shellscript text/ecmascript text/javascript"
+    " text/vbscript text/x-python text/x-sh text/x-shellscript"
+)
+_NAMES, _MEDIA_TYPES = frozenset(_DANGEROUS_NAMES.split()), frozenset(_DANGEROUS_TYPES.split())
+# How programs begin, whatever they are called: Linux, macOS (both orders of octets, and for several processors, as
+# which Java's classes begin too), and scripts that name their interpreter.
+_DANGEROUS_STARTS = (
+    b"\x7fELF",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"#!",
+)
+# How those of Windows begin, and a text may; the header of so many octets that they have holds zeros.
+_WINDOWS = b"MZ"
+_WINDOWS_HEADER = 64
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OPEN = "application/vnd.oasis.opendocument."
+# The types that a name's extension may go with; a name of another extension may go with any.
+_TYPES: dict[str, tuple[str, ...]] = {
+    "pdf": ("application/pdf",),
+    "png": ("image/png",),
+    "jpg": ("image/jpeg", "image/jpg"),
+    "jpeg": ("image/jpeg", "image/jpg"),
+    "gif": ("image/gif",),
+    "webp": ("image/webp",),
+    "bmp": ("image/bmp", "image/x-ms-bmp"),
+    "tif": ("image/tiff",),
+    "tiff": ("image/tiff",),
+    "svg": ("image/svg+xml",),
+    "txt": ("text/plain",),
+    "log": ("text/plain",),
+    "csv": ("text/csv", "text/plain", "application/csv", "application/vnd.ms-excel"),
+    "tsv": ("text/tab-separated-values", "text/plain"),
+    "html": ("text/html",),
+    "htm": ("text/html",),
+    "md": ("text/markdown", "text/plain"),
+    "ics": ("text/calendar",),
+    "vcf": ("text/vcard", "text/x-vcard"),
+    "json": ("application/json", "text/plain", "text/json"),
+    "xml": ("application/xml", "text/xml"),
+    "rtf": ("application/rtf", "text/rtf"),
+    "zip": ("application/zip", "application/x-zip-compressed"),
+    "gz": ("application/gzip", "application/x-gzip"),
+    "doc": ("application/msword",),
+    "xls": ("application/vnd.ms-excel",),
+    "ppt": ("application/vnd.ms-powerpoint",),
+    "docx": (f"{_OFFICE}wordprocessingml.document",),
+    "xlsx": (f"{_OFFICE}spreadsheetml.sheet",),
+    "pptx": (f"{_OFFICE}presentationml.presentation",),
+    "odt": (f"{_OPEN}text",),
+    "ods": (f"{_OPEN}spreadsheet",),
+    "odp": (f"{_OPEN}presentation",),
+}
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_OLE = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)
+# How files of a type begin.
+_STARTS: dict[str, tuple[bytes, ...]] = {
+    "application/pdf": (b"%PDF-",),
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/jpg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/webp": (b"RIFF",),
+    "image/bmp": (b"BM",),
+    "image/tiff": (b"II*\0", b"MM\0*"),
+    "application/zip": _ZIP,
+    "application/x-zip-compressed": _ZIP,
+    "application/gzip": (b"\x1f\x8b",),
+    "application/x-gzip": (b"\x1f\x8b",),
+    "application/msword": (*_OLE, b"{\\rtf"),
+    "application/vnd.ms-powerpoint": _OLE,
+    **{mime: _ZIP for mimes in _TYPES.values() for mime in mimes if mime.startswith((_OFFICE, _OPEN))},
+}
 _CODE = "invalid_attachment"
 _LONGEST_NAME = 200  # octets, since file systems take 255 and programs add to them
 # Where cid:NAME stands in HTML no character may need an escape (RFC 2392, section 2).
 _INLINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+
+
+# What a notification says of a file that goes as a link: for how long, and for whom.
+
+
+def seconds(link: LinkIn) -> int:
+    """Return for how many seconds a link is to last.
+
+    Raises:
+        ValueError: with a sentence, where that cannot be.
+    """
+    given = link.expires_after
+    if given is None:
+        return _read(DEFAULT) or 0
+    wanted, days = _read(given), settings.current().link_days
+    if wanted is None:
+        raise ValueError("Must be a whole number of hours, days or weeks, such as 12h, 7d or 26 weeks.")
+    if wanted > days * _SECONDS["d"]:
+        raise ValueError(f"Links last {days} days at most here.")
+    return wanted
+
+
+def _read(text: str) -> int | None:
+    found = _FORM.fullmatch(text)
+    return int(found[1]) * _SECONDS[found[2][0]] if found else None
+
+
+# What kinds of files are taken: which types a name may have, how files of a type begin, and which are dangerous.
+
+
+def type_fault(media_type: str) -> str | None:
+    """Say why a media type cannot be that of an attachment; None if it can."""
+    if not _TYPE.fullmatch(media_type):
+        return "A media type is two names with a slash between them and nothing more, such as application/pdf."
+    if media_type.startswith(_COMPOSITE):
+        return "Mail cannot be attached as such. Attach it as application/octet-stream with a name that ends in .eml."
+    return None
+
+
+def danger(name: str, media_type: str, content: bytes) -> str | None:
+    """Say why a file is refused as a program or a script; None if it is not one that is known."""
+    extension = _extension(name)
+    if extension in _NAMES:
+        return f"Files whose names end in .{extension} are not sent: mail systems refuse them as dangerous."
+    if media_type in _MEDIA_TYPES:
+        return f"Files of the type {media_type} are not sent: mail systems refuse them as dangerous."
+    if content.startswith(_DANGEROUS_STARTS) or (content.startswith(_WINDOWS) and b"\0" in content[:_WINDOWS_HEADER]):
+        return "The file begins as programs and scripts do, and these are not sent."
+    return None
+
+
+def disagreement(name: str, media_type: str, content: bytes) -> str | None:
+    """Say where the name, the type and the content of a file do not agree; None if they do, as far as is known."""
+    extension = _extension(name)
+    usual = _TYPES.get(extension, ())
+    if usual and media_type not in usual and media_type != _ANY:
+        return f"The type {media_type} is not that of a name that ends in .{extension}, which is {usual[0]}."
+    # A file that is called what it is not is opened as what it is called.
+    expected = usual[0] if media_type == _ANY and usual else media_type
+    starts = _STARTS.get(expected, ())
+    if starts and not content.startswith(starts):
+        return f"The content is not that of a file of the type {expected}."
+    return None
+
+
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 class Attached(msgspec.Struct, frozen=True):
@@ -88,7 +255,7 @@ def _linked(given: AttachmentIn, link: LinkIn, size: int, digest: str) -> Linked
         type=given.type.lower(),
         size=size,
         sha256=digest,
-        expires_after=link_terms.seconds(link),
+        expires_after=seconds(link),
         confirm_address=link.confirm_address,
     )
 
@@ -135,7 +302,7 @@ def _faults(pointer: str, given: AttachmentIn, content: bytes | None, names: set
     if given.link is not None and (of_link := _link_fault(given, given.link)):
         yield FieldError(f"{pointer}/{of_link[0]}", _CODE, of_link[1])
     media_type = given.type.lower()
-    of_type = file_types.type_fault(media_type)
+    of_type = type_fault(media_type)
     if of_type is None and given.inline and not media_type.startswith("image/"):
         of_type = f"Only images can be inline, and {media_type} is none."
     if of_type:
@@ -145,9 +312,9 @@ def _faults(pointer: str, given: AttachmentIn, content: bytes | None, names: set
         yield FieldError(f"{pointer}/content", _CODE, detail)
     elif not content:
         yield FieldError(f"{pointer}/content", _CODE, "The file is empty.")
-    elif dangerous := file_types.danger(given.name, media_type, content):
+    elif dangerous := danger(given.name, media_type, content):
         yield FieldError(pointer, _CODE, dangerous)
-    elif untrue := file_types.disagreement(given.name, media_type, content):
+    elif untrue := disagreement(given.name, media_type, content):
         yield FieldError(pointer, _CODE, untrue)
 
 
@@ -156,7 +323,7 @@ def _link_fault(given: AttachmentIn, link: LinkIn) -> tuple[str, str] | None:
     if given.inline:
         return "link", "What the message shows inline goes along with it: it cannot be a link too."
     try:
-        link_terms.seconds(link)
+        seconds(link)
     except ValueError as fault:
         return "link/expires_after", str(fault)
     return None

@@ -4,19 +4,53 @@ A group waits for nobody: what cannot be validated in next to no time comes back
 and joins a later group with that done.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from backend.db.models.accounts import Mode
+from backend.db.models.notifications import NotificationStatus
 from backend.intake import content
 from backend.intake.content import Content, Submission
 from backend.lib.fair_pool import Share
-from backend.lib.problems import Problem
+from backend.lib.problems import FieldError, Problem
 from backend.rendering.acceptance import Allowance, Deferred
 from backend.rendering.model import Rendered, RenderJob
 
 # A channel of a notification, and the key of what is rendered for it: of a template version, or of a batch.
 JobKey = tuple[int, str]
+
+
+# What came of a submission.
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A stored notification; ``duplicate`` tells that it was there before, ``warnings`` what of it is of no use.
+
+    ``send_at`` is the moment that it asks for, ``mode`` whom it reaches.
+    """
+
+    notification_id: str
+    status: str
+    duplicate: bool
+    warnings: tuple[FieldError, ...] = ()
+    send_at: datetime | None = None
+    mode: Mode = Mode.LIVE
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Why nothing will be sent; the id is there whenever a notification can be read back by it.
+
+    ``status`` is that notification's: not FAILED where it was accepted before and only this repeat is refused.
+    """
+
+    problem: Problem
+    notification_id: str | None
+    status: str = NotificationStatus.FAILED.value
+
+
+IntakeResult = Accepted | Refused
 
 
 class Joint(Deferred, frozen=True, kw_only=True):

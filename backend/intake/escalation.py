@@ -11,7 +11,7 @@ from backend.db.models.accounts import ApiClient
 from backend.delivery import tasks
 from backend.intake.accept import accept_many
 from backend.intake.content import Step, Submission
-from backend.intake.outcomes import Accepted, Refused
+from backend.intake.entries import Accepted, Refused
 from backend.lib import queue
 from backend.obligations import steps
 from backend.obligations.steps import Taken

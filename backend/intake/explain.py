@@ -27,10 +27,10 @@ from backend.delivery.content import acknowledging, batch_parts, file_links, mem
 from backend.delivery.content.link_list import listed
 from backend.delivery.content.memories import News
 from backend.delivery.providers import routes
-from backend.delivery.sending import senders
+from backend.delivery.sending import attached
+from backend.delivery.sending.attached import Choice, Headers, Resolved
 from backend.delivery.sending.compose import html_for, text_for
-from backend.delivery.sending.senders import Choice, Headers, Resolved
-from backend.intake import explained_waits, lookup, on_trial, policies, repeats, store, switches, throttling, waiting
+from backend.intake import explained_waits, lookup, modes, obligations, quotas, repeats, store, writer
 from backend.intake.content import Content
 from backend.intake.explained_waits import ExplainedWait
 from backend.intake.explanation import (
@@ -74,21 +74,21 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         Problem: when it cannot be rendered just now.
     """
     with db.current().autocommit() as session:
-        read = policies.of_one(session, read)
+        read = obligations.of_one(session, read)
         asked = lookup.ask(session, {read.uid: read})
         known, service = asked.accepted(), asked.services()[read.service_id]
         named = {service: _with(one, instead) for service, one in asked.registered().items()}
-        (present,) = repeats.at_present(session, [on_trial.held(read, service)], named)
-        headers = senders.headers(session, read.service_id)
+        (present,) = repeats.at_present(session, [lookup.held(read, service)], named)
+        headers = attached.headers(session, read.service_id)
         team = reach.of_team(session, read.service_id) if present.manner.mode is Mode.TEAM else _NOBODY
         if present.uid != read.uid:
             known = lookup.accepted(session, [present.uid])
     read, registered = present, named[read.service_id]
-    closed = switches.stopped(read.notification) if read.notification else None
+    closed = modes.stopped(read.notification) if read.notification else None
     with db.current().autocommit() as session:
-        closed = closed or (None if known else throttling.refusal(session, read, service, clock.now()))
+        closed = closed or (None if known else quotas.refusal(session, read, service, clock.now()))
         if not known:
-            read, registered = throttling.digested(session, read, service, registered, clock.now())
+            read, registered = quotas.digested(session, read, service, registered, clock.now())
     renderer = _Renderer(read.service_id)
     validation = closed or validate(read, service, registered, render=renderer.render, reach=lambda: team, whole=True)
     buffered = store.priority(read) is Priority.BATCH
@@ -151,7 +151,7 @@ def _held(read: Content, plan: Plan, service: ServiceState) -> Plan:
     scheduled = read.notification is not None and read.notification.is_scheduled(now)
     moment = read.notification.moment if scheduled and read.notification else None
     with db.current().read() as session:
-        return waiting.held(session, read, plan, service, moment or now)
+        return writer.held(session, read, plan, service, moment or now)
 
 
 def _obligation(read: Content, plan: Plan, way: _Way, service: ServiceState) -> ExplainedObligation | None:

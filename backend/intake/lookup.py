@@ -8,8 +8,10 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from backend.accounts import sender_choice
+from backend.accounts.reach import Manner
 from backend.accounts.sender_choice import Senders
 from backend.db.driver import Select, pipeline, uuid
+from backend.db.models.accounts import Mode
 from backend.db.models.notifications import Priority
 from backend.intake.content import Content
 from backend.intake.validate import Registered, ServiceState
@@ -17,10 +19,8 @@ from backend.lib import settings
 from backend.registry import lookup
 
 PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
-
 # So many times as many endpoints are read as one notification may reach, for they may be of other channels.
 _ENDPOINTS = 4
-
 _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND accepted_at IS NOT NULL")
 # After the other, so that one that is deleted between the two is seen in the first.
 _PAST = Select("SELECT uid, status FROM past_notifications WHERE uid IN ({})")
@@ -118,3 +118,22 @@ def _ask_registered(session: Session, contents: Collection[Content]) -> Callable
         }
 
     return answer
+
+
+# The one place at which what a service on trial sends is held to its team, whichever entry point it comes by.
+
+
+def held(content: Content, service: ServiceState) -> Content:
+    """Hold a content to the team: all that comes without an API client, and what its clients send if it says so.
+
+    Its identity stays as it is: what was sent during the trial is not sent anew once the service is live.
+    """
+    manner = manner_of(service, content.manner, by_client=content.api_client_id is not None)
+    return content if manner is content.manner else msgspec.structs.replace(content, manner=manner)
+
+
+def manner_of(service: ServiceState, manner: Manner, *, by_client: bool) -> Manner:
+    """Return how what a service sends in a manner is sent, since the service may be on trial."""
+    if service.live or manner.mode is not Mode.LIVE or (by_client and not service.holds_clients):
+        return manner
+    return msgspec.structs.replace(manner, mode=Mode.TEAM)

@@ -21,9 +21,9 @@ from backend.db.models.matters import Conversation, Resolution
 from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.statements import insert
 from backend.delivery.content import matters
-from backend.intake import on_trial, ready, switches
+from backend.intake import lookup, modes, ready
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.lib import ids
 from backend.lib.problems import Problem
 from backend.obligations import closing
@@ -82,7 +82,7 @@ def resolve(  # noqa: PLR0913 - what is resolved, how, and by whom
         ended = closing.with_matter(session, matter_id, by.name, _why(note), "TICKET" if ticket else "MATTER")
         if not said:
             return False
-        manner = on_trial.manner_of(service, manner or Manner(), by_client=manner is not None)
+        manner = lookup.manner_of(service, manner or Manner(), by_client=manner is not None)
         told = _reached(session, service_id, _told(session, service_id, matter_id), manner)
         told = [one for one in told if ticket is None or not _is_on(one, ticket)]
         _tell(session, told, {"matter": matter, "note": note}, meter, manner.mode)
@@ -131,10 +131,10 @@ def _told(session: Session, service_id: int, matter_id: UUID) -> list[Delivery]:
     )
     found = session.scalars(select(Delivery).where(Delivery.id.in_(last)).order_by(Delivery.id)).all()
     stopped: set[tuple[str, str]] = set()
-    for channel in sorted({one.type for one in found if switches.is_on(one.type)}):
+    for channel in sorted({one.type for one in found if modes.is_on(one.type)}):
         pairs = {(service_id, one.address) for one in found if one.type == channel}
         stopped |= {(channel, address) for _, address in suppressions.among(session, Channel(channel), pairs)}
-    return [one for one in found if switches.is_on(one.type) and (one.type, one.address) not in stopped]
+    return [one for one in found if modes.is_on(one.type) and (one.type, one.address) not in stopped]
 
 
 def _reached(session: Session, service_id: int, told: list[Delivery], manner: Manner) -> list[Delivery]:

@@ -1,12 +1,14 @@
-"""Holding messages to their mode: what a client of the mode ``team`` reaches, and a service on trial without one."""
+"""What may leave at all: messages held to their mode, and channels that the operators have switched off."""
 
 from collections.abc import Iterator, Sequence
 
 from backend.accounts.reach import Reach
 from backend.channels import redirects
 from backend.channels.base import Channel
+from backend.channels.records import SWITCHED
 from backend.db.models.accounts import Mode
-from backend.intake.schema import ChannelIn
+from backend.intake.schema import ChannelIn, NotificationIn
+from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 
 CODE = "recipient_not_in_team"
@@ -14,6 +16,7 @@ WHY = (
     "is neither a member's nor a guest's, and only these are reached while the service is on trial or its API client"
     " has the mode team"
 )
+_RETRY_AFTER_SECONDS = 300
 
 
 def beyond(
@@ -52,3 +55,27 @@ def lands(channel: str, address: str, redirect: str | None) -> tuple[Channel, st
     """Return the channel and address at which a message really arrives."""
     way = redirects.way(Channel(channel), address, redirect)
     return way.channel, way.address
+
+
+# The switches by which operators stop a channel for the whole installation.
+
+
+def is_on(channel: str) -> bool:
+    """Tell whether the operators let a channel be used; those without a switch always are."""
+    if channel not in SWITCHED:
+        return True
+    on: bool = getattr(settings.current(), f"{channel.lower()}_enabled")
+    return on
+
+
+def stopped(notification: NotificationIn) -> Problem | None:
+    """Say which channels of a notification are switched off, if any is: nothing of it is taken then."""
+    errors = [
+        FieldError(f"{notification.pointer(index)}/type", "channel_unavailable", f"{channel.type} is switched off.")
+        for index, channel in enumerate(notification.every_channel)
+        if not is_on(channel.type)
+    ]
+    if not errors:
+        return None
+    detail = f"{errors[0].detail} The operators of this installation have stopped the channel for now."
+    return Problem("channel_unavailable", detail, errors=errors, headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})

@@ -18,12 +18,12 @@ from backend.db import database as db
 from backend.db import events
 from backend.db.models.notifications import BY_PERSON, Notification, Priority
 from backend.delivery import tasks
-from backend.intake import content, lookup, modes, ready, switches
+from backend.intake import content, lookup, modes, ready
 from backend.intake.accept import accept_many
 from backend.intake.content import Content, Submission
-from backend.intake.outcomes import Refused
+from backend.intake.entries import Refused
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.intake.validate import PlannedChannel, Registered, ServiceState, validate
 from backend.lib import ids, settings
 from backend.lib.fair_pool import Share
@@ -121,7 +121,7 @@ def _validated(message: OneMessage, address: Address | None) -> tuple[Submission
     service, registered, team = _known(message, address)
     submission = _submission(message, Manner(modes.of_service(live=service.live)))
     read = content.read(submission)
-    closed = switches.stopped(read.notification) if read.notification else None
+    closed = modes.stopped(read.notification) if read.notification else None
     validation = closed or validate(read, service, registered, render=_renderer(read), reach=lambda: team, whole=True)
     if isinstance(validation, Problem):
         raise validation

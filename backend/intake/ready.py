@@ -20,9 +20,8 @@ from backend.db import commits, events
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, NotificationStatus, Priority
 from backend.delivery import tasks
-from backend.intake import delivery_rows, lookup, modes, switches, writer
-from backend.intake.ready_throttles import Held
-from backend.intake.usage import Meter
+from backend.intake import lookup, modes, writer
+from backend.intake.quotas import Held, Meter
 from backend.intake.validate import ServiceState
 from backend.lib import ids
 from backend.lib.problems import Problem
@@ -84,7 +83,7 @@ def check(session: Session, service_id: int, targets: Iterable[tuple[Channel, st
     service = active(session, service_id)
     team = None if service.live else reach.of_team(session, service_id)
     for channel, address in targets:
-        if not switches.is_on(channel):
+        if not modes.is_on(channel):
             raise Problem("channel_unavailable", f"{channel.value} is switched off by the operators for now.")
         if team is not None:
             modes.see_that_it_is_reached(team, channel, address)
@@ -163,7 +162,7 @@ def store(
     writer.deliveries(
         session,
         [
-            _delivery(one, address, new[one.uid], moment) | delivery_rows.waiting(waits.get(one.uid))
+            _delivery(one, address, new[one.uid], moment) | writer.waiting(waits.get(one.uid))
             for one in stored
             for address in one.addresses
         ],

@@ -1,10 +1,6 @@
-"""Content that is new again after some time, where every template of a notification says ``repeat_after``.
+"""The same thing twice: keys that clients give their requests, and contents that are new again after a while."""
 
-Each time that it is new it is a notification of its own: the first has the id of the content, each later one an id
-made of that and of how often the content was new before. So all who find at one moment that it is new make the same
-id, and the database's uniqueness decides which of them is the first. The longest time of several templates counts.
-"""
-
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import cast
@@ -14,12 +10,20 @@ import msgspec
 from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
+from backend.db import database as db
 from backend.db.driver import Insert
-from backend.db.models.notifications import ContentRepeat, Notification, PastNotification
-from backend.intake.content import Content, Occurrence
+from backend.db.models.notifications import ContentRepeat, IdempotencyKey, Notification, PastNotification
+from backend.intake.content import Content, Occurrence, Submission
+from backend.intake.entries import Accepted, Entry, IntakeResult, Refused
 from backend.intake.validate import Registered
 from backend.lib import clock, durations, ids, settings
+from backend.lib.problems import FieldError, Problem
+from backend.obligations import contents
 
+_REMEMBER_KEY = Insert(
+    cast("Table", IdempotencyKey.__table__), ("uid", "day", "content_digest"), "ON CONFLICT (uid) DO NOTHING"
+)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _REMEMBER = Insert(
     cast("Table", ContentRepeat.__table__),
     ("uid", "latest", "number", "accepted_at"),
@@ -28,6 +32,85 @@ _REMEMBER = Insert(
 )
 # A notification, how often its content was new before, and when it was accepted if that is known.
 _Known = tuple[UUID, int, datetime | None]
+
+
+# Keys by which clients say themselves what is the same: the same key with other content is refused.
+
+
+def read_key(given: Sequence[str]) -> str | None:
+    """Return the key of ``Idempotency-Key`` headers; written as a string of RFC 8941, with quotes, or bare.
+
+    Raises:
+        Problem: for one that cannot be used, or for several.
+    """
+    if not given:
+        return None
+    key = given[0].strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if len(given) > 1 or not _KEY.fullmatch(key):
+        detail = "The header Idempotency-Key must stand there once, with 1 to 255 printable ASCII characters."
+        raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_value", detail)])
+    return key
+
+
+def check_against_content(answers: Sequence[IntakeResult], read: Sequence[Content]) -> list[IntakeResult]:
+    """Refuse each repeat of a key whose content is not the one that was accepted with it."""
+    repeated = {
+        one.uid
+        for one, answer in zip(read, answers, strict=True)
+        if one.keyed and isinstance(answer, Accepted) and answer.duplicate
+    }
+    if not repeated:
+        return list(answers)
+    with db.current().read() as session:
+        accepted = _digests(session, repeated)
+    return [
+        _reused(answer) if one.uid in accepted and _digest(one.canonical) != accepted[one.uid] else answer
+        for one, answer in zip(read, answers, strict=True)
+    ]
+
+
+def check_together(submissions: Sequence[Submission], key: str) -> None:
+    """Remember what several notifications say that came with one key, or see that it is what was remembered.
+
+    Raises:
+        Problem: ``idempotency_key_reused``.
+    """
+    together = b"\n".join(Entry(submission=one, caller=None).read().canonical or one.raw for one in submissions)
+    row = {
+        "uid": ids.key_id(submissions[0].service_id, key, submissions[0].manner.apart),
+        "day": clock.now().date(),
+        "content_digest": ids.content_digest(together),
+    }
+    with db.current().transaction() as session:
+        _REMEMBER_KEY.send(session, [row])
+        first = session.scalar(select(IdempotencyKey.content_digest).where(IdempotencyKey.uid == row["uid"]))
+    if first != row["content_digest"]:
+        detail = "This Idempotency-Key came before with other notifications: send these with a key of their own."
+        raise Problem("idempotency_key_reused", detail)
+
+
+def _reused(answer: IntakeResult) -> IntakeResult:
+    if isinstance(answer, Refused):
+        return answer
+    detail = (
+        "This Idempotency-Key came before with other content, which was accepted: send this content with a key of "
+        "its own."
+    )
+    return Refused(Problem("idempotency_key_reused", detail), answer.notification_id, answer.status)
+
+
+def _digest(content: bytes) -> int:
+    return ids.content_digest(contents.as_sent(content))
+
+
+def _digests(session: Session, uids: Collection[UUID]) -> dict[UUID, int]:
+    past = select(PastNotification.uid, PastNotification.content_digest).where(PastNotification.uid.in_(uids))
+    present = select(Notification.uid, Notification.content).where(Notification.uid.in_(uids))
+    found: dict[UUID, int] = dict(session.execute(past).tuples().all())
+    found |= {uid: _digest((content or "").encode()) for uid, content in session.execute(present)}
+    return found
 
 
 def at_present(session: Session, contents: Sequence[Content], named: Mapping[int, Registered]) -> list[Content]:

@@ -17,8 +17,8 @@ from backend.delivery import tasks
 from backend.intake import content
 from backend.intake.accept import accept_many
 from backend.intake.content import Step, Submission
+from backend.intake.entries import Refused
 from backend.intake.explain import explain
-from backend.intake.outcomes import Refused
 from backend.lib.problems import Problem
 from backend.obligations import contents
 from backend.registry.lookup import FoundTemplate

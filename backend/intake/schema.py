@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from backend.channels.base import ChannelName
 from backend.lib import clock, durations
 from backend.lib.problems import FieldError
-from backend.lib.shapes import LanguageTag, Shape
+from backend.lib.strict_json import LanguageTag, Shape
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 SenderChoice = Annotated[str, Field(min_length=3, max_length=254)]

@@ -17,11 +17,11 @@ from backend.db.driver import end_pipeline
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, Notification, NotificationStatus, Priority
 from backend.delivery.content import file_links, files
-from backend.intake import delivery_rows, owing, repeats, throttling, writer
+from backend.intake import obligations, quotas, repeats, writer
 from backend.intake.content import Content
 from backend.intake.lookup import PRIORITY
+from backend.intake.quotas import Meter
 from backend.intake.schema import ChannelIn
-from backend.intake.usage import Meter
 from backend.intake.validate import Plan, ServiceState
 from backend.lib.problems import Problem
 from backend.obligations import opening
@@ -30,7 +30,6 @@ from backend.search import again
 # "new", the present status of one that was there before, or why it was refused.
 StoreResult = str | Problem
 Validation = Plan | Problem
-
 # The content of a refused notification is kept for its reader up to this many bytes.
 _KEPT_WHEN_REFUSED = 65_536
 
@@ -53,7 +52,7 @@ def store(
 ) -> Stored:
     """Store what is new: notifications, deliveries, memberships in batches, usage, refused ones to be read back."""
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
-    validated, _, throttled = throttling.admit(session, validated, services, meter.moment)
+    validated, _, throttled = quotas.admit(session, validated, services, meter.moment)
     known = _claim_ids(session, validated, meter.moment)
     results: dict[UUID, StoreResult] = {}
     deliveries: list[dict[str, Any]] = []
@@ -77,11 +76,11 @@ def store(
                 if content.manner.mode is Mode.TEST:
                     tests[channel, priority(content).name] += count
             if is_scheduled(content, meter.moment):
-                deliveries += delivery_rows.scheduled(row.id, content, validation, meter.moment)
+                deliveries += writer.scheduled(row.id, content, validation, meter.moment)
             elif priority(content) is Priority.BATCH:
                 joining += _joining(row.id, content, validation)
             else:
-                deliveries += delivery_rows.at_once(row.id, content, validation, meter.moment)
+                deliveries += writer.at_once(row.id, content, validation, meter.moment)
     _finish(session, validated, results, known, meter.moment)
     _keep_files(session, validated, results, known, meter.moment)
     writer.deliveries(session, deliveries)
@@ -241,7 +240,7 @@ def _tell(
 
 def _open_obligations(session: Session, accepted: Sequence[Content], now: datetime) -> None:
     """Store what notifications owe, in the transaction that stores them."""
-    new = [owes for one in accepted if (owes := owing.obligation(one, now)) is not None]
+    new = [owes for one in accepted if (owes := obligations.obligation(one, now)) is not None]
     if new:
         end_pipeline(session)
         opening.open_all(session, new, now)

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
 from backend.intake import modes, ready
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
 from backend.lib.fair_pool import Share
 from backend.publishing.sources import resolve, source_of
-from backend.registry import draft_versions
+from backend.registry import drafts
 from backend.registry.templates import TemplateContent
 from backend.rendering.model import RenderJob
 from backend.rendering.pool import PREVIEWS
@@ -44,7 +44,7 @@ def store(session: Session, test: DraftMessage) -> None:
     subject = _subject(test)
     meter = Meter(session, {test.service_id: service.daily_limit})
     pins = resolve(session, test.service_id, test.identifier, test.content).pins
-    version_id = draft_versions.for_a_test(session, test.template_id, test.content, test.address, pins)
+    version_id = drafts.for_a_test(session, test.template_id, test.content, test.address, pins)
     message = ReadyMessage(
         service_id=test.service_id,
         channel=Channel.EMAIL,

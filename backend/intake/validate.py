@@ -16,7 +16,7 @@ from backend.intake.content import Content
 from backend.intake.schema import ChannelIn, NotificationIn
 from backend.lib import pointers, settings
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import MAX_ERRORS
+from backend.lib.strict_json import MAX_ERRORS
 from backend.registry.languages import Choice, choose
 from backend.registry.lookup import Address, FoundTemplate
 from backend.registry.sending import Wait
@@ -25,7 +25,6 @@ from backend.rendering.model import LANGUAGE, Rendered, RenderJob
 
 # Where a fault stands in a request that names a policy, unless it is the policy's own.
 _OF_POLICY = {"template_arguments": "/fields", "missing_subject": "/subject", "unknown_template": "/template_id"}
-
 # Is given the place of the channel among those of its notification too.
 Render = Callable[[int, RenderJob], Rendered]
 

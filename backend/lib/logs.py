@@ -1,21 +1,26 @@
 """Logging: one line an entry, to standard error; readable, or in production JSON for those who collect them."""
 
 import logging
+import random
 import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 import msgspec
 
-from backend.lib import clock, correlation, outages
+from backend.lib import clock, outages
 
+_GIVEN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+# W3C Trace Context: version, trace id, parent id, flags; an id of zeros is not one.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 Value = str | int | float | None
 Fields = Mapping[str, Value]
 OUTAGE_EVERY = timedelta(seconds=30)
 _encode = msgspec.json.Encoder().encode
-
 # Below WARNING, libraries write tokens, addresses, rows of tables or whole requests: of that, only these are heard.
 _HEARD = ("backend", "uvicorn")
 # These write much, which costs time even where it is not heard.
@@ -33,6 +38,24 @@ _IN_QUERY = re.compile(r"([?&](?:key|code|state|nonce|token|secret|password|sig|
 _MARKED = re.compile(r"\b(cr[sb]_|whsec_|xox[a-z]-|SG\.|eyJ)[\w.+/=-]{8,}")
 # PostgreSQL quotes the row, the key or the parameters that it did not like.
 _QUOTED = re.compile(r"\b(DETAIL|CONTEXT):.*?(?=\n\[SQL|\n\(Background|\n\n(?:The above|During)|\Z)", re.DOTALL)
+
+
+# The id that ties together what one request causes: taken from the caller or made here, answered, and logged.
+#
+# It lives as long as the request. What happens to a notification afterwards, in other processes and maybe hours later,
+# is tied together by the ids of the notification and its deliveries, which the request's own line in the log names.
+
+
+def choose(given: bytes | None, traceparent: bytes | None) -> str:
+    """Return the id of a request: its ``X-Request-ID``, else the trace id of its ``traceparent``, else a new one.
+
+    What is not made of up to 64 letters, digits, ``.``, ``_``, ``:`` and ``-`` is not taken over.
+    """
+    if given is not None and (text := given.decode("latin-1")) and _GIVEN.fullmatch(text):
+        return text
+    if traceparent is not None and (found := _TRACEPARENT.fullmatch(traceparent.decode("latin-1"))):
+        return found[1]
+    return f"{random.getrandbits(128):032x}"
 
 
 def masked(text: str) -> str:
@@ -95,7 +118,7 @@ class _Json(logging.Formatter):
 
 def _with_request(fields: Fields) -> Fields:
     """Name the present request, if there is one."""
-    request = correlation.request_id.get()
+    request = request_id.get()
     return fields if request is None else {**fields, "request_id": request}
 
 

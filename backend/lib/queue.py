@@ -4,8 +4,10 @@ A task is a wake-up: the database says what is due, so a lost, doubled or late t
 queue is away nobody tries to give one, and workers find what is due by themselves, each second.
 """
 
+import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -13,12 +15,65 @@ import msgspec
 from huey import Huey
 from huey.api import TaskWrapper
 from huey.constants import EmptyData
+from huey.consumer import Consumer, Scheduler, Worker
 from huey.serializer import SignedSerializer
 
-from backend.lib import queue_storage, secrecy, settings
-from backend.lib.breaker import Breaker
+from backend.lib import clock, queue_storage, secrecy, settings
 
+logger = logging.getLogger(__name__)
+PROBE_SECONDS = 1.0
 _CONSEQUENCE = "workers find what is due in the database by themselves, within seconds"
+_REST_SECONDS = 1.0
+
+
+# A circuit breaker: after a failure nobody waits for what is away, until one thread of ours has found it back.
+
+
+class Breaker:
+    """Open while ``what`` is away; ``probe`` raises for as long as it is, and is tried each second.
+
+    The log is told twice: when it opens, with ``consequence``, and when it closes.
+    """
+
+    def __init__(self, what: str, consequence: str, probe: Callable[[], object]) -> None:
+        self._what, self._consequence, self._probe = what, consequence, probe
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._since: datetime | None = None
+
+    def is_open(self) -> bool:
+        """Tell whether it is of no use to try."""
+        return self._since is not None
+
+    @property
+    def since(self) -> datetime | None:
+        """Return since when it is open."""
+        return self._since
+
+    def failed(self, error: Exception) -> None:
+        """Open it, and begin to look whether it can be closed."""
+        with self._lock:
+            if self._since is not None or self._ended.is_set():
+                return
+            self._since = clock.now()
+            threading.Thread(target=self._look, name="breaker", daemon=True).start()
+        logger.warning("%s: %s", self._what, self._consequence, exc_info=error)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _look(self) -> None:
+        while not self._ended.wait(PROBE_SECONDS):
+            try:
+                self._probe()
+            except Exception:  # noqa: S112 - it was said when the breaker opened
+                continue
+            with self._lock:
+                since, self._since = self._since, None
+            seconds = (clock.now() - since).total_seconds() if since else 0.0
+            logger.info("%s: well again after %.0f seconds", self._what, seconds)
+            return
 
 
 class Task:
@@ -152,3 +207,91 @@ def reset() -> None:
     giving.cache_clear()
     _bound.cache_clear()
     huey.cache_clear()
+
+
+# Huey's consumer as workers need it: while the queue is away it asks once a second, and says so once.
+
+
+class _Trouble:
+    """Whether the queue gave nothing the last time, which is said once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_known = False
+
+    def seen(self, error: Exception) -> None:
+        """Say that the queue cannot be read, unless that was said already."""
+        with self._lock:
+            is_new, self._is_known = not self._is_known, True
+        if is_new:
+            logger.warning("Wake-ups cannot be taken from the queue; it is tried again", exc_info=error)
+
+    def over(self) -> None:
+        """Remember that the queue can be read."""
+        self._is_known = False
+
+
+class _Taker(Worker):  # type: ignore[misc] # Huey ships no types
+    """A thread that runs tasks."""
+
+    trouble: _Trouble
+
+    def loop(self, now: datetime | None = None) -> None:
+        """Take one task, and run it."""
+        try:
+            task = self.huey.dequeue()
+        except Exception as error:
+            self.trouble.seen(error)
+            self.stop_flag.wait(_REST_SECONDS)
+            return
+        self.trouble.over()
+        if task is None:
+            return
+        try:
+            self.huey.execute(task, now)
+        except Exception:
+            # A task that is not due yet goes back to the queue, which may be away.
+            logger.warning("A wake-up was lost; its work is found in the database", exc_info=True)
+
+
+class _Clock(Scheduler):  # type: ignore[misc] # Huey ships no types
+    """The thread that enqueues what was to wait for its moment."""
+
+    trouble: _Trouble
+
+    def loop(self, now: datetime | None = None) -> None:
+        """Enqueue what is due now, once a second."""
+        try:
+            for task in self.huey.read_schedule(now):
+                self.huey.enqueue(task)
+        except Exception as error:
+            self.trouble.seen(error)
+        self.stop_flag.wait(_REST_SECONDS)
+
+
+class WakingConsumer(Consumer):  # type: ignore[misc] # Huey ships no types
+    """Runs tasks in ``threads`` until SIGTERM, which lets them take ``patience`` seconds to end."""
+
+    worker_class = _Taker
+    scheduler_class = _Clock
+
+    def __init__(self, huey: Huey, *, threads: int, patience: float) -> None:
+        self._trouble = _Trouble()
+        super().__init__(
+            huey,
+            workers=threads,
+            periodic=False,
+            worker_type="thread",
+            graceful_signal="TERM",
+            shutdown_timeout=patience,
+        )
+
+    def _create_worker(self) -> Worker:
+        taker = super()._create_worker()
+        taker.trouble = self._trouble
+        return taker
+
+    def _create_scheduler(self) -> Scheduler:
+        clock = super()._create_scheduler()
+        clock.trouble = self._trouble
+        return clock

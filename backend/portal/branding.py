@@ -26,10 +26,9 @@ from backend.portal.branding_form import INHERITED, NONE, OWN, Written
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.portal.security import MESSAGE_POLICY
-from backend.publishing import surroundings
+from backend.publishing import sources
 from backend.rendering import engine
-from backend.rendering.brand import Brand
-from backend.rendering.model import RenderJob, Source
+from backend.rendering.model import Brand, RenderJob, Source
 from backend.rendering.starters import starters
 
 # Of the form, whose file may be larger than what is taken: then there is a sentence about it.
@@ -145,7 +144,7 @@ def framed(desk: Desk, query: Mapping[str, Any]) -> Response[str]:
     """Render a starter with what a form says; mail programs that are dark ask for other colours."""
     starter, scheme, dark = _SHOWN.get(str(query.get("as", "")), _SHOWN["light"])
     drafted = _drafted(desk, branding_form.read(query))
-    around = surroundings.of(desk.owner.name, desk.brand(drafted))
+    around = sources.of(desk.owner.name, desk.brand(drafted))
     (one,) = (one for one in starters() if one.identifier == starter)
     source = Source(one.format, one.source, one.subject, around=around)
     html = engine.render(RenderJob("", source, one.sample_fields, one.batch)).html or ""
@@ -161,7 +160,7 @@ def _uploaded(data: Mapping[str, Any]) -> bytes:
 def _put(desk: Desk, parts: Parts, new: Picture | None) -> list[str]:
     with db.current().transaction() as transaction:
         changed = brands.put(transaction, desk.owner, parts, new, desk.actor)
-    surroundings.clear()
+    sources.clear()
     return changed
 
 

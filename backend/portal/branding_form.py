@@ -10,10 +10,9 @@ from backend.branding.brands import Above, LogoPart, Parts
 from backend.branding.pictures import Picture
 from backend.lib.problems import Problem
 from backend.portal.forms import Faults
-from backend.rendering.brand import NEUTRAL, Colours, Footer
+from backend.rendering.model import NEUTRAL, Colours, Footer
 
 Part = TypeVar("Part")
-
 INHERITED, OWN, NONE = "inherited", "own", "none"
 _INK = tuple(colours.NAMES)
 _MAX_ALT = 120

@@ -13,11 +13,13 @@ from litestar.response import Stream
 
 from backend.corrections import report
 from backend.db import database as db
+from backend.jobs import exports as job_exports
+from backend.jobs import queries
 from backend.lib import clock, tables
 from backend.portal import notifications
 from backend.portal.access import Workspace
 from backend.registry import address_ids
-from backend.reports import exports, jobs, whole_lists
+from backend.reports import exports
 from backend.reports.exports import Table
 
 _AnyRequest = Request[Any, Any, Any]
@@ -42,12 +44,12 @@ def of_list(name: str, give: Callable[[int], Table]) -> Callable[..., Stream]:
 def of_address(workspace: NamedDependency[Workspace], request: _AnyRequest, name: FromPath[str]) -> Stream:
     """Give what was sent to an address; the file does not have it in its name."""
     wanted = address_ids.opened(workspace.service_id, name)
-    return as_file(request, whole_lists.sent_to(workspace.service_id, wanted), "messages-to-an-address")
+    return as_file(request, exports.sent_to(workspace.service_id, wanted), "messages-to-an-address")
 
 
 def of_failures(workspace: NamedDependency[Workspace], request: _AnyRequest, key: FromPath[str]) -> Stream:
     """Give what fails for one reason."""
-    return as_file(request, _found(whole_lists.failures(workspace.service_id, key)), "failures")
+    return as_file(request, _found(exports.failures(workspace.service_id, key)), "failures")
 
 
 def of_sent_again(workspace: NamedDependency[Workspace], request: _AnyRequest, uid: FromPath[UUID]) -> Stream:
@@ -70,18 +72,18 @@ def of_recipients(workspace: NamedDependency[Workspace], request: _AnyRequest) -
 def of_job(workspace: NamedDependency[Workspace], request: _AnyRequest, job_id: FromPath[int]) -> Stream:
     """Give what became of each message of a job."""
     _check_job(workspace, job_id)
-    return as_file(request, exports.job_results(workspace.service_id, job_id), f"job-{job_id}-results")
+    return as_file(request, job_exports.results(workspace.service_id, job_id), f"job-{job_id}-results")
 
 
 def of_faulty_rows(workspace: NamedDependency[Workspace], request: _AnyRequest, job_id: FromPath[int]) -> Stream:
     """Give every faulty row's number, column and reason."""
     _check_job(workspace, job_id)
-    return as_file(request, exports.faulty_rows(job_id), f"job-{job_id}-faulty-rows")
+    return as_file(request, job_exports.faulty_rows(job_id), f"job-{job_id}-faulty-rows")
 
 
 def _check_job(workspace: Workspace, job_id: int) -> None:
     with db.current().read() as reading:
-        if jobs.one(reading, workspace.service_id, job_id) is None:
+        if queries.one(reading, workspace.service_id, job_id) is None:
             raise NotFoundException
 
 
@@ -104,13 +106,13 @@ def as_both(path: str, answer: Callable[..., Stream]) -> list[HTTPRouteHandler]:
 
 _LISTS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "/suppressions": ("suppressed-addresses", exports.suppressed),
-    "/batches": ("batches", whole_lists.batches),
-    "/outbox": ("outbox", lambda service_id: whole_lists.outbox((service_id,))),
-    "/jobs": ("jobs", whole_lists.jobs),
-    "/clients": ("api-clients", whole_lists.api_clients),
-    "/team": ("team", whole_lists.team),
-    "/policies": ("policies", whole_lists.policies),
-    "/worklist": ("worklist", whole_lists.worklist),
+    "/batches": ("batches", exports.batches),
+    "/outbox": ("outbox", lambda service_id: exports.outbox((service_id,))),
+    "/jobs": ("jobs", job_exports.listed),
+    "/clients": ("api-clients", exports.api_clients),
+    "/team": ("team", exports.team),
+    "/policies": ("policies", exports.policies),
+    "/worklist": ("worklist", exports.worklist),
 }
 
 ROUTES = [

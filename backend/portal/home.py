@@ -17,11 +17,11 @@ from backend.portal import chart, live
 from backend.portal.access import Workspace
 from backend.portal.chart import Chart
 from backend.portal.pages import Page, page
-from backend.reports import batch_pages, failing, first_steps, listing, scheduled, week
+from backend.reports import batch_pages, failing, first_steps, listing, usage
 from backend.reports.failing import Trouble
 from backend.reports.first_steps import FirstSteps
 from backend.reports.notifications import Filter
-from backend.reports.week import Day
+from backend.reports.usage import Day
 
 By = Literal["status", "channel"]
 _OPEN_SHOWN = 6
@@ -49,10 +49,10 @@ def refresh(
 def _context(workspace: Workspace, by: By) -> dict[str, Any]:
     """Describe the page, the same way for the page and for its refresh."""
     with db.current().read() as reading:
-        days = week.of_service(reading, workspace.service_id)
+        days = usage.of_service(reading, workspace.service_id)
         troubles = failing.now(reading, workspace.service_id)
         waiting = batch_pages.waiting(reading, workspace.service_id)
-        planned = scheduled.next_of_service(reading, workspace.service_id)
+        planned = listing.next_of_service(reading, workspace.service_id)
         steps = first_steps.of_service(reading, workspace.service_id)
         recent = listing.page(reading, workspace.service_id, Filter(), before=None, size=_RECENT).lines
     drawn = _by_channel(workspace, days) if by == "channel" else _by_status(workspace, days)

@@ -15,6 +15,8 @@ from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.intake import subjects
+from backend.jobs import control, files, preview
+from backend.jobs.workbooks import reading
 from backend.lib.problems import Problem
 from backend.portal import access, once, security
 from backend.portal.access import Workspace
@@ -22,7 +24,6 @@ from backend.portal.forms import Faults
 from backend.portal.pages import go, page
 from backend.registry import template_lists
 from backend.registry.lookup import FoundTemplate
-from backend.spreadsheets import control, files, preview, workbooks
 
 # What the form holds beside the file.
 _REST_BYTES = 64 * 1024
@@ -121,8 +122,8 @@ def _uploaded(workspace: Workspace, form: UploadForm, file: UploadFile | None, f
 
 
 def _form(workspace: Workspace, form: UploadForm, faults: Faults, status: int | None = None) -> Response[Any]:
-    with db.current().read() as reading:
-        known = template_lists.page(reading, workspace.service_id, _MOST_TEMPLATES)
+    with db.current().read() as session:
+        known = template_lists.page(session, workspace.service_id, _MOST_TEMPLATES)
     chosen = form.template or (known[0].identifier if known else "")
     return page(
         "jobs/new.html",
@@ -135,7 +136,7 @@ def _form(workspace: Workspace, form: UploadForm, faults: Faults, status: int | 
         templates=known,
         channels=[channel.value for channel in Channel],
         most=files.MAX_BYTES // 1024**2,
-        most_workbook=workbooks.MAX_BYTES // 1024**2,
+        most_workbook=reading.MAX_BYTES // 1024**2,
     )
 
 

@@ -13,6 +13,8 @@ from litestar.response import Template
 
 from backend.branding import logos
 from backend.db import database as db
+from backend.jobs import control, preview, queries
+from backend.jobs.queries import JobReport
 from backend.lib import clock, inputs
 from backend.lib.problems import Problem
 from backend.portal import access, live
@@ -20,9 +22,6 @@ from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import jobs
-from backend.reports.jobs import JobReport
-from backend.spreadsheets import control, preview
 
 _EDITORS = [access.editors]
 # PostgreSQL counts the rows of a sheet in 32 bits.
@@ -50,7 +49,7 @@ def _list(workspace: Workspace, before: int | None) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
     behind = None if before is None else min(max(before, 0), inputs.LARGEST)
     with db.current().read() as reading:
-        found, more = jobs.page(reading, workspace.service_id, behind)
+        found, more = queries.page(reading, workspace.service_id, behind)
     latest = live.mark([(one.id, one.state, one.counts) for one in found])
     return {
         "jobs": found,
@@ -125,8 +124,8 @@ def _state(workspace: Workspace, job: JobReport, after: str) -> dict[str, Any]:
     """Describe the state of a job, the same way for the page and for its refresh."""
     cursor = _cursor_of_fault(after)
     with db.current().read() as reading:
-        faulty = jobs.faults(reading, job.id, cursor, jobs.FAULTS_A_PAGE + 1)
-    shown = faulty[: jobs.FAULTS_A_PAGE]
+        faulty = queries.faults(reading, job.id, cursor, queries.FAULTS_A_PAGE + 1)
+    shown = faulty[: queries.FAULTS_A_PAGE]
     own = workspace.address(f"jobs/{job.id}")
     sheet = job.sheet
     latest = live.mark(
@@ -156,7 +155,7 @@ def _cursor_of_fault(text: str) -> tuple[int, int]:
 
 def _find(workspace: Workspace, job_id: int) -> JobReport:
     with db.current().read() as reading:
-        found = jobs.one(reading, workspace.service_id, job_id)
+        found = queries.one(reading, workspace.service_id, job_id)
     if found is None:
         raise NotFoundException
     return found

@@ -18,7 +18,7 @@ from backend.portal import access
 from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
-from backend.reports import kept, matters
+from backend.reports import matters, messages
 
 _PAGE = 50
 _LONGEST_NOTE = 2000
@@ -74,7 +74,7 @@ def _page(workspace: Workspace, uid: UUID, before: int | None, note: str, faults
         if found is None:
             raise NotFoundException
         report, last = found
-        lying = kept.deliveries(reading, [UUID(one.id) for one in report.messages])
+        lying = messages.deliveries(reading, [UUID(one.id) for one in report.messages])
     own = f"matters/{uid}"
     return page(
         "matters/show.html",

@@ -27,7 +27,7 @@ from backend.portal import access, live, matters
 from backend.portal.access import Workspace
 from backend.portal.pages import Go, Page, go, page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import attachments, particulars, rendition
+from backend.reports import attachments, messages, particulars
 from backend.reports.particulars import DeliveryRow, Particulars
 from backend.scheduling import cancel as cancelling
 
@@ -141,11 +141,11 @@ def _chosen(found: Particulars, wanted: UUID | None) -> DeliveryRow | None:
     return next(iter(named or found.deliveries), None)
 
 
-def _origin(workspace: Workspace, chosen: DeliveryRow | None) -> rendition.Rendition | None:
+def _origin(workspace: Workspace, chosen: DeliveryRow | None) -> messages.Rendition | None:
     if chosen is None:
         return None
     with db.current().read() as reading:
-        return rendition.origin(reading, workspace.service_id, chosen.uid)
+        return messages.origin(reading, workspace.service_id, chosen.uid)
 
 
 def _indented(content: str | None) -> str | None:
@@ -192,7 +192,7 @@ def _check_delivery(workspace: Workspace, uid: UUID, delivery_uid: UUID) -> None
 def framed(workspace: Workspace, delivery_uid: UUID, view: str) -> Response[str]:
     """Make the message of a delivery for a sandboxed frame, as HTML where it has any and it is asked for."""
     with db.current().read() as reading:
-        found = rendition.of_delivery(reading, workspace.service_id, delivery_uid)
+        found = messages.of_delivery(reading, workspace.service_id, delivery_uid)
     if found is None:
         raise NotFoundException
     if found.html is not None and view == "message":

@@ -18,8 +18,8 @@ from backend.portal import downloads, live
 from backend.portal.access import OutboxAccess, Workspace
 from backend.portal.pages import page
 from backend.portal.security import MESSAGE_POLICY
-from backend.reports import outbox, whole_lists
-from backend.reports.outbox import Message, Page
+from backend.reports import exports, messages
+from backend.reports.messages import Message, Page
 
 _LIST = "/portal/outbox"
 View = Literal["html", "text", "source"]
@@ -65,14 +65,14 @@ def index_of_service(
 
 def _index(way: Way, before: UUID | None, after: UUID | None) -> Template:
     with db.current().read() as reading:
-        found = outbox.page(reading, way.access.services, before=before, after=after)
+        found = messages.page(reading, way.access.services, before=before, after=after)
     first = before is None and after is None
     return way.page("outbox/index.html", **_list(way, found), first=first, fresh=set())
 
 
 def as_file(access: NamedDependency[OutboxAccess], request: Request[Any, Any, Any]) -> Stream:
     """Give the messages of all services that may be seen."""
-    return downloads.as_file(request, whole_lists.outbox(access.services), "outbox")
+    return downloads.as_file(request, exports.outbox(access.services), "outbox")
 
 
 @get("/outbox/list", guards=[live.inside_its_page], sync_to_thread=True)
@@ -89,9 +89,9 @@ def refresh_of_service(workspace: NamedDependency[Workspace], latest: FromQuery[
 
 def _refresh(way: Way, latest: str) -> Response[None] | Template:
     with db.current().read() as reading:
-        if latest == str(outbox.newest(reading, way.access.services) or ""):
+        if latest == str(messages.newest(reading, way.access.services) or ""):
             return Response(None, status_code=204)
-        found = outbox.page(reading, way.access.services)
+        found = messages.page(reading, way.access.services)
     uids = [str(row.uid) for row in found.rows]
     fresh = set(uids[: uids.index(latest)] if latest in uids else uids)
     return way.page("outbox/_update.html", **_list(way, found), first=True, fresh=fresh)
@@ -139,7 +139,7 @@ def rendition_of_service(workspace: NamedDependency[Workspace], uid: FromPath[UU
 
 def _rendition(way: Way, uid: UUID) -> Response[str]:
     with db.current().read() as reading:
-        html = outbox.shown_html(reading, way.access.services, uid)
+        html = messages.shown_html(reading, way.access.services, uid)
     if not html:
         raise NotFoundException
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})
@@ -147,7 +147,7 @@ def _rendition(way: Way, uid: UUID) -> Response[str]:
 
 def _message(way: Way, uid: UUID) -> Message:
     with db.current().read() as reading:
-        message = outbox.message(reading, way.access.services, uid)
+        message = messages.message(reading, way.access.services, uid)
     if message is None:
         raise NotFoundException
     return message

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from backend.accounts import audit
 from backend.channels.base import Channel
 from backend.db import database as db
-from backend.intake.policies import PolicyShape, check
-from backend.lib import shapes
+from backend.intake.obligations import PolicyShape, check
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
@@ -36,7 +36,6 @@ _UNTIL = (
     ("read", "Somebody says that they have read it"),
     ("delivered", "A message is delivered"),
 )
-
 # A form's fields: name, identifier, until, and after-0, type-0, recipient-0, template-0, after-1, …
 FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
@@ -179,7 +178,7 @@ def _store(workspace: Workspace, written: Written, faults: Faults, *, new: bool 
     with faults.on("steps"), db.current().transaction() as transaction:
         kept = _kept(transaction, workspace, written.identifier)
         said = {"name": written.name, "until": written.until, "steps": _steps(written.rows, kept)}
-        content = check(transaction, workspace.service_id, shapes.check(PolicyShape, said))
+        content = check(transaction, workspace.service_id, strict_json.check(PolicyShape, said))
         if new and policies.named(transaction, {(workspace.service_id, written.identifier)}):
             raise Problem("identifier_taken", f"This service has a policy {written.identifier} already.")
         _record, made, changed = policies.put(transaction, workspace.service_id, written.identifier, content)

@@ -17,7 +17,7 @@ from backend.channels.base import Channel
 from backend.db import database as db
 from backend.intake import address_tests
 from backend.intake.address_tests import AddressTest
-from backend.lib import languages, settings, shapes
+from backend.lib import languages, settings, strict_json
 from backend.lib.problems import Problem
 from backend.portal import access, recipient_rows
 from backend.portal.access import Workspace
@@ -33,7 +33,6 @@ _NAME = "Give the recipient a name."
 _DOUBLED = re.compile(r"the \w+ one; give each endpoint once")
 _CHANNELS = tuple(channel.value for channel in Channel)
 _OPTION = re.compile(r"; ({}) is ".format("|".join(ticket_options.OPTIONS)))
-
 # A form's fields: name, identifier, action, and those of the rows.
 FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
@@ -217,7 +216,7 @@ def _endpoints(  # noqa: PLR0913, PLR0917 - the form's own parts, and where its 
     written = [(number, row) for number, row in numbered if not row.empty]
     try:
         given = [{"type": row.type, "address": row.whole} for _, row in written]
-        shapes.check(RecipientShape, {"name": name, "endpoints": given})
+        strict_json.check(RecipientShape, {"name": name, "endpoints": given})
     except Problem as problem:
         _tell(problem, [number for number, _ in written], faults, named=bool(name))
     if not written:

@@ -25,8 +25,8 @@ from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.registry import previews, recipients, template_lists, templates
 from backend.rendering.variables import Variable
-from backend.reports import message_form
-from backend.reports.message_form import MessageForm
+from backend.reports import template_preview
+from backend.reports.template_preview import MessageForm
 
 _MOST_TEMPLATES, _MOST_RECIPIENTS = 1000, 200
 _MOST_SHOWN, _MOST_FRAMED = 100_000, 3_000_000
@@ -109,7 +109,7 @@ def send(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]
 
 def _form(workspace: Workspace, identifier: str) -> MessageForm | None:
     with db.current().read() as reading:
-        return message_form.of(reading, workspace.service_id, identifier.strip())
+        return template_preview.of(reading, workspace.service_id, identifier.strip())
 
 
 def _first_channel(workspace: Workspace, recipient: str) -> str:

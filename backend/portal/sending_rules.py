@@ -14,7 +14,7 @@ from litestar.params import Body, FromPath
 
 from backend.accounts import audit
 from backend.db import database as db
-from backend.lib import clock, shapes, windows
+from backend.lib import clock, strict_json, windows
 from backend.lib.windows import DAYS
 from backend.portal import access
 from backend.portal.access import Workspace
@@ -30,7 +30,6 @@ _WORDS = {"mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursda
 _DAY_WORDS = _WORDS | {"sun": "Sunday"}
 _FIRST = ("mon", "tue", "wed", "thu", "fri")
 _EDITORS, _ADMINISTRATORS = [access.editors], [access.administrators]
-
 # Fields: zone, holidays, except_high, and start-0, until-0, mon-0 to sun-0, start-1, …; of a mute its own.
 FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
@@ -79,7 +78,7 @@ class WrittenThrottle(msgspec.Struct):
         """
         said: dict[str, Any] = {"most": int(self.most) if _NUMBER.fullmatch(self.most) else self.most}
         said |= {"per": self.per, "then": self.then, "except_high": self.except_high}
-        return shapes.check(ThrottleShape, said | {"digest_template": self.digest_template or None})
+        return strict_json.check(ThrottleShape, said | {"digest_template": self.digest_template or None})
 
 
 @get("/settings/sending", sync_to_thread=True)
@@ -198,7 +197,7 @@ def _save(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Re
     written, faults, changed = _read(data), Faults(), False
     with faults.on("window"):
         said: dict[str, Any] = {"window": _said(written) if written.rows else None}
-        window = shapes.check(SendingRulesShape, said).window
+        window = strict_json.check(SendingRulesShape, said).window
         with db.current().transaction() as transaction:
             found = window.window() if window is not None else None
             changed = sending_rules.put_window(transaction, workspace.service_id, subject, found)
@@ -232,7 +231,7 @@ def _mute(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Re
     if until is not None and not faults:
         with faults.on("until"):
             said = {"until": until, "reason": written.reason, "except_high": written.except_high}
-            shape = shapes.check(MuteShape, said | {"drop_older_than": written.drop_older_than or None})
+            shape = strict_json.check(MuteShape, said | {"drop_older_than": written.drop_older_than or None})
             with db.current().transaction() as transaction:
                 sending_rules.mute(transaction, workspace.service_id, subject, shape, workspace.viewer.email)
                 detail: dict[str, object] = {"until": until, "reason": shape.reason}

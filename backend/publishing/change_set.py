@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Recipient, Template
-from backend.lib import pointers, settings, shapes
+from backend.lib import pointers, settings, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.publishing import chosen_senders, publish, sources
 from backend.publishing.publish import User
@@ -172,7 +172,7 @@ def refuse(faults: Sequence[FieldError]) -> None:
     if faults:
         more = f" There are {len(faults) - 1} more faults." if len(faults) > 1 else ""
         detail = f"Nothing was published. {faults[0].detail}{more}"
-        raise Problem("invalid_template", detail, errors=list(faults)[: shapes.MAX_ERRORS])
+        raise Problem("invalid_template", detail, errors=list(faults)[: strict_json.MAX_ERRORS])
 
 
 def _check_once(wanted: Wanted) -> None:
@@ -185,7 +185,7 @@ def _check_once(wanted: Wanted) -> None:
         named = [(f"/{kind}/{at}/identifier", one) for at, one in enumerate(stored)]
         for pointer, name in (*named, *((f"/delete/{kind}/{at}", one) for at, one in enumerate(gone))):
             if name in known:
-                raise shapes.invalid([FieldError(pointer, "invalid_value", f"{name} is named twice.")])
+                raise strict_json.invalid([FieldError(pointer, "invalid_value", f"{name} is named twice.")])
             known.add(name)
 
 

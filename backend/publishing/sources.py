@@ -1,26 +1,83 @@
 """What the renderer takes of a template: its text, those of all partials and layouts of it, the service's language."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.branding import brands
 from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.accounts import Service
+from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
-from backend.publishing import surroundings, variants
+from backend.lib.ttl_cache import TtlCache
+from backend.publishing import variants
 from backend.registry import lookup, owned, templates
 from backend.registry.lookup import FoundTemplate
 from backend.registry.pins import Pins
 from backend.registry.templates import TEMPLATE, TemplateContent
-from backend.rendering.model import LANGUAGE, NO_LAYOUT, Format, Partial, Source
+from backend.rendering.model import LANGUAGE, NEUTRAL, NO_LAYOUT, Brand, Format, Partial, Source, Surroundings
 from backend.rendering.references import named
 
+# A service that is given another name or brand has it in the messages of other processes after so long.
+_SECONDS = 30.0
 _MOST = 50
 _WITH_LAYOUT = frozenset({"markdown", "text"})
+
+
+# What every message of a service is surrounded by: its name and brand, those of the installation, its address.
+
+
+def of_service(service_id: int) -> Surroundings:
+    """Return what a service's templates see besides their fields; a service that is new has its name at once."""
+    return of(*_known(service_id))
+
+
+def brand(service_id: int) -> Brand:
+    """Return a service's brand."""
+    return _known(service_id)[1]
+
+
+def of(name: str, brand: Brand) -> Surroundings:
+    """Return what the templates of a service of this name would see with this brand."""
+    current = settings.current()
+    environment = current.environment_name or current.env
+    production = environment.lower() == "production"
+    return _surroundings(name, environment, current.base_url, brand, production=production)
+
+
+def clear() -> None:
+    """Look again at the next message, since something was changed."""
+    _services(db.current()).clear()
+
+
+@lru_cache(maxsize=4096)
+def _surroundings(name: str, environment: str, base_url: str, brand: Brand, *, production: bool) -> Surroundings:
+    return Surroundings(name, environment, production, base_url, brand)
+
+
+def _known(service_id: int) -> tuple[str, Brand]:
+    services = _services(db.current())
+    found = services.get()
+    if service_id not in found:
+        services.clear()
+        found = services.get()
+    return found.get(service_id, ("", NEUTRAL))
+
+
+@lru_cache(maxsize=8)
+def _services(database: Database) -> TtlCache[dict[int, tuple[str, Brand]]]:
+    """Keep the names and brands of all services."""
+
+    def find() -> dict[int, tuple[str, Brand]]:
+        with database.read_beside() as session:
+            return brands.of_services(session)
+
+    return TtlCache(find, seconds=_SECONDS)
 
 
 class MailSettings(msgspec.Struct, frozen=True):
@@ -60,7 +117,7 @@ def source_of_version(version: FoundTemplate) -> Source:
     if version.partials:
         parts = tuple(Partial(one.identifier, cast("Format", one.format), one.source) for one in version.partials)
     fragment = version.kind != TEMPLATE
-    around = surroundings.of_service(version.service_id)
+    around = of_service(version.service_id)
     return Source(
         form,
         version.source,
@@ -162,7 +219,7 @@ def _resolved(
     partials = tuple(
         Partial(name, cast("Format", one.format), one.source) for name, one in sorted(finder.found.items())
     )
-    around, language = surroundings.of_service(service_id), content.language or said.language
+    around, language = of_service(service_id), content.language or said.language
     plain = _plain(content)
     source = msgspec.structs.replace(plain, partials=partials, language=language, layout=layout, around=around)
     return Resolved(source, Pins(partials=finder.pins, language=language, mail_layout=layout))

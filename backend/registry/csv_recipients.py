@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
 from backend.db.models.registry import Recipient
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.registry import recipients
 from backend.registry.lookup import Address
@@ -192,7 +192,9 @@ def _change(  # noqa: PLR0913, PLR0917 - what one recipient is validated by
         check_identifier(identifier)
         present = recipients.present(session, service_id, identifier)
         check_free(session, Recipient, service_id, identifier)
-        said = shapes.check(RecipientShape, {"name": group.name, "endpoints": [], "language": group.language or None})
+        said = strict_json.check(
+            RecipientShape, {"name": group.name, "endpoints": [], "language": group.language or None}
+        )
     except Problem as problem:
         detail = problem.errors[0].detail if problem.errors else problem.detail
         faults.append(Fault(group.line, f"{identifier or 'The identifier'}: {detail}"))

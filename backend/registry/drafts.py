@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from backend.db.models.registry import Template, TemplateCopy, TemplateDraft
+from backend.db.models.notifications import Delivery
+from backend.db.models.registry import Template, TemplateCopy, TemplateDraft, TemplateVersion
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import samples, templates
@@ -276,20 +277,31 @@ def _columns(content: TemplateContent) -> dict[str, object]:
 
 
 def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
-    return TemplateContent(
-        name=row.name,
-        format=row.format,
-        source=row.source,
-        subject=row.subject,
-        batch=row.batch,
-        repeat_after=row.repeat_after,
-        kind=row.kind,
-        language=row.language,
-        variants={tag: Variant(**text) for tag, text in (row.variants or {}).items()},
-        sender=row.sender,
-        reply_to=row.reply_to,
-    )
+    variants = {tag: Variant(**text) for tag, text in (row.variants or {}).items()}
+    return templates.said_by(row, batch=row.batch, language=row.language, variants=variants)
 
 
 def _same(one: TemplateContent, other: TemplateContent) -> bool:
     return _columns(one) == _columns(other)
+
+
+# Texts of drafts kept as versions that are not published, so that they can be sent as tests.
+
+
+def for_a_test(
+    session: Session, template_id: int, content: TemplateContent, created_by: str, pins: Pins | None = None
+) -> int:
+    """Keep a draft's text as a version that is not published, so that it can be sent as a test; return its row's id.
+
+    Its number is below 0. Those of earlier tests go when no delivery needs them any more.
+    """
+    session.execute(select(Template.id).where(Template.id == template_id).with_for_update())
+    own = (TemplateVersion.template_id == template_id) & (TemplateVersion.number < 0)
+    chosen = own & TemplateVersion.variant_of.is_(None)
+    for one in session.scalars(select(TemplateVersion).where(chosen, TemplateVersion.content_hash == content.digest())):
+        if templates.says(one, content, pins):
+            return one.id
+    used = exists().where(Delivery.template_version_id == TemplateVersion.id)
+    session.execute(delete(TemplateVersion).where(chosen, ~used).execution_options(synchronize_session=False))
+    number = templates.next_below(session, template_id)
+    return templates.add_version(session, template_id, number, content, created_by, pins=pins).id

@@ -1,8 +1,11 @@
 """What sending asks of the registry: many identifiers at once, in one or two statements of plain SQL."""
 
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 from sqlalchemy import Table, bindparam, func, or_, select
@@ -10,7 +13,55 @@ from sqlalchemy.orm import Session
 
 from backend.db.driver import Select
 from backend.db.models.registry import Template, TemplateVersion
-from backend.registry.version_cache import VersionCache, cache_of
+
+Value = TypeVar("Value")
+MAX_CHARACTERS = 32 * 1024 * 1024
+
+
+# Template versions kept in memory: they never change, so only room limits how long they stay.
+
+
+class VersionCache(Generic[Value]):
+    """Values by version id; beyond ``limit``, counted in characters, those used longest ago make room."""
+
+    def __init__(self, limit: int = MAX_CHARACTERS) -> None:
+        self._limit = limit
+        self._total = 0
+        self._kept: OrderedDict[int, tuple[Value, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, version_ids: Iterable[int]) -> dict[int, Value]:
+        """Return those of the versions that are kept."""
+        found = {}
+        with self._lock:
+            for version_id in version_ids:
+                entry = self._kept.get(version_id)
+                if entry is not None:
+                    self._kept.move_to_end(version_id)
+                    found[version_id] = entry[0]
+        return found
+
+    def put(self, version_id: int, value: Value, *, size: int) -> None:
+        """Keep a version; ``size`` is its weight in characters."""
+        with self._lock:
+            _, before = self._kept.pop(version_id, (None, 0))
+            self._kept[version_id] = (value, size)
+            self._total += size - before
+            while self._total > self._limit:
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._total -= dropped
+
+
+# One cache for each connection pool: the ids of one database say nothing about another's.
+_caches: WeakKeyDictionary[Any, VersionCache[Any]] = WeakKeyDictionary()
+_caches_lock = threading.Lock()
+
+
+def cache_of(session: Session) -> VersionCache[Any]:
+    """Return the cache of the session's database."""
+    pool = session.get_bind().engine.pool  # unlike session.connection(), this begins no transaction
+    with _caches_lock:
+        return _caches.setdefault(pool, VersionCache())
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -55,7 +106,6 @@ class FoundTemplate(msgspec.Struct, frozen=True):
 
 _templates = cast("Table", Template.__table__)
 _versions = cast("Table", TemplateVersion.__table__)
-
 _RECIPIENTS = Select(
     "SELECT recipients.identifier, endpoints.type, endpoints.address, endpoints.position, recipients.language"
     " FROM recipients"
@@ -98,10 +148,8 @@ _VERSIONS = (
     )
     .order_by(_versions.c.language)
 )
-
 _NO_LIMIT = 2**62
 _position = itemgetter(0)
-
 Addresses = dict[str, tuple[Address, ...]]
 Templates = dict[str, FoundTemplate]
 

@@ -14,7 +14,7 @@ from backend.channels.records import OPEN
 from backend.db.models.registry import Endpoint, Recipient
 from backend.lib import clock, pointers
 from backend.lib.problems import FieldError, Problem
-from backend.lib.shapes import MAX_ERRORS
+from backend.lib.strict_json import MAX_ERRORS
 from backend.registry.lookup import Address
 from backend.registry.owned import OwnedRepository, check_identifier
 

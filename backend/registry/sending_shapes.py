@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from backend.lib import durations, holidays, windows
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 from backend.lib.windows import DAYS, Hours, Window
 from backend.registry import owned
 from backend.registry.sending import Throttle

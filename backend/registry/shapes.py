@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from backend.channels.base import Channel
 from backend.lib import durations, timetable
 from backend.lib.languages import language_tag
-from backend.lib.shapes import LanguageTag, Shape
+from backend.lib.strict_json import LanguageTag, Shape
 from backend.registry.templates import Variant
 
 MAX_ENDPOINTS = 500

@@ -13,12 +13,13 @@ from backend.channels.base import Channel
 from backend.channels.records import SUPPRESSIBLE
 from backend.db.models.receipts import RejectionDay, Suppression
 from backend.db.statements import insert
-from backend.lib import clock
+from backend.lib import clock, keyring
 from backend.lib.problems import Problem
-from backend.registry.pseudonyms import pseudonyms
 
+_LETTERS = 32  # of the digest: 128 bits
+# Names under .invalid belong to nobody (RFC 6761, section 6.4).
+_DOMAIN = "@erased.invalid"
 Reason = Literal["bounced", "complained", "by_hand"]
-
 _MAX_ADDRESS = 320
 _MAX_DETAIL = 1000
 _DAYS_OF_REJECTION = 3
@@ -35,6 +36,23 @@ _AMONG = select(Suppression.service_id, Suppression.address).where(
     Suppression.address.in_(bindparam("addresses", expanding=True)),
     Suppression.freed_at.is_(None),
 )
+
+
+# What stands in place of an address that was erased: the same for the same address, and telling it to nobody.
+#
+# It is a keyed digest, so that whoever has the database but not the secret key cannot try addresses out.
+
+
+def pseudonym(address: str) -> str:
+    """Return what an address in canonical form is replaced by under the present key."""
+    return pseudonyms(address)[0]
+
+
+def pseudonyms(address: str) -> list[str]:
+    """Return all that may stand in its place, one for each key in use, the present one's first."""
+    end = _DOMAIN if "@" in address else ""
+    found = keyring.digests("erased", address.partition(";")[0].strip().casefold())
+    return [f"erased-{digest[:_LETTERS]}{end}" for digest in found]
 
 
 class SuppressionRecord(msgspec.Struct, frozen=True):

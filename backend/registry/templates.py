@@ -92,6 +92,15 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
+# What a template's form as it is sent in, the row of a version and that of a draft have alike.
+_ALIKE = ("name", "format", "source", "subject", "repeat_after", "kind", "sender", "reply_to")
+
+
+def said_by(form: object, **other: Any) -> TemplateContent:
+    """Return what any form of a template says; ``other`` is what each form has in its own way."""
+    return TemplateContent(**{name: getattr(form, name) for name in _ALIKE}, **other)
+
+
 class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A template with its published version.
 
@@ -331,22 +340,15 @@ def _published(session: Session, row: Template) -> TemplateVersion:
 
 def content_of(version: TemplateVersion) -> TemplateContent:
     """Return what a version's row says."""
-    return TemplateContent(
-        name=version.name,
-        format=version.format,
-        source=version.source,
-        subject=version.subject,
+    return said_by(
+        version,
         sample_fields=version.sample_fields,
         batch=version.batch,
-        repeat_after=version.repeat_after,
-        kind=version.kind,
         language=version.language if version.own_language else None,
         variants={
             one.language: Variant(source=one.source, subject=one.subject, sample_fields=one.sample_fields)
             for one in version.variants
         },
-        sender=version.sender,
-        reply_to=version.reply_to,
     )
 
 

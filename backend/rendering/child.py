@@ -8,12 +8,11 @@ import msgspec
 
 from backend.lib import child
 from backend.lib.problems import Problem
-from backend.rendering import engine, locales, wire
+from backend.rendering import engine, locales, model
 from backend.rendering.faults import TemplateFault
 from backend.rendering.limits import allowed
 from backend.rendering.mjml.assembly import starters_partials
-from backend.rendering.model import Format, RenderJob, Source
-from backend.rendering.wire import Opening, Outcome, Task
+from backend.rendering.model import Format, Opening, Outcome, RenderJob, Source, Task
 
 _MEMORY = 768 * 1024 * 1024
 # Far above the time that a template may run: styles, CommonMark and the text alternative come after that.
@@ -33,16 +32,16 @@ class _Conversations:
         self._opening = Opening(0.0, [])
 
     def answer(self, question: bytes) -> bytes:
-        content = wire.read(question, self._opening.sources)
+        content = model.read(question, self._opening.sources)
         if isinstance(content, Opening):
             self._opening = content
             return b""
         with allowed(self._opening.seconds, interrupting=True):
             outcome = _outcome(content)
         try:
-            return wire.encoded(outcome)
+            return model.encoded(outcome)
         except UnicodeEncodeError:
-            return wire.encoded(wire.refused(TemplateFault(_HALVES).problem(wire.CODES[content.deed])))
+            return model.encoded(model.refused(TemplateFault(_HALVES).problem(model.CODES[content.deed])))
 
 
 def _outcome(task: Task) -> Outcome:
@@ -53,10 +52,10 @@ def _outcome(task: Task) -> Outcome:
         if task.deed == "render":
             return Outcome(rendered=engine.render(job))
     except Problem as problem:
-        return wire.refused(problem)
+        return model.refused(problem)
     rendered, warnings = engine.preview(job)
     if isinstance(rendered, Problem):
-        return msgspec.structs.replace(wire.refused(rendered), warnings=warnings)
+        return msgspec.structs.replace(model.refused(rendered), warnings=warnings)
     return Outcome(rendered=rendered, warnings=warnings)
 
 

@@ -11,7 +11,6 @@ from jinja2.runtime import Context
 from backend.lib.problems import Problem
 from backend.rendering.clipping import always_clipped, clipped
 from backend.rendering.compiler import Compiled, compiled
-from backend.rendering.data import context
 from backend.rendering.faults import SOURCE, SUBJECT, TemplateFault
 from backend.rendering.fields_read import reads_fields
 from backend.rendering.html.inlining import css_inliner
@@ -20,7 +19,7 @@ from backend.rendering.inspection import inspect
 from backend.rendering.jinja.errors import runtime_fault
 from backend.rendering.jinja.filters import CHOICE, SPOKEN, Choice
 from backend.rendering.jinja.sandbox import GLOBALS
-from backend.rendering.limits import Meter, metered
+from backend.rendering.limits import Meter, context, metered
 from backend.rendering.markdown import Values, to_html, values_kept
 from backend.rendering.memory import with_example
 from backend.rendering.model import NO_LAYOUT, Location, Rendered, RenderJob, Source, TemplateWarning

@@ -1,14 +1,96 @@
 """What enters and leaves the package: plain data only, so that it can cross into a bounded child process."""
 
+import marshal
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
-from backend.rendering.brand import NEUTRAL, Brand
+from backend.lib.problems import FieldError, Problem
 
 Format = Literal["mjml", "html", "text", "markdown"]
 LANGUAGE = "en"
 NO_LAYOUT = "none"
+# By this name the layouts and partials that come with Carillon see the brand; no field takes its place.
+OURS = "_brand"
+WHITE = "#ffffff"
+# What dark mail programs show in the place of white, as the layout of mails says.
+DARK = "#1d242b"
+Deed = Literal["render", "check", "preview"]
+
+
+# What an organisation's messages look like: its logo, its colours, the words below them, and who they come from.
+
+
+class Logo(msgspec.Struct, frozen=True):
+    """A picture that goes along with the mail (``src`` is its ``cid:``); ``width`` and ``height`` are in CSS pixels."""
+
+    src: str
+    alt: str
+    width: int
+    height: int
+
+
+class Colours(msgspec.Struct, frozen=True):
+    """Colours as ``#rrggbb``; text and links stand on ``background`` and on white.
+
+    ``link_dark`` is that of links where mail programs show the message in the dark.
+    """
+
+    primary: str = "#1f4e5f"
+    on_primary: str = WHITE
+    background: str = "#f1f4f6"
+    text: str = "#1f2a33"
+    link: str = "#0b5f73"
+    link_dark: str = "#7cc7da"
+
+
+class FooterLink(msgspec.Struct, frozen=True):
+    """A link below a message."""
+
+    text: str
+    address: str
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """What stands below every message: lines of text, then links."""
+
+    lines: tuple[str, ...] = ()
+    links: tuple[FooterLink, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return it as plain text; empty where there is nothing."""
+        return "\n".join([*self.lines, *(f"{one.text}: {one.address}" for one in self.links)])
+
+
+class Brand(msgspec.Struct, frozen=True):
+    """A brand as templates see it; ``sender_name`` is empty where none is set.
+
+    ``name`` is that of the organisation, empty where there is none. ``is_set`` tells that it has a logo or colours.
+    """
+
+    name: str = ""
+    is_set: bool = False
+    logo: Logo | None = None
+    colours: Colours = Colours()
+    footer: Footer = Footer()
+    sender_name: str = ""
+
+    def variables(self, service: str) -> Mapping[str, object]:
+        """Return it under the names that templates know; a service without an organisation stands for itself."""
+        return _variables(self, service)
+
+
+@lru_cache(maxsize=1024)
+def _variables(brand: Brand, service: str) -> Mapping[str, object]:
+    """Write a brand as plain data, once for many messages: no template can change it."""
+    found: dict[str, object] = msgspec.to_builtins(brand)
+    return found | {"name": brand.sender_name or brand.name or service}
+
+
+NEUTRAL = Brand()
 
 
 class Partial(msgspec.Struct, frozen=True):
@@ -146,3 +228,107 @@ class TemplateWarning(msgspec.Struct, frozen=True):
     line: int | None
     code: str
     detail: str
+
+
+# What passes between this process and the children that render: plain data both ways.
+#
+# Questions go out with ``marshal``, which is quick and keeps every JSON value as it is; what comes back from a child is
+# read as typed MessagePack, for a child that strangers work in is not believed more than that.
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One thing to do with one job: ``check`` takes the fields as a sample, of which there may be none."""
+
+    deed: Deed
+    job: RenderJob
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """What begins a conversation: the seconds that each template may run, and the sources of all tasks to come."""
+
+    seconds: float
+    sources: list[Source]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A problem on its way."""
+
+    code: str
+    detail: str
+    errors: list[FieldError]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a task: a message, warnings, or why there is none."""
+
+    rendered: Rendered | None = None
+    warnings: list[TemplateWarning] = []
+    refusal: Refusal | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Return the problem, if there was one."""
+        told = self.refusal
+        return Problem(told.code, told.detail, errors=told.errors) if told else None
+
+
+class Unsendable(Exception):
+    """The fields hold what JSON has not."""
+
+
+# Under which code of the error catalogue a fault of the template is told.
+CODES: dict[Deed, str] = {
+    "render": "template_arguments",
+    "preview": "template_arguments",
+    "check": "invalid_template",
+}
+_OPENING_LENGTH = 2
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Outcome)
+
+
+def refused(problem: Problem) -> Outcome:
+    """Put a problem into an outcome."""
+    return Outcome(refusal=Refusal(problem.code, problem.detail, list(problem.errors)))
+
+
+def questions(tasks: Sequence[Task], seconds: float) -> list[bytes]:
+    """Write the questions for one child: first the time that a template may run, and each source once; then the tasks.
+
+    Raises:
+        Unsendable: if the fields are no plain data.
+    """
+    sources: dict[Source, int] = {}
+    asked: list[bytes] = []
+    for task in tasks:
+        job = task.job
+        number = sources.setdefault(job.source, len(sources))
+        parts = (job.fields, job.batch, job.want_html, job.want_text, job.subject)
+        told: Any = (task.deed, number, job.key, *parts, msgspec.to_builtins(job.memory))
+        try:
+            asked.append(marshal.dumps(told))
+        except ValueError:
+            raise Unsendable from None
+    opening = (seconds, msgspec.to_builtins(list(sources)))
+    return [marshal.dumps(opening), *asked]
+
+
+def read(question: bytes, sources: Sequence[Source]) -> Opening | Task:
+    """Read a question, whose source is among those that the opening gave."""
+    content: Any = marshal.loads(question)  # noqa: S302 - written by the process that started this one
+    if len(content) == _OPENING_LENGTH:
+        seconds, given = content
+        return Opening(seconds, msgspec.convert(given, list[Source]))
+    deed, number, key, fields, batch, want_html, want_text, subject, memory = content
+    known = msgspec.convert(memory, Memory | None)
+    return Task(deed, RenderJob(key, sources[number], fields, batch, want_html, want_text, subject, known))
+
+
+def encoded(outcome: Outcome) -> bytes:
+    """Write an outcome; raises UnicodeEncodeError for half of a character."""
+    return _ENCODER.encode(outcome)
+
+
+def decoded(answer: bytes) -> Outcome:
+    """Read an outcome; raises msgspec.MsgspecError for anything else."""
+    return _DECODER.decode(answer)

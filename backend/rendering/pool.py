@@ -18,15 +18,12 @@ import msgspec
 from backend.lib.child import ChildFailed, Children
 from backend.lib.fair_pool import Busy, FairPool, Limits, Overspent, Share, Watch
 from backend.lib.problems import Problem
-from backend.rendering import reachability, wire
-from backend.rendering.data import plain
+from backend.rendering import model, reachability
 from backend.rendering.faults import TemplateFault
-from backend.rendering.limits import SECONDS, TOO_LONG
-from backend.rendering.model import Rendered, RenderJob, Source, TemplateWarning
-from backend.rendering.wire import Outcome, Task
+from backend.rendering.limits import SECONDS, TOO_LONG, plain
+from backend.rendering.model import Outcome, Rendered, RenderJob, Source, Task, TemplateWarning
 
 Answer = TypeVar("Answer")
-
 _START_SECONDS = 20.0
 _RETRY_SECONDS = 5
 # So much of one service's work is done before others have their turn, and so many messages where the time is unknown.
@@ -187,32 +184,32 @@ class Pool:
             except OSError:
                 raise _no_process() from None
             except ChildFailed as failure:
-                done += [wire.decoded(answer) for answer in failure.answers[1:]]
+                done += [model.decoded(answer) for answer in failure.answers[1:]]
                 alone = suspect and not failure.answers[1:]
                 if failure.unheard:
                     raise _no_process() from None
                 suspect = not (failure.timed_out or failure.ended_by == signal.SIGXCPU or alone)
                 if not suspect:
-                    done.append(wire.refused(_fault(failure).problem(wire.CODES[tasks[len(done)].deed])))
+                    done.append(model.refused(_fault(failure).problem(model.CODES[tasks[len(done)].deed])))
         return done
 
     def _asked(self, tasks: Sequence[Task], watch: Watch) -> list[Outcome]:
         try:
-            questions = wire.questions(tasks, self._bounds.running)
-        except wire.Unsendable:
+            questions = model.questions(tasks, self._bounds.running)
+        except model.Unsendable:
             return [self._made_plain(task, watch) for task in tasks]
         # The first answer says that the child is there; its start is on nobody's account.
         answers = self._children.ask_all(
             questions, self._bounds.seconds, start_seconds=_START_SECONDS, heard=watch.restart
         )
-        return [wire.decoded(answer) for answer in answers[1:]]
+        return [model.decoded(answer) for answer in answers[1:]]
 
     def _made_plain(self, task: Task, watch: Watch) -> Outcome:
         """Do a task, one of a call in which some have fields that are no plain data."""
         try:
             job = msgspec.structs.replace(task.job, fields=plain(task.job.fields))
         except TemplateFault as fault:
-            return wire.refused(fault.problem(wire.CODES[task.deed]))
+            return model.refused(fault.problem(model.CODES[task.deed]))
         return self._asked([msgspec.structs.replace(task, job=job)], watch)[0]
 
 

@@ -11,17 +11,16 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from backend.rendering.compiler import parse_partial, parse_subject
-from backend.rendering.data import context
 from backend.rendering.faults import TemplateFault
 from backend.rendering.fields_read import OURS, fields_read
 from backend.rendering.jinja.suggestions import variable
 from backend.rendering.jinja.trees import assigned, excused, walk, written
+from backend.rendering.limits import context
 from backend.rendering.memory import Item, Items
 from backend.rendering.model import Source, TemplateWarning
 
 # What an expression may be in the samples, of all that was found; None where that cannot be told.
 Values = list[object] | None
-
 _SAME = frozenset({"d", "default", "list", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"})
 _ONE = frozenset({"first", "last", "random"})
 _ASKING = frozenset({"defined", "undefined"})

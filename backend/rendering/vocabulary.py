@@ -6,21 +6,19 @@ from typing import Any
 
 import msgspec
 
-from backend.rendering.brand import Brand, Footer, FooterLink, Logo
 from backend.rendering.jinja.environments import ENVIRONMENTS, HTML
 from backend.rendering.jinja.sandbox import GLOBALS
 from backend.rendering.mjml.assembly import starters_partials
 from backend.rendering.mjml.attributes import ATTRIBUTES, values
 from backend.rendering.mjml.colours import NAMES
 from backend.rendering.mjml.components import CHILDREN, ENDING, HOLDS_RAW, KNOWN
-from backend.rendering.model import Surroundings
+from backend.rendering.model import Brand, Footer, FooterLink, Logo, Surroundings
 
 _STATEMENTS = (
     *("for", "endfor", "if", "elif", "else", "endif", "set", "endset", "block", "endblock", "extends", "include"),
     *("import", "from", "macro", "endmacro", "call", "endcall", "filter", "endfilter", "with", "endwith", "raw"),
     *("endraw", "autoescape", "endautoescape", "break", "continue", "do"),
 )
-
 _CLASS = re.compile(r'<mj-class name="([\w-]+)"')
 _BRAND = Brand(logo=Logo("cid:", "", 0, 0), footer=Footer(("",), (FooterLink("", ""),)))
 

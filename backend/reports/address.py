@@ -1,25 +1,32 @@
 """One address, whole: what a service sent to it in all channels, what came back, and why it gets nothing more."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked, normalise
 from backend.channels.base import Channel
-from backend.db.models.batches import Batch
+from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Event, Notification
 from backend.db.models.receipts import Suppression
 from backend.db.models.registry import Endpoint, Recipient
+from backend.db.models.search import SearchProgress
 from backend.lib.problems import Problem
-from backend.reports import address_news, sent_to
-from backend.reports.address_news import News
+from backend.reports import causes
+from backend.reports.causes import News
 from backend.reports.particulars import DeliveryRow, delivery_rows
+from backend.search import find
 from backend.search.asked import parts_of
+from backend.search.query import Query
 
+# Of the notifications whose words are still to be gathered so many are looked at, the newest.
+_FRESH = 2_000
+_AT_ONCE = 200
 PAGE_SIZE = 50
 # So many of the latest messages are looked at for news, and so many pieces of it are told.
 _LOOKED_AT = 200
@@ -28,6 +35,70 @@ _RECIPIENTS = 50
 _LONGEST = 2048
 # An address of these is found by how it is written; the others' are looked for as they stand.
 _FORMS = (Channel.EMAIL, Channel.SMS, Channel.FRESHSERVICE, Channel.SLACK, Channel.MSTEAMS, Channel.LETTER)
+
+
+# The messages to an address: found by its word in the index of searching, for which accepting does not wait.
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """Messages, newest first; ``older`` is the row of the notification behind which there may be more."""
+
+    deliveries: list[Delivery]
+    older: int | None
+
+
+def page(session: Session, service_id: int, address: str, *, before: int | None, size: int) -> Sent:
+    """Read the newest messages of a service to an address, in canonical form and with whatever options behind it.
+
+    ``before`` is the row of a notification: those behind it are read, until there are ``size`` messages.
+    """
+    found = find.find(session, service_id, Query(address=address), before=before, page=size + 1)
+    rows = sorted({*found.rows, *_fresh(session, service_id, before)}, reverse=True)
+    deliveries: list[Delivery] = []
+    for first in range(0, len(rows), _AT_ONCE):
+        some = rows[first : first + _AT_ONCE]
+        sent = _sent(session, some, _to(address))
+        for row in some:
+            deliveries += sent[row]
+            if len(deliveries) >= size and row != rows[-1]:
+                return Sent(deliveries, row)
+    return Sent(deliveries, found.reached)
+
+
+def _fresh(session: Session, service_id: int, before: int | None) -> Sequence[int]:
+    """Return the newest notifications of which the index may know nothing yet."""
+    gathered = select(SearchProgress.watermark).scalar_subquery()
+    wanted = select(Notification.id).where(Notification.service_id == service_id, Notification.id > gathered)
+    if before is not None:
+        wanted = wanted.where(Notification.id < before)
+    return session.scalars(wanted.order_by(Notification.id.desc()).limit(_FRESH)).all()
+
+
+def _to(address: str) -> ColumnElement[bool]:
+    return or_(Delivery.address == address, Delivery.address.startswith(f"{address};", autoescape=True))
+
+
+def _sent(session: Session, rows: Collection[int], wanted: ColumnElement[bool]) -> defaultdict[int, list[Delivery]]:
+    """Return the messages of notifications; that of a batch is of the newest of its notifications alone."""
+    found: defaultdict[int, list[Delivery]] = defaultdict(list)
+    own = select(Delivery).where(Delivery.notification_id.in_(rows), wanted).order_by(Delivery.id.desc())
+    for one in session.scalars(own):
+        found[one.notification_id or 0].append(one)
+    newest = dict(_newest_members(session, rows))
+    theirs = select(Delivery).where(Delivery.batch_id.in_(newest), wanted).order_by(Delivery.id.desc())
+    for one in session.scalars(theirs) if newest else ():
+        found[newest[one.batch_id or 0]].append(one)
+    return found
+
+
+def _newest_members(session: Session, rows: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Give the batches that any of these is the newest of, each with it."""
+    kept = BatchMember.removed_at.is_(None)
+    of_any = select(BatchMember.batch_id).where(BatchMember.notification_id.in_(rows), kept).distinct()
+    newest = select(BatchMember.batch_id, func.max(BatchMember.notification_id)).where(kept)
+    for batch_id, row in session.execute(newest.where(BatchMember.batch_id.in_(of_any)).group_by(BatchMember.batch_id)):
+        if row in rows:
+            yield batch_id, row
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +165,8 @@ def report(session: Session, service_id: int, address: str, before: int | None =
     """Report on an address, in canonical form, with the messages of a service to it behind the row ``before``."""
     bare = _bare(address)
     groups = _groups(session, service_id, bare)
-    latest = sent_to.page(session, service_id, bare, before=None, size=_LOOKED_AT).deliveries
-    sent = sent_to.page(session, service_id, bare, before=before, size=PAGE_SIZE)
+    latest = page(session, service_id, bare, before=None, size=_LOOKED_AT).deliveries
+    sent = page(session, service_id, bare, before=before, size=PAGE_SIZE)
     shown = sent.deliveries
     kind = shown[0].type if shown else groups[0][2] if groups else Channel.APPRISE if _is_url(bare) else ""
     visible = masked(kind, bare)
@@ -112,7 +183,7 @@ def report(session: Session, service_id: int, address: str, before: int | None =
 
 def sendings(session: Session, service_id: int, address: str, before: int | None) -> tuple[list[Sending], int | None]:
     """Return a page of a service's messages to an address behind the row ``before``, and where the next one begins."""
-    sent = sent_to.page(session, service_id, _bare(address), before=before, size=PAGE_SIZE)
+    sent = page(session, service_id, _bare(address), before=before, size=PAGE_SIZE)
     return list(_sendings(session, sent.deliveries)), sent.older
 
 
@@ -176,10 +247,10 @@ def _title(content: str | None, one: Delivery) -> str:
 
 def _news(session: Session, deliveries: Sequence[Delivery]) -> Iterator[News]:
     by_row = {one.id: one for one in deliveries}
-    told = Event.delivery_id.in_(by_row), Event.kind.in_(address_news.KINDS)
+    told = Event.delivery_id.in_(by_row), Event.kind.in_(causes.KINDS)
     events = session.scalars(select(Event).where(*told).order_by(Event.id.desc()).limit(_NEWS)).all()
     rows = {event.notification_id for event in events} - {None}
     uids = dict(session.execute(select(Notification.id, Notification.uid).where(Notification.id.in_(rows))).all())
     for event in events:
         channel = by_row[event.delivery_id or 0].type
-        yield address_news.explained(event, channel, uids.get(event.notification_id or 0))
+        yield causes.explained(event, channel, uids.get(event.notification_id or 0))

@@ -14,9 +14,9 @@ from backend.db.models.registry import TemplateVersion
 from backend.delivery.outcomes import resend_log
 from backend.delivery.outcomes.resend_log import Entry
 from backend.registry.languages import NUMBER
-from backend.reports import batches, going_again, kept, particulars
+from backend.reports import batches, failing, messages, particulars
 from backend.reports.batches import BatchRow
-from backend.reports.going_again import Line
+from backend.reports.failing import Line
 from backend.reports.particulars import Answer, DeliveryRow
 
 LATELY = 20
@@ -98,7 +98,7 @@ def lately(session: Session, service_id: int) -> list[GoneBatch]:
         own = (Batch.service_id == service_id, Batch.status == status.value)
         newest += session.scalars(select(Batch.id).where(*own).order_by(Batch.id.desc()).limit(LATELY))
     found = batches.rows(session, sorted(newest)[-LATELY:])[::-1]
-    lying = kept.batches(session, [UUID(one.batch_id) for one in found])
+    lying = messages.batches(session, [UUID(one.batch_id) for one in found])
     return [GoneBatch(**msgspec.structs.asdict(one), kept=UUID(one.batch_id) in lying) for one in found]
 
 
@@ -132,7 +132,7 @@ def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> Batc
         happenings=_happenings(session, batch),
         failed=len(failed),
         waiting=sum(status in _WAITING for status in free),
-        going=going_again.lines(session, service_id, failed[: particulars.GOING_SHOWN]),
+        going=failing.lines(session, service_id, failed[: particulars.GOING_SHOWN]),
         resends=resend_log.of(session, None, [batch.id]),
     )
 

@@ -4,15 +4,17 @@ It is the one place where a mail server's enhanced status (RFC 3463) and words a
 """
 
 import re
+from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 from backend.channels.base import Channel
 from backend.channels.mail_diagnosis import Fault, diagnose
+from backend.db.models.notifications import Event
 
 # An enhanced status code, RFC 3463: class, subject and detail.
 _STATUS = re.compile(r"\b[45]\.\d{1,3}\.\d{1,3}\b")
-
 _CAUSES = {
     Fault.MAILBOX: (
         "There is no such mailbox.",
@@ -78,6 +80,16 @@ _ELSEWHERE = (
     "The other side does not take messages for this address.",
     "Look at its words below, and see that the address is right at its recipient.",
 )
+_BOUNCED, _COMPLAINED = "receipt_bounced", "receipt_complained"
+_REJECTED, _FAILED = "receipt_rejected", "receipt_failed"
+KINDS = ("permanent", _BOUNCED, _COMPLAINED, _REJECTED, _FAILED)
+_WHAT = {
+    "permanent": "The message was refused at once.",
+    _BOUNCED: "The message bounced.",
+    _COMPLAINED: "The reader marked the message as unwanted.",
+    _REJECTED: "The message was accepted and refused later.",
+    _FAILED: "The message was accepted and did not arrive.",
+}
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -104,3 +116,38 @@ def of_mail(channel: str | None, words: str | None) -> Cause | None:
     status = _STATUS.search(words)
     fault = diagnose(status[0] if status else None, words)
     return None if fault is Fault.UNKNOWN else Cause(*_CAUSES[fault], status[0] if status else None)
+
+
+# Bounces, complaints and refusals in plain sentences: what happened, whose fault it is, and what to do about it.
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that came back from an address: what happened, why, what to do, and the other side's own words.
+
+    ``code`` is the enhanced status of a mail server (RFC 3463), if it gave one.
+    """
+
+    at: datetime
+    kind: str
+    what: str
+    cause: str
+    advice: str
+    code: str | None
+    words: str
+    notification_uid: UUID | None
+
+
+def explained(event: Event, channel: str, notification_uid: UUID | None) -> News:
+    """Explain an event of one of the ``KINDS``."""
+    words = event.detail or ""
+    cause = of(channel, words, complained=event.kind == _COMPLAINED)
+    return News(
+        at=event.at,
+        kind=event.kind,
+        what=_WHAT[event.kind],
+        cause=cause.why,
+        advice=cause.advice,
+        code=cause.code,
+        words=words,
+        notification_uid=notification_uid,
+    )

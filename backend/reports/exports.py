@@ -1,28 +1,36 @@
 """Lists as they are exported: all rows with the list's filters, read page by page, so that nobody waits for them."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import reduce
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.accounts import administration, clients, group_roles, members, organisations, services
 from backend.accounts import audit_log as log
 from backend.channels.addresses import masked
 from backend.db import database as db
-from backend.db.models.jobs import Job
+from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
-from backend.db.models.spreadsheets import Spreadsheet
-from backend.lib import clock, ids
+from backend.lib import clock
 from backend.lib.tables import Cell
 from backend.registry import csv_recipients, suppressions
-from backend.reports import jobs, listing
+from backend.registry import policies as registered
+from backend.reports import address, batch_pages, failing, listing, obligations, usage
+from backend.reports import messages as kept
 from backend.reports.listing import Line
 from backend.reports.notifications import Filter
 
 # So many rows are read at once, each time by a short transaction of its own.
 _AT_ONCE = 500
+_Row = TypeVar("_Row")
+_Key = TypeVar("_Key")
+_ALL = 1_000_000
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -69,8 +77,8 @@ def _beside(session: Session, uids: Collection[UUID]) -> tuple[dict[UUID, list[s
     errors: dict[UUID, list[str]] = {}
     columns = (Notification.uid, Delivery.type, Delivery.address, Delivery.error)
     own = select(*columns).join(Delivery, Delivery.notification_id == Notification.id)
-    for uid, kind, address, error in session.execute(own.where(Notification.uid.in_(uids)).order_by(Delivery.id)):
-        addresses.setdefault(uid, []).append(masked(kind, address))
+    for uid, kind, to, error in session.execute(own.where(Notification.uid.in_(uids)).order_by(Delivery.id)):
+        addresses.setdefault(uid, []).append(masked(kind, to))
         if error:
             errors.setdefault(uid, []).append(error)
     refused = select(Notification.uid, Notification.problem).where(
@@ -126,82 +134,6 @@ def _audit_log(wanted: log.Filter) -> Iterator[tuple[Cell, ...]]:
             yield clock.iso(one.at), one.actor, one.actor_kind, one.action, one.subject, detail
 
 
-def job_results(service_id: int, job_id: int) -> Table:
-    """Give a line for each message of a job: the row it was made of, whom it went to, and what became of it.
-
-    ``row`` is counted as spreadsheet programs count, and empty for a job without a spreadsheet.
-    """
-    columns = ("row", "notification_id", "recipient", "channel", "address", "status", "attempts", "error", "sent_at")
-    return Table((*columns, "delivered_at"), _job_results(service_id, job_id))
-
-
-def _job_results(service_id: int, job_id: int) -> Iterator[tuple[Cell, ...]]:
-    with db.current().read() as session:
-        own = select(Spreadsheet.uid, Spreadsheet.next_row).join(Job, Job.id == Spreadsheet.job_id)
-        sheet = session.execute(own.where(Job.id == job_id, Job.service_id == service_id)).one_or_none()
-    numbers = _Rows(sheet.uid, sheet.next_row) if sheet else None
-    last = 0
-    while True:
-        with db.current().read() as session:
-            wanted = (
-                select(Notification.id, Notification.uid)
-                .where(Notification.job_id == job_id, Notification.service_id == service_id, Notification.id > last)
-                .order_by(Notification.id)
-                .limit(_AT_ONCE)
-            )
-            some = {row.id: row.uid for row in session.execute(wanted)}
-            deliveries = select(Delivery).where(Delivery.notification_id.in_(some)).order_by(Delivery.notification_id)
-            found = session.scalars(deliveries.order_by(Delivery.id)).all()
-        for one in found:
-            uid = some[one.notification_id or 0]
-            yield (
-                numbers.of(uid) if numbers else "",
-                str(uid),
-                " ".join(one.recipients),
-                one.type,
-                masked(one.type, one.address),
-                one.status,
-                one.attempts,
-                one.error or "",
-                clock.iso(one.sent_at) if one.sent_at else "",
-                clock.iso(one.delivered_at) if one.delivered_at else "",
-            )
-        if len(some) < _AT_ONCE:
-            return
-        last = max(some)
-
-
-class _Rows:
-    """Finds which row of a spreadsheet a notification was made of: its id is derived from that row's number."""
-
-    def __init__(self, uid: UUID, next_row: int) -> None:
-        self._uid = uid
-        self._next = 1
-        self._end = next_row
-        self._ahead: dict[UUID, int] = {}
-        self._last: tuple[UUID, Cell] | None = None
-
-    def of(self, uid: UUID) -> Cell:
-        """Return the row's number; they are asked for in order, so few are looked at ahead."""
-        if self._last is None or self._last[0] != uid:
-            while uid not in self._ahead and self._next <= self._end:
-                self._ahead[ids.job_notification_id(self._uid, self._next)] = self._next
-                self._next += 1
-            self._last = (uid, self._ahead.pop(uid, ""))
-        return self._last[1]
-
-
-def faulty_rows(job_id: int) -> Table:
-    """Give the faulty rows of a job."""
-    return Table(("row", "column", "reason"), _faulty_rows(job_id))
-
-
-def _faulty_rows(job_id: int) -> Iterator[tuple[Cell, ...]]:
-    with db.current().read() as session:
-        for one in jobs.all_faults(session, job_id):
-            yield one.row, one.column, one.reason
-
-
 def recipients(service_id: int) -> Table:
     """Give a service's recipients, a line for each address, in the columns in which they can be imported."""
     return Table(csv_recipients.COLUMNS, _recipients(service_id))
@@ -210,3 +142,148 @@ def recipients(service_id: int) -> Table:
 def _recipients(service_id: int) -> Iterator[tuple[Cell, ...]]:
     with db.current().read() as session:
         yield from csv_recipients.rows(session, service_id)
+
+
+# The lists of pages as tables, whole: each row as its page reads it, in the columns that are named here.
+
+
+def table(columns: str, rows: Iterable[object]) -> Table:
+    """Make a table of rows by the paths of their members, such as ``name sheet.template``: the last word is the column.
+
+    Moments are written in RFC 3339, several words with spaces between them, and structures as JSON.
+    """
+    paths = [column.split(".") for column in columns.split()]
+    names = tuple(path[-1] for path in paths)
+    return Table(names, (tuple(_cell(reduce(_member, path, row)) for path in paths) for row in rows))
+
+
+def _member(value: Any, name: str) -> Any:
+    return None if value is None else getattr(value, name)
+
+
+def _cell(value: object) -> Cell:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return value
+        case datetime():
+            return clock.iso(value)
+        case list() | tuple() if all(isinstance(one, str) for one in value):
+            return " ".join(value)
+        case list() | tuple() | dict() | msgspec.Struct():
+            return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+    return "" if value is None else str(value)
+
+
+def paged(read: Callable[[Session, _Key | None], tuple[Sequence[_Row], _Key | None]]) -> Iterator[_Row]:
+    """Yield the rows of a list page by page, each read by a short transaction of its own."""
+    key: _Key | None = None
+    while True:
+        with db.current().read() as session:
+            rows, key = read(session, key)
+        yield from rows
+        if key is None:
+            return
+
+
+def batches(service_id: int) -> Table:
+    """Give a service's batches, the newest first."""
+    rows = paged(lambda session, before: batch_pages.every(session, service_id, before, _AT_ONCE))
+    columns = "batch_id aggregator_id matter channel recipient template_id subject status held members"
+    return table(f"{columns} opened_at closes_at why error", rows)
+
+
+def outbox(service_ids: Sequence[int] | None) -> Table:
+    """Give what these services' outbox holds (``None``: that of all), the newest first; a text by its beginning."""
+
+    def read(session: Session, before: Any) -> Any:
+        found = kept.page(session, service_ids, before=before, size=_AT_ONCE)
+        return found.rows, found.older
+
+    return table("uid channel subject opening address service created_at", paged(read))
+
+
+def api_clients(service_id: int) -> Table:
+    """Give a service's API clients, the oldest first; no secret is among what is told."""
+    rows = paged(lambda session, _: (clients.of_service(session, service_id), None))
+    return table("client_id name mode scopes issuer created_at last_used_at revoked_at", rows)
+
+
+def team(service_id: int) -> Table:
+    """Give the members of a service by e-mail address."""
+    rows = paged(lambda session, _: (members.of_service(session, service_id), None))
+    return table("email role active is_locked", rows)
+
+
+def policies(service_id: int) -> Table:
+    """Give a service's policies with their steps."""
+
+    def read(session: Session, after: str | None) -> tuple[Sequence[Any], str | None]:
+        found = registered.page(session, service_id, _AT_ONCE, after)
+        return found, found[-1].identifier if len(found) == _AT_ONCE else None
+
+    return table("identifier name until steps updated_at", paged(read))
+
+
+def worklist(service_id: int) -> Table:
+    """Give what nobody has answered for, the oldest first."""
+    rows = paged(lambda session, after: obligations.on_worklist(session, service_id, _AT_ONCE, after))
+    return table("notification_id obligation.until obligation.policy_id obligation.worklist_at", rows)
+
+
+def sent_to(service_id: int, wanted: str) -> Table:
+    """Give a service's messages to an address, the newest first."""
+    rows = paged(lambda session, before: address.sendings(session, service_id, wanted, before))
+    return table("at title delivery.channel delivery.status delivery.error notification_uid batch_uid", rows)
+
+
+def people(search: str) -> Table:
+    """Give the users whose e-mail address holds ``search``."""
+
+    def read(session: Session, after: str | None) -> tuple[Sequence[Any], str | None]:
+        found = administration.people(session, search, after or "")
+        shown = found[: administration.PAGE_LENGTH]
+        return shown, shown[-1].email if len(found) > len(shown) else None
+
+    return table("email active platform_admin created_at", paged(read))
+
+
+class _ServiceRow(msgspec.Struct, frozen=True):
+    service: Service
+    organisation: str
+    sent_today: int
+    daily_limit: int
+
+
+def all_services(search: str) -> Table:
+    """Give the services whose name holds ``search``, with what each has sent today."""
+
+    def read(session: Session, _: None) -> tuple[Sequence[_ServiceRow], None]:
+        found = [one for one in services.reachable(session, None, search=search, limit=_ALL) if not one.built_in]
+        used, named = usage.today(session, [one.id for one in found]), organisations.names(session)
+        limits = [services.daily_limit(one) for one in found]
+        rows = zip(found, limits, strict=True)
+        return [
+            _ServiceRow(one, named.get(one.organisation_id or 0, ""), used.get(one.id, 0), n) for one, n in rows
+        ], None
+
+    return table("service.id service.name organisation service.active service.live sent_today daily_limit", paged(read))
+
+
+def all_organisations() -> Table:
+    """Give the organisations with how many services each has."""
+    return table("name services", paged(lambda session, _: (organisations.listed(session), None)))
+
+
+def groups() -> Table:
+    """Give the groups that have a role in a service."""
+    return table("group service role", paged(lambda session, _: (group_roles.listed(session), None)))
+
+
+def failures(service_id: int, key: str) -> Table | None:
+    """Give all that fails for one reason, the newest first; ``None`` if nothing fails so (any more)."""
+    with db.current().read() as session:
+        group = failing.group(session, service_id, key)
+    columns = "at notification status recipient channel address aggregator_id reason"
+    return table(columns, group.failures) if group else None

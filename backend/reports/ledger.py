@@ -7,7 +7,7 @@ What is sent in the mode ``test`` is on neither side.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -20,14 +20,15 @@ from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Usage
 from backend.delivery.outcomes import states
 from backend.lib import clock, settings
-from backend.reports import floors
 
+# Transactions that run at once and clocks of several machines put rows out of order by seconds; this is plenty.
+_SLACK = timedelta(hours=1)
+_Since = Callable[[int], Select[int, datetime]] | Callable[[int], Select[int, datetime | None]]
 DAYS = 2
 ONE_DAY = timedelta(days=1)
 # SQLite sorts in memory what a statement groups, some 50 bytes for each row, and the process keeps that memory.
 _MOST_ROWS = 20_000
 _NO_END = 2**63 - 1
-
 ACCEPTED, LOST = "accepted", "lost"
 DELIVERED, SENT, FAILED, CANCELLED, WAITING = "delivered", "sent", "failed", "cancelled", "waiting"
 STATES = (DELIVERED, SENT, FAILED, CANCELLED, WAITING)
@@ -41,6 +42,64 @@ OF_DELIVERY = {
     DeliveryStatus.FAILED: FAILED,
     DeliveryStatus.CANCELLED: CANCELLED,
 }
+
+
+# Where a day begins in tables that grow with time: rows are numbered as they are accepted.
+
+
+class Floors(msgspec.Struct, frozen=True):
+    """The ids below which there is nothing newer than some moment, of deliveries and of memberships in batches."""
+
+    delivery: int
+    member: int
+
+
+NONE = Floors(0, 0)
+
+
+def before(session: Session, moment: datetime) -> Floors:
+    """Find the floors for what was accepted since ``moment``: some thirty short looks into each primary key.
+
+    A clock that was set back by more than an hour can make a floor too high.
+    """
+
+    def delivery_since(identity: int) -> Select[int, datetime]:
+        return select(Delivery.id, Delivery.created_at).where(
+            Delivery.id >= identity, Delivery.notification_id.is_not(None)
+        )
+
+    def member_since(identity: int) -> Select[int, datetime | None]:
+        joined = select(BatchMember.id, Notification.accepted_at).join(
+            Notification, Notification.id == BatchMember.notification_id
+        )
+        return joined.where(BatchMember.id >= identity)
+
+    early = moment - _SLACK
+    return Floors(
+        _first(session, Delivery.id, delivery_since, early), _first(session, BatchMember.id, member_since, early)
+    )
+
+
+def ids(session: Session, key: Any) -> range:
+    """Return the ids of a table from its first row to its last; those between need not all be taken."""
+    # Each asked for by itself: together they would have SQLite read an index from end to end.
+    ends = select(select(func.min(key)).scalar_subquery(), select(func.max(key)).scalar_subquery())
+    first, last = session.execute(ends).one()
+    return range(0) if first is None else range(first, last + 1)
+
+
+def _first(session: Session, key: Any, since: _Since, moment: datetime) -> int:
+    """Search by halves for the first row that is not older than ``moment``."""
+    found = ids(session, key)
+    low, high = found.start, found.stop
+    while low < high:
+        middle = (low + high) // 2
+        row = session.execute(since(middle).order_by(key).limit(1)).first()
+        if row is None or row[1] is None or row[1] >= moment:
+            high = middle
+        else:
+            low = row[0] + 1
+    return int(low)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,11 +136,11 @@ def balance(session: Session, days: int = DAYS) -> list[Entry]:
     window = days_kept(days)
     if not window:
         return []
-    quick = _entries(session, window, floors.before(session, midnight(window[0])))
+    quick = _entries(session, window, before(session, midnight(window[0])))
     uneven = sorted({entry.day for entry in quick if entry.imbalance})
     if not uneven:
         return quick
-    sure = [entry for day in uneven for entry in _entries(session, [day], floors.NONE)]
+    sure = [entry for day in uneven for entry in _entries(session, [day], NONE)]
     return sorted(
         [entry for entry in quick if entry.day not in uneven] + sure, key=lambda entry: (entry.service_id, entry.day)
     )
@@ -100,7 +159,7 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _entries(session: Session, window: Sequence[date], floor: floors.Floors) -> list[Entry]:
+def _entries(session: Session, window: Sequence[date], floor: Floors) -> list[Entry]:
     counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     for statement in _statements(session, window, floor):
         for service, day, state, count in session.execute(statement):
@@ -116,9 +175,7 @@ def _entries(session: Session, window: Sequence[date], floor: floors.Floors) -> 
     ]
 
 
-def _statements(
-    session: Session, window: Sequence[date], floor: floors.Floors
-) -> Iterator[Select[Any] | CompoundSelect[Any]]:
+def _statements(session: Session, window: Sequence[date], floor: Floors) -> Iterator[Select[Any] | CompoundSelect[Any]]:
     """Give what counts usage and rows as of one moment, so that what is accepted or sent meanwhile disturbs nothing.
 
     On PostgreSQL, whose memory for counting does not grow with the rows, that is one statement; on SQLite, where all
@@ -137,7 +194,7 @@ def _statements(
 
 def _pieces(session: Session, key: Any, floor: int) -> Iterator[range]:
     """Cut the ids from ``floor`` on into ranges."""
-    found = floors.ids(session, key)
+    found = ids(session, key)
     for start in range(max(floor, found.start), found.stop, _MOST_ROWS):
         yield range(start, start + _MOST_ROWS)
 

@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, select
+from sqlalchemy import and_, exists, func, literal, select
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import FINAL, Notification, NotificationStatus, Priority
-from backend.reports import facts, notifications, searching, waits
+from backend.db.models.notifications import FINAL, Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
+from backend.db.statements import one_of
+from backend.reports import notifications
 from backend.reports.facts import Facts
-from backend.reports.notifications import NEWEST_FIRST, Filter
-from backend.reports.searching import Hits, Search
+from backend.reports.notifications import COLUMNS, NEWEST_FIRST, Filter, Keyset, Page
 from backend.reports.waits import WaitReport
 from backend.search.asked import Part, parts_of
 from backend.search.hits import Match
@@ -24,6 +24,7 @@ PAGE_SIZE = 50
 WINDOW = 3000
 # Counting stops here: nobody reads more exactly than "more than 9,999".
 MOST_COUNTED = 10_000
+_SHOWN = 6
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,89 +86,35 @@ class Listed(msgspec.Struct, frozen=True):
 
 def page(session: Session, service_id: int, wanted: Filter, *, before: UUID | None, size: int = PAGE_SIZE) -> Listed:
     """List a service's notifications behind ``before``; one that the service does not have gives an empty page."""
-    cursor = _cursor(session, service_id, before) if before is not None else None
-    if before is not None and cursor is None:
+    keyset = _keyset(session, service_id, before, size)
+    if keyset is None:
         return Listed([])
-    if wanted.query is not None:
-        conditions = [*notifications.by_index(wanted), *notifications.by_looking(wanted)]
-        search = Search(service_id, wanted.query, conditions)
-        return _searched(session, search, cursor.id if cursor is not None else None, size)
-    own = [Notification.service_id == service_id, *notifications.by_index(wanted)]
-    if cursor is not None:
-        own.append(notifications.behind(cursor.created_at, cursor.id))
-    looking = list(notifications.by_looking(wanted))
-    lines = _lines(session, own, looking, size + 1)
-    if len(lines) > size:
-        return Listed(lines[:size], older=lines[size - 1].uid)
-    end = _end_of_window(session, own) if looking else None
-    return Listed(lines, end[0], end[1]) if end else Listed(lines)
-
-
-def lines(session: Session, identities: Collection[int]) -> list[Line]:
-    """Return these notifications, by their rows, as they stand in the list."""
-    return _read_lines(session, select(*_COLUMNS).where(Notification.id.in_(identities)), len(identities))
-
-
-def _cursor(session: Session, service_id: int, uid: UUID) -> Row[datetime, int] | None:
-    return session.execute(
-        select(Notification.created_at, Notification.id).where(
-            Notification.uid == uid, Notification.service_id == service_id
-        )
-    ).one_or_none()
-
-
-def _searched(session: Session, search: Search, before: int | None, size: int) -> Listed:
-    hits = searching.page(session, search, before=before, size=size)
-    found = select(*_COLUMNS).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
-    lines = _described(session, session.execute(found).all(), hits)
-    if hits.next is None:
-        return Listed(lines)
-    edge = select(Notification.uid, Notification.created_at).where(Notification.id == hits.next)
+    found = notifications.find(session, service_id, wanted, keyset)
+    if found.older is None:
+        return Listed(_lines(found))
+    edge = select(Notification.uid, Notification.created_at).where(Notification.id == found.older)
     last = session.execute(edge).one_or_none()
     if last is None:  # it has been deleted just now, and so has all behind it
-        return Listed(lines)
-    return Listed(lines, last.uid, None if len(lines) == size else last.created_at)
+        return Listed(_lines(found))
+    return Listed(_lines(found), last.uid, last.created_at if found.cut_short else None)
 
 
-_COLUMNS = (
-    Notification.id,
-    Notification.uid,
-    Notification.status,
-    Notification.mode,
-    Notification.priority,
-    Notification.aggregator_id,
-    Notification.content,
-    Notification.problem,
-    Notification.created_at,
-    Notification.send_at,
-)
+def lines_of(session: Session, identities: Collection[int]) -> list[Line]:
+    """Return these notifications, by their rows, as they stand in the list."""
+    query = select(*COLUMNS).where(Notification.id.in_(identities)).order_by(*NEWEST_FIRST)
+    return _lines(notifications.described(session, session.execute(query).all()))
 
 
-def _lines(
-    session: Session, own: Sequence[ColumnElement[bool]], looking: Sequence[ColumnElement[bool]], limit: int
-) -> list[Line]:
-    query = select(*_COLUMNS)
-    if not looking:
-        return _read_lines(session, query.where(*own), limit)
-    window = select(Notification.id).where(*own).order_by(*NEWEST_FIRST).limit(WINDOW).subquery()
-    return _read_lines(session, query.join(window, window.c.id == Notification.id).where(*looking), limit)
+def _keyset(session: Session, service_id: int, before: UUID | None, size: int) -> Keyset | None:
+    if before is None:
+        return Keyset(size, WINDOW)
+    own = (Notification.uid == before, Notification.service_id == service_id)
+    found = session.execute(select(Notification.id, Notification.created_at).where(*own)).one_or_none()
+    return Keyset(size, WINDOW, found.id, found.created_at) if found is not None else None
 
 
-def _read_lines(session: Session, query: Select[*tuple[Any, ...]], limit: int) -> list[Line]:
-    return _described(session, session.execute(query.order_by(*NEWEST_FIRST).limit(limit)).all())
-
-
-def _described(session: Session, rows: Sequence[Any], hits: Hits | None = None) -> list[Line]:
-    told = facts.of(session, rows, hits.subjects if hits else None)
-    held = waits.of_notifications(session, [row.id for row in rows if row.status == NotificationStatus.SCHEDULED])
-    return [_line(row, told[row.id], hits.matches[row.id] if hits else (), held.get(row.id)) for row in rows]
-
-
-def _end_of_window(session: Session, own: Sequence[ColumnElement[bool]]) -> Row[UUID, datetime] | None:
-    """Return the last notification that was looked at, if there are more behind it."""
-    edge = select(Notification.uid, Notification.created_at).where(*own).order_by(*NEWEST_FIRST)
-    found = session.execute(edge.offset(WINDOW - 1).limit(2)).all()
-    return found[0] if len(found) == 2 else None
+def _lines(page: Page) -> list[Line]:
+    return [_line(one, page.facts[one.id], page.matches.get(one.id, ()), page.waits.get(one.id)) for one in page.rows]
 
 
 def _line(row: Any, told: Facts, matches: Sequence[Match], waiting: WaitReport | None) -> Line:
@@ -195,3 +142,30 @@ def counts(session: Session, service_id: int) -> dict[str, int]:
         some = select(literal(1)).where(own).limit(MOST_COUNTED).subquery()
         found[status.value] = session.scalar(select(func.count()).select_from(some)) or 0
     return found
+
+
+# What a service has scheduled, that which is due first before the others.
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """The next notifications; ``at_risk`` are those that could not be sent as things are, ``more`` says there are."""
+
+    lines: list[Line]
+    at_risk: frozenset[UUID]
+    more: bool
+
+
+def next_of_service(session: Session, service_id: int) -> Scheduled:
+    """Return the next notifications of a service that wait for their moment."""
+    waits = one_of(Notification.status, [NotificationStatus.SCHEDULED])
+    own = (waits, Notification.service_id == service_id, Notification.send_at.is_not(None))
+    rows = session.scalars(select(Notification.id).where(*own).order_by(Notification.send_at, Notification.id).limit(7))
+    identities = list(rows)
+    lines = sorted(lines_of(session, identities[:_SHOWN]), key=lambda line: (line.send_at, line.uid))
+    broken = exists().where(
+        Delivery.notification_id == Notification.id,
+        Delivery.status == DeliveryStatus.SCHEDULED.value,
+        Delivery.error.is_not(None),
+    )
+    at_risk = session.scalars(select(Notification.uid).where(Notification.id.in_(identities), broken))
+    return Scheduled(lines, frozenset(at_risk), len(identities) > _SHOWN)

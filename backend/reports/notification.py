@@ -24,7 +24,7 @@ from backend.delivery.content import matters
 from backend.delivery.sending import attached
 from backend.lib import clock, pointers
 from backend.registry.languages import NUMBER
-from backend.reports import attachments, batches, file_links, obligations, waits
+from backend.reports import attachments, batches, obligations, waits
 from backend.reports.batches import Membership, Memberships
 from backend.reports.model import (
     ChannelReport,
@@ -233,7 +233,7 @@ def _channels(session: Session, found: Found) -> list[ChannelReport]:
     versions = _versions(session, {delivery.template_version_id for delivery in found.deliveries})
     states = _RecipientStates(found)
     files = dict(enumerate(attached.named(found.notification.content)))
-    linked = file_links.of_notification(session, found.notification)
+    linked = attachments.of_notification(session, found.notification)
     return [
         _channel(channel, partial(states.of, index), versions, files.get(index, ()), linked.get(index, ()))
         for index, channel in enumerate(channels if isinstance(channels, list) else [])

@@ -1,8 +1,9 @@
 """Lists of notifications: filtered, newest first, in pages that do not shift while new ones come in."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, String, and_, bindparam, cast, or_, select, tuple_
@@ -38,46 +39,100 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     query: Query | None = None
 
 
-def page(
-    session: Session, service_id: int, wanted: Filter, *, limit: int, before: int | None
-) -> tuple[list[NotificationRow], int | None]:
-    """Return a service's notifications behind the row ``before``, newest first, and where the next page begins.
-
-    Of those for which each has to be looked at, so many are looked at for one page; the page may then be short.
-    """
-    if wanted.query is not None:
-        search = Search(service_id, wanted.query, [*by_index(wanted), *by_looking(wanted)])
-        return _searched(session, search, limit=limit, before=before)
-    own = [Notification.service_id == service_id, *by_index(wanted)]
-    if before is not None:
-        own.append(_after_row(session, before))
-    looking = list(by_looking(wanted))
-    query = select(Notification).where(*own)
-    if looking:
-        window = select(Notification.id).where(*own).order_by(*NEWEST_FIRST).limit(WINDOW).subquery()
-        query = select(Notification).join(window, window.c.id == Notification.id).where(*looking)
-    rows = session.scalars(query.order_by(*NEWEST_FIRST).limit(limit + 1)).all()
-    if len(rows) > limit:
-        return _rows(session, rows[:limit]), rows[limit - 1].id
-    return _rows(session, rows), _end_of_window(session, own) if looking else None
-
-
-def _searched(
-    session: Session, search: Search, *, limit: int, before: int | None
-) -> tuple[list[NotificationRow], int | None]:
-    hits = searching.page(session, search, before=before, size=limit)
-    found = select(Notification).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
-    return _rows(session, session.scalars(found).all(), hits), hits.next
-
-
-# So many notifications are looked at for one page.
+# So many notifications are looked at for one page of the API.
 WINDOW = 5_000
 
 
-def _end_of_window(session: Session, own: Sequence[ColumnElement[bool]]) -> int | None:
+class Keyset(msgspec.Struct, frozen=True):
+    """Which page: ``size`` rows behind the row ``before``, whose moment is looked up where ``before_at`` is not given.
+
+    ``window`` is how many are looked at for it, where each has to be looked at; the page may then be short.
+    """
+
+    size: int
+    window: int
+    before: int | None = None
+    before_at: datetime | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Rows of notifications, newest first, with what lists say of them besides.
+
+    ``older`` is the row behind which the next page begins, if there may be one. ``cut_short`` tells that it begins
+    where this page stopped looking, and not where it was full.
+    """
+
+    rows: Sequence[Any]
+    facts: Mapping[int, Facts]
+    waits: Mapping[int, WaitReport]
+    matches: Mapping[int, Sequence[Match]] = {}
+    older: int | None = None
+    cut_short: bool = False
+
+
+# What lists say of a notification.
+COLUMNS = (
+    Notification.id,
+    Notification.uid,
+    Notification.status,
+    Notification.mode,
+    Notification.priority,
+    Notification.aggregator_id,
+    Notification.content,
+    Notification.problem,
+    Notification.created_at,
+    Notification.updated_at,
+    Notification.send_at,
+)
+
+
+def find(session: Session, service_id: int, wanted: Filter, keyset: Keyset) -> Page:
+    """Find a page of a service's notifications: the one way for API, portal and exports."""
+    indexed, looking = list(by_index(wanted)), list(by_looking(wanted))
+    size = keyset.size
+    if wanted.query is not None:
+        return _searched(session, Search(service_id, wanted.query, [*indexed, *looking]), keyset)
+    own = [Notification.service_id == service_id, *indexed]
+    if keyset.before is not None:
+        own.append(_after(session, keyset.before, keyset.before_at))
+    query = select(*COLUMNS)
+    if looking:
+        inside = select(Notification.id).where(*own).order_by(*NEWEST_FIRST).limit(keyset.window).subquery()
+        query = query.join(inside, inside.c.id == Notification.id).where(*looking)
+    else:
+        query = query.where(*own)
+    rows = session.execute(query.order_by(*NEWEST_FIRST).limit(size + 1)).all()
+    if len(rows) > size:
+        return described(session, rows[:size], older=rows[size - 1].id)
+    end = _end_of_window(session, own, keyset.window) if looking else None
+    return described(session, rows, older=end, cut_short=end is not None)
+
+
+def _searched(session: Session, search: Search, keyset: Keyset) -> Page:
+    hits = searching.page(session, search, before=keyset.before, size=keyset.size)
+    found = select(*COLUMNS).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
+    rows = session.execute(found).all()
+    return described(session, rows, hits, older=hits.next, cut_short=len(rows) != keyset.size)
+
+
+def described(
+    session: Session,
+    rows: Sequence[Any],
+    hits: Hits | None = None,
+    *,
+    older: int | None = None,
+    cut_short: bool = False,
+) -> Page:
+    """Read what lists say besides of notifications, whose ``COLUMNS`` are given."""
+    told = facts.of(session, rows, hits.subjects if hits else None)
+    held = waits.of_notifications(session, [row.id for row in rows if row.status == NotificationStatus.SCHEDULED])
+    return Page(rows, told, held, hits.matches if hits else {}, older, cut_short)
+
+
+def _end_of_window(session: Session, own: Sequence[ColumnElement[bool]], window: int) -> int | None:
     """Return the row of the last notification that was looked at, if there are more behind it."""
     edge = select(Notification.id).where(*own).order_by(*NEWEST_FIRST)
-    found = session.scalars(edge.offset(WINDOW - 1).limit(2)).all()
+    found = session.scalars(edge.offset(window - 1).limit(2)).all()
     return found[0] if len(found) == 2 else None
 
 
@@ -91,10 +146,11 @@ def behind(created_at: datetime, identity: int) -> ColumnElement[bool]:
     )
 
 
-def _after_row(session: Session, identity: int) -> ColumnElement[bool]:
+def _after(session: Session, row: int, created_at: datetime | None) -> ColumnElement[bool]:
     """Tell what comes after a row; after one that is no longer kept, what was numbered before it."""
-    created_at = session.scalar(select(Notification.created_at).where(Notification.id == identity))
-    return Notification.id < identity if created_at is None else behind(created_at, identity)
+    if created_at is None:
+        created_at = session.scalar(select(Notification.created_at).where(Notification.id == row))
+    return Notification.id < row if created_at is None else behind(created_at, row)
 
 
 def by_index(wanted: Filter) -> Iterator[ColumnElement[bool]]:
@@ -166,13 +222,18 @@ def _asked_for(text: str) -> ColumnElement[bool]:
     return and_(Notification.accepted_at.is_(None), Notification.content.contains(text, autoescape=True))
 
 
-def _rows(session: Session, rows: Sequence[Notification], hits: Hits | None = None) -> list[NotificationRow]:
-    told = facts.of(session, rows, hits.subjects if hits else None)
-    held = waits.of_notifications(session, [row.id for row in rows if row.status == NotificationStatus.SCHEDULED])
-    return [_row(row, told[row.id], hits.matches[row.id] if hits else (), held.get(row.id)) for row in rows]
+def page(
+    session: Session, service_id: int, wanted: Filter, *, limit: int, before: int | None
+) -> tuple[list[NotificationRow], int | None]:
+    """Return a service's notifications as the API lists them, and the row behind which the next page begins."""
+    found = find(session, service_id, wanted, Keyset(limit, WINDOW, before))
+    rows = [
+        _row(one, found.facts[one.id], found.matches.get(one.id, ()), found.waits.get(one.id)) for one in found.rows
+    ]
+    return rows, found.older
 
 
-def _row(row: Notification, told: Facts, matches: Sequence[Match], waiting: WaitReport | None) -> NotificationRow:
+def _row(row: Any, told: Facts, matches: Sequence[Match], waiting: WaitReport | None) -> NotificationRow:
     return NotificationRow(
         notification_id=str(row.uid),
         status=NotificationStatus(row.status),

@@ -20,9 +20,9 @@ from backend.delivery.outcomes.record import RENDERING
 from backend.delivery.outcomes.resend_log import Entry
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.registry import address_ids
-from backend.reports import causes, going_again, kept, notification, waits
+from backend.reports import causes, failing, messages, notification, waits
 from backend.reports.causes import Cause
-from backend.reports.going_again import Line
+from backend.reports.failing import Line
 from backend.reports.listing import title
 from backend.reports.model import NotificationReport, ReportLinks
 from backend.reports.notification import Step
@@ -81,7 +81,7 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kept(self) -> bool:
         """Tell whether it counts as sent and lies in the outbox: nothing has left the application."""
-        return kept.is_kept(self.provider, self.status)
+        return messages.is_kept(self.provider, self.status)
 
 
 class JobOrigin(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ def _has_no_wait(delivery: Delivery) -> bool:
 def _going(session: Session, service_id: int, notification_id: int) -> list[Line]:
     wanted = select(Delivery).where(present.failed(Delivery.notification_id == notification_id))
     found = session.scalars(wanted.order_by(Delivery.id).limit(GOING_SHOWN)).all()
-    return going_again.lines(session, service_id, found)
+    return failing.lines(session, service_id, found)
 
 
 def _free(session: Session, notification_id: int) -> dict[tuple[str, str], int]:

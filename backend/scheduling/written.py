@@ -23,7 +23,7 @@ from backend.db.models.notifications import (
 from backend.db.statements import for_dialect, listed
 from backend.db.types import sealed
 from backend.delivery.outcomes import states
-from backend.intake import usage
+from backend.intake import quotas
 from backend.lib import clock, ids
 from backend.scheduling.due import Ended, Row
 
@@ -127,7 +127,7 @@ class Changes:
             back = statement.returning(_deliveries.c.service_id, _deliveries.c.created_at, _deliveries.c.type)
             for service_id, created_at, kind in session.connection().execute(back, rows):
                 counts[service_id, created_at.date(), kind] += 1
-        usage.add(session, counts)
+        quotas.add(session, counts)
 
     def _write_ended(self, session: Session, now: datetime) -> None:
         groups: dict[tuple[DeliveryStatus, str], list[Row]] = defaultdict(list)

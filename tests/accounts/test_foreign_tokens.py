@@ -8,9 +8,8 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from backend.accounts import access, clients, services
-from backend.accounts.access import Principal
-from backend.accounts.gateways import Assertion
-from backend.api import peer
+from backend.accounts.access import Assertion, Principal
+from backend.api import middleware
 from backend.db.database import Database
 from backend.db.models.accounts import ApiClient
 from backend.lib import clock, settings
@@ -249,7 +248,7 @@ def assertion_of(issuer: IssuerServer) -> str:
 
 async def sent(address: str, **headers: str) -> int:
     """Ask the guarded address from a network address, through what the server runs."""
-    transport = ASGITransport(peer.SeenThroughProxies(application()), client=(address, 50_000))
+    transport = ASGITransport(middleware.SeenThroughProxies(application()), client=(address, 50_000))
     async with AsyncClient(transport=transport, base_url=BASE_URL) as http:
         return (await http.get("/guarded", headers=headers)).status_code
 

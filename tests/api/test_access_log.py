@@ -42,7 +42,7 @@ def test_a_request_is_followed_from_the_call_to_the_provider_s_answer(
     routes.routes.cache_clear()
     sent = site.send(notification()).json()["notification_id"]
     Sender("worker-one").send_some()
-    (request,) = lines(requests, "backend.api.access_log")
+    (request,) = lines(requests, "backend.api.middleware")
     assert request.pop("ms") > 0
     assert request == {
         "method": "POST",
@@ -70,7 +70,7 @@ def test_lines_hold_no_query_no_long_secret_and_nothing_of_the_message(
     site.http.get(f"/nowhere/{'a1' * 30}/for/ada@lab.example")
     site.send(notification("field-secret", subject="subject-secret"))
     Sender("worker-one").send_some()
-    found = lines(requests, "backend.api.access_log")
+    found = lines(requests, "backend.api.middleware")
     assert [line["path"] for line in found[:2]] == ["/nowhere", "/nowhere/…/for/a…@lab.example"]
     assert [line["status"] for line in found[:2]] == [404, 404]
     text = str(found + lines(requests, "backend.delivery.sending.telemetry"))
@@ -81,4 +81,4 @@ def test_lines_hold_no_query_no_long_secret_and_nothing_of_the_message(
 def test_what_machines_ask_all_the_time_is_not_told(site: Site, requests: pytest.LogCaptureFixture) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         site.http.get(path)
-    assert lines(requests, "backend.api.access_log") == []
+    assert lines(requests, "backend.api.middleware") == []

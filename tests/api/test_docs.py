@@ -18,7 +18,7 @@ from pydantic import Field
 from backend.api import openapi
 from backend.db.database import Database
 from backend.lib.catalogue import CATALOGUE
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 from tests.application import application
 
 _PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

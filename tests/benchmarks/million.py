@@ -31,7 +31,6 @@ from backend.lib import clock, metrics
 from backend.reports import (
     alarm,
     batch_pages,
-    depths,
     failing,
     first_steps,
     gauges,
@@ -39,7 +38,7 @@ from backend.reports import (
     listing,
     notification,
     notifications,
-    week,
+    usage,
 )
 from tests.benchmarks import processes
 from tests.benchmarks.table import ENGINES, Installation, installation
@@ -164,7 +163,7 @@ class Bench:
         yield "portal: home page", 1, self._home
         yield "repair, look", 1, lambda: self._read(reaper.orphaned, "worker-of-the-benchmark", set())
         yield "tick of the worker", 1, delivery_tasks.reap.run
-        yield "depths", 1, lambda: self._read(depths.measure)
+        yield "depths", 1, lambda: self._read(gauges.measure)
         yield "ledger of two days", 1, lambda: self._read(ledger.balance)
         yield "GET /metrics, all anew", 1, self._scrape
         yield "retention, look", 1, lambda: self._read(retention.old_notifications)
@@ -199,7 +198,7 @@ class Bench:
             listing.counts(session, self.lab.service_id)
 
     def _home(self) -> None:
-        for ask in (week.of_service, failing.now, batch_pages.waiting, first_steps.of_service):
+        for ask in (usage.of_service, failing.now, batch_pages.waiting, first_steps.of_service):
             self._read(ask, self.lab.service_id)
 
     @staticmethod
@@ -273,7 +272,7 @@ def measure(installed: Installation, rows: int) -> tuple[list[Step], list[tuple[
     Old(lab.database, bench.known, UUID(second.notification_id)).store(rows)
     each = (size(lab.database) - small) / rows
     print(f"{rows} notifications stored in {time.perf_counter() - began:.0f} s, {each:.0f} bytes each", flush=True)
-    week._past.cache_clear()
+    usage._past.cache_clear()
     bench.times()
     with noting(lab.database) as said:
         after = bench.times()

@@ -25,7 +25,7 @@ from backend.db.database import Database
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Refused
+from backend.intake.entries import Refused
 from backend.reports import notifications
 from backend.reports.notifications import Filter
 from backend.search import fill, query, tasks

@@ -21,7 +21,7 @@ import msgspec
 
 from backend.accounts.oauth import access_tokens
 from backend.db.database import Database
-from backend.reports import depths, ledger
+from backend.reports import gauges, ledger
 from tests.benchmarks import processes
 from tests.benchmarks.accept import SCOPES
 from tests.benchmarks.table import ENGINES, Row, installation
@@ -62,7 +62,7 @@ def resident(process_id: int) -> float:
 def waiting(database: Database) -> int:
     """Count the deliveries that are not finished."""
     with database.read() as session:
-        found = depths.measure(session)
+        found = gauges.measure(session)
     return sum(found.queued.values()) + sum(found.retrying.values()) + found.sending
 
 

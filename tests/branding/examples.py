@@ -9,8 +9,8 @@ from backend.branding import brands, pictures
 from backend.branding.brands import LogoPart, Owner, Parts
 from backend.db.database import Database
 from backend.db.models.accounts import Organisation, Service
-from backend.publishing import surroundings
-from backend.rendering.brand import Colours, Footer, FooterLink
+from backend.publishing import sources
+from backend.rendering.model import Colours, Footer, FooterLink
 
 BY = Actor("person", "ada@lab.example")
 PLUM = Colours(primary="#7a1f5c", background="#faf0f7", link="#7a1f5c")
@@ -44,5 +44,5 @@ def give(database: Database, owner: Owner, content: bytes | None = None, **parts
         parts["logo"] = LogoPart(new.digest, new.type, "The Aurora Institute", new.width, new.height)
     with database.transaction() as session:
         changed = brands.put(session, owner, Parts(**parts), new, BY)  # type: ignore[arg-type] # of each its own
-    surroundings.clear()
+    sources.clear()
     return changed

@@ -13,8 +13,8 @@ from backend.db.models.brands import BrandLogo
 from backend.erasure import remains
 from backend.erasure.person import Person
 from backend.intake import content, explain
-from backend.publishing import surroundings
-from backend.rendering.brand import NEUTRAL, Colours, Footer
+from backend.publishing import sources
+from backend.rendering.model import NEUTRAL, Colours, Footer
 from tests.branding.examples import FOOTER, PLUM, give, organisation, picture
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -31,10 +31,10 @@ def digests(database: Database) -> set[str]:
 
 def test_each_part_comes_from_the_first_that_has_it(any_database: Database) -> None:
     lab = laboratory(any_database)
-    assert surroundings.brand(lab.service_id) == NEUTRAL
+    assert sources.brand(lab.service_id) == NEUTRAL
     institute = organisation(any_database, lab.service_id)
     give(any_database, institute, picture(), colours=PLUM, footer=FOOTER, sender_name="Aurora")
-    brand = surroundings.brand(lab.service_id)
+    brand = sources.brand(lab.service_id)
     assert brand.logo is not None
     assert (brand.name, brand.is_set, brand.sender_name) == ("Aurora Institute", True, "Aurora")
     assert (brand.logo.width, brand.logo.height, brand.logo.alt) == (240, 60, "The Aurora Institute")
@@ -42,7 +42,7 @@ def test_each_part_comes_from_the_first_that_has_it(any_database: Database) -> N
     assert brand.footer == FOOTER
 
     give(any_database, own(lab), logo=LogoPart(), footer=Footer(("Sample desk",)), colours=Colours(primary="#245b3a"))
-    brand = surroundings.brand(lab.service_id)
+    brand = sources.brand(lab.service_id)
     assert (brand.logo, brand.footer.text, brand.sender_name) == (None, "Sample desk", "Aurora")
     assert brand.colours.primary == "#245b3a"
     with any_database.read() as session:
@@ -54,7 +54,7 @@ def test_each_part_comes_from_the_first_that_has_it(any_database: Database) -> N
         "sender_name": "from Aurora Institute",
     }
     assert give(any_database, own(lab)) == ["logo", "colours", "footer"]
-    assert surroundings.brand(lab.service_id).footer == FOOTER
+    assert sources.brand(lab.service_id).footer == FOOTER
 
 
 def test_services_of_one_organisation_have_one_brand_and_others_none(any_database: Database) -> None:
@@ -63,9 +63,9 @@ def test_services_of_one_organisation_have_one_brand_and_others_none(any_databas
     give(any_database, institute, colours=PLUM)
     with any_database.transaction() as session:
         session.get_one(Service, other.service_id).organisation_id = institute.organisation_id
-    surroundings.clear()
-    assert surroundings.brand(lab.service_id) is surroundings.brand(other.service_id)
-    assert surroundings.brand(laboratory(any_database, "Imaging").service_id) is NEUTRAL
+    sources.clear()
+    assert sources.brand(lab.service_id) is sources.brand(other.service_id)
+    assert sources.brand(laboratory(any_database, "Imaging").service_id) is NEUTRAL
 
 
 def test_a_change_is_in_the_next_message_of_a_template_that_was_compiled_before(any_database: Database) -> None:

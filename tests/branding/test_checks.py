@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from backend.branding import colours, footers, pictures, senders
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.rendering.brand import DARK, Colours, FooterLink
+from backend.rendering.model import DARK, Colours, FooterLink
 from tests.branding.examples import PLUM, picture
 
 HEX = st.from_regex(r"\A#[0-9a-f]{6}\Z")

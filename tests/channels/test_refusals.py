@@ -4,8 +4,8 @@ import pytest
 
 from backend.channels.base import Outcome, Scope
 from backend.channels.refusals import TABLE, classify
-from backend.channels.smtp_replies import reply
 from backend.channels.smtp_steps import Step
+from backend.channels.smtp_wire import reply
 
 G, H, MAIL, RCPT, DATA, DOT = Step.GREETING, Step.HELLO, Step.MAIL, Step.RCPT, Step.DATA, Step.CONTENT
 MESSAGE, RECIPIENT, SESSION, SENDER = Scope.MESSAGE, Scope.RECIPIENT, Scope.SESSION, Scope.SENDER

@@ -3,8 +3,8 @@
 import pytest
 
 from backend.channels.base import Outcome
-from backend.channels.smtp_replies import error, reply
 from backend.channels.smtp_steps import Step
+from backend.channels.smtp_wire import error, reply
 
 RETRY, PERMANENT, THROTTLED, CONFIG, AMBIGUOUS = (
     Outcome.RETRY,

@@ -13,7 +13,7 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.delivery import tasks
 from backend.delivery.providers import health, routes
-from backend.delivery.sending import priority_semaphore
+from backend.delivery.sending import send_context
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
@@ -90,10 +90,10 @@ def desk(
     def use(*given: Scripted) -> None:
         for channel in Channel:
             made[channel] = [one for one in given if one.channel is channel]
-        priority_semaphore.UNLIMITED.close()
+        send_context.UNLIMITED.close()
 
     lab = laboratory(any_database)
     lab.recipient("X_TEAM", SLACK)
     lab.recipient("X_OTHERS", ("SLACK", "#others"))
     yield Desk(lab, moving_clock, Sender("worker-one"), use)
-    priority_semaphore.UNLIMITED.close()
+    send_context.UNLIMITED.close()

@@ -14,7 +14,7 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import OutboxMessage
 from backend.delivery.providers import routes
 from backend.lib import settings
-from backend.reports import rendition
+from backend.reports import messages
 from tests.attachments import PDF, attachment
 from tests.branding.examples import FOOTER, PLUM, give, organisation, picture
 from tests.delivery.conftest import Post
@@ -159,7 +159,7 @@ def test_the_portal_shows_the_message_with_its_logo(branded: Post) -> None:
     arrived(branded)
     (delivery,) = branded.deliveries(notification_id)
     with branded.lab.database.read() as session:
-        shown = rendition.of_delivery(session, branded.lab.service_id, UUID(delivery.id))
+        shown = messages.of_delivery(session, branded.lab.service_id, UUID(delivery.id))
     assert shown is not None
     assert shown.html is not None
     assert "cid:" not in shown.html

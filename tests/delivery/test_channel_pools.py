@@ -12,10 +12,9 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.delivery import tasks
 from backend.delivery.providers import health, routes
-from backend.delivery.sending import channel_pools
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending import pools
+from backend.delivery.sending.pools import ChannelPools, WorkerPool
 from backend.delivery.sending.send import CHUNK, Sender
-from backend.delivery.sending.worker_pool import WorkerPool
 from backend.intake.accept import accept_many
 from tests.delivery.doubles import RepeatableOne, Scripted
 from tests.factories import Laboratory, laboratory, notification
@@ -147,8 +146,8 @@ def test_a_thread_that_hangs_keeps_one_message_and_is_relieved(
         else:
             valve.tick(message)
 
-    monkeypatch.setattr(channel_pools, "STUCK_SECONDS", 0.0)
-    monkeypatch.setattr(channel_pools, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(pools, "STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(pools, "_WATCH_SECONDS", 0.05)
     accept(lab, 60)
     running = start(Scripted("mail", before=first_two_hang))
     running.wake(high_only=False)
@@ -184,7 +183,7 @@ def test_what_waits_for_its_answer_when_the_worker_stops_is_left_of_unknown_outc
 
 
 def test_a_pool_misses_no_call_and_survives_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.delivery.sending.worker_pool._AFTER_FAULT_SECONDS", 0.0)
+    monkeypatch.setattr("backend.delivery.sending.pools._AFTER_FAULT_SECONDS", 0.0)
     left, done, lock, ended = [300], threading.Semaphore(0), threading.Lock(), []
 
     def work(more: Callable[[], None]) -> int:

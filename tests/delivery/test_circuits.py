@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from backend.channels.base import Channel
-from backend.delivery.providers import blocks, health
+from backend.delivery.providers import health
 from backend.delivery.sending.send import Sender
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import (
@@ -93,6 +93,6 @@ def test_health_costs_no_write_while_all_is_well(desk: Desk) -> None:
         desk.accept(f"S-{number}")
         desk.drain()
     with desk.lab.database.read() as session:
-        assert blocks.read(session, Channel.EMAIL).providers == {}
+        assert health.read(session, Channel.EMAIL).providers == {}
         assert health.since(session, health.WINDOW)["mail"].answered == 1, "and its minutes every few seconds only"
     assert desk.providers()["mail"].attempts == 3

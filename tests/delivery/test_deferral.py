@@ -11,13 +11,12 @@ import pytest
 from backend.channels.base import Channel, Message, Outcome, Scope
 from backend.db.models.notifications import Priority
 from backend.delivery.outcomes.record import Result, Waiting
-from backend.delivery.providers.blocks import State
+from backend.delivery.providers.health import State
 from backend.delivery.providers.rates import Rates, _Rate
 from backend.delivery.queueing.claims import Claim
 from backend.delivery.queueing.pacing import PacingQueues
-from backend.delivery.sending import deferral
-from backend.delivery.sending.choice import Choice
-from backend.delivery.sending.send_context import SendContext
+from backend.delivery.sending import consequences
+from backend.delivery.sending.send_context import Choice, SendContext
 from backend.lib import clock
 from tests.conftest import MovableClock
 from tests.delivery.doubles import Scripted
@@ -59,7 +58,7 @@ def test_a_queue_behind_a_slow_domain_is_served_at_its_rate(
         wait = context.rates.wait(KEY)
         looks += 1
         if wait is not None:
-            until = deferral.for_permit(KEY, Priority.NORMAL, *wait, context).until
+            until = consequences.for_permit(KEY, Priority.NORMAL, *wait, context).until
             assert until <= clock.now() + timedelta(seconds=62)
             heapq.heappush(back, (until, number))
     print(f"{backlog} at {rate}/s: {moving_clock.seconds:.0f} s, {looks / backlog:.1f} looks each")
@@ -74,11 +73,11 @@ def test_a_message_that_is_refused_each_time_for_the_whole_account_comes_back_ev
     while clock.now() < odd.accepted_at + timedelta(hours=1):
         result = Result(claim=odd, outcome=Outcome.THROTTLED, provider="mail", detail="slow", scope=Scope.ACCOUNT)
         tries += 1
-        waiting = deferral.conclude(odd, MAIL, context, [result], [])
+        waiting = consequences.conclude(odd, MAIL, context, [result], [])
         assert isinstance(waiting, Waiting)
         moving_clock.forward(seconds=(waiting.until - clock.now()).total_seconds())
     assert tries < 60, "else it would slow the provider down for all the others"
     refused = Result(claim=ordinary, outcome=Outcome.THROTTLED, provider="mail", detail="slow", scope=Scope.ACCOUNT)
-    first = deferral.conclude(ordinary, MAIL, context, [refused], [])
+    first = consequences.conclude(ordinary, MAIL, context, [refused], [])
     assert isinstance(first, Waiting)
     assert first.until - clock.now() < timedelta(seconds=1), "what was one too many once need not wait, however old"

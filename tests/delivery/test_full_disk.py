@@ -14,7 +14,7 @@ from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery
 from backend.delivery import tasks
 from backend.delivery.outcomes import record
-from backend.delivery.sending import priority_semaphore
+from backend.delivery.sending import send_context
 from backend.lib.outages import OUTAGES
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import ManyAtOnce, Scripted, down
@@ -30,7 +30,7 @@ def any_database(database: Database) -> Database:
 @pytest.fixture
 def disk(desk: Desk) -> Iterator[Disk]:
     yield Disk(desk.lab.database)
-    priority_semaphore.UNLIMITED.close()
+    send_context.UNLIMITED.close()
 
 
 def ended(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any, cast
 
 from backend.channels.base import Channel
-from backend.delivery.queueing.group import Group
+from backend.delivery.queueing.claims import Group
 
 
 class Meanwhile(deque[Any]):

@@ -19,16 +19,16 @@ from backend.delivery.outcomes import receipt_tasks
 from backend.intake import address_tests, content, explain, plain, resubmit
 from backend.intake.accept import accept_many
 from backend.intake.address_tests import AddressTest
-from backend.intake.outcomes import Accepted, Refused
-from backend.intake.outcomes import IntakeResult as Came
+from backend.intake.entries import Accepted, Refused
+from backend.intake.entries import IntakeResult as Came
 from backend.intake.plain import PlainMessage
 from backend.lib.problems import Problem
 from backend.registry.lookup import Address
-from backend.reports import ledger, week
+from backend.reports import ledger, usage
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import Scripted
 from tests.factories import BATCH_HTML, notification
-from tests.spreadsheets.conftest import Bureau
+from tests.jobs.conftest import Bureau
 
 BY = Actor("person", "ada@lab.example")
 MEMBER, NUMBER = "ada@lab.example", "+447700900456"
@@ -272,7 +272,7 @@ def test_tests_are_counted_apart(harness: Harness) -> None:
         assert [row.count for row in session.scalars(select(UsageOfTests))] == [1]
         (entry,) = ledger.balance(session)
         assert (entry.accepted, entry.sent, entry.imbalance) == (1, 1, 0)
-        today = week.of_service(session, harness.lab.service_id)[-1]
+        today = usage.of_service(session, harness.lab.service_id)[-1]
         assert sum(today.statuses.values()) == 2  # the real one, and the real one that was refused
 
 

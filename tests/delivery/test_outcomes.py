@@ -9,7 +9,7 @@ from backend.channels.base import Channel, Receipt
 from backend.delivery import reaper, tasks
 from backend.delivery.outcomes import unknown_outcome
 from backend.delivery.outcomes.unknown_outcome import Decision
-from backend.delivery.providers import blocks
+from backend.delivery.providers import health
 from backend.delivery.sending.send import Sender
 from backend.reports import ledger
 from backend.reports import providers as provider_reports
@@ -60,7 +60,7 @@ def test_a_route_goes_on_at_once_when_it_is_switched_on_by_hand(desk: Desk) -> N
     sent = desk.accept()
     desk.drain()
     with desk.lab.database.transaction() as session:
-        blocks.switch(session, "mail", on=True)
+        health.switch(session, "mail", on=True)
     desk.clock.forward(seconds=61)  # the message's own pause
     assert desk.drain() == 1
     assert desk.status(sent) == "SENT"
@@ -70,22 +70,22 @@ def test_a_provider_that_is_switched_off_gets_nothing(desk: Desk) -> None:
     first, second = Scripted("first"), Scripted("second")
     desk.use(first, second)
     with desk.lab.database.transaction() as session:
-        blocks.switch(session, "first", on=False)
+        health.switch(session, "first", on=False)
     desk.accept("S-1")
     desk.drain()
     assert (len(first.taken), len(second.taken)) == (0, 1)
     with desk.lab.database.transaction() as session:
-        blocks.switch(session, "second", on=False)
+        health.switch(session, "second", on=False)
     waits = desk.accept("S-2")
     assert desk.drain() == 0
     assert desk.row(waits).status == "QUEUED"
     assert desk.providers()["second"].trouble == "second is switched off by hand."
     with desk.lab.database.transaction() as session:
-        blocks.switch(session, "first", on=True)
+        health.switch(session, "first", on=True)
     desk.drain()
     assert len(first.taken) == 1
     with desk.lab.database.transaction() as session, pytest.raises(LookupError):
-        blocks.switch(session, "nobody", on=False)
+        health.switch(session, "nobody", on=False)
 
 
 @pytest.mark.parametrize("fault", [down(), misconfigured(), throttled(5)], ids=["down", "config", "throttled"])

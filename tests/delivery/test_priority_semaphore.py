@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from backend.db.models.notifications import Priority
-from backend.delivery.sending.priority_semaphore import PrioritySemaphore, Slot
+from backend.delivery.sending.send_context import PrioritySemaphore, Slot
 
 _PATIENCE_SECONDS = 10
 HIGH, NORMAL = Priority.HIGH.value, Priority.NORMAL.value

@@ -12,7 +12,7 @@ from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Event
 from backend.delivery.providers import health, routes
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.doctor import installation
 from backend.doctor.examination import Fault

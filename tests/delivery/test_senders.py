@@ -17,8 +17,8 @@ from backend.delivery import tasks
 from backend.intake import plain
 from backend.intake.accept import accept_many
 from backend.intake.content import read
+from backend.intake.entries import Refused
 from backend.intake.explain import Explanation, explain
-from backend.intake.outcomes import Refused
 from backend.intake.plain import PlainMessage
 from backend.lib.settings import Settings
 from tests.delivery.conftest import Post

@@ -13,9 +13,9 @@ from backend.channels.base import Channel
 from backend.db.database import Database
 from backend.db.models.notifications import Delivery
 from backend.delivery.providers import health, routes
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import CHUNK, Sender
-from backend.delivery.sending.speeds import LONGEST_SECONDS, Speeds
+from backend.delivery.sending.send_context import LONGEST_SECONDS, Speeds
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from tests.factories import Laboratory, laboratory, notification

@@ -14,7 +14,7 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Notificati
 from backend.db.models.registry import Template, TemplateVersion
 from backend.delivery import tasks
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Refused
+from backend.intake.entries import Refused
 from backend.lib.fair_pool import Share
 from backend.registry import suppressions, templates
 from backend.registry.templates import TemplateContent

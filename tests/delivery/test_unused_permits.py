@@ -10,16 +10,13 @@ from backend.channels.smtp_capacity import Busy
 from backend.db.database import Database
 from backend.db.leases import Lease
 from backend.delivery.outcomes.record import Result
-from backend.delivery.providers import destinations
-from backend.delivery.providers.blocks import Block, BlockState, State
-from backend.delivery.providers.health import Tally
+from backend.delivery.providers import routes
+from backend.delivery.providers.health import Block, BlockState, State, Tally
 from backend.delivery.providers.rates import Rates, _Rate
-from backend.delivery.queueing.group import Group
+from backend.delivery.queueing.claims import Group
 from backend.delivery.queueing.pacing import PacingQueues
 from backend.delivery.sending import consequences
-from backend.delivery.sending.choice import Choice
-from backend.delivery.sending.priority_semaphore import UNLIMITED
-from backend.delivery.sending.send_context import SendContext
+from backend.delivery.sending.send_context import UNLIMITED, Choice, SendContext
 from backend.lib import clock
 from tests.conftest import MovableClock
 from tests.delivery.desk import Desk
@@ -30,7 +27,7 @@ from tests.delivery.test_deferral import MAIL, one
 def test_a_turn_that_is_not_used_is_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.use(Scripted("mail"))
     now, rates = clock.elapsed(), desk.sender.rates
-    monkeypatch.setattr(destinations, "of_message", lambda _message: (":domain:lab",))
+    monkeypatch.setattr(routes, "of_message", lambda _message: (":domain:lab",))
     rates.of_destinations = True
     rates._rates["mail"] = whole = _Rate(1.0, 1.0, now, now, now, now, tokens=1.5)
     rates._rates["mail", ":domain:lab"] = domain = _Rate(1.0, 1.0, now, now, now, now, tokens=0.0)

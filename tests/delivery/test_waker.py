@@ -6,9 +6,8 @@ import threading
 import pytest
 
 from backend.db.models.notifications import Priority
-from backend.delivery import waker
-from backend.delivery.tasks import New
-from backend.delivery.waker import Waker
+from backend.delivery import tasks
+from backend.delivery.tasks import New, Waker
 
 HIGH, NORMAL = Priority.HIGH.value, Priority.NORMAL.value
 _SECONDS = 10
@@ -35,7 +34,7 @@ def test_what_is_rung_during_a_wake_up_is_one_more_wake_up() -> None:
 
 
 def test_high_does_not_wait_for_the_rest_between_two_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waker, "_REST_SECONDS", 3600)
+    monkeypatch.setattr(tasks, "_REST_SECONDS", 3600)
     given: queue.Queue[New] = queue.Queue()
     rung = Waker(given.put)
     rung.ring({NORMAL: {"EMAIL"}})

@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from backend.db.models.accounts import Service
 from backend.intake.accept import Accepted, Refused, accept_many
 from backend.intake.content import Submission
-from backend.intake.usage import Meter
+from backend.intake.quotas import Meter
 from tests.conftest import MovableClock
 from tests.factories import notification
 from tests.intake.conftest import Counter, at_once

@@ -12,12 +12,13 @@ from backend.accounts.audit import Actor
 from backend.channels.base import Channel
 from backend.db.models.notifications import OutboxMessage
 from backend.db.models.sending import ThrottleUse
-from backend.intake import content, explain, jobs, one_message, plain, ready
+from backend.intake import content, explain, one_message, plain, ready
 from backend.intake.accept import accept_many
+from backend.intake.entries import Accepted, Refused
 from backend.intake.one_message import OneMessage
-from backend.intake.outcomes import Accepted, Refused
+from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
-from backend.intake.usage import Meter
+from backend.jobs import queries
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import lookup, sending_rules
@@ -214,7 +215,7 @@ def test_rows_of_a_job_wait_their_turn_and_those_of_others_go_on(calendar: Calen
     calendar.accept("S-0")
     with lab.database.transaction() as session:
         version = lookup.templates(session, lab.service_id, ["X_SAMPLE"])["X_SAMPLE"]
-        job = jobs.create(session, lab.service_id, "Many", None)
+        job = queries.create(session, lab.service_id, "Many", None)
         names = ["X_LAB", "X_LAB", "X_LAB", "X_LAB", "X_DUTY"]
         rows = [
             ReadyMessage(

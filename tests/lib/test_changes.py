@@ -4,7 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-from backend.lib.changes import Changes
+from backend.lib.queue_storage import Changes
 
 _PATIENCE = 20.0
 _FAR = 3600.0

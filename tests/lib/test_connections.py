@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from backend.lib.connections import TimedProtocol
-from backend.lib.lingering import LingeringTransport
+from backend.lib.connections import LingeringTransport, TimedProtocol
 
 LINES = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
 HEAD = LINES + b"\r\n"

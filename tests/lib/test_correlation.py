@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backend.lib import correlation
+from backend.lib import logs
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()
@@ -12,12 +12,12 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()
 
 @pytest.mark.parametrize("given", [b"a", b"req-1:2.3_4", b"x" * 64])
 def test_a_harmless_id_is_taken_over(given: bytes) -> None:
-    assert correlation.choose(given, PARENT) == given.decode()
+    assert logs.choose(given, PARENT) == given.decode()
 
 
 @pytest.mark.parametrize("given", [None, b"", b"x" * 65, b"a b", b"a\nb", b"caf\xe9", b'"', b"id\r\n", b"a\n"])
 def test_else_the_trace_id_is(given: bytes | None) -> None:
-    assert correlation.choose(given, PARENT) == TRACE
+    assert logs.choose(given, PARENT) == TRACE
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_else_the_trace_id_is(given: bytes | None) -> None:
     ],
 )
 def test_else_one_is_made(parent: bytes | None) -> None:
-    first, second = correlation.choose(None, parent), correlation.choose(None, parent)
+    first, second = logs.choose(None, parent), logs.choose(None, parent)
     assert re.fullmatch("[0-9a-f]{32}", first)
     assert first != second
     assert first != TRACE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.lib import correlation, logs
+from backend.lib import logs
 from tests.conftest import MovableClock
 
 
@@ -107,9 +107,9 @@ def test_persons_and_secrets_are_masked(written: io.StringIO, written_text: str,
 
 
 def test_an_event_has_named_fields_and_the_request_it_belongs_to(written: io.StringIO) -> None:
-    token = correlation.request_id.set("req-1")
+    token = logs.request_id.set("req-1")
     logs.event(logging.getLogger("x"), logging.INFO, "attempt", {"provider": "a b\nc", "ms": 1.5}, {"provider": "d"})
-    correlation.request_id.reset(token)
+    logs.request_id.reset(token)
     assert written.getvalue() == (
         "2026-03-02T09:00:00.000000Z INFO    x: attempt provider='a b\\\\nc' ms=1.5 request_id=req-1\n"
         "2026-03-02T09:00:00.000000Z INFO    x: attempt provider=d request_id=req-1\n"
@@ -131,13 +131,13 @@ def test_an_event_reaches_whatever_else_listens(written: io.StringIO, caplog: py
 @pytest.mark.parametrize("written", [True], indirect=True, ids=["json"])
 @pytest.mark.parametrize("text", ["a\nb", "a\x85b\u2028c", 'quote " and \\', "Zoë ✓", "\x1b[2J"])
 def test_json_is_one_object_a_line_and_says_the_same(written: io.StringIO, text: str) -> None:
-    token = correlation.request_id.set("req-1")
+    token = logs.request_id.set("req-1")
     logging.getLogger("x").warning("Said %s", text)
     try:
         fail(text)
     except ValueError:
         logging.getLogger("x").exception("It failed")
-    correlation.request_id.reset(token)
+    logs.request_id.reset(token)
     first, second = (json.loads(line) for line in written.getvalue().splitlines())
     assert written.getvalue().replace("\n", "").isprintable()
     assert first == {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backend.channels.mime_headers import sender_field
+from backend.channels.mime import sender_field
 from backend.lib.mailboxes import mailbox, written
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=60).map(str.strip)

@@ -74,9 +74,9 @@ def test_the_log_tells_it_once_in_half_a_minute_and_without_a_traceback(
             logging.getLogger(name).error("A task of %s failed", name, exc_info=fault)
 
     full = OperationalError("UPDATE a_secret", {}, NO_SPACE)
-    tell(full, "huey", "backend.delivery.sending.worker_pool", "huey")
+    tell(full, "huey", "backend.delivery.sending.pools", "huey")
     tell(ValueError("a defect"), "huey")
-    tell(OSError(errno.EROFS, "Read-only file system"), "backend.spreadsheets")
+    tell(OSError(errno.EROFS, "Read-only file system"), "backend.jobs")
     moving_clock.forward(seconds=31)
     tell(full, "huey", "huey")
     told = [line.split(": ", 1)[1] for line in stream.getvalue().splitlines() if not line.startswith("    ")]
@@ -84,7 +84,7 @@ def test_the_log_tells_it_once_in_half_a_minute_and_without_a_traceback(
     assert told == [
         f"A task of huey failed: {cannot} its disk is full",
         "A task of huey failed",
-        f"A task of backend.spreadsheets failed: {cannot} it is read-only",
+        f"A task of backend.jobs failed: {cannot} it is read-only",
         f"A task of huey failed: {cannot} its disk is full (2 more such entries since the last one)",
     ]
     assert "    ValueError: a defect" in stream.getvalue()

@@ -12,7 +12,7 @@ import redis
 
 from backend.db.database import Database
 from backend.delivery import tasks
-from backend.lib import breaker, queue, queue_storage, settings
+from backend.lib import queue, queue_storage, settings
 from tests.postgres_queue import frozen_backend
 from tests.redis_queue import RedisServer
 from tests.storms.installation import wait_until
@@ -24,7 +24,7 @@ PATIENCE = 3.0
 
 @pytest.fixture(autouse=True)
 def probe_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker, "PROBE_SECONDS", 0.02)
+    monkeypatch.setattr(queue, "PROBE_SECONDS", 0.02)
 
 
 def give() -> tuple[bool, float]:
@@ -56,7 +56,7 @@ def see_it_out(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
         assert refusal() is not None
     wait_until(lambda: not queue.giving().is_open(), 10, lambda: "the breaker stays open")
     assert give()[0]
-    said = [entry.getMessage() for entry in caplog.records if entry.name == "backend.lib.breaker"]
+    said = [entry.getMessage() for entry in caplog.records if entry.name == "backend.lib.queue"]
     assert len(said) == 2, said
     assert "well again" in said[1]
 

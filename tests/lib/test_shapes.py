@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.problems import Problem
-from backend.lib.shapes import Shape
+from backend.lib.strict_json import Shape
 
 
 class Sample(Shape):
@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {"name": "abc"}
 
 def faults(data: Any) -> dict[str, tuple[str, str]]:
     with pytest.raises(Problem) as caught:
-        shapes.check(Sample, data)
+        strict_json.check(Sample, data)
     assert caught.value.code == "invalid_request"
     return {error.pointer: (error.code, error.detail) for error in caught.value.errors}
 
@@ -65,7 +65,7 @@ def test_each_fault_has_its_pointer_code_and_sentence(data: Any, pointer: str, c
 
 
 def test_good_data_comes_back_as_the_model() -> None:
-    assert shapes.check(Sample, GOOD | {"count": 3}).count == 3
+    assert strict_json.check(Sample, GOOD | {"count": 3}).count == 3
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -74,13 +74,13 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_the_detail_names_the_first_place_and_counts_the_others() -> None:
     with pytest.raises(Problem) as caught:
-        shapes.check(Sample, {"name": 1, "count": 0, "size": 2})
+        strict_json.check(Sample, {"name": 1, "count": 0, "size": 2})
     assert "schema: the name must be a string. There are 2 more faults." in caught.value.detail
 
 
 def test_of_many_faults_fifty_are_told_and_all_are_counted() -> None:
     with pytest.raises(Problem) as caught:
-        shapes.check(Sample, GOOD | {f"x{number}": number for number in range(3_000)})
+        strict_json.check(Sample, GOOD | {f"x{number}": number for number in range(3_000)})
     assert len(caught.value.errors) == 50
     assert "2999 more faults" in caught.value.detail
 

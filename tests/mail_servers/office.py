@@ -18,8 +18,8 @@ from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Event
 from backend.delivery.providers import health, routes
-from backend.delivery.sending import priority_semaphore
-from backend.delivery.sending.channel_pools import ChannelPools
+from backend.delivery.sending import send_context
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
@@ -69,7 +69,7 @@ class Office:
         self._configure(EMAIL_PROVIDERS=",".join(addresses), MAIL_FROM=f"Laboratory <{OWN_SENDER}>", **values)
         routes.routes.cache_clear()
         health.recent.clear()
-        priority_semaphore.UNLIMITED.close()
+        send_context.UNLIMITED.close()
 
     def send_from(self, sender: str) -> None:
         """Let the service's mail come from another address."""

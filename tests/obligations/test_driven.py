@@ -18,7 +18,7 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.lib import settings
 from tests.application import application
 from tests.conftest import MovableClock

@@ -38,13 +38,13 @@ from backend.db.models.obligations import Obligation
 from backend.db.models.resends import Resend
 from backend.delivery import again
 from backend.intake.accept import accept_many
+from backend.jobs import control, tasks
 from backend.lib import clock
 from backend.registry import address_ids, drafts, policies, suppressions
 from backend.registry.drafts import Key
 from backend.registry.policies import PolicyContent
 from backend.rendering.starters import starters
 from backend.reports import failing
-from backend.spreadsheets import control, tasks
 from tests.attachments import PDF, attachment
 from tests.factories import Laboratory, notification
 from tests.portal.crowd import crowd

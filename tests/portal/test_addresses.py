@@ -11,7 +11,7 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event
 from backend.lib import clock
 from backend.registry import address_ids, suppressions
-from backend.reports import address, sent_to
+from backend.reports import address
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
@@ -151,7 +151,7 @@ def test_each_message_is_found_once_before_and_after_its_words_are_gathered(
         before: int | None = None
         for _ in range(20):
             with any_database.read() as session:
-                some = sent_to.page(session, at.lab.service_id, ADDRESS, before=before, size=size)
+                some = address.page(session, at.lab.service_id, ADDRESS, before=before, size=size)
                 seen += [f"{one.type} {'batch' if one.batch_id else 'own'}" for one in some.deliveries]
             before = some.older
             if before is None:

@@ -6,7 +6,7 @@ from backend.accounts import sessions
 from backend.db.database import Database
 from backend.lib import clock
 from backend.registry import csv_recipients, recipient_usage, recipients
-from backend.reports import outbox
+from backend.reports import messages
 from tests.conftest import MovableClock
 from tests.portal.desk import desk
 from tests.portal.people_and_messages import message, service, user
@@ -17,16 +17,16 @@ def test_the_outbox(any_database: Database, moving_clock: MovableClock) -> None:
     uids = [message(any_database, lab, f"Message {number}") for number in range(5)]
     foreign = message(any_database, other)
     with any_database.read() as session:
-        first = outbox.page(session, [lab], size=2)
-        second = outbox.page(session, [lab], before=first.older, size=2)
-        back = outbox.page(session, [lab], after=second.newer, size=2)
+        first = messages.page(session, [lab], size=2)
+        second = messages.page(session, [lab], before=first.older, size=2)
+        back = messages.page(session, [lab], after=second.newer, size=2)
         assert [row.uid for row in first.rows + second.rows] == uids[:0:-1]
         assert (first.newer, back.rows, back.newer) == (None, first.rows, None)
-        assert outbox.newest(session, [lab]) == uids[-1]
-        assert outbox.newest(session, None) == foreign
-        assert outbox.newest(session, []) is None
-        assert outbox.message(session, [lab], foreign) is None
-        found = outbox.message(session, None, foreign)
+        assert messages.newest(session, [lab]) == uids[-1]
+        assert messages.newest(session, None) == foreign
+        assert messages.newest(session, []) is None
+        assert messages.message(session, [lab], foreign) is None
+        found = messages.message(session, None, foreign)
     assert found is not None
     assert (found.service, found.created_at) == ("Proteomics", clock.now())
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.branding.brands import Owner
 from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
-from backend.publishing import surroundings
+from backend.publishing import sources
 from tests.branding.examples import FOOTER, PLUM, give, organisation, picture
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import BASE_URL, Browser
@@ -62,7 +62,7 @@ def test_a_brand_is_saved_and_seen_in_the_next_message(browser: Browser, lab: La
     page = browser.led(answer)
     assert "The branding is saved." in page
     assert "Aurora Institute · 1 Way · Imprint" in page
-    brand = surroundings.brand(lab.service_id)
+    brand = sources.brand(lab.service_id)
     assert brand.logo is not None
     assert (brand.logo.alt, brand.logo.width, brand.sender_name) == ("Aurora", 240, "Aurora")
     assert (brand.colours.primary, brand.colours.on_primary) == ("#7a1f5c", "#ffffff")
@@ -83,14 +83,14 @@ def test_the_picture_stays_while_its_words_change_and_goes_when_there_is_to_be_n
     browser: Browser, lab: Laboratory
 ) -> None:
     send(browser, address(lab), {"logo_of": "own", "logo_alt": "Aurora"}, picture())
-    before = surroundings.brand(lab.service_id).logo
+    before = sources.brand(lab.service_id).logo
     send(browser, address(lab), {"logo_of": "own", "logo_alt": "Aurora Institute"})
-    after = surroundings.brand(lab.service_id).logo
+    after = sources.brand(lab.service_id).logo
     assert before is not None
     assert after is not None
     assert (after.src, after.alt) == (before.src, "Aurora Institute")
     send(browser, address(lab), {"logo_of": "none"})
-    assert surroundings.brand(lab.service_id).logo is None
+    assert sources.brand(lab.service_id).logo is None
 
 
 def test_every_fault_stands_at_its_field_and_nothing_is_saved(browser: Browser, lab: Laboratory) -> None:
@@ -101,12 +101,12 @@ def test_every_fault_stands_at_its_field_and_nothing_is_saved(browser: Browser, 
         assert f'<a href="#{field}">' in answer.text
         assert f'id="{field}-fault"' in answer.text
     assert "Gmail and Outlook show no SVG. Export the logo as a PNG." in answer.text
-    assert surroundings.brand(lab.service_id).is_set is False
+    assert sources.brand(lab.service_id).is_set is False
     answer = send(browser, address(lab), OWN | {"on_primary": "#aaaaaa"})
     assert answer.status_code == 422
     assert "Text on the main colour (#aaaaaa on #7a1f5c) has a contrast of 4.1:1" in answer.text
     assert "would pass." in answer.text
-    assert surroundings.brand(lab.service_id).is_set is False
+    assert sources.brand(lab.service_id).is_set is False
 
 
 def test_a_file_that_is_much_too_large_has_a_sentence(browser: Browser, lab: Laboratory) -> None:
@@ -129,14 +129,14 @@ def test_a_service_shows_where_it_has_its_parts_from_and_gives_its_own_up(
     assert settings.count("(the service’s own)") == 3
     assert settings.count("(from Aurora Institute)") == 1
     send(browser, address(lab), OWN | {"colours_of": "inherited", "footer_of": "inherited", "sender_of": "inherited"})
-    assert surroundings.brand(lab.service_id).footer == FOOTER
+    assert sources.brand(lab.service_id).footer == FOOTER
     assert browser.get(f"/portal/services/{lab.service_id}/settings").text.count("(from Aurora Institute)") == 3
 
 
 def test_a_look_shows_what_is_not_saved_without_javascript(browser: Browser, lab: Laboratory) -> None:
     answer = send(browser, address(lab), OWN | {"action": "look"})
     assert answer.status_code == 200
-    assert surroundings.brand(lab.service_id).is_set is False
+    assert sources.brand(lab.service_id).is_set is False
     shown = frames(answer.text)
     assert list(shown) == ["Markdown in Carillon’s layout", "The same in the dark", "A starter in MJML"]
     light, dark, mjml = (browser.get(source) for source in shown.values())
@@ -167,7 +167,7 @@ def test_who_may_not_administer_sees_it_in_the_settings_alone(
     for rest in ("", "/look", "/preview"):
         assert browser.get(address(lab, rest)).status_code == 403
     assert send(browser, address(lab), OWN).status_code == 403
-    assert surroundings.brand(lab.service_id).is_set is False
+    assert sources.brand(lab.service_id).is_set is False
 
 
 def test_an_organisations_brand_is_that_of_a_platform_administrator(
@@ -183,7 +183,7 @@ def test_an_organisations_brand_is_that_of_a_platform_administrator(
     assert browser.get(f"{page}/look").status_code == browser.get(f"{page}/preview?as=dark").status_code == 200
     answer = send(browser, page, OWN | {"logo_of": "own", "logo_alt": "Aurora"}, picture())
     assert answer.headers["location"] == f"/portal/admin/organisations/{institute.organisation_id}"
-    assert surroundings.brand(lab.service_id).sender_name == "Aurora"
+    assert sources.brand(lab.service_id).sender_name == "Aurora"
     assert browser.get("/portal/admin/organisations/999/branding").status_code == 404
     with database.read() as session:
         (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "brand.changed"))

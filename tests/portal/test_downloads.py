@@ -11,9 +11,9 @@ from sqlalchemy import update
 from backend.channels.base import Channel
 from backend.db.database import Database
 from backend.db.models.notifications import Delivery, DeliveryStatus
+from backend.jobs import tasks
 from backend.lib import tables
 from backend.registry import suppressions
-from backend.spreadsheets import tasks
 from tests.portal.conftest import Browser
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user

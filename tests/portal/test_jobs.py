@@ -11,7 +11,7 @@ from backend.db.models.audit import AuditEntry
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import DeliveryStatus
 from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
-from backend.spreadsheets import tasks
+from backend.jobs import tasks
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.desk import Desk, desk

@@ -15,7 +15,7 @@ from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.lib import settings
 from backend.lib.dns_records import Lookups
-from backend.reports import sender_domains
+from backend.reports import providers
 from tests.channels.test_dkim import Keys
 from tests.commands.test_doctor import doctor, fault
 from tests.conftest import MovableClock
@@ -30,7 +30,7 @@ DOMAIN = "example.org"
 @pytest.fixture
 def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServer]:
     with DnsServer() as running:
-        monkeypatch.setattr(sender_domains, "lookups", lambda: Lookups([HOST], running.port))
+        monkeypatch.setattr(providers, "lookups", lambda: Lookups([HOST], running.port))
         yield running
 
 
@@ -60,8 +60,8 @@ def published(dns: DnsServer, keys: Keys) -> None:
 
 
 def found() -> dict[Record, Finding]:
-    sender_domains.cached().clear()
-    (only,) = sender_domains.report().public
+    providers.cached().clear()
+    (only,) = providers.report().public
     assert only.domain == DOMAIN
     return {one.record: one for one in only.findings}
 
@@ -137,7 +137,7 @@ def test_the_policy_of_the_domain_above_holds(
 ) -> None:
     published(dns, keys)
     configure(MAIL_FROM=f"lab@news.{DOMAIN}", DKIM=keys.settings[0])
-    (only,) = sender_domains.report().public
+    (only,) = providers.report().public
     by_record = {one.record: one for one in only.findings}
     assert by_record[Record.DMARC].state is RecordState.GOOD
     assert by_record[Record.DKIM].state is RecordState.GOOD
@@ -155,14 +155,14 @@ def test_services_with_their_own_senders_are_looked_at(dns: DnsServer, keys: Key
     with database.transaction() as session:
         own = f"Büro <b@büro.{DOMAIN}>"
         session.execute(update(Service).where(Service.id == lab.service_id).values(mail_from=own))
-    assert [one.domain for one in sender_domains.report().public] == [DOMAIN, f"xn--bro-hoa.{DOMAIN}"]
+    assert [one.domain for one in providers.report().public] == [DOMAIN, f"xn--bro-hoa.{DOMAIN}"]
 
 
 def test_a_domain_that_only_this_network_knows_is_not_asked_for(
     dns: DnsServer, configure: Callable[..., settings.Settings], database: Database
 ) -> None:
     configure(MAIL_FROM="lab@mail.lab.internal")
-    assert sender_domains.report() == sender_domains.SenderDomains([], ["mail.lab.internal"])
+    assert providers.report() == providers.SenderDomains([], ["mail.lab.internal"])
     assert dns.asked == []
     status, said = doctor()
     assert (status, said["spf"][0]) == (0, "ok")

@@ -8,7 +8,7 @@ from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.resends import Resend
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Refused
+from backend.intake.entries import Refused
 from backend.registry import drafts, policies, templates
 from backend.registry.drafts import Key
 from backend.registry.policies import PolicyContent

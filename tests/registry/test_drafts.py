@@ -4,7 +4,7 @@ import pytest
 
 from backend.db.database import Database
 from backend.lib.problems import Problem
-from backend.registry import draft_versions, drafts, samples, template_usage, templates
+from backend.registry import drafts, samples, template_usage, templates
 from backend.registry.drafts import DraftConflict, Key, Working
 from backend.registry.templates import TemplateContent
 from tests.conftest import MovableClock
@@ -176,9 +176,9 @@ def test_the_text_of_a_test_is_no_version_to_anybody(database: Database, service
     key = create(database, services[0])
     with database.transaction() as session:
         template_id = drafts.working(session, key).template_id
-        first = draft_versions.for_a_test(session, template_id, text("Try"), ADA)
-        assert draft_versions.for_a_test(session, template_id, text("Try"), ADA) == first
-        draft_versions.for_a_test(session, template_id, text("Try again"), ADA)
+        first = drafts.for_a_test(session, template_id, text("Try"), ADA)
+        assert drafts.for_a_test(session, template_id, text("Try"), ADA) == first
+        drafts.for_a_test(session, template_id, text("Try again"), ADA)
     publish(database, key, 1)
     with database.read() as session:
         assert [one.version for one in templates.versions(session, services[0], "WELCOME", 10)] == [1]

@@ -11,9 +11,8 @@ from backend.db import driver
 from backend.db.database import Database
 from backend.db.driver import Rows
 from backend.registry import lookup, recipients, templates
-from backend.registry.lookup import Address
+from backend.registry.lookup import Address, VersionCache
 from backend.registry.templates import TemplateContent
-from backend.registry.version_cache import VersionCache
 from tests.registry.conftest import make_services
 
 

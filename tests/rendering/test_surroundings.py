@@ -14,7 +14,7 @@ from backend.intake import content, explain
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.lib.fair_pool import Share
-from backend.publishing import surroundings
+from backend.publishing import sources
 from backend.rendering import engine
 from backend.rendering.fields_read import fields_read
 from backend.rendering.model import RenderJob, Source, Surroundings
@@ -72,7 +72,7 @@ def test_what_is_explained_and_what_is_sent_tell_the_installation(
     assert (kept.subject, kept.text) == ("Laboratory", words)
     with database.transaction() as session:
         session.get_one(Service, lab.service_id).name = "Laboratories"
-    surroundings.clear()
+    sources.clear()
     (channel,) = explain.explain(content.read(lab.submission(body))).channels
     assert channel.subject == "Laboratories"
 

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from backend.commands import inspect
 from backend.db.database import Database
 from backend.lib import metrics
-from backend.reports import alarm, depths, gauges, tasks
+from backend.reports import alarm, gauges, tasks
 from tests.reports.conftest import Harness
 from tests.reports.test_ledger import lose
 
@@ -137,7 +137,7 @@ def test_depths_are_found_without_reading_whole_tables(database: Database) -> No
         said.append((statement, parameters))
 
     with database.read() as session:
-        depths.measure(session)
+        gauges.measure(session)
         asked = [pair for pair in said if " deliveries" in pair[0] or " batches" in pair[0]]
         assert len(asked) == 4
         for statement, parameters in asked:

@@ -8,16 +8,16 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery, DeliveryStatus, Priority
 from backend.intake.accept import accept_many
 from backend.lib import clock
-from backend.reports import depths
+from backend.reports import gauges
 from tests import sqlite_memory
 from tests.factories import laboratory, notification
 from tests.reports.conftest import Harness
 from tests.reports.test_ledger import copy_delivery, move
 
 
-def measured(database: Database) -> depths.Depths:
+def measured(database: Database) -> gauges.Depths:
     with database.read() as session:
-        return depths.measure(session)
+        return gauges.measure(session)
 
 
 def test_each_priority_and_status_is_counted_with_the_first_of_it_that_is_due(harness: Harness) -> None:

@@ -14,7 +14,7 @@ from backend.delivery.outcomes import states
 from backend.intake.accept import accept_many
 from backend.lib import settings
 from backend.registry import templates
-from backend.reports import floors, ledger
+from backend.reports import ledger
 from tests import sqlite_memory
 from tests.factories import laboratory, notification
 from tests.reports.conftest import Harness
@@ -208,10 +208,10 @@ def test_old_messages_are_not_visited(harness: Harness) -> None:
     harness.clock.forward(days=10)
     harness.accept("S-100")
     with harness.lab.database.read() as session:
-        found = floors.before(session, harness.clock.moment - timedelta(days=1))
+        found = ledger.before(session, harness.clock.moment - timedelta(days=1))
         newest = session.scalars(select(Delivery.id).order_by(Delivery.id.desc()).limit(1)).one()
         last_member = session.scalars(select(BatchMember.id).order_by(BatchMember.id.desc()).limit(1)).one()
-    assert found == floors.Floors(newest, last_member + 1)
+    assert found == ledger.Floors(newest, last_member + 1)
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -263,6 +263,6 @@ def test_rows_out_of_order_cause_no_alarm(harness: Harness) -> None:
     harness.clock.forward(days=2)
     harness.accept("U-1")
     with harness.lab.database.read() as session:
-        passed_over = floors.before(session, harness.clock.moment - timedelta(days=1)).delivery
+        passed_over = ledger.before(session, harness.clock.moment - timedelta(days=1)).delivery
     assert passed_over > 10  # the search by halves is misled, and the count is done again
     assert [(entry.accepted, entry.imbalance) for entry in harness.ledger()] == [(10, 0), (1, 0)]

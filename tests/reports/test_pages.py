@@ -12,7 +12,7 @@ from backend.db.models.notifications import Delivery, Notification
 from backend.delivery import again
 from backend.delivery.outcomes.unknown_outcome import Decision
 from backend.lib import clock
-from backend.reports import batch_pages, failing, first_steps, listing, particulars, rendition, week
+from backend.reports import batch_pages, failing, first_steps, listing, messages, particulars, usage
 from backend.reports.notifications import Filter
 from backend.search import query
 from tests.reports.conftest import Harness
@@ -50,7 +50,7 @@ def test_lists_searches_and_counts(harness: Harness) -> None:
         for text, found in ((str(failed)[:8], failed), (str(delivery), sent[0])):
             wanted = Filter(query=query.read(text))
             assert [line.uid for line in listing.page(session, service, wanted, before=None).lines] == [found]
-        days = week.of_service(session, service)
+        days = usage.of_service(session, service)
     assert [dict(day.statuses) for day in days[-2:]] == [{"SENT": 2}, {"FAILED": 1}]
     assert [dict(day.channels) for day in days[-2:]] == [{"EMAIL": 2}, {"EMAIL": 2}]
 
@@ -88,8 +88,8 @@ def test_one_notification_is_sent_again_cancelled_and_decided(harness: Harness) 
     assert decided == [True, False]
     with harness.lab.database.read() as session:
         found = particulars.of(session, service, uid)
-        message = rendition.of_delivery(session, service, row.uid)
-        assert rendition.of_delivery(session, service + 1, row.uid) is None
+        message = messages.of_delivery(session, service, row.uid)
+        assert messages.of_delivery(session, service + 1, row.uid) is None
         assert particulars.of(session, service + 1, uid) is None
     assert found is not None
     assert [step.kind for step in found.steps] == ["begun", "again", "cancelled", "decided"]

@@ -9,7 +9,7 @@ import pytest
 from backend.lib.fair_pool import Share
 from backend.registry.template_usage import Payload
 from backend.registry.templates import TemplateContent, Variant
-from backend.reports import template_preview, template_trial
+from backend.reports import template_preview
 from backend.reports.template_preview import PreviewFault
 
 SHARE = Share(1)
@@ -44,7 +44,7 @@ def test_a_preview_has_the_message_or_the_fault_with_its_line() -> None:
 
 def test_a_text_is_tried_on_each_payload_and_compared_with_the_published_one() -> None:
     payloads = [payload({"name": "Ada", "note": "x"}), payload({"name": "Eve"}), payload({})]
-    found = template_trial.try_payloads(text("{{ name }} {{ note }}"), text("{{ name }}"), payloads, SHARE)
+    found = template_preview.try_payloads(text("{{ name }} {{ note }}"), text("{{ name }}"), payloads, SHARE)
     assert [trial.breaks for trial in found.tried] == [
         None,
         "Line 1: the field 'note' is missing.",
@@ -57,27 +57,27 @@ def test_a_text_is_tried_on_each_payload_and_compared_with_the_published_one() -
 def test_a_message_is_tried_in_the_language_that_it_had() -> None:
     variants = {"de": Variant(source="{{ name }} {{ vermerk }}")}
     given = [payload({"name": "Ada"}, language=tag) for tag in ("de", "en", "fr")]
-    found = template_trial.try_payloads(text("{{ name }}", variants=variants), text("{{ name }}"), given, SHARE)
+    found = template_preview.try_payloads(text("{{ name }}", variants=variants), text("{{ name }}"), given, SHARE)
     assert [trial.breaks for trial in found.tried] == ["Line 1: the field 'vermerk' is missing.", None, None]
     assert [trial.uid for trial in found.broken] == [given[0].uid]
 
 
 def test_a_message_that_would_have_no_subject_breaks() -> None:
     payloads = [payload({}, subject=None), payload({}, subject=None, channel="SLACK")]
-    found = template_trial.try_payloads(text("x"), text("x", subject="S"), payloads, SHARE)
+    found = template_preview.try_payloads(text("x"), text("x", subject="S"), payloads, SHARE)
     assert [trial.breaks is not None for trial in found.tried] == [True, False]
     assert "needs a subject" in (found.tried[0].breaks or "")
 
 
 def test_batches_are_tried_with_their_list() -> None:
     source = "{% for field in fields %}{{ field.name }}{% endfor %}"
-    found = template_trial.try_payloads(text(source), None, [payload([{"name": "Ada"}, {}], members=2)], SHARE)
+    found = template_preview.try_payloads(text(source), None, [payload([{"name": "Ada"}, {}], members=2)], SHARE)
     assert found.tried[0].breaks == "Line 1: the field 'name' is missing."
 
 
 def test_values_are_shown_nowhere() -> None:
     fields = {"patient": "Ada Lovelace", "results": [{"value": 7, "ok": True}], "none": None, "empty": []}
-    trial = template_trial.try_payloads(text("{{ patient | date }}"), None, [payload(fields)], SHARE).tried[0]
+    trial = template_preview.try_payloads(text("{{ patient | date }}"), None, [payload(fields)], SHARE).tried[0]
     assert trial.breaks is not None
     assert "Lovelace" not in str(trial)
     assert [(one.path, one.kind) for one in trial.fields] == [
@@ -90,6 +90,6 @@ def test_values_are_shown_nowhere() -> None:
 
 
 def test_trying_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template_trial, "SECONDS", -1.0)
-    found = template_trial.try_payloads(text("x"), None, [payload({}), payload({})], SHARE)
+    monkeypatch.setattr(template_preview, "SECONDS", -1.0)
+    found = template_preview.try_payloads(text("x"), None, [payload({}), payload({})], SHARE)
     assert (found.tried, found.left_out) == ([], 2)

@@ -22,19 +22,19 @@ from backend.delivery import tasks as delivery_tasks
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
+from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import clock, settings
 from backend.reports import ledger, notification
 from backend.restored import recognition, report
 from backend.restored.recognition import Seen
 from backend.restored.report import Held
-from backend.spreadsheets import tasks as spreadsheet_tasks
 from tests.callbacks.receiver import Receiver
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.factories import notification as body
+from tests.jobs.conftest import Bureau
 from tests.restored import backup
 from tests.smtp_server import SmtpServer
-from tests.spreadsheets.conftest import Bureau
 
 BY = Actor("command", "tests")
 BATCH = {"priority": "BATCH", "aggregator_id": "run-1", "template_id": "X_LIST"}

@@ -15,7 +15,7 @@ from backend.db.models.notifications import Delivery, Event, Notification
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted, IntakeResult
+from backend.intake.entries import Accepted, IntakeResult
 from backend.lib import clock, queue, settings
 from backend.reports import ledger, notification
 from backend.reports.model import NotificationReport

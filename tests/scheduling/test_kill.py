@@ -8,7 +8,7 @@ import pytest
 
 from backend.db.database import Database
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.reports import ledger
 from tests.batching.conftest import LIST

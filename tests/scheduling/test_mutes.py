@@ -11,7 +11,7 @@ from backend.db.models.notifications import OutboxMessage
 from backend.db.models.obligations import Obligation
 from backend.intake import content, escalation, explain
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.obligations import goals

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from backend.db.database import Database
 from backend.db.models.notifications import Delivery, OutboxMessage, Usage
-from backend.intake.outcomes import Accepted, Refused
+from backend.intake.entries import Accepted, Refused
 from backend.scheduling import release, tasks
 from tests.scheduling.conftest import Calendar
 

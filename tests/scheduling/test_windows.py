@@ -14,7 +14,7 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, DeliveryStatus, OutboxMessage
 from backend.intake import content, explain
 from backend.intake.accept import accept_many
-from backend.intake.outcomes import Accepted
+from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.lib.windows import DAYS, Hours, Window

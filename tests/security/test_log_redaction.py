@@ -21,7 +21,7 @@ from backend.app import create_app
 from backend.db.database import Database
 from backend.db.models.accounts import User
 from backend.delivery.providers import routes
-from backend.delivery.sending import priority_semaphore
+from backend.delivery.sending import send_context
 from backend.delivery.sending.send import Sender
 from backend.lib import logs, queue, settings
 from backend.lib.connections import TimedProtocol
@@ -148,10 +148,10 @@ def scene(
             monkeypatch.setenv(f"CARILLON_{name}", value)
         settings.current.cache_clear()
         routes.routes.cache_clear()
-        priority_semaphore.UNLIMITED.close()
+        send_context.UNLIMITED.close()
 
     with ExitStack() as stack:
-        stack.callback(priority_semaphore.UNLIMITED.close)
+        stack.callback(send_context.UNLIMITED.close)
         stack.callback(routes.routes.cache_clear)
         use(PORT=str(port), BASE_URL=base)
         stack.enter_context(served(port, written[1]))

@@ -24,12 +24,12 @@ from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
 from backend.delivery.outcomes import resend_log
 from backend.intake import plain
 from backend.intake.plain import PlainMessage
+from backend.jobs import control
+from backend.jobs.control import Upload
 from backend.lib import clock, ids
 from backend.registry import drafts, policies, previews, samples, suppressions, templates
 from backend.registry.policies import PolicyContent
-from backend.rendering.brand import Footer
-from backend.spreadsheets import control
-from backend.spreadsheets.control import Upload
+from backend.rendering.model import Footer
 from tests.attachments import attachment
 from tests.factories import Laboratory
 from tests.portal.desk import Desk, desk

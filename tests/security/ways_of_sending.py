@@ -19,13 +19,13 @@ from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
 from backend.intake import escalation, tickets
+from backend.jobs import tasks as spreadsheets
 from backend.lib.problems import Problem
 from backend.registry import drafts
 from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
 from backend.reports import failing
 from backend.scheduling import tasks as scheduling
-from backend.spreadsheets import tasks as spreadsheets
 from tests.factories import notification
 from tests.portal.conftest import BASE_URL
 from tests.security.stranger import API, MEMBER, World
@@ -299,8 +299,8 @@ WAYS: dict[str, Way] = {
     "backend.portal.templates_pages.publishing.publish": _publish,
     "backend.receipts.tickets.report": _ticket,
     "backend.scheduling.tasks.release_due": _release,
-    "backend.spreadsheets.tasks.sweep": _spreadsheet(lambda _job: spreadsheets.sweep.run()),
-    "backend.spreadsheets.tasks.turn": _spreadsheet(spreadsheets.turn.run),
+    "backend.jobs.tasks.sweep": _spreadsheet(lambda _job: spreadsheets.sweep.run()),
+    "backend.jobs.tasks.turn": _spreadsheet(spreadsheets.turn.run),
 }
 # Carillon's own letters to people, by its own service: invitations, passwords, warnings, links that verify a sender.
 LETTERS = {
@@ -325,7 +325,7 @@ LETTERS = {
 WITHOUT_CLIENT = {
     name
     for name in WAYS
-    if name.startswith(("backend.alpha.", "backend.spreadsheets.", "backend.portal.job"))
+    if name.startswith(("backend.alpha.", "backend.jobs.", "backend.portal.job"))
     or name.rpartition(".")[0].endswith((".recipient_form", ".recipients", ".send_one", ".editor"))
 }
 # A letter is not followed by another one.

@@ -20,8 +20,8 @@ from backend.delivery.outcomes.record import Result
 from backend.delivery.outcomes.unknown_outcome import Decision, UnknownOutcome
 from backend.delivery.queueing import fairness
 from backend.delivery.queueing.claims import Claim
-from backend.delivery.sending.priority_semaphore import PrioritySemaphore
 from backend.delivery.sending.send import Sender
+from backend.delivery.sending.send_context import PrioritySemaphore
 from backend.lib.outages import OUTAGES
 from tests.simulator.world import Process, Turnstile, World
 

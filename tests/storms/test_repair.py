@@ -20,9 +20,9 @@ from backend.db.models.operations import Worker
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.delivery import tasks
 from backend.intake.accept import Accepted, accept_many
+from backend.jobs import control
 from backend.lib import clock, queue, settings
 from backend.reports import alarm, gauges
-from backend.spreadsheets import control
 from tests.conftest import MovableClock
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
 

@@ -12,7 +12,7 @@ from backend.channels.base import Channel
 from backend.db.database import Database
 from backend.db.models.notifications import Delivery, Notification, Usage
 from backend.db.models.spreadsheets import Spreadsheet
-from backend.spreadsheets import control
+from backend.jobs import control
 from tests.factories import laboratory
 from tests.storms.installation import Installation, Mailbox, wait_until
 

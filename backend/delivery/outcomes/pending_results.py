@@ -8,13 +8,36 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 
+from sqlalchemy.orm import Session
+
+from backend.accounts import audit
+from backend.channels.records import SUPPRESSIBLE
 from backend.db import database as db
-from backend.delivery.outcomes import conversations, record, suppressing
+from backend.delivery.outcomes import conversations, record
 from backend.delivery.outcomes.record import Result
 from backend.delivery.queueing.claims import Claim
 from backend.lib.outages import OUTAGES
+from backend.registry import suppressions
 
 logger = logging.getLogger(__name__)
+
+
+# Addresses that a provider refuses as bad ones get nothing more from the service, as if they had bounced later.
+
+
+def learn(session: Session, results: Sequence[Result]) -> None:
+    """Suppress the addresses that a provider has refused as bad ones."""
+    bad = {
+        (result.claim.service_id, result.claim.channel, result.claim.address): result
+        for result in results
+        if result.bad_address and result.claim.channel in SUPPRESSIBLE
+    }
+    for (service_id, channel, address), result in sorted(bad.items(), key=lambda one: one[0]):
+        if suppressions.suppress(session, service_id, channel, address, reason="bounced", detail=result.detail):
+            told = {"reason": "bounced"}
+            audit.record(
+                session, audit.SYSTEM, "address.suppressed", f"{channel} {address}", service_id=service_id, detail=told
+            )
 
 
 class PendingResults:
@@ -64,4 +87,4 @@ def _write(results: Sequence[Result], present: str) -> None:
         for token in sorted({result.claim.token for result in marked}):
             mine = [one for one in marked if one.claim.token == token]
             conversations.remember(session, record.finish(session, mine, [], [], present))
-        suppressing.learn(session, marked)
+        learn(session, marked)

@@ -1,5 +1,6 @@
 """The states of deliveries and what they make of their notification or batch."""
 
+import threading
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, cast
@@ -26,11 +27,44 @@ from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
 from backend.db.statements import listed, one_of
 from backend.delivery.content import memories
-from backend.delivery.outcomes.unfinished_cache import LARGE, UnfinishedCache
 from backend.lib import clock
 
+# A smaller notification is quickly counted.
+LARGE = 20
+_MOST = 1_000
 _TAKEN = {DeliveryStatus.SENT.value, DeliveryStatus.DELIVERED.value}
 UNFINISHED = {DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.RETRYING}
+
+
+# What shows that a large notification is not finished, without counting all that it consists of.
+#
+# While one of its deliveries is to be sent, a notification is dispatched, whatever becomes of the others. Which one
+# that was when it was last looked at is remembered here: as long as the database says so still, thousands of others
+# that are finished one after the other cost a look at one row each.
+
+
+class UnfinishedCache:
+    """Remembers for this process, by a notification's row, the row that showed last that it is not finished."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[int, int] = {}
+
+    def of(self, notification_ids: Collection[int] | None = None) -> list[int]:
+        """Return what is known of these notifications, or of all."""
+        with self._lock:
+            if notification_ids is None:
+                return list(self._rows.values())
+            return [self._rows[one] for one in notification_ids if one in self._rows]
+
+    def learn(self, found: Mapping[int, int]) -> None:
+        """Remember what was found for each notification; what was learnt first is forgotten when there is too much."""
+        with self._lock:
+            for notification_id, row in found.items():
+                self._rows.pop(notification_id, None)
+                self._rows[notification_id] = row
+            while len(self._rows) > _MOST:
+                del self._rows[next(iter(self._rows))]
 
 
 def of_notification(counts: Mapping[str, int]) -> NotificationStatus:

@@ -13,7 +13,7 @@ from backend.db.models.installation import NEVER
 from backend.db.models.notifications import WAITING, Delivery, Event
 from backend.db.models.providers import ProviderState
 from backend.db.statements import one_of
-from backend.delivery.providers import blocks
+from backend.delivery.providers import health
 from backend.delivery.queueing import retries
 from backend.lib import clock, settings
 
@@ -36,7 +36,7 @@ def fix(session: Session) -> None:
     for one in session.scalars(late.with_for_update(skip_locked=True)):
         pause = retries.longest_pause(one.attempts, settings.current().retry_base_seconds)
         one.due_at = min(one.due_at, now + pause)
-    for block, seconds in {**blocks.LONGEST, blocks.Block.PACING.value: 0.0}.items():
+    for block, seconds in {**health.LONGEST, health.Block.PACING.value: 0.0}.items():
         until = now + timedelta(seconds=seconds)
         session.execute(
             update(ProviderState)
@@ -61,7 +61,7 @@ def _late(now: datetime) -> ColumnElement[bool]:
 
 def _blocked(now: datetime) -> ColumnElement[bool]:
     """Tell which providers and addresses are held back longer than anything does, by a fault that is still to come."""
-    longest = timedelta(seconds=max(blocks.LONGEST.values()))
-    by_pacing = and_(ProviderState.block == blocks.Block.PACING.value, ProviderState.blocked_until > now + longest)
+    longest = timedelta(seconds=max(health.LONGEST.values()))
+    by_pacing = and_(ProviderState.block == health.Block.PACING.value, ProviderState.blocked_until > now + longest)
     by_fault = and_(ProviderState.last_fault_at > now + _SKEW, ProviderState.blocked_until > now + longest)
-    return and_(ProviderState.block != blocks.Block.NONE.value, or_(by_pacing, by_fault))
+    return and_(ProviderState.block != health.Block.NONE.value, or_(by_pacing, by_fault))

@@ -30,7 +30,7 @@ from backend.lib import metrics, settings, traces
 from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.obligations import links as obligation_links
-from backend.publishing import surroundings
+from backend.publishing import sources
 from backend.publishing.sources import source_of_version
 from backend.registry.lookup import UNPUBLISHED, FoundTemplate
 from backend.rendering.model import Memory, Rendered, RenderJob, Source
@@ -38,7 +38,6 @@ from backend.rendering.pool import DELIVERIES
 
 Load = Callable[[int], BatchPart]
 Recall = Callable[[int], Memory | None]
-
 # For the slow templates of a group, for all others, and for the characters of its messages, which are in memory.
 _SLOW_SECONDS = 1.0
 _QUICK_SECONDS = 2.0
@@ -252,7 +251,7 @@ def _unsent(claim: Claim, detail: str) -> Result:
 def _message(
     claim: Claim, rendered: Rendered, thread: Continued, files: tuple[Attachment, ...], *, last_word: bool
 ) -> Message:
-    sender, name = settings.current().mail_from, surroundings.brand(claim.service_id).sender_name
+    sender, name = settings.current().mail_from, sources.brand(claim.service_id).sender_name
     html = html_for(claim.channel, rendered) if _wants_html(claim) else None
     message = Message(
         delivery_id=str(claim.uid),

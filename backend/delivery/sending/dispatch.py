@@ -8,10 +8,16 @@ throttling or a wrong set-up, waits without using up its attempts.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.channels import simulator
 from backend.channels.base import (
     WHOLE_ROUTE,
+    Channel,
     Message,
     Outcome,
     Provider,
@@ -20,22 +26,24 @@ from backend.channels.base import (
     Scope,
     StatusLookup,
 )
+from backend.channels.registry import SIMULATORS
 from backend.channels.smtp_capacity import Busy
 from backend.db import database as db
 from backend.db.leases import LostError
-from backend.delivery.outcomes import record, unknown_outcome
+from backend.db.models.accounts import Mode
+from backend.db.models.notifications import Delivery
+from backend.delivery.outcomes import receipts, record, unknown_outcome
 from backend.delivery.outcomes.record import WIDEST, Result, Waiting
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
-from backend.delivery.providers import blocks, destinations, routes
+from backend.delivery.providers import health, routes
 from backend.delivery.providers.routes import Connections
 from backend.delivery.queueing.claims import Claim
-from backend.delivery.sending import consequences, deferral, telemetry
-from backend.delivery.sending.deferral import Wait
-from backend.delivery.sending.send_context import SendContext
+from backend.delivery.sending import consequences, telemetry
+from backend.delivery.sending.consequences import Wait
+from backend.delivery.sending.send_context import Choice, SendContext
 from backend.lib import clock
 
 logger = logging.getLogger(__name__)
-
 _PATIENCE_SECONDS = 1.0  # a group waits for its turn for so long, then goes back
 
 
@@ -56,7 +64,7 @@ def dispatch_one(claim: Claim, message: Message, context: SendContext) -> Result
     tried = [] if before is None else [before]
     waits: list[Wait] = []
     for provider in context.choice.providers:
-        if tried and not deferral.goes_on(tried[-1]):
+        if tried and not consequences.goes_on(tried[-1]):
             break
         if provider.name in context.choice.down or (before is not None and provider.name == before.provider):
             continue
@@ -74,7 +82,7 @@ def dispatch_one(claim: Claim, message: Message, context: SendContext) -> Result
             _give_back(provider, context)
             waits.append(_deferred(claim, provider, context))
             break
-    return deferral.conclude(claim, message, context, tried, waits)
+    return consequences.conclude(claim, message, context, tried, waits)
 
 
 def width(context: SendContext) -> int:
@@ -146,14 +154,14 @@ def burst(pairs: Sequence[tuple[Claim, Message]], context: SendContext) -> Itera
                 continue
             result = result_of(claim, message, provider, answer, connection)
             seen.append((result, time.perf_counter() - began))
-            if result.outcome is Outcome.ACCEPTED and not destinations.is_own_route(claim.address):
+            if result.outcome is Outcome.ACCEPTED and not routes.is_own_route(claim.address):
                 well.append(message)
                 known.append(result)
                 continue
             consequences.went_well(well, provider, context)
             well.clear()
             consequences.follow_up(result, message, provider, context, begun)
-            if deferral.is_end(result):
+            if consequences.is_end(result):
                 known.append(result)
             else:
                 context.unfinished[claim.id] = result
@@ -200,11 +208,11 @@ def _taken(claim: Claim, message: Message, provider: Provider, receipt: Receipt)
 
 def _scope(claim: Claim, provider: Provider, error: ProviderError) -> Scope:
     """Return the scope of a refusal, which is narrower where the address is the way, or has an interval of its own."""
-    if destinations.is_own_route(claim.address):
+    if routes.is_own_route(claim.address):
         return Scope.RECIPIENT
     if error.outcome is Outcome.THROTTLED and error.scope in WHOLE_ROUTE | {Scope.SESSION}:
         # A session that was new has refused it too.
-        return Scope.RECIPIENT if destinations.of_address(provider, claim.address) else Scope.ACCOUNT
+        return Scope.RECIPIENT if routes.of_address(provider, claim.address) else Scope.ACCOUNT
     return error.scope
 
 
@@ -212,7 +220,7 @@ def _wait_own(claim: Claim, message: Message, provider: Provider, context: SendC
     """Wait for a turn in the rate of a provider that was not the first choice, and for what is held back by itself."""
     wait = None if provider.name == context.counted else context.rates.wait(provider.name)
     if wait is not None:
-        return deferral.for_permit((provider.name, ""), claim.priority, *wait, context)
+        return consequences.for_permit((provider.name, ""), claim.priority, *wait, context)
     blocked = _blocked(claim, message, provider, context)
     if blocked is not None:
         _give_back(provider, context)
@@ -227,20 +235,20 @@ def _give_back(provider: Provider, context: SendContext) -> None:
 
 def _blocked(claim: Claim, message: Message, provider: Provider, context: SendContext) -> Wait | None:
     """Wait for what is held back by itself; else take its turn, if it has an interval or a rate."""
-    own = destinations.of_address(provider, claim.address)
+    own = routes.of_address(provider, claim.address)
     if own:
         return _paced(claim, provider, own, context)
     if not consequences.is_apart(message, provider, context):
         return None
     now = clock.now()
-    for destination in destinations.of_message(message):
+    for destination in routes.of_message(message):
         key = (provider.name, destination)
         blocked = context.choice.state.destinations.get(key)
         if blocked is not None and blocked.until > now:
-            return deferral.for_destination(blocked, destination, provider)
+            return consequences.for_destination(blocked, destination, provider)
         wait = context.rates.wait(key)
         if wait is not None:
-            return deferral.for_permit(key, claim.priority, *wait, context)
+            return consequences.for_permit(key, claim.priority, *wait, context)
     return None
 
 
@@ -249,23 +257,23 @@ def _paced(claim: Claim, provider: Provider, destination: str, context: SendCont
     blocked_destinations = context.choice.state.destinations
     key, now = (provider.name, destination), clock.now()
     blocked = blocked_destinations.get(key)
-    interval = destinations.interval_of(provider, claim.address) or 0.0
+    interval = routes.interval_of(provider, claim.address) or 0.0
     if blocked is None or blocked.until <= now:
         if not interval:
             return None
         with db.current().transaction() as session:
-            free, blocked = blocks.reserve(session, provider, destination, interval)
+            free, blocked = health.reserve(session, provider, destination, interval)
         blocked_destinations[key] = blocked
         if free:
             return None
     until = context.pacing.after(key, claim.priority, blocked.until, interval)
-    return deferral.for_address(blocked, until, provider)
+    return consequences.for_address(blocked, until, provider)
 
 
 def _deferred(claim: Claim, provider: Provider, context: SendContext) -> Wait:
     """Wait for room here; it is no attempt, for the provider has seen nothing of it."""
     busy = context.full[provider.name]
-    return deferral.for_permit((provider.name, ""), claim.priority, busy.seconds, busy.interval, context)
+    return consequences.for_permit((provider.name, ""), claim.priority, busy.seconds, busy.interval, context)
 
 
 def _attempt(claim: Claim, message: Message, provider: Provider, context: SendContext) -> Result:
@@ -312,3 +320,57 @@ def _ask(claim: Claim, message: Message, connections: Connections) -> Result | N
     if receipt is None:
         return None
     return _taken(claim, message, asked[0], receipt)
+
+
+# What the simulator stands in for: messages to its addresses, and all of the mode ``test``.
+#
+# They take the way of every other message, but that nothing of what comes of them tells of a real provider. What the
+# simulator will report of them is kept with their outcome, as receipts that are due later.
+
+
+def is_simulated(claim: Claim) -> bool:
+    """Tell whether a message goes to the simulator and to no provider."""
+    return claim.mode == Mode.TEST or simulator.is_address(claim.channel, claim.address)
+
+
+def simulate_one(claim: Claim, message: Message, context: SendContext) -> Result | Waiting:
+    """Give a message to the simulator, or say until when it waits.
+
+    Raises:
+        LostError: if the claim is another's by now.
+    """
+    provider = SIMULATORS[claim.channel]
+    connection = provider.open()
+    context.lease.confirm(claim.token)
+    began = time.perf_counter()
+    answer: Receipt | ProviderError
+    try:
+        answer = connection.send(message)
+    except ProviderError as fault:
+        answer = fault
+    result = result_of(claim, message, provider, answer, connection)
+    if claim.mode == Mode.TEST and result.outcome is Outcome.ACCEPTED:
+        result = msgspec.structs.replace(result, kept=message)
+    telemetry.attempted([(result, time.perf_counter() - began)])
+    own = msgspec.structs.replace(context, choice=Choice([provider], context.choice.state))
+    return consequences.conclude(claim, message, own, [result], [])
+
+
+def expect(session: Session, results: Sequence[Result]) -> None:
+    """Keep what the simulator will report of messages that it took."""
+    for one in results:
+        if one.provider == simulator.NAME and one.outcome is Outcome.ACCEPTED:
+            _expect(session, one.claim.channel, one.claim.address, str(one.claim.uid))
+
+
+def expect_anew(session: Session, delivery_ids: Collection[int]) -> None:
+    """Keep it of messages whose worker stopped before it could."""
+    wanted = select(Delivery.type, Delivery.address, Delivery.uid).where(Delivery.id.in_(delivery_ids))
+    for kind, address, uid in session.execute(wanted):
+        _expect(session, Channel(kind), address, str(uid))
+
+
+def _expect(session: Session, channel: Channel, address: str, delivery_id: str) -> None:
+    now = clock.now()
+    for news in simulator.news(channel, address, delivery_id, now):
+        receipts.expect(session, simulator.NAME, news.event, now + news.after)

@@ -17,26 +17,29 @@ from backend.db.leases import Lease, LostError, Observer
 from backend.delivery.content import batch_parts, file_links, files, memories
 from backend.delivery.content.batch_parts import BatchPart
 from backend.delivery.content.file_links import Link
-from backend.delivery.outcomes import conversations, deferring, equal_texts, needless, record, suppressing
+from backend.delivery.outcomes import conversations, deferring, pending_results, record
 from backend.delivery.outcomes.conversations import Continued
 from backend.delivery.outcomes.pending_results import PendingResults
 from backend.delivery.outcomes.record import OUTBOX, SUPPRESSION, Result, Waiting
-from backend.delivery.providers import blocks, routes
+from backend.delivery.providers import health, routes
 from backend.delivery.providers.health import Tally
 from backend.delivery.providers.rates import Rates
 from backend.delivery.queueing import claims
-from backend.delivery.queueing.claims import Claim
+from backend.delivery.queueing.claims import Claim, Group
 from backend.delivery.queueing.fairness import FairScheduler
-from backend.delivery.queueing.group import Group
 from backend.delivery.queueing.pacing import PacingQueues
-from backend.delivery.sending import attached, choice, dispatch, senders, simulated, telemetry
+from backend.delivery.sending import attached, dispatch, send_context, telemetry
 from backend.delivery.sending.attached import Carried
-from backend.delivery.sending.choice import Choice
 from backend.delivery.sending.compose import Composer, most_at_once, quick_first
 from backend.delivery.sending.dispatch import dispatch_one
-from backend.delivery.sending.priority_semaphore import UNLIMITED, PrioritySemaphore
-from backend.delivery.sending.send_context import SendContext
-from backend.delivery.sending.speeds import LONGEST_SECONDS, Speeds
+from backend.delivery.sending.send_context import (
+    LONGEST_SECONDS,
+    UNLIMITED,
+    Choice,
+    PrioritySemaphore,
+    SendContext,
+    Speeds,
+)
 from backend.lib import metrics, traces
 from backend.lib.in_flight import InFlight
 from backend.lib.outages import OUTAGES
@@ -44,7 +47,6 @@ from backend.registry import lookup, suppressions
 from backend.rendering.model import Memory
 
 logger = logging.getLogger(__name__)
-
 CHUNK = 200
 
 
@@ -125,7 +127,7 @@ class Sender:
         claimed = 0
         try:
             with metrics.timed("claim") as step, db.current().transaction() as session:
-                chosen = choice.choose(session, channel)
+                chosen = send_context.choose(session, channel)
                 if chosen is not None:
                     chosen, taken, claimed = self._claim(session, token, channel, chosen, limit, high_only=high_only)
                     step.size = claimed
@@ -150,8 +152,8 @@ class Sender:
         """
         most = 1 if chosen.trial else limit
         claimed = claims.claim(session, token, channel, limit=most, scheduler=self._scheduler, high_only=high_only)
-        taken = deferring.keep_back(session, needless.drop(session, claimed))
-        if taken and chosen.trial and not blocks.take_trial(session, chosen.trial, chosen.state):
+        taken = deferring.keep_back(session, deferring.drop(session, claimed))
+        if taken and chosen.trial and not health.take_trial(session, chosen.trial, chosen.state):
             chosen = chosen.without_trial()
             if not chosen.providers:
                 claims.release(session, taken)
@@ -178,7 +180,7 @@ class Sender:
     def _send(self, channel: Channel, taken: Sequence[Claim], chosen: Choice, semaphore: PrioritySemaphore) -> None:
         with db.current().autocommit() as session:
             versions = lookup.versions(session, {claim.template_version_id for claim in taken})
-            taken = senders.resolve(session, taken, versions)
+            taken = attached.resolve(session, taken, versions)
             suppressed = suppressions.among(session, channel, {(one.service_id, one.address) for one in taken})
             links = _links(session, taken)
         continued: Mapping[int, Continued] = {}
@@ -208,10 +210,10 @@ class Sender:
                 token = self.lease.token
                 written = record.finish(session, outcomes.marked, outcomes.inside, outcomes.waiting, token)
                 conversations.remember(session, written)
-                suppressing.learn(session, outcomes.marked)
-                simulated.expect(session, outcomes.marked)
+                pending_results.learn(session, outcomes.marked)
+                dispatch.expect(session, outcomes.marked)
                 if chosen.trial and chosen.state.providers.get(chosen.trial) is before:
-                    blocks.end_trial(session, chosen.trial)
+                    health.end_trial(session, chosen.trial)
                 if self.tally.is_due():
                     self.tally.write(session)
         except OUTAGES:
@@ -230,7 +232,7 @@ class Sender:
         if not texts:
             return made
         with db.current().transaction() as session:
-            waiting = equal_texts.keep_back(session, texts, within)
+            waiting = deferring.keep_back_equal(session, texts, within)
         self.holding.drop([claim for claim, _ in made if claim.id in waiting])
         return [(claim, one) for claim, one in made if claim.id not in waiting]
 
@@ -295,7 +297,7 @@ class Sender:
         """Dispatch what is not to reach a provider."""
         for claim, message in pairs:
             if outcomes.outage is None:
-                self._one(run, simulated.dispatch_one(claim, message, context), outcomes)
+                self._one(run, dispatch.simulate_one(claim, message, context), outcomes)
 
     def _one(self, run: record.Run, result: Result | Waiting, outcomes: _GroupResults) -> None:
         if isinstance(result, Waiting):
@@ -346,7 +348,7 @@ def _to_send(
         made = next(messages)
         if isinstance(made, Result):
             outcomes.inside.append(made)
-        elif simulated.is_simulated(claim):
+        elif dispatch.is_simulated(claim):
             apart.append((claim, made))
         elif not routes.routes()[claim.channel] or not routes.goes_out(claim.channel, claim.address):
             outcomes.inside.append(_to_outbox(claim, made))

@@ -19,7 +19,7 @@ from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
 from backend.portal.templates import role_word
-from backend.reports import whole_lists
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/groups"
 
@@ -40,7 +40,7 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
 
 def as_file(request: Request[Any, Any, Any]) -> Stream:
     """Give all groups of the list."""
-    return downloads.as_file(request, whole_lists.groups(), "groups")
+    return downloads.as_file(request, exports.groups(), "groups")
 
 
 @post("/admin/groups", sync_to_thread=True)

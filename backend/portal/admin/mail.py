@@ -6,13 +6,13 @@ from litestar.di import NamedDependency
 from backend.accounts.sessions import Viewer
 from backend.portal.admin.tabs import admin_page
 from backend.portal.pages import Page
-from backend.reports import sender_domains
+from backend.reports import providers
 
 
 @get("/admin/mail", sync_to_thread=True)
 def index(viewer: NamedDependency[Viewer]) -> Page:
     """Show every sender domain with its records."""
-    return admin_page("mail", viewer, "mail", domains=sender_domains.report())
+    return admin_page("mail", viewer, "mail", domains=providers.report())
 
 
 ROUTES = [index]

@@ -17,7 +17,7 @@ from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import usage, whole_lists
+from backend.reports import exports, usage
 
 _LIST = f"{ADMIN}/organisations"
 
@@ -36,7 +36,7 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
 
 def as_file(request: Request[Any, Any, Any]) -> Stream:
     """Give all organisations of the list."""
-    return downloads.as_file(request, whole_lists.all_organisations(), "organisations")
+    return downloads.as_file(request, exports.all_organisations(), "organisations")
 
 
 @post("/admin/organisations", sync_to_thread=True)

@@ -13,7 +13,7 @@ from backend.accounts import audit
 from backend.accounts.sessions import Viewer
 from backend.channels.base import Channel
 from backend.db import database as db
-from backend.delivery.providers import blocks as states
+from backend.delivery.providers import health as states
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.pages import Page, go

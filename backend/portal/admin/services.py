@@ -21,7 +21,7 @@ from backend.portal.access import SERVICES, actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import usage, whole_lists
+from backend.reports import exports, usage
 
 _LIST = f"{ADMIN}/services"
 _MOST = 500
@@ -67,7 +67,7 @@ def index(viewer: NamedDependency[Viewer], search: Annotated[str, QueryParameter
 
 def as_file(request: Request[Any, Any, Any]) -> Stream:
     """Give all services that the search finds."""
-    return downloads.as_file(request, whole_lists.all_services(request.query_params.get("q", "").strip()), "services")
+    return downloads.as_file(request, exports.all_services(request.query_params.get("q", "").strip()), "services")
 
 
 @post("/admin/services", sync_to_thread=True)

@@ -19,7 +19,7 @@ from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import whole_lists
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/users"
 _DONE = {
@@ -56,7 +56,7 @@ def index(
 
 def as_file(request: Request[Any, Any, Any]) -> Stream:
     """Give all users that the search finds."""
-    return downloads.as_file(request, whole_lists.people(request.query_params.get("q", "")), "users")
+    return downloads.as_file(request, exports.people(request.query_params.get("q", "")), "users")
 
 
 @post("/admin/users", sync_to_thread=True)

@@ -10,7 +10,7 @@ from litestar.params import Body, FromPath
 
 from backend.accounts import audit
 from backend.db import database as db
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
@@ -70,7 +70,7 @@ def duplicate(
 
 def _check_name(name: str, faults: Faults) -> None:
     try:
-        shapes.check(TemplateShape, {"name": name, "format": "text", "source": "x"})
+        strict_json.check(TemplateShape, {"name": name, "format": "text", "source": "x"})
     except Problem as problem:
         faults.add("name", problem.errors[0].detail if name else "Give the copy a name.")
 

@@ -13,7 +13,7 @@ from litestar.response import Stream
 
 from backend.accounts import audit
 from backend.db import database as db
-from backend.lib import shapes
+from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access, downloads
 from backend.portal.access import Workspace
@@ -26,7 +26,7 @@ from backend.registry.owned import check_identifier
 from backend.registry.shapes import MAX_SOURCE_BYTES, TemplateShape
 from backend.registry.templates import TemplateContent
 from backend.rendering.starters import Starter, starters
-from backend.reports import whole_lists
+from backend.reports import exports
 
 _PAGE = 200
 _BLANK = {
@@ -89,7 +89,7 @@ def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: F
 def as_file(workspace: NamedDependency[Workspace], request: Request[Any, Any, Any]) -> Stream:
     """Give all templates of the service."""
     columns = "identifier name kind format version drafted_by locked changed_at used_at"
-    return downloads.as_file(request, whole_lists.table(columns, _rows(workspace)), "templates")
+    return downloads.as_file(request, exports.table(columns, _rows(workspace)), "templates")
 
 
 def _rows(workspace: Workspace) -> list[Row]:
@@ -188,7 +188,7 @@ def _from_file(data: NewTemplate, faults: Faults) -> tuple[TemplateContent, None
 
 def _checked(text: TemplateContent, faults: Faults) -> TemplateContent:
     try:
-        shapes.check(TemplateShape, {"name": text.name, "format": text.format, "source": text.source})
+        strict_json.check(TemplateShape, {"name": text.name, "format": text.format, "source": text.source})
     except Problem as problem:
         for error in problem.errors:
             field = error.pointer.lstrip("/")

@@ -11,7 +11,7 @@ from backend.branding import logos
 from backend.portal import access
 from backend.portal.access import Workspace
 from backend.portal.security import MESSAGE_POLICY
-from backend.publishing import surroundings
+from backend.publishing import sources
 from backend.rendering import engine
 from backend.rendering.model import RenderJob, Source, Surroundings
 from backend.rendering.starters import starters
@@ -20,7 +20,7 @@ from backend.rendering.starters import starters
 @get("/templates/starters/{starter:str}", guards=[access.editors], sync_to_thread=True)
 def picture(workspace: NamedDependency[Workspace], starter: FromPath[str]) -> Response[str]:
     """Serve a starter's message, made with its own sample and the service's brand, as inert HTML."""
-    html = _pictures(surroundings.of_service(workspace.service_id)).get(starter)
+    html = _pictures(sources.of_service(workspace.service_id)).get(starter)
     if html is None:
         raise NotFoundException
     return Response(logos.embedded(html), media_type="text/html", headers={"Content-Security-Policy": MESSAGE_POLICY})

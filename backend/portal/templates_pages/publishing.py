@@ -27,9 +27,8 @@ from backend.registry import comparison, drafts, provenance, samples, template_u
 from backend.registry.drafts import DraftConflict, Key, Working
 from backend.registry.templates import TemplateContent, TemplateRecord
 from backend.rendering.model import TemplateWarning
-from backend.reports import template_preview, template_trial
-from backend.reports.template_preview import Preview, PreviewFault
-from backend.reports.template_trial import Trials
+from backend.reports import template_preview
+from backend.reports.template_preview import Preview, PreviewFault, Trials
 
 
 class PublishForm(msgspec.Struct, kw_only=True):
@@ -108,7 +107,7 @@ def _reviewed(workspace: Workspace, identifier: str) -> Reviewed:
         locked = sorted(provenance.locks(reading, workspace.service_id, users))
     own = msgspec.structs.replace(present.content, variants={})
     preview = template_preview.before_publishing(own, fields, workspace.share)
-    trials = template_trial.try_payloads(present.content, published, payloads, workspace.share)
+    trials = template_preview.try_payloads(present.content, published, payloads, workspace.share)
     changes = publishing.changes(plan.users, workspace.share)
     retrials = of_template.try_failures(workspace.service_id, identifier, content, workspace.share)
     texts = _texts(workspace, content, published)

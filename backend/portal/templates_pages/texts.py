@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from backend.lib import inputs, shapes
+from backend.lib import inputs, strict_json
 from backend.lib.problems import Problem
 from backend.portal.forms import Faults
-from backend.registry import samples
+from backend.registry import samples, templates
 from backend.registry.samples import Sample, SampleFault
 from backend.registry.shapes import BatchShape, TemplateShape
 from backend.registry.templates import TemplateContent, Variant
@@ -97,7 +97,7 @@ def content(form: EditorForm, faults: Faults, before: TemplateContent) -> Templa
     empty = not given["source"]
     try:
         # A draft may be empty; a template may not.
-        shape = shapes.check(TemplateShape, given | ({"source": " "} if empty else {}))
+        shape = strict_json.check(TemplateShape, given | ({"source": " "} if empty else {}))
     except Problem as problem:
         for error in problem.errors:
             faults.add(error.pointer.lstrip("/").partition("/")[2] or error.pointer.lstrip("/"), error.detail)
@@ -110,19 +110,8 @@ def content(form: EditorForm, faults: Faults, before: TemplateContent) -> Templa
     if form.variant:
         variants[form.variant] = Variant(source=own[0], subject=own[1])
         own = (before.source, before.subject)
-    return TemplateContent(
-        name=shape.name,
-        kind=shape.kind,
-        format=shape.format,
-        source=own[0],
-        subject=own[1],
-        batch=batch,
-        repeat_after=shape.repeat_after,
-        language=shape.language,
-        variants=variants,
-        sender=shape.sender,
-        reply_to=shape.reply_to,
-    )
+    said = templates.said_by(shape, batch=batch, language=shape.language, variants=variants)
+    return msgspec.structs.replace(said, source=own[0], subject=own[1])
 
 
 def spoken(text: TemplateContent, variant: str) -> TemplateContent:
@@ -150,7 +139,7 @@ def _batch(form: EditorForm, faults: Faults) -> dict[str, Any] | None:
         numbers["only_if_new"] = True
     if numbers and not faults:
         try:
-            shapes.check(BatchShape, numbers)
+            strict_json.check(BatchShape, numbers)
         except Problem as problem:
             for error in problem.errors:
                 faults.add(error.pointer.lstrip("/") or "item_key", error.detail)

@@ -1,0 +1,115 @@
+"""What a spreadsheet would become: its first rows rendered, and an example of a file for a template."""
+
+import csv
+import io
+from itertools import islice
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from backend.channels.base import Channel
+from backend.channels.records import RECORDS
+from backend.db import database as db
+from backend.db.models.jobs import Job
+from backend.db.models.spreadsheets import Spreadsheet
+from backend.jobs import columns, files, rows, table
+from backend.jobs.rows import Row, Sheet
+from backend.jobs.table import Record
+from backend.lib.problems import Problem
+from backend.registry import lookup, templates
+from backend.registry.lookup import FoundRecipients
+from backend.rendering.model import Rendered
+
+SHOWN = 5
+_LOOKED_AT = 50
+
+
+class FirstRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the first rows; ``fault`` says why it is not sent, else ``subject`` is its message's."""
+
+    number: int
+    recipient: str
+    subject: str | None = None
+    fault: str | None = None
+
+
+def first_rows(service_id: int, job_id: int) -> list[FirstRow]:
+    """Show what the first rows become; nothing once the file is gone."""
+    found = _head(service_id, job_id)
+    if found is None:
+        return []
+    sheet, records, groups = found
+    return [_first(sheet, record, groups) for record in records[:SHOWN]]
+
+
+def message(service_id: int, job_id: int, number: int) -> Rendered | None:
+    """Render one of the first rows; None if it is none of them.
+
+    Raises:
+        Problem: if it is faulty.
+    """
+    found = _head(service_id, job_id)
+    record = next((one for one in found[1] if one.number == number), None) if found else None
+    if found is None or record is None:
+        return None
+    row = rows.read(found[0], record, found[2])
+    if not isinstance(row, Row):
+        raise Problem("invalid_value", row[0].reason)
+    return rows.render(found[0], row)
+
+
+def _head(service_id: int, job_id: int) -> tuple[Sheet, list[Record], FoundRecipients] | None:
+    with db.current().read() as session:
+        own = select(Spreadsheet).join(Job, Job.id == Spreadsheet.job_id)
+        row = session.scalar(own.where(Job.id == job_id, Job.service_id == service_id))
+        if row is None:
+            return None
+        sheet = rows.load(session, row)
+        try:
+            file = files.opened(row.uid)
+            first = table.header(file)[1]
+            some = islice(table.records(file, row.delimiter, first.end, first.number + 1), _LOOKED_AT)
+            records = [record for record in some if not record.blank][:SHOWN]
+        except (FileNotFoundError, table.Unreadable):
+            return None
+        return sheet, records, lookup.readers(session, service_id, rows.groups_of(sheet, records))
+
+
+def _first(sheet: Sheet, record: Record, groups: FoundRecipients) -> FirstRow:
+    recipient = record.cells[sheet.recipient].strip() if len(record.cells) > sheet.recipient else ""
+    row = rows.read(sheet, record, groups)
+    if not isinstance(row, Row):
+        return FirstRow(number=record.number, recipient=recipient, fault=row[0].reason)
+    try:
+        made = rows.render(sheet, row)
+    except Problem as problem:
+        return FirstRow(number=record.number, recipient=recipient, fault=problem.detail)
+    return FirstRow(number=record.number, recipient=recipient, subject=made.subject)
+
+
+def example(service_id: int, identifier: str, channel: Channel) -> bytes:
+    """Write a file of two rows as a template wants it: its columns' names, and its sample fields.
+
+    Spreadsheet programs know by the byte order mark that it is UTF-8.
+
+    Raises:
+        Problem: ``not_found``, or ``invalid_identifier``.
+    """
+    with db.current().read() as session:
+        template = lookup.templates(session, service_id, {identifier}).get(identifier)
+        content = templates.get(session, service_id, identifier).content
+    if template is None:
+        raise Problem("not_found", f"This service has no template {identifier}.")
+    fields = rows.fields_of(template)
+    names = [*sorted(fields.needed), *sorted(fields.optional)]
+    given = content.sample_fields if isinstance(content.sample_fields, dict) else {}
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([columns.address_name(channel), *names])
+    writer.writerow([RECORDS[channel].example, *(_cell(given.get(name)) for name in names)])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
