@@ -80,11 +80,15 @@ class ThrottleAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendingRulesAnswer(msgspec.Struct, frozen=True):
-    """When messages leave, and how many; null is what does not hold them back."""
+    """When messages leave, and how many; null is what does not hold them back.
+
+    ``worklist_ticket`` is the recipient that gets a ticket for what comes to the worklist; null for none.
+    """
 
     window: WindowAnswer | None
     mute: MuteAnswer | None
     throttle: ThrottleAnswer | None
+    worklist_ticket: str | None
 
 
 def _answer(rule: Rule) -> SendingRulesAnswer:
@@ -93,6 +97,7 @@ def _answer(rule: Rule) -> SendingRulesAnswer:
         _window(rule),
         msgspec.convert(msgspec.structs.asdict(mute), MuteAnswer) if mute else None,
         msgspec.convert(msgspec.to_builtins(rule.throttle), ThrottleAnswer) if rule.throttle else None,
+        rule.worklist_ticket,
     )
 
 
@@ -114,12 +119,18 @@ def _set(caller: Principal, subject: Subject, body: SendingRulesShape) -> Sendin
     window = body.window.window() if body.window is not None else None
     throttle = body.throttle.throttle() if body.throttle is not None else None
     with db.current().transaction() as session:
-        changed = sending_rules.put_window(session, caller.service_id, subject, window)
-        if sending_rules.put_throttle(session, caller.service_id, subject, throttle) or changed:
+        changed = [
+            sending_rules.put_window(session, caller.service_id, subject, window),
+            sending_rules.put_throttle(session, caller.service_id, subject, throttle),
+            sending_rules.put_worklist_ticket(session, caller.service_id, subject, body.worklist_ticket),
+        ]
+        if any(changed):
             said: dict[str, object] = {
                 "window": window and window.in_words(),
                 "throttle": throttle and throttle.in_words(),
             }
+            if subject.kind == "service":
+                said["worklist_ticket"] = body.worklist_ticket
             _write_down(session, caller, "sending_rules.changed", subject, said)
         return _answer(sending_rules.get(session, caller.service_id, subject))
 

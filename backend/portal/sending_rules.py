@@ -100,6 +100,25 @@ def throttle_service(workspace: NamedDependency[Workspace], data: FormData) -> R
     return _throttle(workspace, SERVICE, data)
 
 
+@post("/settings/worklist-ticket", guards=_ADMINISTRATORS, sync_to_thread=True)
+def ticket_of_worklist(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save who gets a ticket for what nobody has answered."""
+    given, faults, changed = data.get("worklist_ticket", "").strip(), Faults(), False
+    with faults.on("worklist_ticket"):
+        name = shapes.check(SendingRulesShape, {"worklist_ticket": given or None}).worklist_ticket
+        with db.current().transaction() as transaction:
+            changed = sending_rules.put_worklist_ticket(transaction, workspace.service_id, SERVICE, name)
+            if changed:
+                detail: dict[str, object] = {"worklist_ticket": name}
+                _write_down(transaction, workspace, "sending_rules.changed", SERVICE, detail)
+    if faults:
+        return _page(workspace, SERVICE, faults, _Forms(worklist_ticket=given))
+    done = (
+        "It gets a ticket for what comes to the worklist." if given else "No ticket is made for the worklist any more."
+    )
+    return go(workspace.address("settings/sending"), done if changed else "Nothing was changed.")
+
+
 @post("/templates/{identifier:str}/throttle", guards=_EDITORS, sync_to_thread=True)
 def throttle_template(
     workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData
@@ -301,6 +320,7 @@ class _Forms(msgspec.Struct):
     window: Written | None = None
     mute: WrittenMute | None = None
     throttle: WrittenThrottle | None = None
+    worklist_ticket: str | None = None
 
 
 _AS_SET = _Forms()
@@ -327,6 +347,8 @@ def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: _Forms 
         mute=mute,
         throttled=rule.throttle,
         throttle=forms.throttle or _of_throttle(rule.throttle),
+        ticket_of_worklist=rule.worklist_ticket,
+        written_ticket=rule.worklist_ticket if forms.worklist_ticket is None else forms.worklist_ticket,
         days=[(day, _DAY_WORDS[day]) for day in DAYS],
         faults=faults,
     )
@@ -347,6 +369,7 @@ ROUTES = [
     of_service,
     save_of_service,
     throttle_service,
+    ticket_of_worklist,
     throttle_template,
     of_template,
     save_of_template,

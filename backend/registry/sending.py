@@ -74,11 +74,15 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """What holds a subject's messages back."""
+    """What holds a subject's messages back.
+
+    ``worklist_ticket`` is the recipient that gets a ticket for what nobody has answered; a service alone has one.
+    """
 
     window: Window | None = None
     mute: Mute | None = None
     throttle: Throttle | None = None
+    worklist_ticket: str | None = None
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -211,7 +215,7 @@ def rule_of(row: SendingRule) -> Rule:
     window = msgspec.convert(row.open_window, Window) if row.open_window is not None else None
     throttle = msgspec.convert(row.throttle, Throttle) if row.throttle is not None else None
     if row.muted_until is None:
-        return Rule(window, None, throttle)
+        return Rule(window, None, throttle, row.worklist_ticket)
     mute = Mute(
         until=row.muted_until,
         reason=row.mute_reason or "",
@@ -220,7 +224,7 @@ def rule_of(row: SendingRule) -> Rule:
         drop_older_than=row.mute_drop,
         except_high=row.mute_except_high,
     )
-    return Rule(window, mute, throttle)
+    return Rule(window, mute, throttle, row.worklist_ticket)
 
 
 def is_muted(mute: Mute | None) -> bool:

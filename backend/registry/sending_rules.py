@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from backend.channels.base import Channel
 from backend.db import statements
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchStatus
@@ -100,6 +101,35 @@ def put_throttle(session: Session, service_id: int, subject: Subject, throttle: 
     row.throttle = msgspec.to_builtins(throttle) if throttle is not None else None
     _changed(session, service_id, row)
     return True
+
+
+def put_worklist_ticket(session: Session, service_id: int, subject: Subject, recipient: str | None) -> bool:
+    """Set who gets a ticket for what nobody has answered, or nobody; tell whether that changes anything.
+
+    Raises:
+        Problem: ``invalid_request`` for a recipient without a service desk, or for what is not the service.
+    """
+    if recipient is not None and subject.kind != "service":
+        raise _no_ticket("invalid_value", "Only the service says who gets a ticket for what comes to the worklist.")
+    _lock(session, service_id)
+    row = _row(session, service_id, subject)
+    if (row.worklist_ticket if row is not None else None) == recipient:
+        return False
+    if recipient is not None:
+        found = lookup.recipients(session, service_id, [recipient])
+        if recipient not in found:
+            raise _no_ticket("unknown_recipient", f"No recipient {recipient!r} is registered for this service.")
+        if all(one.type != Channel.FRESHSERVICE for one in found[recipient]):
+            said = f"The recipient {recipient} has no {Channel.FRESHSERVICE.value} endpoint, so it can get no ticket."
+            raise _no_ticket("no_address_for_channel", said)
+    row = row or _new(session, service_id, subject)
+    row.worklist_ticket, row.updated_at = recipient, clock.now()
+    session.flush()
+    return True
+
+
+def _no_ticket(code: str, said: str) -> Problem:
+    return Problem("invalid_request", said, errors=[FieldError("/worklist_ticket", code, said)])
 
 
 def mute(session: Session, service_id: int, subject: Subject, given: MuteShape, by: str) -> Rule:

@@ -112,11 +112,15 @@ class ThrottleShape(Shape):
 class SendingRulesShape(Shape):
     """When messages may leave, and how many; without a window and a throttle, all of them at any time.
 
-    A recipient has no throttle of its own.
+    A recipient has no throttle of its own. The service alone has a recipient of tickets.
     """
 
     window: WindowShape | None = None
     throttle: ThrottleShape | None = None
+    worklist_ticket: Annotated[
+        Annotated[str, Field(pattern=owned.PATTERN)] | None,
+        Field(description="The recipient whose service desk gets a ticket for what comes to the worklist."),
+    ] = None
 
 
 class MuteShape(Shape):
