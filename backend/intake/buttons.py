@@ -28,7 +28,9 @@ def pressed(provider: str, press: Press) -> bool:
         if first:
             _write_down(session, offer, press)
         else:
-            blocks = slack_presses.answered(press, _sentence(offer))
+            session.expire_all()
+            present = links.find(session, press.token) or offer
+            blocks = slack_presses.answered(press, _sentence(present))
             edits.want(session, Post(provider=provider, post=press.post, text=press.text, blocks=blocks))
     return first
 

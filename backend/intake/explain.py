@@ -50,9 +50,11 @@ from backend.lib import clock, durations
 from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links as obligation_links
+from backend.obligations import worklist_tickets
 from backend.publishing import sources
 from backend.registry import sending
 from backend.registry.lookup import FoundTemplate
+from backend.registry.lookup import recipients as registered_recipients
 from backend.rendering import reachability
 from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
@@ -163,13 +165,24 @@ def _obligation(read: Content, plan: Plan, way: _Way, service: ServiceState) -> 
     later, high = iter(plan.later), notification.priority == "HIGH"
     with db.current().read() as session:
         rules = sending.of_service(session, read.service_id, service.rules)
+        ticket = _worklist_ticket(session, read.service_id)
     steps = []
     for step in owes.steps:
         at = (begins or now) + durations.delay(step.after)
         channels = [_channel(next(later), [], [], way) for _ in step.channels]
         waits = explained_waits.of_step(rules, step.channels, at, high=high)
         steps.append(ExplainedStep(step.after, at, channels, waits))
-    return ExplainedObligation(owes.until, steps, owes.at_last, steps[-1].at)
+    return ExplainedObligation(owes.until, steps, owes.at_last, steps[-1].at, ticket)
+
+
+def _worklist_ticket(session: Session, service_id: int) -> ExplainedRecipient | None:
+    """Say who gets a ticket for what comes to the worklist, if the service has one made."""
+    name = worklist_tickets.recipient(session, service_id)
+    if name is None:
+        return None
+    found = registered_recipients(session, service_id, [name]).get(name, ())
+    desks = [masked(one.type, one.address) for one in found if one.type == Channel.FRESHSERVICE]
+    return ExplainedRecipient(name, desks)
 
 
 def _redirect(read: Content) -> str | None:

@@ -1,4 +1,4 @@
-"""Saying how an obligation has ended wherever it was asked for: in its posts, in place of their button, and its tickets.
+"""Saying how an obligation has ended where somebody was asked: in posts, in place of their button, and in tickets.
 
 That it is to be said is written down with the end itself. What says it stands in one transaction with what remembers
 that: a worker that dies has said nothing, or all of it.
