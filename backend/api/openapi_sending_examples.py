@@ -20,6 +20,7 @@ EXAMPLES: Mapping[str, Any] = {
         "mute": _MUTE
         | {"by": "ada@lab.example", "since": "2026-11-23T09:30:00Z", "drop_older_than": "12h", "except_high": False},
         "throttle": _THROTTLE,
+        "worklist_ticket": "LAB_STAKEHOLDERS",
     },
-    "SendingRulesRequest": {"window": _WINDOW, "throttle": _THROTTLE},
+    "SendingRulesRequest": {"window": _WINDOW, "throttle": _THROTTLE, "worklist_ticket": "LAB_STAKEHOLDERS"},
 }

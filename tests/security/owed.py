@@ -55,6 +55,7 @@ def _sending() -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
     found: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         "settings/sending": (window, {}),
         "settings/throttle": (throttle, {}),
+        "settings/worklist-ticket": ({"worklist_ticket": "A_ALL"}, {}),
         "templates/{identifier:str}/throttle": (throttle, {"identifier": "A_SAMPLE"}),
     }
     for kind, name in (("templates", "A_SAMPLE"), ("recipients", "A_ALL")):
