@@ -79,6 +79,13 @@ class ThrottleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     except_high: bool
 
 
+class EqualTextsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a text message that equals the one before."""
+
+    then: Literal["refuse", "digest"]
+    digest_template: str | None
+
+
 class SendingRulesAnswer(msgspec.Struct, frozen=True):
     """When messages leave, and how many; null is what does not hold them back.
 
@@ -89,6 +96,7 @@ class SendingRulesAnswer(msgspec.Struct, frozen=True):
     mute: MuteAnswer | None
     throttle: ThrottleAnswer | None
     worklist_ticket: str | None
+    equal_texts: EqualTextsAnswer | None
 
 
 def _answer(rule: Rule) -> SendingRulesAnswer:
@@ -98,6 +106,7 @@ def _answer(rule: Rule) -> SendingRulesAnswer:
         msgspec.convert(msgspec.structs.asdict(mute), MuteAnswer) if mute else None,
         msgspec.convert(msgspec.to_builtins(rule.throttle), ThrottleAnswer) if rule.throttle else None,
         rule.worklist_ticket,
+        msgspec.convert(msgspec.to_builtins(rule.equal_texts), EqualTextsAnswer) if rule.equal_texts else None,
     )
 
 
@@ -118,16 +127,19 @@ def _show(caller: Principal, subject: Subject) -> SendingRulesAnswer:
 def _set(caller: Principal, subject: Subject, body: SendingRulesShape) -> SendingRulesAnswer:
     window = body.window.window() if body.window is not None else None
     throttle = body.throttle.throttle() if body.throttle is not None else None
+    equal = body.equal_texts.equal_texts() if body.equal_texts is not None else None
     with db.current().transaction() as session:
         changed = [
             sending_rules.put_window(session, caller.service_id, subject, window),
             sending_rules.put_throttle(session, caller.service_id, subject, throttle),
+            sending_rules.put_equal_texts(session, caller.service_id, subject, equal),
             sending_rules.put_worklist_ticket(session, caller.service_id, subject, body.worklist_ticket),
         ]
         if any(changed):
             said: dict[str, object] = {
                 "window": window and window.in_words(),
                 "throttle": throttle and throttle.in_words(),
+                "equal_texts": equal and equal.in_words(),
             }
             if subject.kind == "service":
                 said["worklist_ticket"] = body.worklist_ticket

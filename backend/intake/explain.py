@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 import msgspec
@@ -30,8 +31,20 @@ from backend.delivery.providers import routes
 from backend.delivery.sending import senders
 from backend.delivery.sending.compose import html_for, text_for
 from backend.delivery.sending.senders import Choice, Headers, Resolved
-from backend.intake import explained_waits, lookup, on_trial, policies, repeats, store, switches, throttling, waiting
+from backend.intake import (
+    equal_messages,
+    explained_waits,
+    lookup,
+    on_trial,
+    policies,
+    repeats,
+    store,
+    switches,
+    throttling,
+    waiting,
+)
 from backend.intake.content import Content
+from backend.intake.equal_messages import Equal
 from backend.intake.explained_waits import ExplainedWait
 from backend.intake.explanation import (
     ExplainedBatch,
@@ -92,7 +105,19 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         if not known:
             read, registered = throttling.digested(session, read, service, registered, clock.now())
     renderer = _Renderer(read.service_id)
-    validation = closed or validate(read, service, registered, render=renderer.render, reach=lambda: team, whole=True)
+    judge = partial(validate, service=service, render=renderer.render, reach=lambda: team, whole=True)
+    validation = closed or judge(read, registered=registered)
+    equal: list[Equal] = []
+    if isinstance(validation, Plan) and not known:
+        with db.current().autocommit() as session:
+            equal = equal_messages.find(session, read, validation, service, all_waits=True)
+            ruled = [one for one in equal if one.rule is not None]
+            joining = equal_messages.digested(session, read, ruled, registered) if ruled else None
+        if ruled and joining is None:
+            validation = ruled[0].problem(clock.now())
+        elif joining is not None:
+            read, registered = joining
+            equal, validation = [], judge(read, registered=registered)
     buffered = store.priority(read) is Priority.BATCH
     scheduled = store.is_scheduled(read, clock.now())
     if isinstance(validation, Plan) and buffered and not scheduled and not known:
@@ -129,7 +154,7 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         obligation=_obligation(read, validation, way, service),
         send_at=read.notification.moment if read.notification and would == "SCHEDULE" else None,
         redirected_to=_redirect(read),
-        waits=[*explained_waits.of(validation), *kept],
+        waits=[*explained_waits.of(validation), *explained_waits.of_equal(equal), *kept],
     )
 
 

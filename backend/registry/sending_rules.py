@@ -20,7 +20,7 @@ from backend.lib import clock, windows
 from backend.lib.problems import FieldError, Problem
 from backend.lib.windows import Window
 from backend.registry import lookup, sending
-from backend.registry.sending import Rule, Subject, Throttle, WaitCode
+from backend.registry.sending import EqualTexts, Rule, Subject, Throttle, WaitCode
 from backend.registry.sending_shapes import MuteShape
 
 _LONGEST_MUTE = timedelta(days=366)
@@ -91,16 +91,38 @@ def put_throttle(session: Session, service_id: int, subject: Subject, throttle: 
     row = _row(session, service_id, subject)
     if (sending.rule_of(row).throttle if row is not None else None) == throttle:
         return False
-    name = throttle.digest_template if throttle is not None else None
-    if name is not None and name not in lookup.templates(session, service_id, [name]):
-        said = f"No template {name!r} is registered for this service, so no digest could be made with it."
-        raise Problem(
-            "invalid_request", said, errors=[FieldError("/throttle/digest_template", "unknown_template", said)]
-        )
+    _check_digest(session, service_id, "throttle", throttle.digest_template if throttle is not None else None)
     row = row or _new(session, service_id, subject)
     row.throttle = msgspec.to_builtins(throttle) if throttle is not None else None
     _changed(session, service_id, row)
     return True
+
+
+def put_equal_texts(session: Session, service_id: int, subject: Subject, equal: EqualTexts | None) -> bool:
+    """Set what becomes of equal texts of a template, or of the service; tell whether that changes anything.
+
+    Raises:
+        Problem: ``not_found``, or ``invalid_request`` for a digest whose template is not there.
+    """
+    check_subject(session, service_id, subject)
+    if subject.kind == "recipient" and equal is not None:
+        said = "A recipient has no rule for equal texts: set that of the service, or of a template."
+        raise Problem("invalid_request", said, errors=[FieldError("/equal_texts", "invalid_value", said)])
+    _lock(session, service_id)
+    row = _row(session, service_id, subject)
+    if (sending.rule_of(row).equal_texts if row is not None else None) == equal:
+        return False
+    _check_digest(session, service_id, "equal_texts", equal.digest_template if equal is not None else None)
+    row = row or _new(session, service_id, subject)
+    row.equal_texts = msgspec.to_builtins(equal) if equal is not None else None
+    _changed(session, service_id, row)
+    return True
+
+
+def _check_digest(session: Session, service_id: int, of: str, name: str | None) -> None:
+    if name is not None and name not in lookup.templates(session, service_id, [name]):
+        said = f"No template {name!r} is registered for this service, so no digest could be made with it."
+        raise Problem("invalid_request", said, errors=[FieldError(f"/{of}/digest_template", "unknown_template", said)])
 
 
 def put_worklist_ticket(session: Session, service_id: int, subject: Subject, recipient: str | None) -> bool:
