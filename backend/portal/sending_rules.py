@@ -21,8 +21,8 @@ from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
 from backend.registry import sending, sending_rules
-from backend.registry.sending import SERVICE, Rule, Subject, Throttle
-from backend.registry.sending_shapes import MuteShape, SendingRulesShape, ThrottleShape
+from backend.registry.sending import SERVICE, EqualTexts, Rule, Subject, Throttle
+from backend.registry.sending_shapes import EqualTextsShape, MuteShape, SendingRulesShape, ThrottleShape
 
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _ROW = re.compile(r"start-(\d{1,2})", re.ASCII)
@@ -82,6 +82,21 @@ class WrittenThrottle(msgspec.Struct):
         return shapes.check(ThrottleShape, said | {"digest_template": self.digest_template or None})
 
 
+class WrittenEqualTexts(msgspec.Struct):
+    """What becomes of equal texts, as it was written."""
+
+    then: str = "wait"
+    digest_template: str = ""
+
+    def shape(self) -> EqualTextsShape:
+        """Return what was written, checked.
+
+        Raises:
+            Problem: for what is wrong with it.
+        """
+        return shapes.check(EqualTextsShape, {"then": self.then, "digest_template": self.digest_template or None})
+
+
 @get("/settings/sending", sync_to_thread=True)
 def of_service(workspace: NamedDependency[Workspace]) -> Page:
     """Show the service's own window."""
@@ -98,6 +113,20 @@ def save_of_service(workspace: NamedDependency[Workspace], data: FormData) -> Re
 def throttle_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
     """Save how many messages of the service a recipient gets."""
     return _throttle(workspace, SERVICE, data)
+
+
+@post("/settings/equal-texts", guards=_ADMINISTRATORS, sync_to_thread=True)
+def equal_texts_of_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save what becomes of equal texts of the service."""
+    return _equal_texts(workspace, SERVICE, data)
+
+
+@post("/templates/{identifier:str}/equal-texts", guards=_EDITORS, sync_to_thread=True)
+def equal_texts_of_template(
+    workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData
+) -> Response[Any]:
+    """Save what becomes of equal texts of a template."""
+    return _equal_texts(workspace, Subject("template", identifier), data)
 
 
 @post("/settings/worklist-ticket", guards=_ADMINISTRATORS, sync_to_thread=True)
@@ -199,6 +228,10 @@ def _of_throttle(given: Throttle | None) -> WrittenThrottle:
     return WrittenThrottle(str(given.most), given.per, given.then, given.digest_template or "", given.except_high)
 
 
+def _of_equal_texts(given: EqualTexts | None) -> WrittenEqualTexts:
+    return WrittenEqualTexts(given.then, given.digest_template or "") if given is not None else WrittenEqualTexts()
+
+
 def _read(data: Mapping[str, str]) -> Written:
     positions = sorted(int(found[1]) for name in data if (found := _ROW.fullmatch(name)))
     rows = [
@@ -298,6 +331,23 @@ def _throttle(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -
     return go(workspace.address(f"{_own(subject)}/sending"), done if changed else "Nothing was changed.")
 
 
+def _equal_texts(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
+    """Save what becomes of equal texts; to let them wait is to have no rule."""
+    written = WrittenEqualTexts(data.get("then", ""), data.get("digest_template", "").strip())
+    faults, changed = Faults(), False
+    with faults.on("equal-digest"):
+        equal = written.shape().equal_texts() if written.then != "wait" else None
+        with db.current().transaction() as transaction:
+            changed = sending_rules.put_equal_texts(transaction, workspace.service_id, subject, equal)
+            if changed:
+                detail: dict[str, object] = {"equal_texts": equal and equal.in_words()}
+                _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
+    if faults:
+        return _page(workspace, subject, faults, _Forms(equal_texts=written))
+    done = "The rule for equal texts is saved." if changed else "Nothing was changed."
+    return go(workspace.address(f"{_own(subject)}/sending"), done)
+
+
 def _lift(workspace: Workspace, subject: Subject) -> Response[Any]:
     with db.current().transaction() as transaction:
         lifted = sending_rules.lift(transaction, workspace.service_id, subject)
@@ -321,6 +371,7 @@ class _Forms(msgspec.Struct):
     mute: WrittenMute | None = None
     throttle: WrittenThrottle | None = None
     worklist_ticket: str | None = None
+    equal_texts: WrittenEqualTexts | None = None
 
 
 _AS_SET = _Forms()
@@ -347,6 +398,8 @@ def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: _Forms 
         mute=mute,
         throttled=rule.throttle,
         throttle=forms.throttle or _of_throttle(rule.throttle),
+        equal_rule=rule.equal_texts,
+        equal=forms.equal_texts or _of_equal_texts(rule.equal_texts),
         ticket_of_worklist=rule.worklist_ticket,
         written_ticket=rule.worklist_ticket if forms.worklist_ticket is None else forms.worklist_ticket,
         days=[(day, _DAY_WORDS[day]) for day in DAYS],
@@ -370,6 +423,8 @@ ROUTES = [
     save_of_service,
     throttle_service,
     ticket_of_worklist,
+    equal_texts_of_service,
+    equal_texts_of_template,
     throttle_template,
     of_template,
     save_of_template,

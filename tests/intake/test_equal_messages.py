@@ -105,7 +105,7 @@ def test_an_equal_text_joins_a_digest(desk: Desk, strict: Strict) -> None:
         assert (warning.code, warning.detail.endswith("It joins a digest instead.")) == ("equal_text", True)
     desk.drain()
     with desk.lab.database.read() as session:
-        (open_batch,) = batches.batches(session, desk.lab.service_id)
+        (open_batch,), _ = batches.waiting(session, desk.lab.service_id, limit=10, after=None)
     assert (open_batch.template_id, open_batch.members) == ("X_TEXTS", 2)
     assert [message.text for message in strict.taken] == ["Warm."]
 

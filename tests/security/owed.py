@@ -55,6 +55,8 @@ def _sending() -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
     found: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         "settings/sending": (window, {}),
         "settings/throttle": (throttle, {}),
+        "settings/equal-texts": ({"then": "refuse"}, {}),
+        "templates/{identifier:str}/equal-texts": ({"then": "refuse"}, {"identifier": "A_SAMPLE"}),
         "settings/worklist-ticket": ({"worklist_ticket": "A_ALL"}, {}),
         "templates/{identifier:str}/throttle": (throttle, {"identifier": "A_SAMPLE"}),
     }
