@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels import simulator
 from backend.channels.base import Channel
+from backend.db.driver import end_pipeline
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import Priority
 from backend.delivery.outcomes import equal_texts
@@ -164,6 +165,7 @@ class Taking:
         if not rules.has_equal_texts:
             return None
         sent = [one for one in _texts(content, plan) if rules.equal_texts(one.template) is not None]
+        end_pipeline(self._session)
         before = equal_texts.latest(self._session, [one.key for one in sent], self._span) if sent else {}
         equal = next(_equal(sent, before | self._taken, rules, self._span), None)
         if equal is not None:
@@ -176,4 +178,5 @@ class Taking:
         """Write down what is taken by those that are stored."""
         taken = {key: uid for name in new for key, uid in self._own.get(name, {}).items()}
         if taken:
+            end_pipeline(self._session)
             equal_texts.take(self._session, taken, self._span)

@@ -113,7 +113,7 @@ def test_an_equal_text_joins_a_digest(desk: Desk, strict: Strict) -> None:
 def test_of_several_at_once_that_are_equal_one_is_taken(desk: Desk, strict: Strict) -> None:
     choose(desk, REFUSE)
     together = accept_many([desk.lab.submission(body(number)) for number in range(3)], lambda _new: None)
-    assert [isinstance(one, Accepted) for one in together] == [True, False, False]
+    assert [isinstance(one, Accepted) for one in together] == [True, False, False], together
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(lambda number: submit(desk, number, "Hot."), range(10, 18)))
     assert sum(isinstance(one, Accepted) for one in outcomes) == 1
