@@ -188,7 +188,7 @@ def _validated(
     session: Session, fresh: Sequence[Entry], services: Mapping[int, ServiceState], named: Mapping[int, Registered]
 ) -> tuple[list[tuple[Content, Validation]], dict[UUID, IntakeResult | Later]]:
     """Validate what is new; return what is to be stored now, and what becomes of the others."""
-    judge, portion = _Judge(session, services), Portion(fresh)
+    validator, portion = _Validator(session, services), Portion(fresh)
     validated: list[tuple[Content, Validation]] = []
     outcomes: dict[UUID, IntakeResult | Later] = {}
     behind: set[int] = set()
@@ -206,7 +206,7 @@ def _validated(
         else:
             if not registered.whole:
                 registered = lookup.registered_alone(session, one)
-            found = judge.whole(entry, registered)
+            found = validator.whole(entry, registered)
             if isinstance(found, Plan | Problem):
                 validated.append((entry.read(), found))
                 continue
@@ -215,7 +215,7 @@ def _validated(
     return validated, outcomes
 
 
-class _Judge:
+class _Validator:
     """Validates the notifications of one group by all that they are held to."""
 
     def __init__(self, session: Session, services: Mapping[int, ServiceState]) -> None:

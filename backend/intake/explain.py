@@ -105,8 +105,8 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         if not known:
             read, registered = throttling.digested(session, read, service, registered, clock.now())
     renderer = _Renderer(read.service_id)
-    judge = partial(validate, service=service, render=renderer.render, reach=lambda: team, whole=True)
-    validation = closed or judge(read, registered=registered)
+    check = partial(validate, service=service, render=renderer.render, reach=lambda: team, whole=True)
+    validation = closed or check(read, registered=registered)
     equal: list[Equal] = []
     if isinstance(validation, Plan) and not known:
         with db.current().autocommit() as session:
@@ -117,7 +117,7 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
             validation = ruled[0].problem(clock.now())
         elif joining is not None:
             read, registered = joining
-            equal, validation = [], judge(read, registered=registered)
+            equal, validation = [], check(read, registered=registered)
     buffered = store.priority(read) is Priority.BATCH
     scheduled = store.is_scheduled(read, clock.now())
     if isinstance(validation, Plan) and buffered and not scheduled and not known:

@@ -30,7 +30,7 @@ MATTER = "freezer 3"
 ADA = Actor("person", "ada@lab.example")
 
 
-class Room:
+class Team:
     """A channel of Slack that is asked, and asked again after half an hour."""
 
     def __init__(self, lab: Laboratory, slack: SlackServer, clock: MovableClock) -> None:
@@ -75,76 +75,76 @@ class Room:
 
 
 @pytest.fixture
-def room(
+def team(
     any_database: Database, moving_clock: MovableClock, configure: Callable[..., settings.Settings]
-) -> Iterator[Room]:
+) -> Iterator[Team]:
     with SlackServer() as slack:
         configure(SLACK_PROVIDERS=f"{slack.address}&signing_secret={SECRET}")
         routes.routes.cache_clear()
         lab = laboratory(any_database)
         lab.recipient("X_DUTY", ("SLACK", "#duty"))
-        yield Room(lab, slack, moving_clock)
+        yield Team(lab, slack, moving_clock)
     routes.routes.cache_clear()
 
 
-def close(room: Room, uid: UUID) -> None:
-    with room.lab.database.transaction() as session:
-        worklist.close(session, room.lab.service_id, uid, "Bob", "Repaired", through="PORTAL")
+def close(team: Team, uid: UUID) -> None:
+    with team.lab.database.transaction() as session:
+        worklist.close(session, team.lab.service_id, uid, "Bob", "Repaired", through="PORTAL")
 
 
 @pytest.mark.parametrize("end", ["API", "PORTAL", "LINK", "close"])
 @pytest.mark.parametrize("about", [{}, {"matter": MATTER}])
-def test_every_post_says_who_answered_and_has_no_button(room: Room, end: str, about: dict[str, str]) -> None:
-    uid = room.ask(**about)
-    room.again()
-    assert room.shown() == [(True, ""), (True, "")]
+def test_every_post_says_who_answered_and_has_no_button(team: Team, end: str, about: dict[str, str]) -> None:
+    uid = team.ask(**about)
+    team.again()
+    assert team.shown() == [(True, ""), (True, "")]
     if end == "close":
-        close(room, uid)
+        close(team, uid)
     else:
-        room.answer(uid, end)
-    room.follow()
+        team.answer(uid, end)
+    team.follow()
     said = "✓ Closed by Bob, " if end == "close" else "✓ Acknowledged by Ada, "
-    assert [(button, words.startswith(said)) for button, words in room.shown()] == [(False, True)] * 2
-    for post in room.slack.posts.values():
+    assert [(button, words.startswith(said)) for button, words in team.shown()] == [(False, True)] * 2
+    for post in team.slack.posts.values():
         assert "Sample S-1" in json.dumps(post["blocks"])
         assert "/acknowledge/" not in json.dumps(post)
-    changed = len(room.slack.taken)
+    changed = len(team.slack.taken)
     for _ in range(3):
-        room.clock.forward(hours=1)
-        room.follow()
-    assert len(room.slack.taken) == changed, "once"
+        team.clock.forward(hours=1)
+        team.follow()
+    assert len(team.slack.taken) == changed, "once"
 
 
-def test_the_first_post_shows_the_latest_of_a_matter_whoever_is_answered(room: Room) -> None:
-    first, second = room.ask("S-1", matter=MATTER), room.ask("S-2", matter=MATTER)
-    room.answer(first)
-    room.follow()
-    root, reply = room.slack.posts.values()
+def test_the_first_post_shows_the_latest_of_a_matter_whoever_is_answered(team: Team) -> None:
+    first, second = team.ask("S-1", matter=MATTER), team.ask("S-2", matter=MATTER)
+    team.answer(first)
+    team.follow()
+    root, reply = team.slack.posts.values()
     assert "Sample S-2" in json.dumps(root["blocks"])
-    assert [button for button, _ in room.shown()] == [True, True], "both show what is not answered yet"
-    room.answer(second)
-    room.follow()
-    assert [words[:20] for _, words in room.shown()] == ["✓ Acknowledged by Ad"] * 2
-    third = room.ask("S-3", matter=MATTER)
-    root, reply, _ = room.slack.posts.values()
+    assert [button for button, _ in team.shown()] == [True, True], "both show what is not answered yet"
+    team.answer(second)
+    team.follow()
+    assert [words[:20] for _, words in team.shown()] == ["✓ Acknowledged by Ad"] * 2
+    third = team.ask("S-3", matter=MATTER)
+    root, reply, _ = team.slack.posts.values()
     assert "Sample S-3" in json.dumps(root["blocks"])
     assert "Sample S-2" in json.dumps(reply["blocks"])
-    room.answer(third)
+    team.answer(third)
     follow_up.follow_up.run()
-    room.ask("S-4", matter=MATTER)
+    team.ask("S-4", matter=MATTER)
     edits.make.run()
-    root = next(iter(room.slack.posts.values()))
+    root = next(iter(team.slack.posts.values()))
     assert "Sample S-4" in json.dumps(root["blocks"]), "what is said later is not overwritten"
 
 
-def test_a_resolved_matter_has_no_button_left(room: Room) -> None:
-    room.ask(matter=MATTER)
-    room.again()
-    matters.resolve(room.lab.service_id, MATTER, "A new sensor.", ADA)
-    room.send()
-    room.follow()
-    assert [button for button, _ in room.shown()] == [False] * 3
-    root, reply, last = room.slack.posts.values()
+def test_a_resolved_matter_has_no_button_left(team: Team) -> None:
+    team.ask(matter=MATTER)
+    team.again()
+    matters.resolve(team.lab.service_id, MATTER, "A new sensor.", ADA)
+    team.send()
+    team.follow()
+    assert [button for button, _ in team.shown()] == [False] * 3
+    root, reply, last = team.slack.posts.values()
     assert root["text"].startswith("Resolved: ")
     assert last["text"].startswith("Resolved: ")
     assert "What it was about is resolved" in json.dumps(reply["blocks"])
@@ -153,44 +153,44 @@ def test_a_resolved_matter_has_no_button_left(room: Room) -> None:
 @pytest.mark.parametrize("commit", range(1, 6))
 @pytest.mark.parametrize("after", [False, True])
 def test_a_killed_worker_changes_no_post_twice_and_leaves_none(
-    room: Room, commit: int, after: bool, monkeypatch: pytest.MonkeyPatch
+    team: Team, commit: int, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uid = room.ask()
-    room.again()
-    room.answer(uid)
+    uid = team.ask()
+    team.again()
+    team.answer(uid)
     try:
         with dying_at(monkeypatch, commit, after=after):
-            room.follow()
+            team.follow()
     except Killed:
-        room.clock.forward(minutes=3)
-    room.follow()
-    room.follow()
-    assert [button for button, _ in room.shown()] == [False, False]
+        team.clock.forward(minutes=3)
+    team.follow()
+    team.follow()
+    assert [button for button, _ in team.shown()] == [False, False]
     # Two posts and two changes; a change that was made as its worker died is made again, which changes nothing.
-    assert len(room.slack.taken) in {4, 5}
+    assert len(team.slack.taken) in {4, 5}
 
 
-def test_what_is_posted_as_somebody_answers_is_put_right_later(room: Room) -> None:
-    room.slack.put_off("#duty")
-    uid = room.ask()
-    room.answer(uid)
-    room.follow()
-    assert room.shown() == []
-    room.clock.forward(minutes=5)
-    room.send()
-    assert room.shown() == [(True, "")]
-    room.clock.forward(minutes=5)
-    room.follow()
-    assert [button for button, _ in room.shown()] == [False]
+def test_what_is_posted_as_somebody_answers_is_put_right_later(team: Team) -> None:
+    team.slack.put_off("#duty")
+    uid = team.ask()
+    team.answer(uid)
+    team.follow()
+    assert team.shown() == []
+    team.clock.forward(minutes=5)
+    team.send()
+    assert team.shown() == [(True, "")]
+    team.clock.forward(minutes=5)
+    team.follow()
+    assert [button for button, _ in team.shown()] == [False]
 
 
-def test_what_has_merely_arrived_or_was_cancelled_changes_no_post(room: Room) -> None:
-    uid = room.ask("S-1", until="delivered")
-    before = len(room.slack.taken)
-    room.answer(uid, "RECEIPT")
-    room.follow()
-    assert len(room.slack.taken) == before
-    scheduled = room.ask("S-2", send_at=clock.iso(clock.now() + timedelta(days=2)))
-    cancel(room.lab.service_id, scheduled, ADA)
-    room.follow()
-    assert len(room.slack.taken) == before
+def test_what_has_merely_arrived_or_was_cancelled_changes_no_post(team: Team) -> None:
+    uid = team.ask("S-1", until="delivered")
+    before = len(team.slack.taken)
+    team.answer(uid, "RECEIPT")
+    team.follow()
+    assert len(team.slack.taken) == before
+    scheduled = team.ask("S-2", send_at=clock.iso(clock.now() + timedelta(days=2)))
+    cancel(team.lab.service_id, scheduled, ADA)
+    team.follow()
+    assert len(team.slack.taken) == before

@@ -23,13 +23,13 @@ from backend.delivery.sending.compose import Composer
 from backend.lib import ids
 from backend.registry import lookup
 
-_ROOM = "+"
+_SEPARATOR = "+"
 
 
 def posts(session: Session, sent: Sequence[Delivery], sentence: str) -> list[Post]:
     """Return what the posts of some deliveries are to show; none of those that their providers cannot change."""
     providers = {one.name: one for one in edits.editing()}
-    own = {one.id: one for one in sent if one.provider in providers and _ROOM in (one.provider_message_id or "")}
+    own = {one.id: one for one in sent if one.provider in providers and _SEPARATOR in (one.provider_message_id or "")}
     messages = _messages(session, [one.id for one in own.values() if one.mode != Mode.TEST])
     found: list[Post] = []
     for identity, message in messages.items():
