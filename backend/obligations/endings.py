@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import literal_column, select
+from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Channel
@@ -24,7 +24,7 @@ _FOLLOWED = (Channel.SLACK.value, Channel.FRESHSERVICE.value)
 _GIVEN = (DeliveryStatus.SENT.value, DeliveryStatus.DELIVERED.value)
 _OVER = (DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value)
 # Word for word as the partial index has it.
-_IS_FOLLOWED = literal_column("follow_up_at IS NOT NULL")
+_IS_FOLLOWED: ColumnElement[bool] = literal_column("follow_up_at IS NOT NULL")
 
 
 class Ending(msgspec.Struct, frozen=True):
