@@ -57,7 +57,7 @@ def _sending() -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
         "settings/throttle": (throttle, {}),
         "settings/equal-texts": ({"then": "refuse"}, {}),
         "templates/{identifier:str}/equal-texts": ({"then": "refuse"}, {"identifier": "A_SAMPLE"}),
-        "settings/worklist-ticket": ({"worklist_ticket": "A_ALL"}, {}),
+        "settings/worklist-ticket": ({"worklist_ticket": "A_DESK"}, {}),
         "templates/{identifier:str}/throttle": (throttle, {"identifier": "A_SAMPLE"}),
     }
     for kind, name in (("templates", "A_SAMPLE"), ("recipients", "A_ALL")):
