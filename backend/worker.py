@@ -18,7 +18,7 @@ from backend.delivery.outcomes import edits, receipt_tasks
 from backend.delivery.queueing import heartbeat
 from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
-from backend.intake import escalation
+from backend.intake import escalation, follow_up, worklist_tickets
 from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
 from backend.lib.queue import WakingConsumer
@@ -42,6 +42,8 @@ TASKS: tuple[ModuleType, ...] = (
     callback_housekeeping,
     callback_notices,
     escalation,
+    worklist_tickets,
+    follow_up,
     batching_tasks,
     scheduling_tasks,
     accounts_tasks,

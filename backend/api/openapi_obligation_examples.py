@@ -23,6 +23,7 @@ _OBLIGATION = {
     "closed_reason": None,
     "steps": [
         {
+            "kind": "message",
             "after": "0s",
             "due_at": _CREATED,
             "state": "SENT",
@@ -31,8 +32,16 @@ _OBLIGATION = {
             "detail": None,
         }
     ],
+    "ticket": {
+        "state": "SENT",
+        "notification_id": "3f8d2f0a-6f0e-5e0b-8a39-7f1c6f2f5f10",
+        "status": "SENT",
+        "number": "4201",
+        "detail": None,
+    },
 }
 _MET = {
+    "ticket": None,
     "state": "MET",
     "worklist_at": None,
     "met_by": "Ada Lovelace",
@@ -40,6 +49,7 @@ _MET = {
     "met_through": "API",
 }
 _CLOSED = {
+    "ticket": None,
     "state": "CLOSED",
     "worklist_at": None,
     "closed_by": "Ada Lovelace",

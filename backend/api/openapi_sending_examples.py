@@ -12,6 +12,7 @@ _WINDOW = {
 _MUTE = {"until": "2026-11-24T08:00:00Z", "reason": "The freezers are being moved"}
 
 _THROTTLE = {"most": 5, "per": "1h", "then": "digest", "digest_template": "LAB_DIGEST", "except_high": True}
+_EQUAL = {"then": "digest", "digest_template": "LAB_DIGEST"}
 
 EXAMPLES: Mapping[str, Any] = {
     "MuteRequest": _MUTE | {"drop_older_than": "12h"},
@@ -20,6 +21,8 @@ EXAMPLES: Mapping[str, Any] = {
         "mute": _MUTE
         | {"by": "ada@lab.example", "since": "2026-11-23T09:30:00Z", "drop_older_than": "12h", "except_high": False},
         "throttle": _THROTTLE,
+        "worklist_ticket": "LAB_STAKEHOLDERS",
+        "equal_texts": _EQUAL,
     },
-    "SendingRulesRequest": {"window": _WINDOW, "throttle": _THROTTLE},
+    "SendingRulesRequest": {"window": _WINDOW, "throttle": _THROTTLE, "equal_texts": _EQUAL},
 }

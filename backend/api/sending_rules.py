@@ -79,12 +79,24 @@ class ThrottleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     except_high: bool
 
 
+class EqualTextsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a text message that equals the one before."""
+
+    then: Literal["refuse", "digest"]
+    digest_template: str | None
+
+
 class SendingRulesAnswer(msgspec.Struct, frozen=True):
-    """When messages leave, and how many; null is what does not hold them back."""
+    """When messages leave, and how many; null is what does not hold them back.
+
+    ``worklist_ticket`` is the recipient that gets a ticket for what comes to the worklist; null for none.
+    """
 
     window: WindowAnswer | None
     mute: MuteAnswer | None
     throttle: ThrottleAnswer | None
+    worklist_ticket: str | None
+    equal_texts: EqualTextsAnswer | None
 
 
 def _answer(rule: Rule) -> SendingRulesAnswer:
@@ -93,6 +105,8 @@ def _answer(rule: Rule) -> SendingRulesAnswer:
         _window(rule),
         msgspec.convert(msgspec.structs.asdict(mute), MuteAnswer) if mute else None,
         msgspec.convert(msgspec.to_builtins(rule.throttle), ThrottleAnswer) if rule.throttle else None,
+        rule.worklist_ticket,
+        msgspec.convert(msgspec.to_builtins(rule.equal_texts), EqualTextsAnswer) if rule.equal_texts else None,
     )
 
 
@@ -113,13 +127,22 @@ def _show(caller: Principal, subject: Subject) -> SendingRulesAnswer:
 def _set(caller: Principal, subject: Subject, body: SendingRulesShape) -> SendingRulesAnswer:
     window = body.window.window() if body.window is not None else None
     throttle = body.throttle.throttle() if body.throttle is not None else None
+    equal = body.equal_texts.equal_texts() if body.equal_texts is not None else None
     with db.current().transaction() as session:
-        changed = sending_rules.put_window(session, caller.service_id, subject, window)
-        if sending_rules.put_throttle(session, caller.service_id, subject, throttle) or changed:
+        changed = [
+            sending_rules.put_window(session, caller.service_id, subject, window),
+            sending_rules.put_throttle(session, caller.service_id, subject, throttle),
+            sending_rules.put_equal_texts(session, caller.service_id, subject, equal),
+            sending_rules.put_worklist_ticket(session, caller.service_id, subject, body.worklist_ticket),
+        ]
+        if any(changed):
             said: dict[str, object] = {
                 "window": window and window.in_words(),
                 "throttle": throttle and throttle.in_words(),
+                "equal_texts": equal and equal.in_words(),
             }
+            if subject.kind == "service":
+                said["worklist_ticket"] = body.worklist_ticket
             _write_down(session, caller, "sending_rules.changed", subject, said)
         return _answer(sending_rules.get(session, caller.service_id, subject))
 

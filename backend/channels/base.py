@@ -332,6 +332,9 @@ class Editing(Protocol):
     def edit(self, post: str, text: str, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Let a post, by the provider's identifier, show something else; raise ``ProviderError``."""
 
+    def answered(self, message: Message, sentence: str) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """Return text and blocks of a message's post that says who answered, and asks nobody any more."""
+
 
 @runtime_checkable
 class Receiving(Protocol):

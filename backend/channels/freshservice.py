@@ -101,7 +101,8 @@ class FreshserviceConnection:
     def send(self, message: Message) -> Receipt:
         """Make a ticket, or add a note to the open one of the message's thread. Raises ``ProviderError``."""
         email, options = _read(message.address)
-        if message.thread and options.get("thread") != "off" and self._takes_note(message, message.thread):
+        continues = message.last_word or options.get("thread") != "off"
+        if message.thread and continues and self._takes_note(message, message.thread):
             return self._add_note(message, message.thread)
         answer = self._post("/api/v2/tickets", _ticket(message, email, options), message.attachments)
         made = http_outcomes.decoded(self._taken(answer), _OneTicket)

@@ -101,6 +101,15 @@ class SlackProvider:
         channel, _, ts = post.partition("+")
         self.open().update(channel, ts, {"text": text or "…", "blocks": list(blocks)})
 
+    def answered(self, message: Message, sentence: str) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """Return the text and blocks of a message's post with a sentence in place of its button, or link."""
+        text, html = (message.text, message.html)
+        if message.offered is not None:
+            text, html = message.offered.text, message.offered.html
+        blocks = slack_blocks.blocks(message.subject, text, html, beside=1)
+        fallback = slack_blocks.fallback(message.subject, f"{text.rstrip()}\n\n✓ {sentence}")
+        return fallback, [*msgspec.to_builtins(blocks), slack_presses.line(sentence)]
+
     def interval(self, address: str) -> float | None:  # noqa: ARG002 - all have the same
         """Return the second that Slack wants between two messages to one channel or webhook."""
         return _INTERVAL

@@ -77,9 +77,13 @@ def button(offered: OfferedLink) -> dict[str, Any]:
 
 def answered(press: Press, sentence: str) -> list[dict[str, Any]]:
     """Return the blocks of the post with a sentence in place of its button."""
-    line = {"type": "context", "elements": [{"type": "mrkdwn", "text": f"✓ {escaped(sentence)}"}]}
     kept = [block for block in press.blocks if block.get("block_id") != ACTION]
-    return [*kept, line]
+    return [*kept, line(sentence)]
+
+
+def line(sentence: str) -> dict[str, Any]:
+    """Return the block that stands in place of the button once somebody has answered."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": f"✓ {escaped(sentence)}"}]}
 
 
 def verify(request: ReceiptRequest, secret: str) -> None:

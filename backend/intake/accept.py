@@ -18,7 +18,7 @@ from backend.batching import tasks as batching_tasks
 from backend.db import database as db
 from backend.db.models.notifications import NotificationStatus, Priority
 from backend.delivery.tasks import New
-from backend.intake import lookup, modes, obligations, quotas, repeats, schema, store, writer
+from backend.intake import equal_messages, lookup, modes, obligations, quotas, repeats, schema, store, writer
 from backend.intake.content import Content, Submission
 from backend.intake.entries import Accepted, Done, Entry, IntakeResult, Later, Refused, Tried
 from backend.intake.joined import Joins
@@ -212,20 +212,17 @@ def _validated(
     session: Session, fresh: Sequence[Entry], services: Mapping[int, ServiceState], named: Mapping[int, Registered]
 ) -> tuple[list[tuple[Content, Validation]], dict[UUID, IntakeResult | Later]]:
     """Validate what is new; return what is to be stored now, and what becomes of the others."""
-    allowance, portion = Allowance(), Portion(fresh)
-    joins = Joins(session, allowance)
+    validator, portion = _Validator(session, services), Portion(fresh)
     validated: list[tuple[Content, Validation]] = []
     outcomes: dict[UUID, IntakeResult | Later] = {}
     behind: set[int] = set()
-    team = cache(partial(reach.of_team, session))
-    now = clock.now()
     for entry in fresh:
         one = entry.read()
         refusal = _refusal(one)
         if refusal is not None:
             validated.append((one, refusal))
             continue
-        registered, tried = named[one.service_id], Tried(entry.done, allowance)
+        registered = named[one.service_id]
         if store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
             outcomes[one.uid] = Later()  # batches keep the order of those that came together
         elif not portion.takes(entry, one, registered):
@@ -233,20 +230,54 @@ def _validated(
         else:
             if not registered.whole:
                 registered = lookup.registered_alone(session, one)
-            whom = partial(team, one.service_id)
-            if services[one.service_id].rules:
-                one, registered = quotas.digested(session, one, services[one.service_id], registered, now)
-                entry.content = one
-            validation = validate(one, services[one.service_id], registered, render=tried.render, reach=whom)
-            found = _as_far_as_tried(entry, validation, tried, joins)
-            if isinstance(found, Plan) and services[one.service_id].rules and not store.is_scheduled(one, now):
-                found = writer.held(session, one, found, services[one.service_id], now)
+            found = validator.whole(entry, registered)
             if isinstance(found, Plan | Problem):
-                validated.append((one, found))
+                validated.append((entry.read(), found))
                 continue
             outcomes[one.uid] = found
         behind.add(id(entry.caller))
     return validated, outcomes
+
+
+class _Validator:
+    """Validates the notifications of one group by all that they are held to."""
+
+    def __init__(self, session: Session, services: Mapping[int, ServiceState]) -> None:
+        self._session = session
+        self._services = services
+        self._allowance = Allowance()
+        self._joins = Joins(session, self._allowance)
+        self._team = cache(partial(reach.of_team, session))
+        self._now = clock.now()
+
+    def whole(self, entry: Entry, registered: Registered) -> Validation | Later | Refused:
+        """Return the validation of a notification, which may have become what joins a digest, or that it comes later.
+
+        Refused is what could not be tried.
+        """
+        one = entry.read()
+        service = self._services[one.service_id]
+        if not service.rules:
+            return self._validated(entry, registered)
+        entry.content, registered = quotas.digested(self._session, one, service, registered, self._now)
+        found = self._validated(entry, registered)
+        if isinstance(found, Plan):
+            other = equal_messages.instead(self._session, entry.read(), found, service, registered)
+            if isinstance(other, Problem):
+                return other
+            if other is not None:
+                entry.content, registered = other
+                found = self._validated(entry, registered)
+        if isinstance(found, Plan) and not store.is_scheduled(entry.read(), self._now):
+            return writer.held(self._session, entry.read(), found, service, self._now)
+        return found
+
+    def _validated(self, entry: Entry, registered: Registered) -> Validation | Later | Refused:
+        one, tried = entry.read(), Tried(entry.done, self._allowance)
+        service, team = self._services[one.service_id], partial(self._team, one.service_id)
+        texts = equal_messages.are_asked_for(self._session, one, service)
+        validation = validate(one, service, registered, render=tried.render, reach=team, texts=texts)
+        return _as_far_as_tried(entry, validation, tried, self._joins)
 
 
 def _as_far_as_tried(entry: Entry, validation: Validation, tried: Tried, joins: Joins) -> Validation | Later | Refused:
@@ -303,8 +334,8 @@ def _outcome(one: Content, result: store.StoreResult, validation: Validation) ->
         status = NotificationStatus.SCHEDULED.value if waits else _TAKEN
         warned = [*(missed(plan, one.notification) if one.notification else ()), *writer.warnings(plan)]
         if one.throttled is not None:
-            joins = f"{one.throttled} It joins a digest instead."
-            warned.append(FieldError("/channels", "recipient_throttled", joins))
+            joins = f"{one.throttled.detail} It joins a digest instead."
+            warned.append(FieldError("/channels", one.throttled.code, joins))
         return Accepted(str(one.uid), status, duplicate=False, warnings=tuple(warned))
     return Accepted(str(one.uid), result, duplicate=True)
 

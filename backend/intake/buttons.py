@@ -8,6 +8,7 @@ from backend.channels.slack_presses import Press
 from backend.db import database as db
 from backend.db.models.obligations import ObligationState
 from backend.delivery.outcomes import edits
+from backend.delivery.outcomes.edits import Post
 from backend.obligations import goals, links
 from backend.obligations.goals import Acknowledgement
 from backend.obligations.links import Offer
@@ -16,7 +17,8 @@ from backend.obligations.links import Offer
 def pressed(provider: str, press: Press) -> bool:
     """Meet the obligation of a message; false if it had ended before, or its link is none of ours.
 
-    Either way the post tells who answered, in place of its button. ``provider`` names whose post it is.
+    Its posts come to tell who answered as they do whoever has. One that still has a button after that is put right
+    here, as it came with the press. ``provider`` names whose post it is.
     """
     with db.current().transaction() as session:
         offer = links.find(session, press.token)
@@ -25,9 +27,11 @@ def pressed(provider: str, press: Press) -> bool:
         first = goals.meet(session, offer.obligation_id, Acknowledgement(press.by, "SLACK"))
         if first:
             _write_down(session, offer, press)
-        session.expire_all()
-        present = links.find(session, press.token) or offer
-        edits.want(session, provider, press.post, press.text, slack_presses.answered(press, _sentence(present)))
+        else:
+            session.expire_all()
+            present = links.find(session, press.token) or offer
+            blocks = slack_presses.answered(press, _sentence(present))
+            edits.want(session, Post(provider=provider, post=press.post, text=press.text, blocks=blocks))
     return first
 
 

@@ -161,7 +161,7 @@ class Content(msgspec.Struct, frozen=True):
     occurrence: Occurrence | None = None
     step: Step | None = None
     manner: Manner = Manner()
-    throttled: str | None = None
+    throttled: FieldError | None = None
 
     def fields(self, index: int) -> dict[str, Any]:
         """Return the fields of a channel as its template sees them, with examples of the links in it."""

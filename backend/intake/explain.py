@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 import msgspec
@@ -30,8 +31,9 @@ from backend.delivery.providers import routes
 from backend.delivery.sending import attached
 from backend.delivery.sending.attached import Choice, Headers, Resolved
 from backend.delivery.sending.compose import html_for, text_for
-from backend.intake import explained_waits, lookup, modes, obligations, quotas, repeats, store, writer
+from backend.intake import equal_messages, explained_waits, lookup, modes, obligations, quotas, repeats, store, writer
 from backend.intake.content import Content
+from backend.intake.equal_messages import Equal
 from backend.intake.explained_waits import ExplainedWait
 from backend.intake.explanation import (
     ExplainedBatch,
@@ -50,9 +52,11 @@ from backend.lib import clock, durations
 from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links as obligation_links
+from backend.obligations import worklist_tickets
 from backend.publishing import sources
 from backend.registry import sending
 from backend.registry.lookup import FoundTemplate
+from backend.registry.lookup import recipients as registered_recipients
 from backend.rendering import reachability
 from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
@@ -90,7 +94,19 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         if not known:
             read, registered = quotas.digested(session, read, service, registered, clock.now())
     renderer = _Renderer(read.service_id)
-    validation = closed or validate(read, service, registered, render=renderer.render, reach=lambda: team, whole=True)
+    check = partial(validate, service=service, render=renderer.render, reach=lambda: team, whole=True)
+    validation = closed or check(read, registered=registered)
+    equal: list[Equal] = []
+    if isinstance(validation, Plan) and not known:
+        with db.current().autocommit() as session:
+            equal = equal_messages.find(session, read, validation, service, all_waits=True)
+            ruled = [one for one in equal if one.rule is not None]
+            joining = equal_messages.digested(session, read, ruled, registered) if ruled else None
+        if ruled and joining is None:
+            validation = ruled[0].problem(clock.now())
+        elif joining is not None:
+            read, registered = joining
+            equal, validation = [], check(read, registered=registered)
     buffered = store.priority(read) is Priority.BATCH
     scheduled = store.is_scheduled(read, clock.now())
     if isinstance(validation, Plan) and buffered and not scheduled and not known:
@@ -127,7 +143,7 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         obligation=_obligation(read, validation, way, service),
         send_at=read.notification.moment if read.notification and would == "SCHEDULE" else None,
         redirected_to=_redirect(read),
-        waits=[*explained_waits.of(validation), *kept],
+        waits=[*explained_waits.of(validation), *explained_waits.of_equal(equal), *kept],
     )
 
 
@@ -163,13 +179,24 @@ def _obligation(read: Content, plan: Plan, way: _Way, service: ServiceState) -> 
     later, high = iter(plan.later), notification.priority == "HIGH"
     with db.current().read() as session:
         rules = sending.of_service(session, read.service_id, service.rules)
+        ticket = _worklist_ticket(session, read.service_id)
     steps = []
     for step in owes.steps:
         at = (begins or now) + durations.delay(step.after)
         channels = [_channel(next(later), [], [], way) for _ in step.channels]
         waits = explained_waits.of_step(rules, step.channels, at, high=high)
         steps.append(ExplainedStep(step.after, at, channels, waits))
-    return ExplainedObligation(owes.until, steps, owes.at_last, steps[-1].at)
+    return ExplainedObligation(owes.until, steps, owes.at_last, steps[-1].at, ticket)
+
+
+def _worklist_ticket(session: Session, service_id: int) -> ExplainedRecipient | None:
+    """Say who gets a ticket for what comes to the worklist, if the service has one made."""
+    name = worklist_tickets.recipient(session, service_id)
+    if name is None:
+        return None
+    found = registered_recipients(session, service_id, [name]).get(name, ())
+    desks = [masked(one.type, one.address) for one in found if one.type == Channel.FRESHSERVICE]
+    return ExplainedRecipient(name, desks)
 
 
 def _redirect(read: Content) -> str | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from backend.intake.equal_messages import Equal
 from backend.intake.schema import ChannelIn
 from backend.intake.validate import Plan
 from backend.registry.sending import Rules, Wait, WaitCode
@@ -29,6 +30,11 @@ def of(plan: Plan) -> list[ExplainedWait]:
             if wait is not None:
                 found.setdefault((index, wait), []).extend(target.recipients)
     return [one(index, names, wait) for (index, wait), names in found.items()]
+
+
+def of_equal(found: Sequence[Equal]) -> list[ExplainedWait]:
+    """List the text messages that would wait for being equal to what their numbers got a moment ago."""
+    return [one(each.sent.index, each.sent.recipients, each.wait) for each in found if each.rule is None]
 
 
 def of_step(rules: Rules, channels: Sequence[ChannelIn], at: datetime, *, high: bool) -> list[ExplainedWait]:

@@ -102,13 +102,17 @@ class ExplainedStep(msgspec.Struct, frozen=True, omit_defaults=True):
     waits: list[ExplainedWait] = []
 
 
-class ExplainedObligation(msgspec.Struct, frozen=True):
-    """What is done until the goal is reached, if it is sent now; what goes at once stands in ``channels``."""
+class ExplainedObligation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is done until the goal is reached, if it is sent now; what goes at once stands in ``channels``.
+
+    ``worklist_ticket`` is who gets a ticket at ``worklist_at``, where the service has one made.
+    """
 
     until: Until
     steps: list[ExplainedStep]
     at_last: str
     worklist_at: datetime
+    worklist_ticket: ExplainedRecipient | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from backend.db.models.notifications import Priority, Usage, UsageOfTests
 from backend.intake.content import Content
 from backend.intake.validate import Plan, Registered, ServiceState
 from backend.lib import clock
-from backend.lib.problems import Problem
+from backend.lib.problems import FieldError, Problem
 from backend.registry import lookup, sending, throttles
 from backend.registry.sending import Rules, Wait
 from backend.registry.throttles import Allowance, Counts, Over
@@ -152,14 +152,24 @@ def digested(
     if over is None or notification is None or not can_be_digested(content, over):
         return content, registered
     name = over.allowance.throttle.digest_template or ""
+    why = FieldError("/channels", "recipient_throttled", over.sentence())
+    return into_digest(session, content, registered, name, why, aggregator=AGGREGATOR)
+
+
+def into_digest(  # noqa: PLR0913 - what joins, what it joins, and why
+    session: Session, content: Content, registered: Registered, name: str, why: FieldError, *, aggregator: str
+) -> tuple[Content, Registered]:
+    """Return a notification as what joins a digest that is made with the template ``name``."""
+    notification = content.notification
+    assert notification is not None  # noqa: S101 - what has channels is a notification
     found = lookup.templates(session, content.service_id, [name])
     own_subject = name in found and found[name].subject is not None
     changes = {"template_id": name} | ({"subject": None} if own_subject else {})
     channels = [channel.model_copy(update=changes) for channel in notification.channels]
-    joins = {"channels": channels, "priority": "BATCH", "aggregator_id": notification.aggregator_id or AGGREGATOR}
+    joins = {"channels": channels, "priority": "BATCH", "aggregator_id": notification.aggregator_id or aggregator}
     templates = {**registered.templates, **found}
     return (
-        msgspec.structs.replace(content, notification=notification.model_copy(update=joins), throttled=over.sentence()),
+        msgspec.structs.replace(content, notification=notification.model_copy(update=joins), throttled=why),
         msgspec.structs.replace(registered, templates=templates),
     )
 

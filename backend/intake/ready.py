@@ -21,6 +21,7 @@ from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, NotificationStatus, Priority
 from backend.delivery import tasks
 from backend.intake import lookup, modes, writer
+from backend.intake.content import Step
 from backend.intake.quotas import Held, Meter
 from backend.intake.validate import ServiceState
 from backend.lib import ids
@@ -33,7 +34,8 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     ``uid`` is the notification's id: who names it has the message stored once. ``recipients`` are what the addresses
     were chosen by, empty if by nothing. ``sender`` stands in the place of the service's own. ``matter`` is what it is
-    about. ``job_id`` is the job that it is of. ``mode`` is what the service is held to. ``language`` says that it has
+    about; ``continues`` names a conversation that has no such name. ``step`` says that it is a step of an obligation.
+    ``job_id`` is the job that it is of. ``mode`` is what the service is held to. ``language`` says that it has
     another language than the one wished for, if it has. ``counted_as`` is the recipient under whose name throttles
     count it, if they do; where it ``can_wait`` it has its turn when there is room, else it is refused.
     """
@@ -52,6 +54,8 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
     recipients: tuple[str, ...] = ()
     job_id: int | None = None
     matter: str | None = None
+    continues: UUID | None = None
+    step: Step | None = None
     mode: Mode = Mode.LIVE
     language: tuple[str, ...] = ()
     counted_as: str | None = None
@@ -218,7 +222,7 @@ def _delivery(message: ReadyMessage, address: str, notification_id: int, moment:
         template_version_id=message.template_version_id,
         recipients=list(message.recipients),
         address=address,
-        matter_id=ids.matter_id(message.service_id, message.matter) if message.matter else None,
+        matter_id=ids.matter_id(message.service_id, message.matter) if message.matter else message.continues,
         mode=message.mode.value,
     )
 
@@ -238,4 +242,6 @@ def _content(message: ReadyMessage) -> str:
     whole: dict[str, Any] = {"channels": [channel], "priority": message.priority.name}
     if message.matter is not None:
         whole["matter"] = message.matter
+    if message.step is not None:
+        whole["step"] = msgspec.to_builtins(message.step)
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))

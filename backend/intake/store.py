@@ -1,7 +1,7 @@
 """Storing a validated group in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,12 +17,14 @@ from backend.db.driver import end_pipeline
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, Notification, NotificationStatus, Priority
 from backend.delivery.content import file_links, files
-from backend.intake import obligations, quotas, repeats, writer
+from backend.intake import equal_messages, obligations, quotas, repeats, writer
 from backend.intake.content import Content
+from backend.intake.equal_messages import Taking
 from backend.intake.lookup import PRIORITY
 from backend.intake.quotas import Meter
 from backend.intake.schema import ChannelIn
 from backend.intake.validate import Plan, ServiceState
+from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.obligations import opening
 from backend.search import again
@@ -53,6 +55,8 @@ def store(
     """Store what is new: notifications, deliveries, memberships in batches, usage, refused ones to be read back."""
     meter = Meter(session, {service: state.daily_limit for service, state in services.items()})
     validated, _, throttled = quotas.admit(session, validated, services, meter.moment)
+    equal = Taking(session)
+    validated = list(_unequal(validated, services, equal))
     known = _claim_ids(session, validated, meter.moment)
     results: dict[UUID, StoreResult] = {}
     deliveries: list[dict[str, Any]] = []
@@ -88,10 +92,25 @@ def store(
     _open_obligations(session, [one for one, _ in validated if results[one.uid] == "new"], meter.moment)
     repeats.remember(session, [one for one, _ in validated if results[one.uid] == "new"], meter.moment)
     throttled.store({uid for uid, result in results.items() if result == "new"})
+    equal.store([uid for uid, result in results.items() if result == "new"])
     meter.store()
     if joining:
         end_pipeline(session)
     return Stored(results, admitted, tests, join(session, joining) if joining else [])
+
+
+def _unequal(
+    validated: Sequence[tuple[Content, Validation]], services: Mapping[int, ServiceState], equal: Taking
+) -> Iterator[tuple[Content, Validation]]:
+    """Yield what is stored; what has just become equal to another is refused, or looked at again for its digest."""
+    for content, validation in validated:
+        found = None
+        if isinstance(validation, Plan):
+            found = equal.admit(content, validation, services[content.service_id])
+        if found is None:
+            yield content, validation
+        elif not equal_messages.joins_digest(content, found.rule):
+            yield content, found.problem(clock.now())
 
 
 def priority(content: Content) -> Priority:

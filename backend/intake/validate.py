@@ -6,6 +6,7 @@ import msgspec
 
 from backend.accounts.reach import Reach
 from backend.accounts.sender_choice import Senders
+from backend.channels.base import Channel
 from backend.channels.records import NEED_SUBJECT
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE
@@ -129,11 +130,13 @@ def validate(  # noqa: PLR0913 - what it validates by
     render: Render,
     reach: Callable[[], Reach],
     whole: bool = False,
+    texts: bool = False,
 ) -> Plan | Problem:
     """Return the plan for a well-formed notification, or every reason why there is none.
 
     Each channel is rendered (by ``render``) to see that it can be; ``whole`` asks for the message itself, where else
-    its subject is enough. ``reach`` is asked for what is held to the team of its service.
+    its subject is enough; ``texts`` asks for the texts of text messages. ``reach`` is asked for what is held to the
+    team of its service.
     """
     if content.fault is not None:
         return content.fault
@@ -148,7 +151,7 @@ def validate(  # noqa: PLR0913 - what it validates by
     errors = list(_goes_at_once(content, notification))
     planned: list[PlannedChannel] = []
     for index, channel in enumerate(notification.every_channel):
-        renderer = _renderer(index, content, render, batch=notification.priority == "BATCH", whole=whole)
+        renderer = _renderer(index, content, render, whole=whole, texts=texts)
         try:
             outcome = _plan_channel(notification.pointer(index), channel, registered, renderer, service.language)
         except Problem as problem:  # nobody could be asked to render it just now
@@ -222,17 +225,19 @@ def _too_many(notification: NotificationIn, registered: Registered) -> Problem |
 
 
 def _renderer(
-    index: int, content: Content, render: Render, *, batch: bool, whole: bool
+    index: int, content: Content, render: Render, *, whole: bool, texts: bool
 ) -> Callable[[FoundTemplate], Rendered]:
     assert content.notification is not None  # noqa: S101 - what has channels is a notification
     channel, own = content.notification.every_channel[index], content.fields(index)
+    batch = content.notification.priority == "BATCH"
     # A BATCH template sees a list; it is tried here with a list of this one notification.
     fields: object = [own] if batch else own
     as_html = channel.content_type == "html"
 
     def renderer(template: FoundTemplate) -> Rendered:
         subject, want_html = channel.subject, whole and as_html
-        job = render_job(template, fields, batch=batch, subject=subject, want_html=want_html, want_text=whole)
+        want_text = whole or (texts and channel.type == Channel.SMS)
+        job = render_job(template, fields, batch=batch, subject=subject, want_html=want_html, want_text=want_text)
         return render(index, job)
 
     return renderer

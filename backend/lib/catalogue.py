@@ -166,6 +166,13 @@ _ROWS = (
         "Send again after the seconds of the Retry-After header, or change the throttle.",
     ),
     Entry(
+        "equal_text",
+        "The same text again",
+        429,
+        "The same text went to the same number a moment ago, and the template, or the service, has such texts refused.",
+        "Send again after the seconds of the Retry-After header, say something else, or change the sending rules.",
+    ),
+    Entry(
         "daily_limit_reached",
         "Daily limit reached",
         429,

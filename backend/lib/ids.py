@@ -150,3 +150,8 @@ def job_notification_id(spreadsheet: UUID, row: int) -> UUID:
 def step_notification_id(obligation: UUID, number: int) -> UUID:
     """Derive the id of the one notification of a step; ``obligation`` is the notification that owes it."""
     return uuid5(_STEPS, f"{obligation}/{number}")
+
+
+def answer_notification_id(obligation: UUID, ticket: UUID) -> UUID:
+    """Derive the id of what says on a ticket, by its delivery, how an obligation has ended."""
+    return uuid5(_STEPS, f"{obligation}/answered/{ticket}")

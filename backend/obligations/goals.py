@@ -19,6 +19,7 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Notificati
 from backend.db.models.obligations import Obligation, ObligationState, ObligationStep, StepState
 from backend.lib import clock
 from backend.lib.problems import Problem
+from backend.obligations import worklist_tickets
 
 Through = Literal["RECEIPT", "LINK", "SLACK", "API", "PORTAL"]
 
@@ -97,7 +98,8 @@ def meet(session: Session, identity: int, given: Acknowledgement) -> bool:
 def end(session: Session, identity: int, values: Mapping[str, Any]) -> bool:
     """Bring an obligation that has not ended to its end; what was to come is not needed any more."""
     ending = update(Obligation).where(Obligation.id == identity, Obligation.state.in_(_REACHABLE))
-    ended = {"next_at": None, "ended_at": clock.now(), **values}
+    now = clock.now()
+    ended = {"next_at": None, "ended_at": now, "follow_up_at": now, **values}
     changed = session.execute(ending.values(ended).execution_options(synchronize_session=False))
     if cast("CursorResult[Any]", changed).rowcount != 1:
         return False
@@ -173,9 +175,10 @@ def came_back(session: Session, notification_ids: set[int]) -> None:
 
 def _put_back(session: Session, identity: int, met: Sequence[ColumnElement[bool]]) -> None:
     values = {"state": ObligationState.WORKLIST.value, "worklist_at": clock.now()}
-    values |= dict.fromkeys(("met_by", "met_through", "met_at", "ended_at"))
+    values |= dict.fromkeys(("met_by", "met_through", "met_at", "ended_at", "follow_up_at", "followed_up"))
     undone = update(Obligation).where(Obligation.id == identity, *met).values(values).returning(Obligation.id)
     if session.scalar(undone.execution_options(synchronize_session=False)) is not None:
+        worklist_tickets.want(session, session.get_one(Obligation, identity, populate_existing=True))
         detail = "What had been reported as delivered has come back: put on the worklist of the service"
         tell(session, identity, detail)
         callbacks.changed(session, [identity])

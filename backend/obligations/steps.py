@@ -17,7 +17,7 @@ from backend.callbacks import obligations as callbacks
 from backend.db.models.notifications import Notification
 from backend.db.models.obligations import Obligation, ObligationState, ObligationStep, StepState
 from backend.lib import clock
-from backend.obligations import goals
+from backend.obligations import goals, worklist_tickets
 
 _CHUNK = 200
 # A worker that is alive has handed a step over long before.
@@ -87,6 +87,7 @@ def _to_worklist(session: Session, held: Obligation, end: ObligationStep | None,
     if end is not None:
         end.state, end.taken_at = StepState.SENT.value, now
     session.flush()
+    worklist_tickets.want(session, held)
     goals.tell(session, held.id, "Nobody has answered after the last step: put on the worklist of the service")
     callbacks.changed(session, [held.id])
 
@@ -105,7 +106,7 @@ def _taken(held: Obligation, step: ObligationStep, content: str) -> Taken:
 
 def abandoned(session: Session) -> list[Taken]:
     """Return the steps that were taken and, for all that is known, not handed over by whoever took them."""
-    taken = and_(_IS_TAKEN, ObligationStep.taken_at < clock.now() - _ABANDONED)
+    taken = and_(_IS_TAKEN, ObligationStep.taken_at < clock.now() - _ABANDONED, ~worklist_tickets.of_tickets())
     rows = session.execute(
         select(Obligation, ObligationStep)
         .join(ObligationStep, ObligationStep.obligation_id == Obligation.id)

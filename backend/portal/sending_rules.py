@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
@@ -16,69 +15,21 @@ from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import clock, strict_json, windows
 from backend.lib.windows import DAYS
-from backend.portal import access
+from backend.portal import access, sending_forms
 from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
+from backend.portal.sending_forms import AS_SET, Forms, Row, Written, WrittenEqualTexts, WrittenMute, WrittenThrottle
 from backend.registry import sending, sending_rules
-from backend.registry.sending import SERVICE, Rule, Subject, Throttle
-from backend.registry.sending_shapes import MuteShape, SendingRulesShape, ThrottleShape
+from backend.registry.sending import SERVICE, Rule, Subject
+from backend.registry.sending_shapes import MuteShape, SendingRulesShape
 
-_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
-_ROW = re.compile(r"start-(\d{1,2})", re.ASCII)
 _WORDS = {"mon": "Monday", "tue": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "fri": "Friday", "sat": "Saturday"}
 _DAY_WORDS = _WORDS | {"sun": "Sunday"}
 _FIRST = ("mon", "tue", "wed", "thu", "fri")
 _EDITORS, _ADMINISTRATORS = [access.editors], [access.administrators]
 # Fields: zone, holidays, except_high, and start-0, until-0, mon-0 to sun-0, start-1, …; of a mute its own.
 FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
-
-
-class Row(msgspec.Struct):
-    """A line of the form: hours, and the days on which they begin."""
-
-    start: str = ""
-    until: str = ""
-    days: tuple[str, ...] = ()
-
-
-class Written(msgspec.Struct):
-    """A window as it was written; without lines there is none."""
-
-    rows: list[Row] = []
-    zone: str = "UTC"
-    holidays: str = ""
-    except_high: bool = False
-
-
-class WrittenMute(msgspec.Struct):
-    """A mute as it was written: a moment on the clock of a zone."""
-
-    until: str = ""
-    zone: str = "UTC"
-    reason: str = ""
-    drop_older_than: str = ""
-    except_high: bool = False
-
-
-class WrittenThrottle(msgspec.Struct):
-    """A throttle as it was written; without a number there is none."""
-
-    most: str = ""
-    per: str = "1h"
-    then: str = "refuse"
-    digest_template: str = ""
-    except_high: bool = False
-
-    def shape(self) -> ThrottleShape:
-        """Return what was written, checked.
-
-        Raises:
-            Problem: for what is wrong with it.
-        """
-        said: dict[str, Any] = {"most": int(self.most) if _NUMBER.fullmatch(self.most) else self.most}
-        said |= {"per": self.per, "then": self.then, "except_high": self.except_high}
-        return strict_json.check(ThrottleShape, said | {"digest_template": self.digest_template or None})
 
 
 @get("/settings/sending", sync_to_thread=True)
@@ -97,6 +48,39 @@ def save_of_service(workspace: NamedDependency[Workspace], data: FormData) -> Re
 def throttle_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
     """Save how many messages of the service a recipient gets."""
     return _throttle(workspace, SERVICE, data)
+
+
+@post("/settings/equal-texts", guards=_ADMINISTRATORS, sync_to_thread=True)
+def equal_texts_of_service(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save what becomes of equal texts of the service."""
+    return _equal_texts(workspace, SERVICE, data)
+
+
+@post("/templates/{identifier:str}/equal-texts", guards=_EDITORS, sync_to_thread=True)
+def equal_texts_of_template(
+    workspace: NamedDependency[Workspace], identifier: FromPath[str], data: FormData
+) -> Response[Any]:
+    """Save what becomes of equal texts of a template."""
+    return _equal_texts(workspace, Subject("template", identifier), data)
+
+
+@post("/settings/worklist-ticket", guards=_ADMINISTRATORS, sync_to_thread=True)
+def ticket_of_worklist(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]:
+    """Save who gets a ticket for what nobody has answered."""
+    given, faults, changed = data.get("worklist_ticket", "").strip(), Faults(), False
+    with faults.on("worklist_ticket"):
+        name = strict_json.check(SendingRulesShape, {"worklist_ticket": given or None}).worklist_ticket
+        with db.current().transaction() as transaction:
+            changed = sending_rules.put_worklist_ticket(transaction, workspace.service_id, SERVICE, name)
+            if changed:
+                detail: dict[str, object] = {"worklist_ticket": name}
+                _write_down(transaction, workspace, "sending_rules.changed", SERVICE, detail)
+    if faults:
+        return _page(workspace, SERVICE, faults, Forms(worklist_ticket=given))
+    done = (
+        "It gets a ticket for what comes to the worklist." if given else "No ticket is made for the worklist any more."
+    )
+    return go(workspace.address("settings/sending"), done if changed else "Nothing was changed.")
 
 
 @post("/templates/{identifier:str}/throttle", guards=_EDITORS, sync_to_thread=True)
@@ -165,36 +149,8 @@ def _show(workspace: Workspace, subject: Subject) -> Page:
     return _page(workspace, subject, Faults())
 
 
-def _of(rule: Rule) -> Written:
-    window = rule.window
-    if window is None:
-        return Written()
-    rows = [Row(one.start, one.until, one.days) for one in window.hours]
-    return Written(rows, window.zone, ", ".join(window.holidays), window.except_high)
-
-
-def _of_throttle(given: Throttle | None) -> WrittenThrottle:
-    if given is None:
-        return WrittenThrottle()
-    return WrittenThrottle(str(given.most), given.per, given.then, given.digest_template or "", given.except_high)
-
-
-def _read(data: Mapping[str, str]) -> Written:
-    positions = sorted(int(found[1]) for name in data if (found := _ROW.fullmatch(name)))
-    rows = [
-        Row(
-            data.get(f"start-{one}", "").strip(),
-            data.get(f"until-{one}", "").strip(),
-            tuple(day for day in DAYS if f"{day}-{one}" in data),
-        )
-        for one in positions
-    ]
-    written = [row for row in rows if row.start or row.until]
-    return Written(written, data.get("zone", "").strip(), data.get("holidays", "").strip(), "except_high" in data)
-
-
 def _save(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
-    written, faults, changed = _read(data), Faults(), False
+    written, faults, changed = sending_forms.read_window(data), Faults(), False
     with faults.on("window"):
         said: dict[str, Any] = {"window": _said(written) if written.rows else None}
         window = strict_json.check(SendingRulesShape, said).window
@@ -205,7 +161,7 @@ def _save(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Re
                 detail: dict[str, object] = {"window": found and found.in_words()}
                 _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
     if faults:
-        return _page(workspace, subject, faults, _Forms(window=written))
+        return _page(workspace, subject, faults, Forms(window=written))
     done = "The window is saved." if written.rows else "There is no window any more."
     return go(workspace.address(f"{_own(subject)}/sending"), done if changed else "Nothing was changed.")
 
@@ -237,7 +193,7 @@ def _mute(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Re
                 detail: dict[str, object] = {"until": until, "reason": shape.reason}
                 _write_down(transaction, workspace, f"{subject.kind}.muted", subject, detail)
     if faults:
-        return _page(workspace, subject, faults, _Forms(mute=written))
+        return _page(workspace, subject, faults, Forms(mute=written))
     return go(workspace.address(f"{_own(subject)}/sending"), "It is muted. What comes meanwhile waits.")
 
 
@@ -273,9 +229,26 @@ def _throttle(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -
                 detail: dict[str, object] = {"throttle": throttle and throttle.in_words()}
                 _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
     if faults:
-        return _page(workspace, subject, faults, _Forms(throttle=written))
+        return _page(workspace, subject, faults, Forms(throttle=written))
     done = "The throttle is saved." if written.most else "There is no throttle any more."
     return go(workspace.address(f"{_own(subject)}/sending"), done if changed else "Nothing was changed.")
+
+
+def _equal_texts(workspace: Workspace, subject: Subject, data: Mapping[str, str]) -> Response[Any]:
+    """Save what becomes of equal texts; to let them wait is to have no rule."""
+    written = WrittenEqualTexts(data.get("then", ""), data.get("digest_template", "").strip())
+    faults, changed = Faults(), False
+    with faults.on("equal-digest"):
+        equal = written.shape().equal_texts() if written.then != "wait" else None
+        with db.current().transaction() as transaction:
+            changed = sending_rules.put_equal_texts(transaction, workspace.service_id, subject, equal)
+            if changed:
+                detail: dict[str, object] = {"equal_texts": equal and equal.in_words()}
+                _write_down(transaction, workspace, "sending_rules.changed", subject, detail)
+    if faults:
+        return _page(workspace, subject, faults, Forms(equal_texts=written))
+    done = "The rule for equal texts is saved." if changed else "Nothing was changed."
+    return go(workspace.address(f"{_own(subject)}/sending"), done)
 
 
 def _lift(workspace: Workspace, subject: Subject) -> Response[Any]:
@@ -294,21 +267,10 @@ def _write_down(
     audit.record(transaction, workspace.actor, action, name, service_id=workspace.service_id, detail=detail)
 
 
-class _Forms(msgspec.Struct):
-    """What was written into the form that has faults; the others show what is set."""
-
-    window: Written | None = None
-    mute: WrittenMute | None = None
-    throttle: WrittenThrottle | None = None
-
-
-_AS_SET = _Forms()
-
-
-def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: _Forms = _AS_SET) -> Page:
+def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: Forms = AS_SET) -> Page:
     with db.current().read() as reading:
         rule = sending_rules.get(reading, workspace.service_id, subject)
-    written = forms.window or _of(rule)
+    written = forms.window or sending_forms.of_window(rule)
     mute = forms.mute or WrittenMute(zone=rule.window.zone if rule.window is not None else "UTC")
     spare = Row() if written.rows else Row("", "", _FIRST)
     return page(
@@ -325,7 +287,11 @@ def _page(workspace: Workspace, subject: Subject, faults: Faults, forms: _Forms 
         rows=[*written.rows, spare],
         mute=mute,
         throttled=rule.throttle,
-        throttle=forms.throttle or _of_throttle(rule.throttle),
+        throttle=forms.throttle or sending_forms.of_throttle(rule.throttle),
+        equal_rule=rule.equal_texts,
+        equal=forms.equal_texts or sending_forms.of_equal_texts(rule.equal_texts),
+        ticket_of_worklist=rule.worklist_ticket,
+        written_ticket=rule.worklist_ticket if forms.worklist_ticket is None else forms.worklist_ticket,
         days=[(day, _DAY_WORDS[day]) for day in DAYS],
         faults=faults,
     )
@@ -346,6 +312,9 @@ ROUTES = [
     of_service,
     save_of_service,
     throttle_service,
+    ticket_of_worklist,
+    equal_texts_of_service,
+    equal_texts_of_template,
     throttle_template,
     of_template,
     save_of_template,

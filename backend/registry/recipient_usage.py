@@ -13,6 +13,7 @@ from backend.db import statements
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Notification, Priority
 from backend.db.models.registry import Template, TemplateVersion
+from backend.db.models.sending import SendingRule
 from backend.lib import clock
 from backend.lib.problems import Problem
 
@@ -87,7 +88,7 @@ def waiting(session: Session, service_id: int, identifier: str) -> Waiting:
 
 
 def check_unused(session: Session, service_id: int, identifier: str) -> None:
-    """See that neither a batch nor anything scheduled waits for a recipient: without it, that could not be sent.
+    """See that nothing waits for a recipient, and that it gets no tickets: without it, that could not be sent.
 
     Raises:
         Problem: ``in_use``, with what waits.
@@ -96,6 +97,9 @@ def check_unused(session: Session, service_id: int, identifier: str) -> None:
     if batches:
         many = "1 open batch waits" if batches == 1 else f"{batches} open batches wait"
         raise Problem("in_use", f"{many} for this recipient. Send or empty {'it' if batches == 1 else 'them'} first.")
+    own = (SendingRule.service_id == service_id, SendingRule.worklist_ticket == identifier)
+    if session.scalar(select(SendingRule.id).where(*own)) is not None:
+        raise Problem("in_use", "It gets the tickets for what comes to the worklist. Name another one, or none, first.")
     check_unscheduled(session, service_id, identifier)
 
 

@@ -73,12 +73,31 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.most} in {self.per}, then {then}"
 
 
+class EqualTexts(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a text message that a network would refuse for being equal to the one before.
+
+    It is refused, or joins a digest that is made with ``digest_template``; without such a rule it waits its time.
+    """
+
+    then: Literal["refuse", "digest"]
+    digest_template: str | None = None
+
+    def in_words(self) -> str:
+        """Say it, as ``a digest by X_LIST``."""
+        return f"a digest by {self.digest_template}" if self.then == "digest" else "refused"
+
+
 class Rule(msgspec.Struct, frozen=True):
-    """What holds a subject's messages back."""
+    """What holds a subject's messages back.
+
+    ``worklist_ticket`` is the recipient that gets a ticket for what nobody has answered; a service alone has one.
+    """
 
     window: Window | None = None
     mute: Mute | None = None
     throttle: Throttle | None = None
+    worklist_ticket: str | None = None
+    equal_texts: EqualTexts | None = None
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -99,10 +118,16 @@ class Rules:
     def __init__(self, rules: Mapping[Subject, Rule]) -> None:
         self._rules = rules
         self.has_throttles = any(rule.throttle is not None for rule in rules.values())
+        self.has_equal_texts = any(rule.equal_texts is not None for rule in rules.values())
 
     def throttles(self, template: str) -> list[tuple[Subject, Throttle]]:
         """Return the throttles of a template's messages."""
         return [(subject, rule.throttle) for subject, rule in self._of(template, "") if rule.throttle is not None]
+
+    def equal_texts(self, template: str) -> EqualTexts | None:
+        """Return what becomes of a template's equal texts: as itself says, else as the service does."""
+        own = [rule.equal_texts for _, rule in self._of(template, "") if rule.equal_texts is not None]
+        return own[-1] if own else None
 
     def wait(self, template: str, recipients: Sequence[str], *, high: bool, moment: datetime) -> Wait | None:
         """Say for what a message has to wait that could leave at a moment; None if it need not."""
@@ -210,8 +235,9 @@ def rule_of(row: SendingRule) -> Rule:
     """Return what a row says."""
     window = msgspec.convert(row.open_window, Window) if row.open_window is not None else None
     throttle = msgspec.convert(row.throttle, Throttle) if row.throttle is not None else None
+    equal = msgspec.convert(row.equal_texts, EqualTexts) if row.equal_texts is not None else None
     if row.muted_until is None:
-        return Rule(window, None, throttle)
+        return Rule(window, None, throttle, row.worklist_ticket, equal)
     mute = Mute(
         until=row.muted_until,
         reason=row.mute_reason or "",
@@ -220,7 +246,7 @@ def rule_of(row: SendingRule) -> Rule:
         drop_older_than=row.mute_drop,
         except_high=row.mute_except_high,
     )
-    return Rule(window, mute, throttle)
+    return Rule(window, mute, throttle, row.worklist_ticket, equal)
 
 
 def is_muted(mute: Mute | None) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from backend.channels.base import Channel
 from backend.db import statements
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch, BatchStatus
@@ -19,7 +20,7 @@ from backend.lib import clock, windows
 from backend.lib.problems import FieldError, Problem
 from backend.lib.windows import Window
 from backend.registry import lookup, sending
-from backend.registry.sending import Rule, Subject, Throttle, WaitCode
+from backend.registry.sending import EqualTexts, Rule, Subject, Throttle, WaitCode
 from backend.registry.sending_shapes import MuteShape
 
 _LONGEST_MUTE = timedelta(days=366)
@@ -90,16 +91,67 @@ def put_throttle(session: Session, service_id: int, subject: Subject, throttle: 
     row = _row(session, service_id, subject)
     if (sending.rule_of(row).throttle if row is not None else None) == throttle:
         return False
-    name = throttle.digest_template if throttle is not None else None
-    if name is not None and name not in lookup.templates(session, service_id, [name]):
-        said = f"No template {name!r} is registered for this service, so no digest could be made with it."
-        raise Problem(
-            "invalid_request", said, errors=[FieldError("/throttle/digest_template", "unknown_template", said)]
-        )
+    _check_digest(session, service_id, "throttle", throttle.digest_template if throttle is not None else None)
     row = row or _new(session, service_id, subject)
     row.throttle = msgspec.to_builtins(throttle) if throttle is not None else None
     _changed(session, service_id, row)
     return True
+
+
+def put_equal_texts(session: Session, service_id: int, subject: Subject, equal: EqualTexts | None) -> bool:
+    """Set what becomes of equal texts of a template, or of the service; tell whether that changes anything.
+
+    Raises:
+        Problem: ``not_found``, or ``invalid_request`` for a digest whose template is not there.
+    """
+    check_subject(session, service_id, subject)
+    if subject.kind == "recipient" and equal is not None:
+        said = "A recipient has no rule for equal texts: set that of the service, or of a template."
+        raise Problem("invalid_request", said, errors=[FieldError("/equal_texts", "invalid_value", said)])
+    _lock(session, service_id)
+    row = _row(session, service_id, subject)
+    if (sending.rule_of(row).equal_texts if row is not None else None) == equal:
+        return False
+    _check_digest(session, service_id, "equal_texts", equal.digest_template if equal is not None else None)
+    row = row or _new(session, service_id, subject)
+    row.equal_texts = msgspec.to_builtins(equal) if equal is not None else None
+    _changed(session, service_id, row)
+    return True
+
+
+def _check_digest(session: Session, service_id: int, of: str, name: str | None) -> None:
+    if name is not None and name not in lookup.templates(session, service_id, [name]):
+        said = f"No template {name!r} is registered for this service, so no digest could be made with it."
+        raise Problem("invalid_request", said, errors=[FieldError(f"/{of}/digest_template", "unknown_template", said)])
+
+
+def put_worklist_ticket(session: Session, service_id: int, subject: Subject, recipient: str | None) -> bool:
+    """Set who gets a ticket for what nobody has answered, or nobody; tell whether that changes anything.
+
+    Raises:
+        Problem: ``invalid_request`` for a recipient without a service desk, or for what is not the service.
+    """
+    if recipient is not None and subject.kind != "service":
+        raise _no_ticket("invalid_value", "Only the service says who gets a ticket for what comes to the worklist.")
+    _lock(session, service_id)
+    row = _row(session, service_id, subject)
+    if (row.worklist_ticket if row is not None else None) == recipient:
+        return False
+    if recipient is not None:
+        found = lookup.recipients(session, service_id, [recipient])
+        if recipient not in found:
+            raise _no_ticket("unknown_recipient", f"No recipient {recipient!r} is registered for this service.")
+        if all(one.type != Channel.FRESHSERVICE for one in found[recipient]):
+            said = f"The recipient {recipient} has no {Channel.FRESHSERVICE.value} endpoint, so it can get no ticket."
+            raise _no_ticket("no_address_for_channel", said)
+    row = row or _new(session, service_id, subject)
+    row.worklist_ticket, row.updated_at = recipient, clock.now()
+    session.flush()
+    return True
+
+
+def _no_ticket(code: str, said: str) -> Problem:
+    return Problem("invalid_request", said, errors=[FieldError("/worklist_ticket", code, said)])
 
 
 def mute(session: Session, service_id: int, subject: Subject, given: MuteShape, by: str) -> Rule:

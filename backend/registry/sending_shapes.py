@@ -10,7 +10,7 @@ from backend.lib import durations, holidays, windows
 from backend.lib.strict_json import Shape
 from backend.lib.windows import DAYS, Hours, Window
 from backend.registry import owned
-from backend.registry.sending import Throttle
+from backend.registry.sending import EqualTexts, Throttle
 from backend.registry.shapes import one_line
 
 _MOST_HOURS = 14
@@ -109,14 +109,45 @@ class ThrottleShape(Shape):
         return Throttle(**self.model_dump())
 
 
+class EqualTextsShape(Shape):
+    """What becomes of a text message that equals the one that went to the same number a moment ago."""
+
+    then: Annotated[
+        Literal["refuse", "digest"],
+        Field(description="It is refused (429), or joins a digest, as a BATCH notification does."),
+    ]
+    digest_template: Annotated[
+        Annotated[str, Field(pattern=owned.PATTERN)] | None,
+        Field(description="The template of the digest, which sees the list of what it gathers."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _made_with_something(self) -> Self:
+        if (self.then == "digest") is not (self.digest_template is not None):
+            raise PydanticCustomError("digest_template", "A digest needs a digest_template, and nothing else does.")
+        return self
+
+    def equal_texts(self) -> EqualTexts:
+        """Return the rule that is described."""
+        return EqualTexts(**self.model_dump())
+
+
 class SendingRulesShape(Shape):
     """When messages may leave, and how many; without a window and a throttle, all of them at any time.
 
-    A recipient has no throttle of its own.
+    A recipient has no throttle of its own. The service alone has a recipient of tickets.
     """
 
     window: WindowShape | None = None
     throttle: ThrottleShape | None = None
+    equal_texts: Annotated[
+        EqualTextsShape | None,
+        Field(description="Without it an equal text waits as long as the provider's `equal_within` says."),
+    ] = None
+    worklist_ticket: Annotated[
+        Annotated[str, Field(pattern=owned.PATTERN)] | None,
+        Field(description="The recipient whose service desk gets a ticket for what comes to the worklist."),
+    ] = None
 
 
 class MuteShape(Shape):

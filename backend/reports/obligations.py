@@ -2,27 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import Notification
+from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.obligations import Obligation, ObligationState, ObligationStep, StepState
 from backend.lib import durations
-from backend.obligations import worklist
+from backend.obligations import worklist, worklist_tickets
 from backend.obligations.closing import ClosedThrough
 from backend.obligations.goals import Through
+
+StepKind = Literal["message", "worklist", "ticket"]
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     """A step: ``notification_id`` is the notification that it is, once it is taken; null for the worklist's turn.
 
+    ``kind`` is ``message``, ``worklist`` (that turn) or ``ticket`` (what the service has made for its worklist).
     ``state`` is WAITING, TAKEN (being handed over), SENT, REFUSED or CANCELLED.
     ``detail`` says why it was refused, or what it had to wait for when it was taken.
     """
 
+    kind: StepKind
     after: str
     due_at: datetime
     state: StepState
@@ -31,12 +35,25 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
+class TicketReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The ticket for what came to the worklist: ``number`` is what the service desk calls it, once it is there.
+
+    ``state`` is TAKEN (being made), SENT (on its way, as ``status`` tells), REFUSED (``detail`` says why) or CANCELLED.
+    """
+
+    state: StepState
+    notification_id: str | None
+    status: str | None
+    number: str | None
+    detail: str | None
+
+
 class ObligationReport(msgspec.Struct, frozen=True, kw_only=True):
     """An obligation: ``next_at`` is when its next step is due, or the worklist's turn; null unless it is OPEN.
 
     ``met_by`` names who reached the goal as far as that is known, and ``met_through`` is RECEIPT, LINK, SLACK, API or
     PORTAL. ``closed_through`` is API, PORTAL, MATTER (what it was about is resolved) or TICKET (that was closed in the
-    service desk); null where its notification was cancelled.
+    service desk); null where its notification was cancelled. ``ticket`` is there where one was wanted for the worklist.
     """
 
     state: ObligationState
@@ -54,6 +71,7 @@ class ObligationReport(msgspec.Struct, frozen=True, kw_only=True):
     closed_through: ClosedThrough | None
     closed_reason: str | None
     steps: list[StepReport]
+    ticket: TicketReport | None = None
 
 
 class WorklistRow(msgspec.Struct, frozen=True):
@@ -93,10 +111,33 @@ def _reports(session: Session, rows: Sequence[Obligation]) -> list[ObligationRep
     wanted = select(ObligationStep).where(ObligationStep.obligation_id.in_(steps))
     for step in session.scalars(wanted.order_by(ObligationStep.obligation_id, ObligationStep.number)):
         steps[step.obligation_id].append(step)
-    return [_report(row, steps[row.id]) for row in rows]
+    made = _tickets(session, [step for some in steps.values() for step in some if _kind(step) == "ticket"])
+    return [_report(row, steps[row.id], made.get(row.id)) for row in rows]
 
 
-def _report(row: Obligation, steps: Sequence[ObligationStep]) -> ObligationReport:
+def _tickets(session: Session, steps: Sequence[ObligationStep]) -> dict[int, TicketReport]:
+    """Return the tickets of obligations by the row of these; nothing is asked where there are none."""
+    if not steps:
+        return {}
+    wanted = select(Notification.uid, Delivery.status, Delivery.provider_message_id).join(
+        Delivery, Delivery.notification_id == Notification.id
+    )
+    uids = [step.notification_uid for step in steps]
+    found = {uid: (status, number) for uid, status, number in session.execute(wanted.where(Notification.uid.in_(uids)))}
+    return {step.obligation_id: _ticket(step, *found.get(step.notification_uid, (None, None))) for step in steps}
+
+
+def _ticket(step: ObligationStep, status: str | None, number: str | None) -> TicketReport:
+    return TicketReport(
+        state=StepState(step.state),
+        notification_id=str(step.notification_uid) if status is not None else None,
+        status=status,
+        number=number,
+        detail=step.detail,
+    )
+
+
+def _report(row: Obligation, steps: Sequence[ObligationStep], ticket: TicketReport | None) -> ObligationReport:
     return ObligationReport(
         state=ObligationState(row.state),
         until=row.until,
@@ -113,12 +154,17 @@ def _report(row: Obligation, steps: Sequence[ObligationStep]) -> ObligationRepor
         closed_through=cast("ClosedThrough | None", row.closed_through),
         closed_reason=row.closed_reason,
         steps=[_step(step) for step in steps],
+        ticket=ticket,
     )
 
 
 def _step(step: ObligationStep) -> StepReport:
+    kind = _kind(step)
     is_sent = step.number == 0 or (step.content is not None and step.taken_at is not None)
+    if kind == "ticket":
+        is_sent = step.state == StepState.SENT.value
     return StepReport(
+        kind=kind,
         after=durations.write(timedelta(seconds=step.after)),
         due_at=step.due_at,
         state=StepState(step.state),
@@ -126,3 +172,9 @@ def _step(step: ObligationStep) -> StepReport:
         notification_id=str(step.notification_uid) if is_sent else None,
         detail=step.detail,
     )
+
+
+def _kind(step: ObligationStep) -> StepKind:
+    if worklist_tickets.is_ticket(step.content):
+        return "ticket"
+    return "worklist" if step.number and step.content is None else "message"

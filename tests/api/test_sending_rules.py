@@ -18,7 +18,13 @@ ADDRESSES = ["settings", "templates/X_SAMPLE", "recipients/X_LAB"]
 @pytest.mark.parametrize("subject", ADDRESSES)
 def test_a_window_is_set_shown_and_taken_away(site: Site, subject: str) -> None:
     address = f"/registry/v1/{subject}/sending-rules"
-    assert site.http.get(address).json() == {"window": None, "mute": None, "throttle": None}
+    assert site.http.get(address).json() == {
+        "window": None,
+        "mute": None,
+        "throttle": None,
+        "worklist_ticket": None,
+        "equal_texts": None,
+    }
     answer = site.http.put(address, json={"window": WINDOW})
     assert answer.status_code == 200, answer.text
     shown = site.http.get(address).json()["window"]

@@ -16,6 +16,7 @@ from backend.db.database import Database
 from backend.delivery.outcomes import edits
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
+from backend.intake import follow_up
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, settings
 from backend.reports import notification as reports
@@ -116,6 +117,7 @@ def test_who_presses_the_button_has_acknowledged_and_the_post_says_so(
     assert (found.state, found.met_by, found.met_through) == ("MET", "ada (Slack U0ADA)", "SLACK")
     slack.put_off(CHANNEL)
     for _ in range(2):  # the first time Slack is too busy
+        follow_up.follow_up.run()
         edits.make.run()
         moving_clock.forward(minutes=1)
     blocks = slack.posts[ts]["blocks"]
@@ -123,6 +125,7 @@ def test_who_presses_the_button_has_acknowledged_and_the_post_says_so(
     assert blocks[-1]["elements"][0]["text"].startswith("✓ Acknowledged by ada (Slack U0ADA), ")
     changed = len(slack.taken)
     moving_clock.forward(minutes=5)
+    follow_up.follow_up.run()
     edits.make.run()
     assert (len(slack.taken), len(slack.posts)) == (changed, 1)
 

@@ -55,6 +55,9 @@ def _sending() -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
     found: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         "settings/sending": (window, {}),
         "settings/throttle": (throttle, {}),
+        "settings/equal-texts": ({"then": "refuse"}, {}),
+        "templates/{identifier:str}/equal-texts": ({"then": "refuse"}, {"identifier": "A_SAMPLE"}),
+        "settings/worklist-ticket": ({"worklist_ticket": "A_DESK"}, {}),
         "templates/{identifier:str}/throttle": (throttle, {"identifier": "A_SAMPLE"}),
     }
     for kind, name in (("templates", "A_SAMPLE"), ("recipients", "A_ALL")):

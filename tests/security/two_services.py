@@ -72,6 +72,7 @@ def holding(database: Database, word: str) -> Holding:
     made = desk(database, word)
     lab = made.lab
     lab.recipient(f"{prefix}_ALL", ("EMAIL", f"desk@{word.lower()}.example"), ("SMS", "+447700900123"))
+    lab.recipient(f"{prefix}_DESK", ("FRESHSERVICE", f"desk@{word.lower()}.example"))
     own: dict[str, Any] = {"recipient": [f"{prefix}_ALL"], "template_id": f"{prefix}_SAMPLE"}
     sample = f"{word}-sample"
     files = [attachment(f"{word}-file.txt", word.encode()), attachment(f"{word}-link.txt", word.encode(), link={})]

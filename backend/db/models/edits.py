@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,7 +16,8 @@ from backend.lib import clock
 class PostEdit(IdentityBase):
     """What a post is to show, until its provider has taken that or it was tried often enough.
 
-    ``post`` is the provider's identifier, ``text`` and ``blocks`` are the whole post as the provider takes it.
+    ``post`` is the provider's identifier, ``text`` and ``blocks`` are the whole post as the provider takes it. Where it
+    begins a ``conversation``, ``shows`` is the delivery whose message it shows: once a later one is shown, that stays.
     """
 
     __tablename__ = "post_edits"
@@ -23,5 +26,7 @@ class PostEdit(IdentityBase):
     post: Mapped[str] = mapped_column(String(255))
     text: Mapped[str] = mapped_column(Text)
     blocks: Mapped[list[dict[str, Any]]] = mapped_column(JsonB)
+    conversation: Mapped[UUID | None] = mapped_column(GUID(), default=None)
+    shows: Mapped[UUID | None] = mapped_column(GUID(), default=None)
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(Moment, default=clock.now, index=True)

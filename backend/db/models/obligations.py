@@ -35,6 +35,7 @@ class StepState(StrEnum):
 _OPEN = text("state = 'OPEN'")
 _UNENDED = text("ended_at IS NULL")
 _TAKEN = text("state = 'TAKEN'")
+_FOLLOWED = text("follow_up_at IS NOT NULL")
 
 
 class Obligation(IdentityBase):
@@ -43,7 +44,8 @@ class Obligation(IdentityBase):
     ``until`` is the goal. ``next_at`` is when the next step is due, or, after the last, when the obligation goes to the
     worklist; it is null for one that is not open. ``met_by`` names who reached the goal as far as that is known, and
     ``met_through`` how; ``closed_by`` and ``closed_through`` tell the same of one that was closed. ``ended_at`` is set
-    by MET and CLOSED. ``matter_id`` is what it is about, with which it ends.
+    by MET and CLOSED. ``matter_id`` is what it is about, with which it ends. From ``follow_up_at`` on its posts and
+    tickets are to say how it ended; ``followed_up`` lists the rows of those deliveries that do.
     """
 
     __tablename__ = "obligations"
@@ -51,6 +53,7 @@ class Obligation(IdentityBase):
         Index("ix_obligations_due", "next_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_obligations_service_state", "service_id", "state", "id"),
         Index("ix_obligations_matter", "matter_id", "id", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
+        Index("ix_obligations_follow_up", "follow_up_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
     )
 
     service_id: Mapped[int] = mapped_column(ForeignKey("services.id"))
@@ -71,6 +74,8 @@ class Obligation(IdentityBase):
     closed_through: Mapped[str | None] = mapped_column(String(8), default=None)
     closed_reason: Mapped[str | None] = mapped_column(Text, default=None)
     ended_at: Mapped[datetime | None] = mapped_column(Moment, index=True, default=None)
+    follow_up_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    followed_up: Mapped[list[int] | None] = mapped_column(JsonB, default=None)
 
 
 class ObligationStep(IdentityBase):
@@ -78,7 +83,8 @@ class ObligationStep(IdentityBase):
 
     ``notification_uid`` is the notification that the step is, or will be: always the same, so that a step that is
     handed over twice is sent once. ``content`` is what it says as a client would send it; null for the first step.
-    ``after`` is the time from the opening, in seconds. ``detail`` says why a step was refused.
+    ``after`` is the time from the opening, in seconds. ``detail`` says why a step was refused. Behind the worklist's
+    turn may stand a ticket for that, of which ``content`` says whose it is.
     """
 
     __tablename__ = "obligation_steps"

@@ -19,7 +19,9 @@ class SendingRule(IdentityBase):
     ``kind`` is ``service``, ``template`` or ``recipient``; ``name`` is the identifier, empty for the service itself.
     ``open_window`` is a ``lib.windows.Window``; null lets messages leave at any time. ``muted_until`` is in the past
     once a mute has ended, by itself or by hand. ``mute_drop`` is how old what waited may be to leave then, as ``24h``;
-    null lets all of it leave. ``throttle`` is how many messages a recipient gets, of the service or of the template.
+    null lets all of it leave. ``throttle`` is how many messages a recipient gets, of the service or of the template;
+    ``equal_texts`` is what becomes of a text that equals the one before. ``worklist_ticket`` is the recipient that gets
+    a ticket for what nobody has answered, of the service alone.
     """
 
     __tablename__ = "sending_rules"
@@ -36,6 +38,8 @@ class SendingRule(IdentityBase):
     muted_by: Mapped[str | None] = mapped_column(String(254), default=None)
     muted_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
     throttle: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    equal_texts: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    worklist_ticket: Mapped[str | None] = mapped_column(String(64), default=None)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
 
 

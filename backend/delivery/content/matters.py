@@ -14,6 +14,9 @@ from backend.db.statements import one_of
 
 # The template of what says that a matter is resolved: the last word on it, which begins no new conversation.
 LAST_WORD = "CARILLON_RESOLVED"
+# That of what a ticket says at last of an obligation that was answered, or closed.
+ANSWERED = "CARILLON_ANSWERED"
+LAST_WORDS = frozenset({LAST_WORD, ANSWERED})
 _WAITING = (BatchStatus.OPEN, BatchStatus.CLOSED)
 
 

@@ -1,19 +1,24 @@
 """Changing posts after they were sent: asked for in a transaction, made by a worker, given up after some tries.
 
-A post that stays as it was says nothing wrong that a press of its button would not put right.
+A post that stays as it was says nothing wrong that a press of its button would not put right. The first post of a
+conversation shows the latest of it: what was to stand there of an earlier message is forgotten once a later one does.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import msgspec
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Editing, Outcome, ProviderError
 from backend.db import database as db
 from backend.db.models.edits import PostEdit
+from backend.db.models.matters import Conversation
+from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.delivery.providers import routes
 from backend.lib import clock, queue
 
@@ -24,13 +29,34 @@ _MOST_ATTEMPTS = 6
 # For so long nobody else takes up what a worker is at.
 _CLAIMED = timedelta(minutes=2)
 _AGAIN = timedelta(seconds=20)
+_SOON = timedelta(seconds=5)
 _WORTH_ANOTHER = frozenset({Outcome.RETRY, Outcome.THROTTLED, Outcome.AMBIGUOUS})
 
 
-def want(session: Session, provider: str, post: str, text: str, blocks: Sequence[Mapping[str, Any]]) -> None:
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """What a post is to show: ``post`` by its ``provider``'s identifier.
+
+    Where it begins a ``conversation``, it is shown as long as the message of the delivery ``shows`` is its latest.
+    """
+
+    provider: str
+    post: str
+    text: str
+    blocks: Sequence[Mapping[str, Any]]
+    conversation: UUID | None = None
+    shows: UUID | None = None
+
+
+def want(session: Session, wanted: Post) -> None:
     """Have a post show something else, once this transaction is committed; what it was to show before is forgotten."""
-    session.execute(delete(PostEdit).where(PostEdit.provider == provider, PostEdit.post == post))
-    session.add(PostEdit(provider=provider, post=post, text=text, blocks=[dict(block) for block in blocks]))
+    session.execute(delete(PostEdit).where(PostEdit.provider == wanted.provider, PostEdit.post == wanted.post))
+    blocks = [dict(block) for block in wanted.blocks]
+    session.add(PostEdit(**{**msgspec.structs.asdict(wanted), "blocks": blocks}))
+
+
+def is_latest(conversation: Conversation, delivery: UUID) -> bool:
+    """Tell whether a delivery's message is the latest of a conversation that its provider took."""
+    return conversation.last_message_id.partition("@")[0] == str(delivery)
 
 
 @queue.periodic
@@ -58,9 +84,11 @@ def _claim(session: Session, identity: int) -> PostEdit | None:
 
 
 def _make(edit: PostEdit) -> None:
-    provider = next((one for one in _editing() if one.name == edit.provider), None)
+    provider = next((one for one in editing() if one.name == edit.provider), None)
     again: timedelta | None = None
-    if provider is not None:
+    if provider is not None and _is_told_more(edit):
+        again = _SOON
+    elif provider is not None and not _is_outdated(edit):
         try:
             provider.edit(edit.post, edit.text, edit.blocks)
         except ProviderError as error:
@@ -75,5 +103,28 @@ def _make(edit: PostEdit) -> None:
             session.execute(update(PostEdit).where(own).values(due_at=clock.now() + again))
 
 
-def _editing() -> Iterable[Editing]:
+def _is_told_more(edit: PostEdit) -> bool:
+    """Tell whether a later message is being given to a conversation just now, which its first post is to show."""
+    if edit.shows is None:
+        return False
+    with db.current().read() as session:
+        own = session.scalar(select(Delivery).where(Delivery.uid == edit.shows))
+        if own is None or own.matter_id is None:
+            return False
+        same = (Delivery.matter_id == own.matter_id, Delivery.type == own.type, Delivery.address == own.address)
+        under_way = select(Delivery.id).where(*same, Delivery.status == DeliveryStatus.SENDING.value)
+        return session.scalar(under_way.limit(1)) is not None
+
+
+def _is_outdated(edit: PostEdit) -> bool:
+    """Tell whether the first post of a conversation shows a later message by now."""
+    if edit.conversation is None or edit.shows is None:
+        return False
+    with db.current().read() as session:
+        found = session.get(Conversation, edit.conversation)
+    return found is not None and found.root == edit.post and not is_latest(found, edit.shows)
+
+
+def editing() -> Iterable[Editing]:
+    """Return the providers whose posts can be changed."""
     return (provider for row in routes.routes().values() for provider in row if isinstance(provider, Editing))

@@ -141,7 +141,7 @@ class Composer:
         if files is None:
             return _unsent(claim, "One of its attachments is no longer kept.")
         version = self._versions.get(claim.template_version_id)
-        last_word = version is not None and version.identifier == matters.LAST_WORD
+        last_word = version is not None and version.identifier in matters.LAST_WORDS
         return _message(claim, rendered, self._threads.get(claim.id, _FIRST), files, last_word=last_word)
 
     def _batch_job(self, claim: Claim, part: BatchPart) -> RenderJob:

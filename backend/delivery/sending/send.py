@@ -17,7 +17,7 @@ from backend.db.leases import Lease, LostError, Observer
 from backend.delivery.content import batch_parts, file_links, files, memories
 from backend.delivery.content.batch_parts import BatchPart
 from backend.delivery.content.file_links import Link
-from backend.delivery.outcomes import conversations, deferring, pending_results, record
+from backend.delivery.outcomes import conversations, deferring, equal_texts, pending_results, record
 from backend.delivery.outcomes.conversations import Continued
 from backend.delivery.outcomes.pending_results import PendingResults
 from backend.delivery.outcomes.record import OUTBOX, SUPPRESSION, Result, Waiting
@@ -232,7 +232,7 @@ class Sender:
         if not texts:
             return made
         with db.current().transaction() as session:
-            waiting = deferring.keep_back_equal(session, texts, within)
+            waiting = equal_texts.keep_back(session, texts, within)
         self.holding.drop([claim for claim, _ in made if claim.id in waiting])
         return [(claim, one) for claim, one in made if claim.id not in waiting]
 
