@@ -23,6 +23,10 @@ from backend.reports import sender_domains
 # How long an example takes says something of the machine, not of the promise.
 examples.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("any machine")
+# ``make explore``: as many examples as it says, other ones with each seed.
+examples.register_profile(
+    "explore", examples(), max_examples=int(os.environ.get("COUNT", "2000")), derandomize=False, print_blob=True
+)
 
 # Processes that tests start keep what they compile, whatever the shell says: to compile it anew took most of each.
 sys.dont_write_bytecode = False
