@@ -59,7 +59,7 @@ MAIL = """<mjml lang="en">
                 <br>{{ item.why }}</td>
               {% if item.times_told %}
               <td style="padding:8px 0 8px 12px; border-top:1px solid #e6ecf0; text-align:right; vertical-align:top;">
-                since {{ item.first_seen[:10] | date("medium") }}</td>
+                first seen {{ item.first_seen[:10] | date("medium") }}</td>
               {% endif %}
             </tr>
             {% endfor %}
@@ -204,7 +204,7 @@ def test_three_days_of_a_report(
     report.day("WTX-004417", "WTX-004430")
     second = report.mails(2)[-1]
     look_at(page, second, "three-days-2")
-    since = f"since {first:%b} {first.day}, {first.year}"
+    since = f"first seen {first:%b} {first.day}, {first.year}"
     assert parts(page) == {
         "New": [f"WTX-004430 {WHY['WTX-004430']}"],
         "Still failing": [f"WTX-004417 {WHY['WTX-004417']} {since}"],
