@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from backend.alpha import faults as alpha_faults
 from backend.alpha import routes as alpha
 from backend.api import (
+    access_log,
     aggregators,
     bulk,
     callbacks,
@@ -105,7 +106,7 @@ def create_app() -> Litestar:
         before_send=[guards.tell_rate_limit, headers.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, _employ, gc.freeze, gc.enable, service_manager.tell_ready],
-        on_shutdown=[traces.flush],
+        on_shutdown=[access_log.lines.write, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,

@@ -11,7 +11,7 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 from backend.accounts.access import Principal
 from backend.lib import correlation, logs, traces
 
-logger = logging.getLogger(__name__)
+lines = logs.Gathered(logging.getLogger(__name__), "request")
 
 _NOTIFICATION = "logged_notification_id"
 # Asked every few seconds by machines, or by every page: of interest when they fail.
@@ -108,7 +108,7 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
         fields["client_id"] = principal.client_id
     if (notification := scope["state"].get(_NOTIFICATION)) is not None:
         fields["notification"] = notification
-    logs.event(logger, logging.INFO, "request", fields)
+    lines.add(fields)
 
 
 def _harmless(path: str) -> str:
