@@ -306,8 +306,7 @@ class NotificationIn(Shape):
 
     def is_scheduled(self, now: datetime) -> bool:
         """Tell whether it waits for a moment that is still to come."""
-        moment = self.moment
-        return moment is not None and moment > now
+        return self.send_at is not None and (moment := self.moment) is not None and moment > now
 
 
 @lru_cache(maxsize=1024)  # it is asked for several times of each notification
