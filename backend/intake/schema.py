@@ -343,11 +343,14 @@ class BulkIn(Shape):
     notifications: Annotated[list[NotificationIn], Field(min_length=1, max_length=MAX_BULK)]
 
 
+_OF_POLICY = frozenset({"template_id", "subject", "fields"})
+
+
 def _policy_faults(notification: NotificationIn) -> Iterator[FieldError]:
     """Find members that do not go together: those of a policy, and those that a policy stands for."""
     given = notification.model_fields_set
     if notification.policy_id is None:
-        for name in sorted({"template_id", "subject", "fields"} & given):
+        for name in sorted(_OF_POLICY & given) if not _OF_POLICY.isdisjoint(given) else ():
             detail = "It goes with a 'policy_id'; else each of the 'channels' has its own."
             yield FieldError(f"/{name}", "unknown_member", detail)
         return
