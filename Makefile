@@ -7,7 +7,7 @@ SAY := @printf '› %s\n'
 .DEFAULT_GOAL := help
 # What Python has compiled is kept, whatever the machine prefers: to compile it at each start takes longer than to start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run demo test test-fast bench setup setup-dev browser servers check format lock audit licences release clean fuzz-http fuzz-mjml
+.PHONY: help run demo test test-fast bench setup setup-dev browser servers check format lock audit licences release clean explore fuzz-http fuzz-mjml
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ fuzz-http: setup-dev ## Send 2,000 streams of odd requests, each split at every 
 
 COUNT ?= 2000
 SEED ?= 1
+EXPLORED ?= tests/obligations/test_machine.py
+explore: setup-dev servers ## Live random lives of obligations on both databases: COUNT=2000 SEED=1
+	@COUNT=$(COUNT) $(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile explore --hypothesis-seed $(SEED) $(EXPLORED)
+
 fuzz-mjml: setup-dev browser ## Compare random MJML with the reference compiler: COUNT=2000 SEED=1
 	@$(BIN)/python -m e2e.mjml_fuzz --count $(COUNT) --seed $(SEED)
 

@@ -103,7 +103,7 @@ def create_app() -> Litestar:
         before_send=[guards.tell_rate_limit, middleware.secure],
         # What is there for good need not be looked through by the garbage collector again and again.
         on_startup=[measures.share, _employ, gc.freeze, gc.enable, service_manager.tell_ready],
-        on_shutdown=[traces.flush],
+        on_shutdown=[middleware.lines.write, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,
         request_max_body_size=MAX_BYTES,

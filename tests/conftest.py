@@ -21,10 +21,11 @@ from backend.lib import clock, queue, settings, ttl_cache
 from backend.reports import providers
 
 # How long an example takes says something of the machine, not of the promise. The same examples at every run, so that
-# it ends alike everywhere; ``--hypothesis-profile=explore`` draws others each time.
-_EXPLORE = examples(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-examples.register_profile("explore", _EXPLORE)
-examples.register_profile("any machine", _EXPLORE, derandomize=True, database=None)
+# it ends alike everywhere; ``make explore`` draws as many as it says, other ones with each seed.
+_ANY = examples(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, derandomize=True)
+_MANY = int(os.environ.get("COUNT", "2000"))
+examples.register_profile("any machine", _ANY)
+examples.register_profile("explore", _ANY, max_examples=_MANY, derandomize=False, print_blob=True)
 examples.load_profile("any machine")
 
 # Processes that tests start keep what they compile, whatever the shell says: to compile it anew took most of each.

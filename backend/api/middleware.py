@@ -38,7 +38,7 @@ _PEER = "carillon.peer"
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?")
 _LAST_PORT = 65535
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-logger = logging.getLogger(__name__)
+lines = logs.Gathered(logging.getLogger(__name__), "request")
 _NOTIFICATION = "logged_notification_id"
 # Asked every few seconds by machines, or by every page: of interest when they fail.
 _OFTEN = ("/healthz", "/readyz", "/metrics", "/static/")
@@ -272,7 +272,7 @@ def _log(scope: HTTPScope, status: int, seconds: float) -> None:
         fields["client_id"] = principal.client_id
     if (notification := scope["state"].get(_NOTIFICATION)) is not None:
         fields["notification"] = notification
-    logs.event(logger, logging.INFO, "request", fields)
+    lines.add(fields)
 
 
 def _harmless(path: str) -> str:

@@ -8,6 +8,7 @@ takes its time nor stores more than a moment's work: what is left for that comes
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache, partial
 from uuid import UUID
 
@@ -201,8 +202,9 @@ def _validate_and_store(
         _wake(stored, wake)
         for (channel, priority), count in (stored.messages - stored.tests).items():
             metrics.messages(channel, priority).inc(count)
+        now = clock.now()
         outcomes |= {
-            one.uid: _outcome(one, stored.results[one.uid], validation) if one.uid in stored.results else Later()
+            one.uid: _outcome(one, stored.results[one.uid], validation, now) if one.uid in stored.results else Later()
             for one, validation in validated
         }
     return outcomes
@@ -277,15 +279,17 @@ class _Validator:
         service, team = self._services[one.service_id], partial(self._team, one.service_id)
         texts = equal_messages.are_asked_for(self._session, one, service)
         validation = validate(one, service, registered, render=tried.render, reach=team, texts=texts)
-        return _as_far_as_tried(entry, validation, tried, self._joins)
+        return _as_far_as_tried(entry, validation, tried, self._joins, self._now)
 
 
-def _as_far_as_tried(entry: Entry, validation: Validation, tried: Tried, joins: Joins) -> Validation | Later | Refused:
+def _as_far_as_tried(
+    entry: Entry, validation: Validation, tried: Tried, joins: Joins, now: datetime
+) -> Validation | Later | Refused:
     """Return the validation that stands, or that it comes later; refused is what could not be tried."""
     found: Validation | Later = validation
     if tried.left and not _is_unavailable(validation):
         found = Later(tried.left)
-    elif isinstance(validation, Plan) and not store.is_scheduled(entry.read(), clock.now()):
+    elif isinstance(validation, Plan) and not store.is_scheduled(entry.read(), now):
         found = joins.check(entry, validation)
     return Refused(found, None) if isinstance(found, Problem) and _is_unavailable(found) else found
 
@@ -325,12 +329,12 @@ def _wake(stored: store.Stored, wake: Wake) -> None:
     batching_tasks.arm(stored.moments)
 
 
-def _outcome(one: Content, result: store.StoreResult, validation: Validation) -> IntakeResult:
+def _outcome(one: Content, result: store.StoreResult, validation: Validation, now: datetime) -> IntakeResult:
     if isinstance(result, Problem):
         return Refused(result, str(one.uid))
     if result == "new":
         plan = validation if isinstance(validation, Plan) else Plan([])
-        waits = store.is_scheduled(one, clock.now()) or plan.wait is not None
+        waits = store.is_scheduled(one, now) or plan.wait is not None
         status = NotificationStatus.SCHEDULED.value if waits else _TAKEN
         warned = [*(missed(plan, one.notification) if one.notification else ()), *writer.warnings(plan)]
         if one.throttled is not None:
@@ -348,11 +352,12 @@ def _in_order(entries: Sequence[Entry], outcomes: Mapping[UUID, IntakeResult | L
     """Answer each submission; of equal ones in one group the first is new and the others repeat it."""
     answers: list[IntakeResult | Later] = []
     seen: set[UUID] = set()
+    now = clock.now()
     for entry in entries:
         one = entry.read()
         outcome = outcomes[one.uid]
         if isinstance(outcome, Accepted):
-            present = outcome.status if outcome.duplicate else store.first_status(one, clock.now()).value
+            present = outcome.status if outcome.duplicate else store.first_status(one, now).value
             if one.refusal is not None:
                 outcome = Refused(one.refusal, outcome.notification_id, present)
             else:

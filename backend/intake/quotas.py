@@ -136,12 +136,12 @@ def wanted(content: Content, rules: Rules) -> Counter[Allowance]:
     return counts
 
 
-def _asked(session: Session, content: Content, service: ServiceState) -> Counter[Allowance]:
-    """Count what a notification would take under the throttles of its service, if there are any."""
+def _asked(session: Session, content: Content, service: ServiceState) -> Counter[Allowance] | None:
+    """Count what a notification would take under the throttles of its service; None if there are none."""
     if not service.rules:
-        return Counter()
+        return None
     rules = sending.of_service(session, content.service_id, service.rules)
-    return wanted(content, rules) if rules.has_throttles else Counter()
+    return wanted(content, rules) if rules.has_throttles else None
 
 
 def digested(

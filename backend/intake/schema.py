@@ -306,8 +306,7 @@ class NotificationIn(Shape):
 
     def is_scheduled(self, now: datetime) -> bool:
         """Tell whether it waits for a moment that is still to come."""
-        moment = self.moment
-        return moment is not None and moment > now
+        return self.send_at is not None and (moment := self.moment) is not None and moment > now
 
 
 @lru_cache(maxsize=1024)  # it is asked for several times of each notification
@@ -344,11 +343,14 @@ class BulkIn(Shape):
     notifications: Annotated[list[NotificationIn], Field(min_length=1, max_length=MAX_BULK)]
 
 
+_OF_POLICY = frozenset({"template_id", "subject", "fields"})
+
+
 def _policy_faults(notification: NotificationIn) -> Iterator[FieldError]:
     """Find members that do not go together: those of a policy, and those that a policy stands for."""
     given = notification.model_fields_set
     if notification.policy_id is None:
-        for name in sorted({"template_id", "subject", "fields"} & given):
+        for name in sorted(_OF_POLICY & given) if not _OF_POLICY.isdisjoint(given) else ():
             detail = "It goes with a 'policy_id'; else each of the 'channels' has its own."
             yield FieldError(f"/{name}", "unknown_member", detail)
         return

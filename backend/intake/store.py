@@ -265,15 +265,16 @@ def _open_obligations(session: Session, accepted: Sequence[Content], now: dateti
         opening.open_all(session, new, now)
 
 
-def messages(content: Content, plan: Plan) -> Counter[str]:
+def messages(content: Content, plan: Plan) -> dict[str, int]:
     """Count the messages of a plan by channel type; one that joins batches counts once for each of them.
 
     What a batch's message will go to is not known yet, and its members share it.
     """
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
+    buffered = priority(content) is Priority.BATCH
     for planned in plan.channels:
-        buffered = priority(content) is Priority.BATCH
-        counts[planned.channel.type] += len(set(planned.channel.recipient) if buffered else planned.targets)
+        kind = planned.channel.type
+        counts[kind] = counts.get(kind, 0) + len(set(planned.channel.recipient) if buffered else planned.targets)
     return counts
 
 

@@ -191,8 +191,11 @@ def _placed(errors: list[FieldError]) -> list[FieldError]:
 
 def endpoints(notification: NotificationIn, registered: Registered) -> int:
     """Count the endpoints of all recipients of each channel: at least as many as there would be messages."""
-    found = registered.recipients
-    return sum(len(found.get(name, ())) for channel in notification.every_channel for name in set(channel.recipient))
+    found, count = registered.recipients, 0
+    for channel in notification.every_channel:
+        for name in set(channel.recipient):
+            count += len(found.get(name, ()))
+    return count
 
 
 def _goes_at_once(content: Content, notification: NotificationIn) -> Iterator[FieldError]:
@@ -312,17 +315,14 @@ def _choices(channel: ChannelIn, template: FoundTemplate, registered: Registered
 
 def _recipient_faults(pointer: str, channel: ChannelIn, registered: Registered) -> Iterator[FieldError]:
     for position, identifier in enumerate(channel.recipient):
-        recipient_pointer = f"{pointer}/{channel.recipient_member}/{position}"
         addresses = registered.recipients.get(identifier)
         if addresses is None:
-            detail = f"No recipient {identifier!r} is registered for this service."
-            yield FieldError(recipient_pointer, "unknown_recipient", detail)
-        elif not any(address.type == channel.type for address in addresses):
-            yield FieldError(
-                recipient_pointer,
-                "no_address_for_channel",
-                f"The recipient {identifier} has no {channel.type} endpoint.",
-            )
+            code, detail = "unknown_recipient", f"No recipient {identifier!r} is registered for this service."
+        elif channel.type not in [address.type for address in addresses]:
+            code, detail = "no_address_for_channel", f"The recipient {identifier} has no {channel.type} endpoint."
+        else:
+            continue
+        yield FieldError(f"{pointer}/{channel.recipient_member}/{position}", code, detail)
 
 
 def _sender_faults(pointer: str, channel: ChannelIn, senders: Senders) -> Iterator[FieldError]:

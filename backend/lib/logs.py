@@ -1,13 +1,15 @@
 """Logging: one line an entry, to standard error; readable, or in production JSON for those who collect them."""
 
+import asyncio
 import logging
 import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import TextIO
 
 import msgspec
 
@@ -20,6 +22,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 Value = str | int | float | None
 Fields = Mapping[str, Value]
 OUTAGE_EVERY = timedelta(seconds=30)
+# So long an event may wait for others with which it is written.
+_GATHERED_SECONDS = 0.05
 _encode = msgspec.json.Encoder().encode
 # Below WARNING, libraries write tokens, addresses, rows of tables or whole requests: of that, only these are heard.
 _HEARD = ("backend", "uvicorn")
@@ -91,27 +95,30 @@ class _OneLine(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message, fields = masked(record.getMessage()), _with_request(getattr(record, "fields", {}))
-        ends = "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
-        lines = [f"{_moment()} {record.levelname:<7} {record.name}: {_escaped(message)}{ends}"]
+        fields = _with_request(getattr(record, "fields", {}))
+        lines = [self.line(record.levelname, record.name, masked(record.getMessage()), fields)]
         if record.exc_info:
             lines += [f"    {_escaped(line)}" for line in masked(self.formatException(record.exc_info)).split("\n")]
         return "\n".join(lines)
+
+    def line(self, level: str, name: str, message: str, fields: Fields, at: datetime | None = None) -> str:
+        """Write an entry whose message is masked already."""
+        ends = "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
+        return f"{_moment(at)} {level:<7} {name}: {_escaped(message)}{ends}"
 
 
 class _Json(logging.Formatter):
     """Writes an entry as one JSON object on one line: ``time, level, logger, message``, its fields, ``exception``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": _moment(),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": masked(record.getMessage()),
-            **_with_request(getattr(record, "fields", {})),
-        }
+        fields = _with_request(getattr(record, "fields", {}))
         if record.exc_info:
-            entry["exception"] = masked(self.formatException(record.exc_info))
+            fields = {**fields, "exception": masked(self.formatException(record.exc_info))}
+        return self.line(record.levelname, record.name, masked(record.getMessage()), fields)
+
+    def line(self, level: str, name: str, message: str, fields: Fields, at: datetime | None = None) -> str:
+        """Write an entry whose message is masked already."""
+        entry = {"time": _moment(at), "level": level, "logger": name, "message": message, **fields}
         text = _encode(entry).decode()
         return text if text.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -122,8 +129,8 @@ def _with_request(fields: Fields) -> Fields:
     return fields if request is None else {**fields, "request_id": request}
 
 
-def _moment() -> str:
-    return clock.now().isoformat(timespec="microseconds")[:-6] + "Z"  # always UTC: +00:00 gives way to Z
+def _moment(at: datetime | None) -> str:
+    return (at or clock.now()).isoformat(timespec="microseconds")[:-6] + "Z"  # always UTC: +00:00 gives way to Z
 
 
 def _plain(value: Value) -> str:
@@ -185,18 +192,78 @@ def event(logger: logging.Logger, level: int, message: str, *entries: Fields) ->
     """
     if not logger.isEnabledFor(level):
         return
+    own = _own()
+    if own is not None:
+        named = logging.getLevelName(level)
+        own.write([own.form.line(named, logger.name, message, _with_request(fields)) for fields in entries])
+        return
     for fields in entries:
         record = logger.makeRecord(logger.name, level, "", 0, message, (), None)
         record.fields = fields
         logger.handle(record)
 
 
+class Gathered:
+    """Events of level INFO that the thread of an event loop writes a moment later, all that came together at once.
+
+    A killed process loses those of the last twentieth of a second.
+    """
+
+    def __init__(self, logger: logging.Logger, message: str) -> None:
+        self._logger = logger
+        self._message = message
+        self._waiting: list[tuple[datetime, Fields]] = []
+
+    def add(self, fields: Fields) -> None:
+        """Write an event with these fields, the present moment and the present request's id before long."""
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        if _own() is None:
+            event(self._logger, logging.INFO, self._message, fields)
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_GATHERED_SECONDS, self.write)
+        self._waiting.append((clock.now(), _with_request(fields)))
+
+    def write(self) -> None:
+        """Write what waits, now."""
+        waiting, self._waiting = self._waiting, []
+        own = _own()
+        if waiting and own is not None:
+            name = self._logger.name
+            own.write([own.form.line("INFO", name, self._message, fields, at) for at, fields in waiting])
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The one handler; ``form`` makes its lines."""
+
+    def __init__(self, form: _OneLine | _Json) -> None:
+        super().__init__()
+        self.form = form
+        self.addFilter(_is_fit)
+        self.addFilter(OneOfAnOutage())
+        self.setFormatter(form)
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Write lines together: each write of its own costs as much as to make the line."""
+        if not lines:
+            return
+        with self.lock or threading.Lock():
+            try:
+                self.stream.write("\n".join(lines) + "\n")
+                self.flush()
+            except (OSError, ValueError):  # nobody reads any more, or it is closed
+                self.handleError(logging.makeLogRecord({"msg": lines[0]}))
+
+
+def _own() -> _Handler | None:
+    """Return our handler, unless somebody else listens too."""
+    handlers = logging.getLogger().handlers
+    return handlers[0] if len(handlers) == 1 and isinstance(handlers[0], _Handler) else None
+
+
 def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
     """Send all logging through one handler; ``level`` is the lowest of our own entries, libraries begin at WARNING."""
-    handler = logging.StreamHandler()
-    handler.addFilter(_is_fit)
-    handler.addFilter(OneOfAnOutage())
-    handler.setFormatter(_Json() if as_json else _OneLine())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[_Handler(_Json() if as_json else _OneLine())], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

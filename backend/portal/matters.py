@@ -74,6 +74,7 @@ def _page(workspace: Workspace, uid: UUID, before: int | None, note: str, faults
         if found is None:
             raise NotFoundException
         report, last = found
+        quiet = matters.quiet(reading, workspace.service_id, name) if behind is None else []
         lying = messages.deliveries(reading, [UUID(one.id) for one in report.messages])
     own = f"matters/{uid}"
     return page(
@@ -83,6 +84,7 @@ def _page(workspace: Workspace, uid: UUID, before: int | None, note: str, faults
         workspace=workspace,
         status_code=faults.status,
         matter=report,
+        quiet=quiet,
         kept={str(uid) for uid in lying},
         own=workspace.address(own),
         note=note,

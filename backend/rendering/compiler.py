@@ -18,6 +18,7 @@ from backend.rendering.jinja.environments import ENVIRONMENTS, HTML, MJML, SUBJE
 from backend.rendering.jinja.errors import runtime_fault, syntax_fault
 from backend.rendering.jinja.masking import Mask, mask_jinja, unify_newlines
 from backend.rendering.jinja.mistakes import mistake
+from backend.rendering.jinja.needs import Need, needs_of
 from backend.rendering.jinja.policy import enforce
 from backend.rendering.jinja.sandbox import Sandbox
 from backend.rendering.jinja.static_analysis import is_harmless, is_memberwise
@@ -37,7 +38,8 @@ class Compiled(msgspec.Struct, frozen=True):
     ``flow`` is the source of the template that writes the text alternative, where that can do without the HTML.
     ``harmless`` says that no fields can make running the body or the subject costly, ``memberwise`` that both render
     a batch whenever they render each of its members; ``fixed`` bytes are written in any case. ``layout`` surrounds the
-    HTML of Markdown and text; ``layout_varies`` with the fields.
+    HTML of Markdown and text; ``layout_varies`` with the fields. ``needs`` is what the body looks up, if with that in
+    the fields it renders for certain.
     """
 
     body: Template
@@ -52,6 +54,7 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[TemplateWarning, ...] = ()
     layout: Template | None = None
     layout_varies: bool = False
+    needs: tuple[Need, ...] | None = None
 
 
 class _Kept:
@@ -117,12 +120,14 @@ def _compiled_body(source: Source) -> Compiled:
         return made
     with _told_of(SOURCE):
         layout, varies = layout_of(source)
-    return msgspec.structs.replace(made, layout=layout, layout_varies=varies, memberwise=made.memberwise and not varies)
+    if varies:
+        made = msgspec.structs.replace(made, memberwise=False, needs=None)
+    return msgspec.structs.replace(made, layout=layout, layout_varies=varies)
 
 
 def _made(environment: Sandbox, tree: nodes.Template) -> Compiled:
-    harmless, memberwise, fixed = is_harmless(tree), is_memberwise(tree), fixed_bytes(tree)
-    return Compiled(_template(environment, tree, SOURCE), harmless, memberwise, fixed)
+    harmless, memberwise, fixed, needs = is_harmless(tree), is_memberwise(tree), fixed_bytes(tree), needs_of(tree)
+    return Compiled(_template(environment, tree, SOURCE), harmless, memberwise, fixed, needs=needs)
 
 
 def parse_partial(source: Source, one: Partial) -> nodes.Template:

@@ -18,6 +18,7 @@ from backend.rendering.html.pages import completed, surrounded, text_to_html
 from backend.rendering.inspection import inspect
 from backend.rendering.jinja.errors import runtime_fault
 from backend.rendering.jinja.filters import CHOICE, SPOKEN, Choice
+from backend.rendering.jinja.needs import are_met
 from backend.rendering.jinja.sandbox import GLOBALS
 from backend.rendering.limits import Meter, context, metered
 from backend.rendering.markdown import Values, to_html, values_kept
@@ -98,9 +99,13 @@ def _render(job: RenderJob) -> Rendered:
     template = compiled(job.key, job.source)
     source = job.source
     fields = context(job.fields, batch=job.batch, around=source.around, item_key=source.item_key, memory=job.memory)
+    tried = not (job.want_html or job.want_text)
+    certain = tried and template.needs is not None and are_met(template.needs, fields)
+    if certain and template.subject is None:
+        return Rendered(None, None, "")
     variables = {**GLOBALS, **fields, CHOICE: Choice(job.fields), SPOKEN: job.source.language}
-    if not (job.want_html or job.want_text):
-        return _tried(template, variables)
+    if tried:
+        return _tried(template, variables, certain=certain)
     with metered() as meter, values_kept(job.source) as values:
         subject = _subject(template.subject, variables, meter)
         if (
@@ -139,13 +144,14 @@ def _without_layout(job: RenderJob, subject: str | None, body: str, values: Valu
     return Rendered(subject, html if job.want_html else None, text, markdown, footer=footer)
 
 
-def _tried(template: Compiled, variables: dict[str, object]) -> Rendered:
-    """See that a message can be made of which only the subject is wanted."""
+def _tried(template: Compiled, variables: dict[str, object], *, certain: bool) -> Rendered:
+    """See that a message can be made of which only the subject is wanted; what is certain is not run for that."""
     with metered() as meter:
         subject = _subject(template.subject, variables, meter)
-        _run(template.body, variables, meter, template.source_line)
-        if template.layout is not None and template.layout_varies:
-            _run(template.layout, variables, meter)
+        if not certain:
+            _run(template.body, variables, meter, template.source_line)
+            if template.layout is not None and template.layout_varies:
+                _run(template.layout, variables, meter)
     return Rendered(subject, None, "")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.channels.base import Channel
-from backend.db.models.batches import Batch, BatchStatus
+from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.matters import Resolution
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
 from backend.db.models.registry import Template, TemplateVersion
@@ -25,6 +25,7 @@ from backend.search.asked import parts_of
 
 _WAITING = (BatchStatus.OPEN, BatchStatus.CLOSED)
 _MOST_WAITING = 20
+_MOST_QUIET = 20
 
 
 class MatterMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +100,13 @@ def report(
         next_cursor=None,
     )
     return made, found[limit - 1].id if len(found) > limit else None
+
+
+def quiet(session: Session, service_id: int, matter: str) -> list[BatchRow]:
+    """List the latest batches about a matter that were not sent because nothing in them was new, newest first."""
+    told = (Batch.matter_id == ids.matter_id(service_id, matter), Batch.why == Why.NOTHING_NEW.value)
+    wanted = select(Batch).where(*told, Batch.status == BatchStatus.CANCELLED.value)
+    return [batches.describe(one) for one in session.scalars(wanted.order_by(Batch.id.desc()).limit(_MOST_QUIET))]
 
 
 def _waiting(session: Session, matter_id: UUID) -> list[BatchRow]:

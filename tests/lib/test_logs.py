@@ -1,5 +1,6 @@
 """An entry of the log is one line, whatever a stranger wrote into it."""
 
+import asyncio
 import io
 import json
 import logging
@@ -148,3 +149,63 @@ def test_json_is_one_object_a_line_and_says_the_same(written: io.StringIO, text:
         "request_id": "req-1",
     }
     assert second["exception"].endswith(f"ValueError: {text}")
+
+
+def only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the handlers that pytest adds when a test begins."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [one for one in root.handlers if isinstance(one, logs._Handler)])
+
+
+@pytest.mark.parametrize("written", [False, True], indirect=True)
+def test_events_are_the_same_where_nobody_else_listens(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"status": 200, "path": "/a b"}, {"status": 500, "path": "a\nb"}]
+    logs.event(logging.getLogger("x"), logging.INFO, "request", *entries)
+    first = written.getvalue()
+    only_ours(monkeypatch)
+    logs.event(logging.getLogger("x"), logging.INFO, "request", *entries)
+    assert written.getvalue() == first * 2
+    assert len(first.splitlines()) == 2
+
+
+def test_gathered_events_keep_their_moment_and_their_request(
+    written: io.StringIO, moving_clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_ours(monkeypatch)
+    gathered = logs.Gathered(logging.getLogger("x"), "request")
+
+    async def serve() -> None:
+        for number in (1, 2):
+            token = logs.request_id.set(f"req-{number}")
+            gathered.add({"status": 200 + number})
+            logs.request_id.reset(token)
+            moving_clock.forward(seconds=1)
+        assert written.getvalue() == ""
+        gathered.write()
+
+    asyncio.run(serve())
+    assert written.getvalue() == (
+        "2026-03-02T09:00:00.000000Z INFO    x: request status=201 request_id=req-1\n"
+        "2026-03-02T09:00:01.000000Z INFO    x: request status=202 request_id=req-2\n"
+    )
+
+
+def test_gathered_events_are_written_without_being_asked_for(
+    written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_ours(monkeypatch)
+    monkeypatch.setattr(logs, "_GATHERED_SECONDS", 0)
+    gathered = logs.Gathered(logging.getLogger("x"), "request")
+
+    async def serve() -> None:
+        for number in (1, 2):
+            token = logs.request_id.set(f"req-{number}")
+            gathered.add({"status": 200 + number})
+            logs.request_id.reset(token)
+        while not written.getvalue():
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(serve(), 10))
+    first, second = written.getvalue().splitlines()
+    assert first.endswith("request status=201 request_id=req-1")
+    assert second.endswith("request status=202 request_id=req-2"), "though the first request asked for the writing"

@@ -3,7 +3,6 @@
 Whatever happens, each ends with somebody who answered or on the worklist, and no step is sent twice or after the end.
 """
 
-import os
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +27,10 @@ from tests.intake.conftest import at_once
 from tests.obligations.deaths import Phone
 from tests.obligations.lives import Obligations
 
-# ``LIVES=3000`` looks for long; what the suite takes has to be quick.
-EXAMPLES = int(os.environ.get("LIVES", "12"))
+# What the suite takes has to be quick; `make explore` looks for long, each time at others, and shortens a bad one.
+_LIVES = 12
+_EXPLORES = examples.get_current_profile_name() == "explore"
+_PHASES = [Phase.explicit, Phase.generate]
 
 
 def test_no_obligation_ends_in_silence_and_no_step_goes_twice(
@@ -45,14 +46,13 @@ def test_no_obligation_ends_in_silence_and_no_step_goes_twice(
     class Machine(Obligations):
         lab, clock, patch, phones = shared, moving_clock, monkeypatch, both
 
-    quick = examples(
-        max_examples=EXAMPLES,
+    lives = examples(
+        max_examples=examples().max_examples if _EXPLORES else _LIVES,
         stateful_step_count=25,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],  # to find a shorter life takes minutes, and its lines tell enough
+        phases=[*_PHASES, Phase.shrink] if _EXPLORES else _PHASES,  # to find a shorter life takes minutes
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Machine, settings=quick)
+    run_state_machine_as_test(Machine, settings=lives)
 
 
 def test_who_answers_while_two_workers_take_the_step_is_heard_once(
