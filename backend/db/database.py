@@ -96,8 +96,6 @@ class Database:
         self._hasty_writer = self.engine.execution_options(carillon_write=True, carillon_hasty=True)
         # SQLite's driver commits each statement by itself unless BEGIN has been said; PostgreSQL's has to be told.
         self._ready: dict[ClauseElement, _Ready] = {}
-        self._resting: tuple[float, Session] | None = None
-        self._resting_lock = threading.Lock()
         self._single = self.engine.execution_options(
             **({"carillon_single": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
@@ -209,37 +207,11 @@ class Database:
     def autocommit(self) -> Iterator[Session]:
         """Open a session to read with whose statements stand each for itself, without the cost of a transaction.
 
-        One that ends well rests for a moment and is taken again: opening it costs as much as a few statements. For
-        what is asked each second: at the end of a transaction that only read, psycopg forgets what it had prepared.
+        For what is asked each second: at the end of a transaction that only read, psycopg forgets what it had prepared.
         """
-        session = self._rested() or Session(self._single, expire_on_commit=False)
-        try:
+        with Session(self._single, expire_on_commit=False) as session:
             keep_line(session)
             yield session
-        except BaseException:
-            session.close()
-            raise
-        session.expunge_all()
-        self._rest((time.monotonic(), session))
-
-    def _rested(self) -> Session | None:
-        """Take the session that rests, if its connection was alive just now."""
-        resting = self._exchange(None)
-        if resting is None or time.monotonic() - resting[0] <= _REST_SECONDS:
-            return resting[1] if resting else None
-        resting[1].close()
-        return None
-
-    def _rest(self, resting: tuple[float, Session] | None) -> None:
-        """Keep one session, and no more: they would keep their connections from others."""
-        before = self._exchange(resting)
-        if before is not None:
-            before[1].close()
-
-    def _exchange(self, resting: tuple[float, Session] | None) -> tuple[float, Session] | None:
-        with self._resting_lock:
-            before, self._resting = self._resting, resting
-        return before
 
     @contextmanager
     def committing(self, session: Session) -> Iterator[None]:
@@ -301,7 +273,6 @@ class Database:
 
     def close(self) -> None:
         """Close every pooled connection."""
-        self._rest(None)
         self.engine.dispose()
 
 
