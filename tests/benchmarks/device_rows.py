@@ -288,7 +288,7 @@ def _deliver(switch: Switch) -> None:
 
 
 def _asked(question: Select[int], **values: int) -> int:
-    with db.current().autocommit() as session:
+    with db.current().read() as session:
         return session.scalar(question, values) or 0
 
 
