@@ -53,7 +53,7 @@ _TYPES = {
 
 
 def check(model: type[Model], data: Any, *, plain: bool = False) -> Model:
-    """Return ``data`` as ``model``; ``plain`` says that ``strict_json.read`` called its text so.
+    """Return ``data`` as ``model``; ``plain`` says that ``plain_json.read`` called its text so.
 
     Raises:
         Problem: ``invalid_request`` with one error for each fault, at most 50.
