@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import Select, bindparam, func, or_, select
 
 from backend.accounts.oauth import access_tokens
-from backend.channels.base import Channel
+from backend.channels.base import Channel, Message, Receipt
 from backend.cli import main as carillon
 from backend.db import database as db
 from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery, DeliveryStatus
+from backend.delivery.providers import routes
 from backend.delivery.queueing import heartbeat
 from backend.delivery.sending.channel_pools import ChannelPools
 from backend.delivery.sending.send import Sender
@@ -34,6 +35,7 @@ from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
 from tests.benchmarks import costs, latency, processes
 from tests.benchmarks.accept import SCOPES
+from tests.benchmarks.rules import Sink
 from tests.benchmarks.table import Installation, installation
 from tests.factories import HTML, Laboratory, notification
 
@@ -119,7 +121,7 @@ class Backlog(msgspec.Struct, frozen=True):
     settings: Callable[[Path], dict[str, str]] = lambda _folder: {}
 
 
-def delivering(backlog: Backlog) -> Callable[[str], Any]:
+def delivering(backlog: Backlog, what: str = "deliver") -> Callable[[str], Any]:
     """Return the row of sending a backlog from one worker process to an SMTP sink: milliseconds for each message."""
 
     @contextmanager
@@ -130,7 +132,7 @@ def delivering(backlog: Backlog) -> Callable[[str], Any]:
             installed = stack.enter_context(
                 installation(engine, EMAIL_PROVIDERS=sink.address, **backlog.settings(folder))
             )
-            command = (*_COMMAND, "deliver", ON)
+            command = (*_COMMAND, what, ON)
             _, ask = stack.enter_context(processes.talking(*command, env=installed.environment, log=installed.log))
 
             def measure(name: str) -> Spent:
@@ -142,6 +144,29 @@ def delivering(backlog: Backlog) -> Callable[[str], Any]:
             yield measure
 
     return row
+
+
+@contextmanager
+def delivering_slowly(engine: str) -> Iterator[Measure]:
+    """Messages by a provider that takes a tenth of a second for each: milliseconds of the clock."""
+    with delivering(Backlog(200, short), "deliver_slowly")(engine) as measure:
+
+        def of_the_clock(name: str) -> Spent:
+            wall = measure(name).wall
+            return Spent(wall, wall, wall)
+
+        yield of_the_clock
+
+
+class SlowSink(Sink):
+    """A provider that takes everything after a tenth of a second."""
+
+    def open(self) -> "SlowSink":
+        return self
+
+    def send(self, message: Message) -> Receipt:
+        time.sleep(0.1)
+        return super().send(message)
 
 
 def short(lab: Laboratory, count: int) -> None:
@@ -297,7 +322,9 @@ def main() -> None:
     what, name = sys.argv[1:3]
     switch = Switch()
     switch.off(name)
-    if what == "deliver":
+    if what == "deliver_slowly":
+        mock.patch.object(routes, "routes", return_value={one: [SlowSink()] for one in Channel}).start()
+    if what.startswith("deliver"):
         _deliver(switch)
         return
     if what == "serve":

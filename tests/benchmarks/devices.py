@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.devices [NAME…]`` measures the named devices, or all, on SQLite and on PostgreSQL. On and
 off take turns, six times each, and the medians are compared: how much more a message takes with the device off, of the
-processor's time in the process that works and in the database together. In ``latency`` it is the clock's time. What
+processor's time in the process that works and in the database together. In ``latency`` and ``deliver slowly`` it is the
+clock's time. What
 brings less than a tenth on both databases goes.
 """
 
@@ -24,6 +25,7 @@ ROWS: dict[str, Callable[[str], Any]] = {
     "deliver 16 KB": rows.delivering(Backlog(250, rows.long)),
     "deliver signed": rows.delivering(Backlog(250, rows.short, rows.signing)),
     "deliver to many": rows.delivering(Backlog(2000, rows.large)),
+    "deliver slowly": rows.delivering_slowly,
     "latency": rows.hearing,
     "render": rows.rendering,
 }
@@ -44,18 +46,19 @@ class Device(msgspec.Struct, frozen=True):
 DEVICES = (
     Device("short_way", "backend/api/direct.py", "accept"),
     Device("groups", "backend/lib/micro_batcher.py", "accept"),
-    Device("plain_json", "backend/lib/strict_json.py", "accept"),
+    Device("plain_json", "backend/lib/plain_json.py", "accept bulk"),
     Device("token_memory", "backend/accounts/access.py", "accept"),
     Device("permits_ahead", "backend/accounts/rate_limits.py", "accept"),
     Device("waker", "backend/delivery/waker.py", "accept"),
     Device("hasty_commits", "backend/db/database.py", "accept"),
     Device("versions", "backend/registry/version_cache.py", "accept"),
+    Device("rare_pings", "backend/db/database.py", "accept", ("postgresql",)),
     Device("driver_statements", "backend/db/driver.py", "accept"),
     Device("no_pipeline", "backend/db/driver.py", "accept", ("postgresql",)),
     Device("rendering_here", "backend/rendering/acceptance.py", "accept"),
     Device("tried_at_once", "backend/rendering/acceptance.py", "accept"),
     Device("figures", "backend/lib/ttl_cache.py", "deliver"),
-    Device("speeds", "backend/delivery/sending/speeds.py", "deliver"),
+    Device("speeds", "backend/delivery/sending/speeds.py", "deliver slowly"),
     Device("bursts", "backend/channels/email_smtp.py", "deliver"),
     Device("marking_together", "backend/delivery/outcomes/record.py", "deliver"),
     Device("smtp_pipelining", "backend/channels/smtp_session.py", "deliver"),

@@ -29,7 +29,8 @@ from backend.delivery.outcomes.unfinished_cache import UnfinishedCache
 from backend.delivery.sending.speeds import Speeds
 from backend.delivery.waker import Waker
 from backend.intake import lookup, writer
-from backend.lib import changes, strict_json
+from backend.lib import changes
+from backend.lib import plain_json as plain
 from backend.lib.dkim_keys import DkimKey
 from backend.lib.mailboxes import mailbox
 from backend.lib.micro_batcher import MicroBatcher
@@ -52,7 +53,7 @@ def groups(put: Put) -> None:
 
 def plain_json(put: Put) -> None:
     """Read every body by the strict parser, and write its canonical form."""
-    put(strict_json, "_may_be_plain", lambda _raw: False)
+    put(plain, "_may_be_plain", lambda _raw: False)
 
 
 def token_memory(put: Put) -> None:
@@ -84,6 +85,11 @@ def versions(put: Put) -> None:
 def figures(put: Put) -> None:
     """Find each figure whenever it is asked for."""
     put(TtlCache, "get", lambda self: self._find())
+
+
+def rare_pings(put: Put) -> None:
+    """See before each use whether a connection is alive."""
+    put(database, "_REST_SECONDS", -1.0)
 
 
 def driver_statements(put: Put) -> None:
