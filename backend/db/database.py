@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -25,7 +25,6 @@ from backend.db.driver import keep_line, pipeline, send
 from backend.lib import postgresql, settings
 
 _BUSY_MILLISECONDS = 15_000
-_REST_SECONDS = 0.5
 # So many statements does each connection to SQLite keep made ready, which is all that are always the same. Those with
 # lists have a text for each length and take up to 100 KB: the driver's own 128 of them came to 4 MB a connection.
 _KEPT_STATEMENTS = 32
@@ -125,6 +124,7 @@ class Database:
         engine = create_engine(
             "postgresql+psycopg://",
             **pool,
+            pool_pre_ping=True,
             hide_parameters=True,
         )
 
@@ -138,19 +138,6 @@ class Database:
             """Leave a server that only reads since another has taken over; a new connection may find that one."""
             if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
                 context.is_disconnect = True
-
-        @event.listens_for(engine, "checkin")
-        def _note(_connection: Any, record: Any) -> None:
-            record.info["returned"] = time.monotonic()
-
-        @event.listens_for(engine, "checkout")
-        def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-            """See whether a connection is alive that has rested; asking each time would cost as much as a statement."""
-            if time.monotonic() - record.info.get("returned", float("inf")) > _REST_SECONDS:
-                try:
-                    engine.dialect.do_ping(connection)
-                except psycopg.Error as error:
-                    raise DisconnectionError from error  # the pool opens another one instead
 
         return engine
 

@@ -87,11 +87,6 @@ def figures(put: Put) -> None:
     put(TtlCache, "get", lambda self: self._find())
 
 
-def rare_pings(put: Put) -> None:
-    """See before each use whether a connection is alive."""
-    put(database, "_REST_SECONDS", -1.0)
-
-
 def driver_statements(put: Put) -> None:
     """Let SQLAlchemy run the statements that go to the driver."""
     put(driver.Insert, "run", lambda self, session, rows: _inserted(self, session, rows).fetchall() if rows else [])
