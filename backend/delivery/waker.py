@@ -1,4 +1,8 @@
-"""Wake-ups by a process that accepts many groups a second, given by a thread of its own: nobody waits for them."""
+"""Wake-ups by a process that accepts many groups a second, given by a thread of its own: nobody waits for them.
+
+For speed alone: without it HIGH takes 38 % longer to be sent on SQLite, and 12 % longer on PostgreSQL
+(``python -m tests.benchmarks.devices waker``).
+"""
 
 import threading
 from collections.abc import Callable

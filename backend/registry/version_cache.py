@@ -1,4 +1,8 @@
-"""Template versions kept in memory: they never change, so only room limits how long they stay."""
+"""Template versions kept in memory: they never change, so only room limits how long they stay.
+
+For speed alone: without it accepting takes 12 % more of the processor
+(``python -m tests.benchmarks.devices versions``).
+"""
 
 import threading
 from collections import OrderedDict
