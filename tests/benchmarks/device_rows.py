@@ -33,7 +33,7 @@ from backend.intake.accept import accept_many
 from backend.rendering.engine import render
 from backend.rendering.model import RenderJob, Source
 from backend.rendering.starters import starters
-from tests.benchmarks import costs, latency, processes
+from tests.benchmarks import costs, latency, processes, switched_off
 from tests.benchmarks.accept import SCOPES
 from tests.benchmarks.rules import Sink
 from tests.benchmarks.table import Installation, installation
@@ -276,8 +276,6 @@ class Switch:
         """Have this device off, and every other one on."""
         self._put_back.close()
         if name != ON:
-            from tests.benchmarks import switched_off  # noqa: PLC0415 - a process as it is needs none of that
-
             getattr(switched_off, name)(self._put)
 
     def _put(self, where: Any, name: str, value: Any) -> None:
