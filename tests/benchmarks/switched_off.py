@@ -22,7 +22,8 @@ from backend.api import direct
 from backend.channels import dkim, email_smtp, mime
 from backend.channels.base import Message
 from backend.channels.smtp_session import Session as SmtpSession
-from backend.db import database, driver, statements
+from backend.db import database as db
+from backend.db import driver, statements
 from backend.db.database import Database
 from backend.delivery.outcomes import record, states
 from backend.delivery.outcomes.unfinished_cache import UnfinishedCache
@@ -147,7 +148,7 @@ def _inserted(self: Any, session: Session, rows: Sequence[Mapping[str, Any]]) ->
 
 def no_pipeline(put: Put) -> None:
     """Wait for the answer to each statement."""
-    for module in (driver, database, lookup):
+    for module in (driver, db, lookup):
         put(module, "pipeline", lambda _session: nullcontext())
 
 
