@@ -56,6 +56,7 @@ DEVICES = (
     Device("no_pipeline", "backend/db/driver.py", "accept", ("postgresql",)),
     Device("rendering_here", "backend/rendering/acceptance.py", "accept"),
     Device("tried_at_once", "backend/rendering/acceptance.py", "accept"),
+    Device("ready_statements", "backend/db/database.py", "deliver"),
     Device("figures", "backend/lib/ttl_cache.py", "deliver"),
     Device("speeds", "backend/delivery/sending/speeds.py", "deliver slowly"),
     Device("bursts", "backend/channels/email_smtp.py", "deliver"),

@@ -4,16 +4,16 @@ Nothing of this is in the product, which has no setting for any of it.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
-import dkim as dkimpy
+import dkim as dkimpy  # type: ignore[import-untyped] # it ships no types
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import bindparam, text
+from sqlalchemy import ClauseElement, bindparam, text
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
@@ -150,6 +150,22 @@ def no_pipeline(put: Put) -> None:
     """Wait for the answer to each statement."""
     for module in (driver, db, lookup):
         put(module, "pipeline", lambda _session: nullcontext())
+
+
+def ready_statements(put: Put) -> None:
+    """Let SQLAlchemy run the statements of each message."""
+
+    @contextmanager
+    def single(self: Database) -> Iterator[Callable[[ClauseElement, Mapping[str, Any]], int]]:
+        with self._single.connect() as connection:
+
+            def run(statement: Any, parameters: Mapping[str, Any]) -> int:
+                with self._write_lock:
+                    return int(connection.execute(statement, dict(parameters)).rowcount)
+
+            yield run
+
+    put(Database, "single_statements", single)
 
 
 def rendering_here(put: Put) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable
+from sqlalchemy import ClauseElement
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -166,11 +166,11 @@ class SharedDatabase(Database):
             yield session
 
     @contextmanager
-    def single_statements(self) -> Iterator[Callable[[Executable, Mapping[str, Any]], int]]:
+    def single_statements(self) -> Iterator[Callable[[ClauseElement, Mapping[str, Any]], int]]:
         """Give what runs a statement by itself."""
         with super().single_statements() as genuine:
 
-            def run(statement: Executable, parameters: Mapping[str, Any]) -> int:
+            def run(statement: ClauseElement, parameters: Mapping[str, Any]) -> int:
                 with self._apart():
                     return genuine(statement, parameters)
 

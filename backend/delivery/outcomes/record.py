@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Executable, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import ClauseElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.channels.base import Message, Outcome, ProviderError, Scope
@@ -35,7 +35,7 @@ SUPPRESSION = "suppression"
 _DETAIL_LENGTH = 1000
 
 
-Run = Callable[[Executable, Mapping[str, Any]], int]
+Run = Callable[[ClauseElement, Mapping[str, Any]], int]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
