@@ -3,6 +3,9 @@
 Only a request with nothing unusual about it goes this way: POST to the exact address, no query, JSON of a declared
 length, an access token known from memory. Any other goes the framework's way, where all that can be wrong with a
 request is refused. Both ways lead to the same functions and write the same answers.
+
+For speed alone: without it a request takes a third more of the processor, on SQLite nearly half more
+(``python -m tests.benchmarks.devices short_way``).
 """
 
 from collections.abc import Awaitable, Callable

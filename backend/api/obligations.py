@@ -97,8 +97,7 @@ async def acknowledge(
     raw = await request.body()
     if raw:
         bodies.see_that_it_is_json(request)
-    data, plain = strict_json.read(raw or b"{}")
-    by = _name(strict_json.check(AcknowledgeIn, data, plain=plain).by)
+    by = _name(strict_json.check(AcknowledgeIn, strict_json.parse(raw or b"{}")).by)
     return await sync_to_thread(_acknowledge, request, _uid(notification_id), by)
 
 

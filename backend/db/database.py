@@ -17,7 +17,7 @@ from typing import Any, cast
 import psycopg
 from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -26,7 +26,6 @@ from backend.db.driver import keep_line, pipeline, send
 from backend.lib import postgresql, settings
 
 _BUSY_MILLISECONDS = 15_000
-_REST_SECONDS = 0.5
 # So many statements does each connection to SQLite keep made ready, which is all that are always the same. Those with
 # lists have a text for each length and take up to 100 KB: the driver's own 128 of them came to 4 MB a connection.
 _KEPT_STATEMENTS = 32
@@ -96,8 +95,6 @@ class Database:
         self._hasty_writer = self.engine.execution_options(carillon_write=True, carillon_hasty=True)
         # SQLite's driver commits each statement by itself unless BEGIN has been said; PostgreSQL's has to be told.
         self._ready: dict[ClauseElement, _Ready] = {}
-        self._resting: tuple[float, Session] | None = None
-        self._resting_lock = threading.Lock()
         self._single = self.engine.execution_options(
             **({"carillon_single": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
@@ -146,6 +143,7 @@ class Database:
         engine = create_engine(
             "postgresql+psycopg://",
             **pool,
+            pool_pre_ping=True,
             hide_parameters=True,
         )
 
@@ -159,19 +157,6 @@ class Database:
             """Leave a server that only reads since another has taken over; a new connection may find that one."""
             if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
                 context.is_disconnect = True
-
-        @event.listens_for(engine, "checkin")
-        def _note(_connection: Any, record: Any) -> None:
-            record.info["returned"] = time.monotonic()
-
-        @event.listens_for(engine, "checkout")
-        def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-            """See whether a connection is alive that has rested; asking each time would cost as much as a statement."""
-            if time.monotonic() - record.info.get("returned", float("inf")) > _REST_SECONDS:
-                try:
-                    engine.dialect.do_ping(connection)
-                except psycopg.Error as error:
-                    raise DisconnectionError from error  # the pool opens another one instead
 
         return engine
 
@@ -209,37 +194,11 @@ class Database:
     def autocommit(self) -> Iterator[Session]:
         """Open a session to read with whose statements stand each for itself, without the cost of a transaction.
 
-        One that ends well rests for a moment and is taken again: opening it costs as much as a few statements. For
-        what is asked each second: at the end of a transaction that only read, psycopg forgets what it had prepared.
+        For what is asked each second: at the end of a transaction that only read, psycopg forgets what it had prepared.
         """
-        session = self._rested() or Session(self._single, expire_on_commit=False)
-        try:
+        with Session(self._single, expire_on_commit=False) as session:
             keep_line(session)
             yield session
-        except BaseException:
-            session.close()
-            raise
-        session.expunge_all()
-        self._rest((time.monotonic(), session))
-
-    def _rested(self) -> Session | None:
-        """Take the session that rests, if its connection was alive just now."""
-        resting = self._exchange(None)
-        if resting is None or time.monotonic() - resting[0] <= _REST_SECONDS:
-            return resting[1] if resting else None
-        resting[1].close()
-        return None
-
-    def _rest(self, resting: tuple[float, Session] | None) -> None:
-        """Keep one session, and no more: they would keep their connections from others."""
-        before = self._exchange(resting)
-        if before is not None:
-            before[1].close()
-
-    def _exchange(self, resting: tuple[float, Session] | None) -> tuple[float, Session] | None:
-        with self._resting_lock:
-            before, self._resting = self._resting, resting
-        return before
 
     @contextmanager
     def committing(self, session: Session) -> Iterator[None]:
@@ -301,7 +260,6 @@ class Database:
 
     def close(self) -> None:
         """Close every pooled connection."""
-        self._rest(None)
         self.engine.dispose()
 
 

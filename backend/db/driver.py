@@ -1,6 +1,9 @@
 """Statements handed to the driver as they are, for paths where SQLAlchemy's own way costs more than the database's.
 
 Each is a constant of its module, written once for both databases. They run in the transaction of a session.
+
+For speed alone: without it accepting takes 42 % more of the processor on SQLite and 70 % more on PostgreSQL
+(``python -m tests.benchmarks.devices driver_statements``), and without pipelines 11 % more time (``… no_pipeline``).
 """
 
 import sqlite3

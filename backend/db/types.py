@@ -1,13 +1,12 @@
 """Column types that both databases share."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, String, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -21,26 +20,6 @@ JsonB = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgres
 AGGREGATOR_ID = String(1024).with_variant(String(128), "sqlite")
 
 
-class _SqliteMoment(DATETIME):
-    """SQLite's text form, the same as SQLAlchemy's own, written and read by C code: it is on the accepting path."""
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:  # noqa: ARG002
-        """Return what writes a moment that is in UTC."""
-        return _write
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:  # noqa: ARG002
-        """Return what reads a moment back, without its offset."""
-        return _read
-
-
-def _write(value: datetime | None) -> str | None:
-    return None if value is None else value.replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _read(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
-
-
 def in_utc(value: datetime) -> datetime:
     """Return a moment of the database in UTC; where it keeps text, that says no offset."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -51,12 +30,6 @@ class Moment(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column's type for the database."""
-        if dialect.name != "sqlite":
-            return DateTime(timezone=True)
-        return _SqliteMoment()  # type: ignore[no-untyped-call] # SQLAlchemy has not typed its initialiser
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Bring a value to UTC.

@@ -171,6 +171,9 @@ def purge() -> None:
 
 
 # Wake-ups by a process that accepts many groups a second, given by a thread of its own: nobody waits for them.
+#
+# For speed alone: without it HIGH takes 38 % longer to be sent on SQLite, and 12 % longer on PostgreSQL
+# (``python -m tests.benchmarks.devices waker``).
 
 
 class Waker:

@@ -13,7 +13,7 @@ from backend.delivery.content import acknowledging, file_links
 from backend.intake import attachments, schema
 from backend.intake.attachments import NOTHING, Attached
 from backend.intake.schema import MAX_CHANNELS, NotificationIn, ObligationIn, StepIn
-from backend.lib import clock, durations, ids, strict_json
+from backend.lib import clock, durations, ids, plain_json, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links
 
@@ -186,7 +186,7 @@ def read(submission: Submission) -> Content:
     Raises:
         Problem: when it is no JSON object, so that it has no identity at all.
     """
-    data, is_plain = strict_json.read(submission.raw)
+    data, is_plain = plain_json.read(submission.raw)
     if not isinstance(data, dict):
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])

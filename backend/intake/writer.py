@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels import redirects, simulator
 from backend.channels.base import Channel
-from backend.db.driver import Insert, Select, execute, uuid
+from backend.db.driver import Insert, Select, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Priority
 from backend.intake.content import Content
 from backend.intake.lookup import PRIORITY
@@ -42,8 +42,6 @@ _NOTIFICATION = (
 )
 _notifications = cast("Table", Notification.__table__)
 _INSERT = Insert(_notifications, _NOTIFICATION, "ON CONFLICT (uid) DO NOTHING RETURNING uid, id")
-_INSERT_NUMBERED = Insert(_notifications, ("id", *_NOTIFICATION), "ON CONFLICT (uid) DO NOTHING")
-_LAST = "SELECT COALESCE(MAX(id), 0) FROM notifications"
 _IDS = Select("SELECT uid, id FROM notifications WHERE uid IN ({})")
 _THERE = "SELECT uid, id, status, accepted_at FROM notifications WHERE uid IN ({}) ORDER BY id"
 _LOCK_THERE = {"sqlite": Select(_THERE), "postgresql": Select(f"{_THERE} FOR UPDATE")}
@@ -73,19 +71,8 @@ _STAYS: dict[str, Any] = {}
 
 
 def notifications(session: Session, rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
-    """Insert those notifications that are not there yet, each with all its columns; return their ids.
-
-    SQLite has one writer, so the next ids can be given out here: asking for each would hand Python's lock to and fro
-    between this thread and the event loop's.
-    """
-    if session.get_bind().dialect.name != "sqlite":
-        return {uuid(uid): identity for uid, identity in _INSERT.run(session, rows)}
-    ((last,),) = execute(session, _LAST)
-    given = {row["uid"]: identity for identity, row in enumerate(rows, start=last + 1)}
-    if _INSERT_NUMBERED.send(session, [{"id": given[row["uid"]], **row} for row in rows]) == len(rows):
-        return given
-    there = known(session, list(given))
-    return {uid: identity for uid, identity in given.items() if there[uid] == identity}
+    """Insert those notifications that are not there yet, each with all its columns; return their ids."""
+    return {uuid(uid): identity for uid, identity in _INSERT.run(session, rows)}
 
 
 def known(session: Session, uids: Sequence[UUID]) -> dict[UUID, int]:

@@ -29,7 +29,7 @@ _STEPS = UUID("e4a5c1d2-7b0e-5a63-9d0f-3c1b8a7e6f52")
 
 
 def canonical(content: Any, *, plain: bool = False) -> bytes:
-    """Write JSON data in the canonical form of RFC 8785; what ``strict_json.read`` calls plain has it at once.
+    """Write JSON data in the canonical form of RFC 8785; what ``plain_json.read`` calls plain has it at once.
 
     Data that has no canonical form (a number beyond IEEE 754's exact integers, a lone surrogate) is refused by
     intake; it still needs an identity to be read back by, so it gets a sorted ASCII form, in which equal content

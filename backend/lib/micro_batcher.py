@@ -1,4 +1,8 @@
-"""Group work: what waits while one piece of work is done is done together in the next."""
+"""Group work: what waits while one piece of work is done is done together in the next.
+
+For speed alone: without it accepting takes three times as much of the processor on SQLite, and eight times as much on
+PostgreSQL (``python -m tests.benchmarks.devices groups``).
+"""
 
 import asyncio
 from collections import deque

@@ -44,7 +44,8 @@ _WRONG = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no
 
 # Hearing of a file's changes from the kernel, by inotify(7), so that a thread can wait for them without looking.
 #
-# What other systems than Linux offer instead is not used: there one looks now and then.
+# What other systems than Linux offer instead is not used: there one looks now and then. For speed alone: without it
+# HIGH takes three times as long to be sent on SQLite (``python -m tests.benchmarks.devices inotify``).
 
 
 class Changes:

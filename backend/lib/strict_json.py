@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
-import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -18,12 +17,6 @@ MAX_FAULTS = 50
 _EXACT = 2**53 - 1
 _MAX_DIGITS = 400
 _MAX_POINTER = 1000
-# Characters beyond the basic plane; integers of which some are beyond what every reader keeps.
-_ASTRAL = re.compile(rb"[\xf0-\xff]")
-_LONG = re.compile(rb"[0-9][0-9]{15}(?<![^\s:,\[-][0-9]{16})")
-# A look for sixteen digits in a row that costs a hundredth of the expression, which is asked where there are any.
-_ZEROS = bytes(ord("0") if chr(octet).isdecimal() and octet < 128 else octet for octet in range(256))
-_SIXTEEN = b"0" * 16
 # Possessive, so that a long string leaves nothing behind to come back to.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _CONSTANTS = re.compile(rf"{_STRING}|NaN|-?Infinity")
@@ -34,10 +27,6 @@ MAX_ERRORS = MAX_FAULTS
 
 class _DuplicateMember(Exception):
     """A member name that stands twice in one object."""
-
-
-class _NotPlain(Exception):
-    """A number with a fraction or an exponent."""
 
 
 class _NoJsonValue(Exception):
@@ -97,42 +86,6 @@ def parse(raw: bytes) -> Any:
         raise _malformed(f"Malformed JSON at {_constant_position(text)}: {error} is no JSON value.") from error
     except RecursionError as error:
         raise too_deep() from error
-
-
-def read(raw: bytes) -> tuple[Any, bool]:
-    """Parse one JSON text, and tell whether it is plain: quickly, where it is.
-
-    A plain text holds nothing that ``faults`` looks for, and nothing whose canonical form (RFC 8785) differs from
-    compact JSON with sorted names.
-
-    Raises:
-        Problem: as ``parse`` does.
-    """
-    if _may_be_plain(raw):
-        try:
-            value = _plain_decoder.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, _NotPlain):
-            return parse(raw), False
-        # Of two equal names in one object the first would be lost, and its quotation marks with it.
-        if msgspec.json.encode(value).count(b'"') == raw.count(b'"'):
-            return value, True
-    return parse(raw), False
-
-
-def _may_be_plain(raw: bytes) -> bool:
-    return (
-        b"\\u" not in raw
-        and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
-        and (_SIXTEEN not in raw.translate(_ZEROS) or _LONG.search(raw) is None)
-        and (raw.isascii() or _ASTRAL.search(raw) is None)
-    )
-
-
-def _refuse_fraction(_text: str) -> NoReturn:
-    raise _NotPlain
-
-
-_plain_decoder = msgspec.json.Decoder(float_hook=_refuse_fraction)
 
 
 def _malformed(detail: str) -> Problem:
@@ -282,7 +235,7 @@ _TYPES = {
 
 
 def check(model: type[Model], data: Any, *, plain: bool = False) -> Model:
-    """Return ``data`` as ``model``; ``plain`` says that ``strict_json.read`` called its text so.
+    """Return ``data`` as ``model``; ``plain`` says that ``plain_json.read`` called its text so.
 
     Raises:
         Problem: ``invalid_request`` with one error for each fault, at most 50.

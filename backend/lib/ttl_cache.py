@@ -1,4 +1,8 @@
-"""Figures that cost something to find: found again when they are old, and never often enough to be a burden."""
+"""Figures that cost something to find: found again when they are old, and never often enough to be a burden.
+
+Without it delivering takes seven to eight times as much of the processor
+(``python -m tests.benchmarks.devices figures``).
+"""
 
 import threading
 import time

@@ -1,4 +1,8 @@
-"""Seeing whether messages can be made, thousands of times a second, and without anybody's waiting for another."""
+"""Seeing whether messages can be made, thousands of times a second, and without anybody's waiting for another.
+
+What is harmless is rendered in the process for speed alone: without that accepting takes twice to three times as much
+of the processor (``python -m tests.benchmarks.devices rendering_here tried_at_once``).
+"""
 
 import math
 import threading

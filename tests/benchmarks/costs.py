@@ -45,7 +45,7 @@ def _accept() -> tuple[float, float]:
         token = access_tokens.issue(installed.lab.client.client_id, SCOPES)
         with processes.running(*processes.CARILLON, "serve", env=installed.environment, log=installed.log) as web:
             processes.wait_for_port(port, web, installed.log)
-            before = _spent(web.pid), _spent_by_postgresql(installed)
+            before = spent(web.pid), spent_by_postgresql(installed)
             figures = processes.load(
                 f"http://127.0.0.1:{port}/notifications/v1",
                 connections=32,
@@ -56,8 +56,8 @@ def _accept() -> tuple[float, float]:
             )
             accepted = figures["statuses"]["202"]
             return (
-                (_spent(web.pid) - before[0]) / accepted,
-                (_spent_by_postgresql(installed) - before[1]) / accepted,
+                (spent(web.pid) - before[0]) / accepted,
+                (spent_by_postgresql(installed) - before[1]) / accepted,
             )
 
 
@@ -65,20 +65,27 @@ def _deliver(count: int) -> tuple[float, float]:
     """Return what the worker and the database spend from its start until so many messages are sent."""
     with processes.sink(count) as sink, installation("postgresql", EMAIL_PROVIDERS=sink.address) as installed:
         store_backlog(installed.lab, count, 1024)
-        before = _spent_by_postgresql(installed)
+        before = spent_by_postgresql(installed)
         with processes.running(*processes.CARILLON, "worker", env=installed.environment, log=installed.log) as worker:
             sink.wait()
-            return _spent(worker.pid), _spent_by_postgresql(installed) - before
+            return spent(worker.pid), spent_by_postgresql(installed) - before
 
 
-def _spent(process_id: int, *, with_children: bool = False) -> float:
+def spent(process_id: int, *, with_children: bool = False) -> float:
     """Return the seconds that a process has used; those of its children only when they have ended."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11 : 15 if with_children else 13]) / _TICKS
 
 
-def _spent_by_postgresql(installed: Installation) -> float:
+def spent_by_postgresql(installed: Installation) -> float:
     """Return the seconds that the server has used: all its processes, also those that have ended."""
     server = int((installed.folder / "postgresql" / "postmaster.pid").read_text().split()[0])
     running = [int(child) for child in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
-    return _spent(server, with_children=True) + sum(_spent(child) for child in running)
+    return spent(server, with_children=True) + sum(spent(child) for child in running)
+
+
+def spent_by_backends(installed: Installation) -> float:
+    """Return the seconds that the server's present processes have used, to the nanosecond."""
+    server = int((installed.folder / "postgresql" / "postmaster.pid").read_text().split()[0])
+    running = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return sum(int(Path(f"/proc/{one}/schedstat").read_text().split()[0]) for one in running) / 1e9

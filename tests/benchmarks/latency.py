@@ -33,19 +33,19 @@ def row(engine: str) -> Row:
     ):
         processes.wait_for_port(port, web, installed.log)
         token = access_tokens.issue(installed.lab.client.client_id, SCOPES)
-        send = _sender(port, token)
-        _measure(send, sink, "warm", 10)
-        idle = _measure(send, sink, "idle", _IDLE)
+        send = sender(port, token)
+        measure(send, sink, "warm", 10)
+        idle = measure(send, sink, "idle", _IDLE)
         store_backlog(installed.lab, _BACKLOG, 1024)
         tasks.wake({1: ()})
-        loaded = _measure(send, sink, "loaded", _LOADED)
+        loaded = measure(send, sink, "loaded", _LOADED)
     figures = Row(name=f"high_latency.{engine}", p50_ms=_at(idle, 0.5), p99_ms=_at(idle, 0.99))
     figures.ratio = _at(loaded, 0.99) / _at(idle, 0.99)
     figures.note = f"idle; loaded p50 {_at(loaded, 0.5):.0f} ms, p99 {_at(loaded, 0.99):.0f} ms over {_BACKLOG} NORMAL"
     return figures
 
 
-def _sender(port: int, token: str) -> Callable[[str], float]:
+def sender(port: int, token: str) -> Callable[[str], float]:
     http = httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {token}"})
 
     def send(name: str) -> float:
@@ -57,7 +57,7 @@ def _sender(port: int, token: str) -> Callable[[str], float]:
     return send
 
 
-def _measure(send: Callable[[str], float], sink: Sink, prefix: str, count: int) -> list[float]:
+def measure(send: Callable[[str], float], sink: Sink, prefix: str, count: int) -> list[float]:
     """Send at an even pace, whatever the answers take; return the milliseconds of each, in order of length."""
     start = time.monotonic() + 0.1
 

@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+ANSWER = "answer "
 CARILLON = (sys.executable, "-c", "from backend.cli import main; main()")
 
 
@@ -43,6 +45,43 @@ def running(*command: str, env: dict[str, str] | None = None, log: Path) -> Iter
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def talking(
+    *command: str, env: dict[str, str], log: Path
+) -> "Iterator[tuple[subprocess.Popen[str], Callable[[str], str]]]":
+    """Run a process that answers each line with one that begins with ``ANSWER``; give it, and what asks it."""
+    with (
+        log.open("ab") as file,
+        subprocess.Popen(
+            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines, answers = process.stdin, process.stdout
+
+        def ask(line: str) -> str:
+            lines.write(f"{line}\n")
+            lines.flush()
+            while answer := answers.readline():
+                if answer.startswith(ANSWER):
+                    return answer.removeprefix(ANSWER)
+            raise RuntimeError(f"A process of the benchmark has ended:\n{log.read_text()[-2000:]}")
+
+        try:
+            yield process, ask
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """Make a folder for the length of a block."""
+    with tempfile.TemporaryDirectory(prefix="carillon-bench-") as made:
+        yield made
 
 
 class Sink:
@@ -86,7 +125,7 @@ def sink(count: int) -> Iterator[Sink]:
             process.terminate()
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for_port(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:
     """Wait until somebody listens.
 
     Raises:

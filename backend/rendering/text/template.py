@@ -1,4 +1,8 @@
-"""The text alternative as a template of its own, derived once, so that no HTML need be read for each message."""
+"""The text alternative as a template of its own, derived once, so that no HTML need be read for each message.
+
+For speed alone: without it a message takes six times as long to be rendered
+(``python -m tests.benchmarks.devices text_without_html``).
+"""
 
 from functools import lru_cache
 from typing import Any
