@@ -22,7 +22,8 @@ API = "/notifications/v1"
 ENDS = {"delivered": "DELIVERED", "bounced": "FAILED", "refused": "FAILED", "throttled": "DELIVERED"}
 # What differs between any two runs, and what says of which mode a run was.
 _VARIES = re.compile(
-    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|msg_\w+|whsec_[\w+/=]+|\d{4}-\d\d-\d\dT[\d:.]+Z|'mode': '\w+'"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|msg_\w+|whsec_[\w+/=]+|\d{4}-\d\d-\d\dT[\d:.]+Z"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|'mode': '\w+'"
 )
 
 
