@@ -124,7 +124,7 @@ class Tried:
         """Return the message, or raise its problem; one that is left is empty."""
         job_key = (index, job.key)
         done = self._done.get(job_key)
-        result = done.result if done and done.job.key == job.key else self._allowance.try_at_once(job)
+        result = done.result if done and done.job == job else self._allowance.try_at_once(job)
         if isinstance(result, Problem):
             raise result
         if result is None:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from backend.accounts import services
@@ -42,7 +41,6 @@ _CONTENT = TemplateContent(
     source="{{ sentence }}\n",
     subject="Nobody has to answer for this any more",
 )
-_AUTHOR = "Carillon"
 
 
 @queue.periodic
@@ -52,18 +50,22 @@ def follow_up() -> None:
         due = endings.due(session)
         if due and report.held(session).since is not None:
             return
+    until = clock.elapsed() + queue.TURN_SECONDS
     for identity in due:
         try:
             _follow_up(identity)
-        except SQLAlchemyError:
+        except Exception:  # the trouble of one is not that of the others
             logger.exception("The end of obligation %d could not be followed up; it is tried again", identity)
+        if clock.elapsed() > until:
+            return
 
 
 def _follow_up(identity: int) -> None:
     with db.current().autocommit() as session:
         ending = endings.find(session, identity)
         # Rendering them may take its time, so nothing is held meanwhile.
-        posts = answered.posts(session, ending.posts, ending.sentence) if ending.sentence is not None else []
+        said, sent = ending.sentence, ending.posts
+        posts, left = answered.posts(session, sent, said) if said is not None else ([], ())
     with db.current().transaction() as session:
         if not endings.begin(session, ending):
             return
@@ -72,7 +74,7 @@ def _follow_up(identity: int) -> None:
         told = [] if ending.sentence is None or ending.is_told_otherwise else ending.tickets
         if told:
             _note(session, ending, told)
-        endings.followed(session, ending, {one.id for one in (*ending.posts, *ending.tickets)})
+        endings.followed(session, ending, {one.id for one in (*ending.posts, *ending.tickets)}.difference(left))
 
 
 def _note(session: Session, ending: Ending, tickets: Sequence[Delivery]) -> None:
@@ -85,7 +87,7 @@ def _note(session: Session, ending: Ending, tickets: Sequence[Delivery]) -> None
     except Problem:
         return
     tickets = reached(session, owed.service_id, tickets, manner_of(service, Manner(), by_client=False))
-    version = templates.put(session, services.own_service(session).id, matters.ANSWERED, _CONTENT, _AUTHOR)[0]
+    version_id = templates.own_version(session, services.own_service(session).id, matters.ANSWERED, _CONTENT)
     messages = []
     for one in {(each.provider, each.provider_message_id): each for each in tickets}.values():
         uid = ids.answer_notification_id(owed.notification_uid, one.uid)
@@ -96,7 +98,7 @@ def _note(session: Session, ending: Ending, tickets: Sequence[Delivery]) -> None
                 channel=Channel.FRESHSERVICE,
                 addresses=(one.address,),
                 template=matters.ANSWERED,
-                template_version_id=version.version_id,
+                template_version_id=version_id,
                 fields={"sentence": ending.sentence},
                 uid=uid,
                 content_type="text",

@@ -36,7 +36,6 @@ _CONTENT = TemplateContent(
     source="Resolved: {{ matter }}\n{% if note %}\n{{ note }}\n{% endif %}\nThere is nothing more to do.\n",
     subject="Resolved: {{ matter }}",
 )
-_AUTHOR = "Carillon"
 _LONGEST_SUBJECT = 500
 # What is still on its way arrives before the word that it is over;
 # what is scheduled comes after it, and opens it again.
@@ -156,7 +155,7 @@ def _tell(session: Session, told: Sequence[Delivery], fields: dict[str, str | No
     """Store a message for each address, which continues what was said there."""
     if not told:
         return
-    version = templates.put(session, services.own_service(session).id, matters.LAST_WORD, _CONTENT, _AUTHOR)[0]
+    version_id = templates.own_version(session, services.own_service(session).id, matters.LAST_WORD, _CONTENT)
     subjects = _subjects(session, told)
     messages = [
         ReadyMessage(
@@ -164,7 +163,7 @@ def _tell(session: Session, told: Sequence[Delivery], fields: dict[str, str | No
             channel=Channel(one.type),
             addresses=(one.address,),
             template=matters.LAST_WORD,
-            template_version_id=version.version_id,
+            template_version_id=version_id,
             fields=fields,
             content_type="text",
             subject=_subject(one.type, subjects.get(_uid(one)), fields["matter"] or ""),

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach, services
@@ -44,7 +43,6 @@ _CONTENT = TemplateContent(
     "Look at it in Carillon:\n{{ page }}\n",
     subject="Nobody has answered: {{ about }}",
 )
-_AUTHOR = "Carillon"
 _LONGEST = 200
 _REFUSED_STEP = "could not be told"
 
@@ -74,7 +72,7 @@ def make() -> None:
         try:
             with db.current().transaction() as session:
                 _make(session, one)
-        except SQLAlchemyError:
+        except Exception:  # the trouble of one is not that of the others
             logger.exception("The ticket %s could not be made; it is tried again", one.uid)
 
 
@@ -121,7 +119,7 @@ def _addresses(session: Session, one: Wanted, manner: Manner) -> tuple[str, ...]
 def _message(session: Session, owed: Obligation, one: Wanted, addresses: tuple[str, ...], mode: Mode) -> ReadyMessage:
     content = session.scalar(select(Notification.content).where(Notification.uid == owed.notification_uid))
     about = _about(content, owed)
-    version = templates.put(session, services.own_service(session).id, _TEMPLATE, _CONTENT, _AUTHOR)[0]
+    version_id = templates.own_version(session, services.own_service(session).id, _TEMPLATE, _CONTENT)
     page = f"{settings.current().base_url}/portal/services/{owed.service_id}/notifications/{owed.notification_uid}"
     fields: dict[str, Any] = {"about": about, "page": page, "steps": list(_told(session, owed, content))}
     return ReadyMessage(
@@ -129,7 +127,7 @@ def _message(session: Session, owed: Obligation, one: Wanted, addresses: tuple[s
         channel=_CHANNEL,
         addresses=addresses,
         template=_TEMPLATE,
-        template_version_id=version.version_id,
+        template_version_id=version_id,
         fields=fields,
         uid=one.uid,
         content_type="text",

@@ -16,6 +16,7 @@ from huey import Huey
 from huey.api import TaskWrapper
 from huey.constants import EmptyData
 from huey.consumer import Consumer, Scheduler, Worker
+from huey.exceptions import HueyException
 from huey.serializer import SignedSerializer
 
 from backend.lib import clock, queue_storage, secrecy, settings
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS = 1.0
 _CONSEQUENCE = "workers find what is due in the database by themselves, within seconds"
 _REST_SECONDS = 1.0
+# For how long a periodic task that can go on at its next turn works at a time: others of its package wait for it.
+TURN_SECONDS = 1.0
 
 
 # A circuit breaker: after a failure nobody waits for what is away, until one thread of ours has found it back.
@@ -240,6 +243,10 @@ class _Taker(Worker):  # type: ignore[misc] # Huey ships no types
         """Take one task, and run it."""
         try:
             task = self.huey.dequeue()
+        except HueyException:
+            # Taken from the queue, by a release that has no task of that name any more, or not yet.
+            logger.warning("A wake-up was lost; its work is found in the database", exc_info=True)
+            return
         except Exception as error:
             self.trouble.seen(error)
             self.stop_flag.wait(_REST_SECONDS)

@@ -97,5 +97,6 @@ def followed(session: Session, ending: Ending, deliveries: Collection[int]) -> N
     held, now = session.get_one(Obligation, ending.obligation.id), clock.now()
     held.followed_up = sorted({*(held.followed_up or ()), *deliveries})
     since = now - (held.ended_at or now)
-    held.follow_up_at = now + max(_FIRST, since / 2) if ending.waiting and since < _LONGEST else None
+    waiting = ending.waiting or not {one.id for one in (*ending.posts, *ending.tickets)} <= set(deliveries)
+    held.follow_up_at = now + max(_FIRST, since / 2) if waiting and since < _LONGEST else None
     session.flush()

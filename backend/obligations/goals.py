@@ -99,7 +99,9 @@ def end(session: Session, identity: int, values: Mapping[str, Any]) -> bool:
     """Bring an obligation that has not ended to its end; what was to come is not needed any more."""
     ending = update(Obligation).where(Obligation.id == identity, Obligation.state.in_(_REACHABLE))
     now = clock.now()
-    ended = {"next_at": None, "ended_at": now, "follow_up_at": now, **values}
+    # Of what a receipt has met nobody answered who could be named: there is nothing to say anywhere.
+    follow_up_at = None if values.get("met_through") == "RECEIPT" else now
+    ended = {"next_at": None, "ended_at": now, "follow_up_at": follow_up_at, **values}
     changed = session.execute(ending.values(ended).execution_options(synchronize_session=False))
     if cast("CursorResult[Any]", changed).rowcount != 1:
         return False

@@ -59,9 +59,7 @@ def want(session: Session, owed: Obligation) -> None:
     The caller holds the obligation's row.
     """
     name = recipient(session, owed.service_id)
-    if name is None or session.scalar(select(ObligationStep.id).where(*_own(owed.id), of_tickets())) is not None:
-        return
-    if session.scalar(select(_tickets_of(owed.id).exists())):
+    if name is None or _is_wanted(session, owed.id) or session.scalar(select(_tickets_of(owed.id).exists())):
         return
     number, after = session.execute(
         select(func.max(ObligationStep.number), func.max(ObligationStep.after)).where(*_own(owed.id))
@@ -79,6 +77,20 @@ def want(session: Session, owed: Obligation) -> None:
     )
     session.add(step)
     session.flush()
+
+
+def _is_wanted(session: Session, identity: int) -> bool:
+    """Tell whether a ticket is being made, is on its way, or could not be made; one that was cancelled is none."""
+    steps = session.scalars(select(ObligationStep).where(*_own(identity), of_tickets())).all()
+    if any(one.state in {StepState.TAKEN.value, StepState.REFUSED.value} for one in steps):
+        return True
+    sent = [one.notification_uid for one in steps if one.state == StepState.SENT.value]
+    on_their_way = (
+        select(Delivery.id)
+        .join(Notification, Notification.id == Delivery.notification_id)
+        .where(Notification.uid.in_(sent), Delivery.status != DeliveryStatus.CANCELLED.value)
+    )
+    return bool(sent) and session.scalar(select(on_their_way.exists())) is True
 
 
 def _own(identity: int) -> tuple[ColumnElement[bool], ...]:

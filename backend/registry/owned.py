@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from advanced_alchemy.exceptions import DuplicateKeyError
 from advanced_alchemy.filters import LimitOffset, OrderBy
@@ -10,12 +10,15 @@ from advanced_alchemy.repository import SQLAlchemySyncRepository
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.db.models.accounts import Service
 from backend.db.models.obligations import Policy
 from backend.db.models.registry import Recipient, Template
 from backend.lib.problems import Problem
 
 PATTERN = "^[A-Z][A-Z0-9_]{2,63}$"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
+# What Carillon itself says to people is made with templates that begin so.
+_CARILLON_S_OWN = "CARILLON_"
 
 Owned = TypeVar("Owned", Recipient, Template, Policy)
 
@@ -39,13 +42,28 @@ def check_identifier(identifier: str) -> str:
     return identifier
 
 
-def check_free(session: Session, model: type[Recipient | Template], service_id: int, identifier: str) -> None:
-    """See that no other service owns an identifier.
+def _check_name(session: Session, service_id: int, identifier: str) -> None:
+    """See that a service takes none of the names that are Carillon's own.
 
     Raises:
-        Problem: ``identifier_taken``.
+        Problem: ``invalid_identifier``.
+    """
+    if identifier.startswith(_CARILLON_S_OWN) and not session.get_one(Service, service_id).built_in:
+        raise Problem(
+            "invalid_identifier",
+            f"Identifiers that begin with {_CARILLON_S_OWN} are for Carillon's own messages. Take another one.",
+        )
+
+
+def check_free(session: Session, model: type[Recipient | Template], service_id: int, identifier: str) -> None:
+    """See that a service may take an identifier, or has it.
+
+    Raises:
+        Problem: ``identifier_taken`` by another service, or ``invalid_identifier`` for one of Carillon's own.
     """
     owner = session.scalar(select(model.service_id).where(model.identifier == identifier))
+    if owner is None:
+        _check_name(session, service_id, identifier)
     if owner not in {None, service_id}:
         raise Problem("identifier_taken", f"{identifier} belongs to another service.")
 
@@ -77,11 +95,13 @@ class OwnedRepository(SQLAlchemySyncRepository[Owned]):
         is validated instead.
 
         Raises:
-            Problem: ``identifier_taken`` when another service owns the identifier, deleted or not.
+            Problem: ``identifier_taken`` when another service owns the identifier, deleted or not, or
+                ``invalid_identifier`` for a new one that is Carillon's own.
         """
         identifier, service_id = new.identifier, new.service_id
         row = self.get_one_or_none(identifier=identifier, with_for_update=True)
         if row is None:
+            _check_name(cast("Session", self.session), service_id, identifier)
             try:
                 with self.session.begin_nested():
                     return self.add(new), True

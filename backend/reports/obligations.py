@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.db.models.notifications import Delivery, Notification
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
 from backend.db.models.obligations import Obligation, ObligationState, ObligationStep, StepState
 from backend.lib import durations
 from backend.obligations import worklist, worklist_tickets
@@ -38,7 +38,8 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
 class TicketReport(msgspec.Struct, frozen=True, kw_only=True):
     """The ticket for what came to the worklist: ``number`` is what the service desk calls it, once it is there.
 
-    ``state`` is TAKEN (being made), SENT (on its way, as ``status`` tells), REFUSED (``detail`` says why) or CANCELLED.
+    ``state`` is TAKEN (being made), SENT (on its way, as ``status`` tells), REFUSED or CANCELLED; ``detail`` says why
+    there is none.
     """
 
     state: StepState
@@ -46,6 +47,12 @@ class TicketReport(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None
     number: str | None
     detail: str | None
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether there is none, and none to come."""
+        ended = {DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value}
+        return self.state in {StepState.REFUSED, StepState.CANCELLED} or self.status in ended
 
 
 class ObligationReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,21 +126,22 @@ def _tickets(session: Session, steps: Sequence[ObligationStep]) -> dict[int, Tic
     """Return the tickets of obligations by the row of these; nothing is asked where there are none."""
     if not steps:
         return {}
-    wanted = select(Notification.uid, Delivery.status, Delivery.provider_message_id).join(
-        Delivery, Delivery.notification_id == Notification.id
-    )
+    columns = (Notification.uid, Delivery.status, Delivery.provider_message_id, Delivery.error)
+    wanted = select(*columns).join(Delivery, Delivery.notification_id == Notification.id)
     uids = [step.notification_uid for step in steps]
-    found = {uid: (status, number) for uid, status, number in session.execute(wanted.where(Notification.uid.in_(uids)))}
-    return {step.obligation_id: _ticket(step, *found.get(step.notification_uid, (None, None))) for step in steps}
+    rows = session.execute(wanted.where(Notification.uid.in_(uids)).order_by(Delivery.id.desc()))
+    found = {uid: (status, number, error) for uid, status, number, error in rows}  # of several desks, the first
+    nothing = (None, None, None)
+    return {step.obligation_id: _ticket(step, *found.get(step.notification_uid, nothing)) for step in steps}
 
 
-def _ticket(step: ObligationStep, status: str | None, number: str | None) -> TicketReport:
+def _ticket(step: ObligationStep, status: str | None, number: str | None, error: str | None) -> TicketReport:
     return TicketReport(
         state=StepState(step.state),
         notification_id=str(step.notification_uid) if status is not None else None,
         status=status,
         number=number,
-        detail=step.detail,
+        detail=step.detail or error,
     )
 
 

@@ -187,6 +187,12 @@ def test_an_invalid_identifier_is_said_to_be_one(client: Client, identifier: str
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_identifier")
 
 
+def test_names_of_carillons_own_messages_are_kept_back(client: Client) -> None:
+    answer = client.put(f"{PATH}/CARILLON_RESOLVED", json=REPORT)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_identifier")
+    assert "for Carillon's own messages" in answer.json()["detail"]
+
+
 def test_versions_are_listed_newest_first(client: Client) -> None:
     for count in range(5):
         put(client, source=f"<p>{count}</p>")

@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 import msgspec
-from backend.delivery.sending.channel_pools import ChannelPools
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import Select, bindparam, func, or_, select
@@ -28,6 +27,7 @@ from backend.db.leases import Lease
 from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.delivery.providers import routes
 from backend.delivery.queueing import heartbeat
+from backend.delivery.sending.pools import ChannelPools
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.rendering.engine import render

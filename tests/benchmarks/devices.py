@@ -66,7 +66,7 @@ DEVICES = (
     Device("own_folding", "backend/channels/mime.py", "deliver 16 KB"),
     Device("own_dkim", "backend/channels/dkim.py", "deliver signed"),
     Device("text_without_html", "backend/rendering/text/template.py", "render", ("sqlite",)),
-    Device("unfinished", "backend/delivery/outcomes/unfinished_cache.py", "deliver to many"),
+    Device("unfinished", "backend/delivery/outcomes/states.py", "deliver to many"),
     Device("inotify", "backend/lib/queue_storage.py", "latency", ("sqlite",)),
 )
 

@@ -12,7 +12,6 @@ from email.policy import SMTP
 from typing import Any
 
 import dkim as dkimpy  # type: ignore[import-untyped] # it ships no types
-from backend.delivery.outcomes.unfinished_cache import UnfinishedCache
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import ClauseElement, bindparam, text
 from sqlalchemy.orm import Session
@@ -200,7 +199,7 @@ def speeds(put: Put) -> None:
 
 def unfinished(put: Put) -> None:
     """Count all deliveries of a notification after each group."""
-    put(UnfinishedCache, "of", lambda _self, _ids=None: [])
+    put(states.UnfinishedCache, "of", lambda _self, _ids=None: [])
     put(states, "_NEW_WITNESSES", text("SELECT 1, NULL WHERE 1 = 0"))
 
 

@@ -1,13 +1,15 @@
 """The queue: its tables are made between processes that start at once, and who waits for a task has it at once."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import pytest
 from sqlalchemy import text
 
 from backend.db.database import Database
-from backend.lib import settings
+from backend.lib import queue, settings
 from backend.lib.queue_storage import ListeningStorage, WatchedStorage
 
 _TOGETHER = 8
@@ -28,6 +30,21 @@ def test_processes_that_start_at_once_agree_on_the_tables(postgres_database: Dat
 
         with ThreadPoolExecutor(_TOGETHER) as threads:
             assert list(threads.map(make, range(_TOGETHER))) == [0] * _TOGETHER
+
+
+def test_a_task_of_another_release_is_no_trouble_of_the_queue(
+    configure: Callable[..., settings.Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(QUEUE_URL=f"sqlite:///{tmp_path / 'queue.db'}")
+    gone = queue.huey().task(name="of_another_release")(print)
+    gone()
+    queue.huey()._registry.unregister(gone.task_class)
+    consumer = queue.WakingConsumer(queue.huey(), threads=1, patience=1)
+    taker = consumer._create_worker()
+    taker.loop()
+    assert [(entry.levelname, "A wake-up was lost" in entry.getMessage()) for entry in caplog.records] == [
+        ("WARNING", True)
+    ], "and not that the queue is away"
 
 
 def test_on_sqlite_who_waits_has_a_task_as_soon_as_another_process_has_enqueued_it(tmp_path: Path) -> None:

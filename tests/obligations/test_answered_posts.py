@@ -1,7 +1,7 @@
 """Whoever answers, and however: every post in Slack that asked for it says so, and has no button any more."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,8 @@ from backend.accounts.audit import Actor
 from backend.db.database import Database
 from backend.delivery.outcomes import edits
 from backend.delivery.providers import routes
+from backend.delivery.queueing.claims import Claim
+from backend.delivery.sending.compose import Composed, Composer
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation, follow_up, matters
 from backend.intake.accept import accept_many
@@ -179,6 +181,24 @@ def test_what_is_posted_as_somebody_answers_is_put_right_later(team: Team) -> No
     team.clock.forward(minutes=5)
     team.send()
     assert team.shown() == [(True, "")]
+    team.clock.forward(minutes=5)
+    team.follow()
+    assert [button for button, _ in team.shown()] == [False]
+
+
+def test_posts_that_could_not_be_made_anew_in_time_are_changed_later(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = team.ask()
+    team.answer(uid)
+
+    def late(_composer: Composer, some: Sequence[Claim]) -> Composed:
+        return Composed(left=list(some))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Composer, "compose", late)
+        team.follow()
+    assert [button for button, _ in team.shown()] == [True]
     team.clock.forward(minutes=5)
     team.follow()
     assert [button for button, _ in team.shown()] == [False]

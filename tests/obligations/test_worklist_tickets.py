@@ -10,9 +10,12 @@ from uuid import UUID
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from sqlalchemy import select, update
 
 from backend.accounts.oauth import access_tokens
 from backend.db.database import Database
+from backend.db.models.obligations import Obligation, ObligationStep, StepState
+from backend.db.models.registry import Template
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake import escalation, follow_up, worklist_tickets
@@ -21,6 +24,7 @@ from backend.intake.entries import Accepted
 from backend.lib import settings
 from backend.lib.problems import Problem
 from backend.obligations import goals
+from backend.obligations import worklist_tickets as wanting
 from backend.obligations.goals import Acknowledgement
 from backend.receipts import secret, tickets
 from backend.registry import recipient_usage, sending_rules
@@ -256,3 +260,51 @@ def test_the_recipient_must_be_one_with_a_service_desk_and_stays(world: World) -
     world.clock.forward(hours=1)
     world.work()
     assert world.desk.tickets == {}
+
+
+def test_a_name_that_a_service_took_long_ago_keeps_no_ticket_from_being_made(world: World) -> None:
+    world.lab.template("X_TAKEN")
+    with world.lab.database.transaction() as session:
+        session.execute(update(Template).where(Template.identifier == "X_TAKEN").values(identifier="CARILLON_WORKLIST"))
+    world.begin()
+    world.clock.forward(hours=1)
+    world.work()
+    assert len(world.desk.tickets) == 1
+
+
+def test_what_cannot_be_made_keeps_no_other_ticket_from_being_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.begin("S-1")
+    world.begin("S-2")
+    world.clock.forward(hours=1)
+    escalation.escalate.run()
+    about = worklist_tickets._about
+
+    def fail_for_the_first(content: str | None, owed: Obligation) -> str:
+        if str(owed.notification_uid) == first:
+            raise LookupError("a fault of ours")
+        return about(content, owed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worklist_tickets, "_about", fail_for_the_first)
+        world.work()
+    assert len(world.desk.tickets) == 1
+    world.work()
+    assert len(world.desk.tickets) == 2
+
+
+def test_after_a_ticket_that_was_cancelled_another_one_is_made(world: World) -> None:
+    uid = world.begin()
+    world.clock.forward(hours=1)
+    escalation.escalate.run()
+    with world.lab.database.transaction() as session:
+        own = ObligationStep.content.startswith('{"worklist_ticket"')
+        session.execute(update(ObligationStep).where(own).values(state=StepState.CANCELLED.value))
+    page = world.call("GET", f"{PATH}/{uid}").json()["obligation"]
+    assert page["ticket"]["state"] == "CANCELLED"
+    for _ in range(2):
+        with world.lab.database.transaction() as session:
+            wanting.want(session, session.scalars(select(Obligation)).one())
+    world.work()
+    assert (len(world.desk.tickets), world.told(uid)["ticket"]["number"]) == (1, "4201")

@@ -64,11 +64,14 @@ def make() -> None:
     """Make the changes that are due."""
     with db.current().read() as session:
         due = session.scalars(select(PostEdit.id).where(PostEdit.due_at <= clock.now()).limit(_CHUNK)).all()
+    until = clock.elapsed() + queue.TURN_SECONDS
     for identity in due:
         with db.current().transaction() as session:
             edit = _claim(session, identity)
         if edit is not None:
             _make(edit)
+        if clock.elapsed() > until:
+            return
 
 
 def _claim(session: Session, identity: int) -> PostEdit | None:

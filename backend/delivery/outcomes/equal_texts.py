@@ -30,13 +30,15 @@ _PURPOSE = "equal text"
 def keep_back(session: Session, made: Sequence[tuple[Claim, Message]], within: float) -> Collection[int]:
     """Put those claims back that would go ``within`` seconds after an equal text; return their ids."""
     now, span = clock.now(), timedelta(seconds=within)
-    session.execute(delete(EqualText).where(EqualText.at <= now - span))
     keys = {
         claim.id: key_of(message.address, message.text)
         for claim, message in made
         if claim.mode != Mode.TEST and not simulator.is_address(message.channel, message.address)
     }
-    equal = [claim for claim, _ in made if claim.id in keys and not _take(session, keys[claim.id], claim.uid, span)]
+    # All take their texts in one order, so that none waits for another that waits for it.
+    counted = sorted((claim for claim, _ in made if claim.id in keys), key=lambda claim: keys[claim.id])
+    equal = [claim for claim in counted if not _take(session, keys[claim.id], claim.uid, span)]
+    _forget(session, now - span)
     if not equal:
         return ()
     waits = {}
@@ -47,6 +49,12 @@ def keep_back(session: Session, made: Sequence[tuple[Claim, Message]], within: f
     states.refresh(session, {one.notification_id for one in equal if one.notification_id is not None})
     deferring.tell(session, [(one.notification_id, one.batch_id, waits[one.id]) for one in equal if one.id in waits])
     return {one.id for one in equal}
+
+
+def _forget(session: Session, before: datetime) -> None:
+    """Delete the texts that went before a moment, but for those that somebody else is at."""
+    over = select(EqualText.id).where(EqualText.at <= before).with_for_update(skip_locked=True)
+    session.execute(delete(EqualText).where(EqualText.id.in_(over)).execution_options(synchronize_session=False))
 
 
 def key_of(address: str, text: str) -> str:

@@ -4,7 +4,7 @@ A message is composed anew of what it was made of. Of a conversation the first p
 is this which stands there, if it is one of these.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,16 +26,19 @@ from backend.registry import lookup
 _SEPARATOR = "+"
 
 
-def posts(session: Session, sent: Sequence[Delivery], sentence: str) -> list[Post]:
-    """Return what the posts of some deliveries are to show; none of those that their providers cannot change."""
+def posts(session: Session, sent: Sequence[Delivery], sentence: str) -> tuple[list[Post], Collection[int]]:
+    """Return what the posts of some deliveries are to show; none of those that their providers cannot change.
+
+    With them come the ids of deliveries whose messages could not be composed in time, which are to be asked for again.
+    """
     providers = {one.name: one for one in edits.editing()}
     own = {one.id: one for one in sent if one.provider in providers and _SEPARATOR in (one.provider_message_id or "")}
-    messages = _messages(session, [one.id for one in own.values() if one.mode != Mode.TEST])
+    messages, left = _messages(session, [one.id for one in own.values() if one.mode != Mode.TEST])
     found: list[Post] = []
     for identity, message in messages.items():
         provider = providers[own[identity].provider or ""]
         found += _of(own[identity], message, provider, sentence, _conversation(session, own[identity]))
-    return found
+    return found, left
 
 
 def _of(
@@ -56,8 +59,11 @@ def _conversation(session: Session, one: Delivery) -> Conversation | None:
     return session.get(Conversation, ids.conversation_id(one.matter_id, one.type, one.address))
 
 
-def _messages(session: Session, identities: Sequence[int]) -> dict[int, Message]:
-    """Compose the messages of deliveries anew, of those of which that is still kept which they were made of."""
+def _messages(session: Session, identities: Sequence[int]) -> tuple[dict[int, Message], Collection[int]]:
+    """Compose the messages of deliveries anew, of those of which that is still kept which they were made of.
+
+    Returns them by the deliveries' ids, and the ids of those for which there was no time.
+    """
     kept = (
         select(Delivery.id)
         .join(Notification, Notification.id == Delivery.notification_id)
@@ -66,7 +72,8 @@ def _messages(session: Session, identities: Sequence[int]) -> dict[int, Message]
     some = claims.read(session, "", session.scalars(kept).all())
     versions = lookup.versions(session, {one.template_version_id for one in some})
     composed = Composer(versions, _no_batch, links=_links(session, some), one_at_least=True).compose(some)
-    return {claim.id: made for claim, made in composed.made if isinstance(made, Message)}
+    made = {claim.id: one for claim, one in composed.made if isinstance(one, Message)}
+    return made, {claim.id for claim in composed.left}
 
 
 def _links(session: Session, some: Sequence[Claim]) -> Mapping[int, Sequence[file_links.Link]]:
