@@ -309,7 +309,7 @@ _ROWS = (
         "Invalid identifier",
         400,
         "Identifiers of recipients and templates are 3 to 64 capital letters, digits and underscores, "
-        "beginning with a letter.",
+        "beginning with a letter; those that begin with CARILLON_ are kept for Carillon's own messages.",
         "Choose an identifier such as X_LAB_STAKEHOLDERS.",
     ),
     Entry(

@@ -38,7 +38,7 @@ def keep_back(session: Session, made: Sequence[tuple[Claim, Message]], within: f
     # All take their texts in one order, so that none waits for another that waits for it.
     counted = sorted((claim for claim, _ in made if claim.id in keys), key=lambda claim: keys[claim.id])
     equal = [claim for claim in counted if not _take(session, keys[claim.id], claim.uid, span)]
-    _forget(session, now - span)
+    _purge(session, now - span)
     if not equal:
         return ()
     waits = {}
@@ -51,7 +51,7 @@ def keep_back(session: Session, made: Sequence[tuple[Claim, Message]], within: f
     return {one.id for one in equal}
 
 
-def _forget(session: Session, before: datetime) -> None:
+def _purge(session: Session, before: datetime) -> None:
     """Delete the texts that went before a moment, but for those that somebody else is at."""
     over = select(EqualText.id).where(EqualText.at <= before).with_for_update(skip_locked=True)
     session.execute(delete(EqualText).where(EqualText.id.in_(over)).execution_options(synchronize_session=False))
