@@ -60,7 +60,7 @@ def store(
     known = _claim_ids(session, validated, meter.moment)
     results: dict[UUID, StoreResult] = {}
     deliveries: list[dict[str, Any]] = []
-    joining: list[Joining] = []
+    members: list[Joining] = []
     admitted: Counter[tuple[str, str]] = Counter()
     tests: Counter[tuple[str, str]] = Counter()
     for content, validation in validated:
@@ -82,7 +82,7 @@ def store(
             if is_scheduled(content, meter.moment):
                 deliveries += writer.scheduled(row.id, content, validation, meter.moment)
             elif priority(content) is Priority.BATCH:
-                joining += _joining(row.id, content, validation)
+                members += joining(row.id, content, validation)
             else:
                 deliveries += writer.at_once(row.id, content, validation, meter.moment)
     _finish(session, validated, results, known, meter.moment)
@@ -94,9 +94,9 @@ def store(
     throttled.store({uid for uid, result in results.items() if result == "new"})
     equal.store([uid for uid, result in results.items() if result == "new"])
     meter.store()
-    if joining:
+    if members:
         end_pipeline(session)
-    return Stored(results, admitted, tests, join(session, joining) if joining else [])
+    return Stored(results, admitted, tests, join(session, members) if members else [])
 
 
 def _unequal(
@@ -278,7 +278,7 @@ def messages(content: Content, plan: Plan) -> dict[str, int]:
     return counts
 
 
-def _joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
+def joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
     """List the batches that a notification joins: one for each channel and recipient."""
     return [
         Joining(
