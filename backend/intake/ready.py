@@ -285,7 +285,9 @@ def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UU
     new = writer.notifications(session, [_member(message, moment) for message, _, _ in taken.members.values()])
     stored = [taken.members[uid] for uid in taken.members if uid in new]
     told = [
-        events.event("joins_digest", f"{over.sentence()} It joins a digest instead.", notification_id=new[one.uid])
+        events.event(
+            notifications.JOINS_DIGEST, notifications.joins_digest(over.sentence()), notification_id=new[one.uid]
+        )
         for one, _, over in stored
     ]
     events.write(session, told)

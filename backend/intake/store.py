@@ -32,6 +32,8 @@ from backend.search import again
 # "new", the present status of one that was there before, or why it was refused.
 StoreResult = str | Problem
 Validation = Plan | Problem
+# The kind of the event that says so of what joins a digest that it did not ask for.
+JOINS_DIGEST = "joins_digest"
 # The content of a refused notification is kept for its reader up to this many bytes.
 _KEPT_WHEN_REFUSED = 65_536
 
@@ -240,7 +242,7 @@ def _tell(
     known: Mapping[UUID, _Row],
     now: datetime,
 ) -> None:
-    """Write into the histories of what is new what has to wait, and who gets another language than the one asked for.
+    """Write into the histories of what is new what joins a digest or has to wait, and who gets another language.
 
     Of what is scheduled, and of batches, the language is told when it goes.
     """
@@ -249,12 +251,19 @@ def _tell(
         if not isinstance(validation, Plan) or results[content.uid] != "new":
             continue
         own = known[content.uid].id
+        if content.throttled is not None:
+            told.append(events.event(JOINS_DIGEST, joins_digest(content.throttled.detail), notification_id=own, at=now))
         said = dict.fromkeys(wait.sentence() for wait in validation.waits.values())
         told += [events.event("waits", one, notification_id=own, at=now) for one in said]
         missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
         if missed and priority(content) is not Priority.BATCH and not is_scheduled(content, now):
             told += [events.event(OTHER_LANGUAGE, one, notification_id=own, at=now) for one in missed]
     events.write(session, told)
+
+
+def joins_digest(why: str) -> str:
+    """Say that what is one too many, or equal to another, joins a digest."""
+    return f"{why} It joins a digest instead."
 
 
 def _open_obligations(session: Session, accepted: Sequence[Content], now: datetime) -> None:
