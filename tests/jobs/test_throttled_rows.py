@@ -79,11 +79,12 @@ def test_rows_that_are_too_many_join_the_digest(mailing: Mailing) -> None:
     mailing.hold(DIGEST)
     mailing.check()
     foreseen = [one.held for one in preview.first_rows(mailing.lab.service_id, mailing.job_id)]
+    assert mailing.statuses() == []
     sheet = mailing.send_all()
     assert (sheet.stage, sheet.taken_rows, sheet.faulty_rows) == ("DONE", 5, 0)
     assert Counter(mailing.statuses()) == {"DISPATCHED": 3, "BUFFERED": 2}
     why = "The recipient X_LAB gets at most 2 messages of the service in 1h."
-    assert foreseen == [None, None, *[f"Would join a digest made with X_LIST. {why}"] * 1, None, foreseen[2]]
+    assert foreseen == [None, None, f"Would join a digest made with X_LIST. {why}", None, foreseen[2]]
     # What joins takes nothing; its batch will.
     assert (mailing.count(ThrottleUse.id), mailing.accepted()) == (3, 5)
     mailing.calendar.check_ledger()
@@ -138,6 +139,9 @@ def test_what_no_digest_can_keep_waits_its_turn(mailing: Mailing, column: str, n
     mailing.lab.template("X_LIST", source, format="text")
     mailing.hold(DIGEST)
     mailing.check(column, names)
+    foreseen = [one.held for one in preview.first_rows(mailing.lab.service_id, mailing.job_id)]
+    assert foreseen[:2] == [None, None]
+    assert (foreseen[2] or "").startswith("Would wait for its turn. Waits until ")
     assert mailing.send_all().taken_rows == 3
     assert mailing.statuses() == ["DISPATCHED", "DISPATCHED", "SCHEDULED"]
     mailing.calendar.work()
