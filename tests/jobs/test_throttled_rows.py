@@ -167,19 +167,15 @@ def test_a_step_that_is_done_twice_or_dies_in_between_joins_once(
     text = mailing.check()
     mailing.send()
     start = mailing.sheet()
-    advance = work._advance
 
     def dies(*_args: Any) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as broken:
         broken.setattr(work, "_advance", dies)
-        with pytest.raises(RuntimeError):
-            mailing.work()
+        mailing.work()
     assert (mailing.statuses(), mailing.count(ThrottleUse.id), mailing.count(Batch.id)) == ([], 0, 0)
-    assert work._advance is advance
-    with mailing.lab.database.transaction() as session:
-        session.execute(update(Spreadsheet).values(claimed_by=None))
+    mailing.calendar.clock.forward(minutes=5)  # it is tried again after a while
     mailing.work()
     with mailing.lab.database.transaction() as session:
         back = {"stage": "SENDING", "position": start.position, "next_row": start.next_row}
