@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from backend.accounts import services
+from backend.accounts.reach import Manner
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.db.models.accounts import Mode
@@ -22,8 +23,11 @@ from backend.delivery.content import matters
 from backend.delivery.outcomes import edits
 from backend.delivery.sending import answered
 from backend.intake import modes, quotas, ready
+from backend.intake.lookup import manner_of
+from backend.intake.matters import reached
 from backend.intake.ready import ReadyMessage
 from backend.lib import clock, ids, queue
+from backend.lib.problems import Problem
 from backend.obligations import endings
 from backend.obligations.endings import Ending
 from backend.registry import templates
@@ -76,6 +80,11 @@ def _note(session: Session, ending: Ending, tickets: Sequence[Delivery]) -> None
     if not modes.is_on(Channel.FRESHSERVICE):
         return
     now, owed = clock.now(), ending.obligation
+    try:
+        service = ready.active(session, owed.service_id)
+    except Problem:
+        return
+    tickets = reached(session, owed.service_id, tickets, manner_of(service, Manner(), by_client=False))
     version = templates.put(session, services.own_service(session).id, matters.ANSWERED, _CONTENT, _AUTHOR)[0]
     messages = []
     for one in {(each.provider, each.provider_message_id): each for each in tickets}.values():

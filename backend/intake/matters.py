@@ -83,7 +83,7 @@ def resolve(  # noqa: PLR0913 - what is resolved, how, and by whom
         if not said:
             return False
         manner = lookup.manner_of(service, manner or Manner(), by_client=manner is not None)
-        told = _reached(session, service_id, _told(session, service_id, matter_id), manner)
+        told = reached(session, service_id, _told(session, service_id, matter_id), manner)
         told = [one for one in told if ticket is None or not _is_on(one, ticket)]
         _tell(session, told, {"matter": matter, "note": note}, meter, manner.mode)
         callbacks.resolved(session, session.get_one(Resolution, matter_id, populate_existing=True), ended)
@@ -137,8 +137,8 @@ def _told(session: Session, service_id: int, matter_id: UUID) -> list[Delivery]:
     return [one for one in found if modes.is_on(one.type) and (one.type, one.address) not in stopped]
 
 
-def _reached(session: Session, service_id: int, told: list[Delivery], manner: Manner) -> list[Delivery]:
-    """Return those whose addresses may be reached; who redirects its messages tells those that were redirected."""
+def reached(session: Session, service_id: int, told: Sequence[Delivery], manner: Manner) -> Sequence[Delivery]:
+    """Return those whose addresses may be reached still; who redirects messages tells those that were redirected."""
     if manner.mode is Mode.TEST:
         return []
     if manner.redirect is not None:

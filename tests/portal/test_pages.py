@@ -75,7 +75,7 @@ def test_a_fault_of_ours_is_told_without_its_inside(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the inside of the fault")
 
-    monkeypatch.setattr(outbox.outbox, "page", fail)
+    monkeypatch.setattr(outbox.messages, "page", fail)
     answer = browser.get(f"/portal/outbox?key={keys.outbox_key(1)}")
     assert answer.status_code == 500
     assert "Carillon failed to show this page" in answer.text

@@ -1,7 +1,6 @@
 """What a template looks up, and that it renders whenever that is there."""
 
 import pytest
-from backend.rendering.data import context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from backend.lib.problems import Problem
 from backend.rendering import engine
 from backend.rendering.compiler import compiled
 from backend.rendering.jinja.needs import are_met
+from backend.rendering.limits import context
 from backend.rendering.model import RenderJob, Source
 
 _SNIPPETS = (

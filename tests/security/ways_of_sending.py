@@ -18,11 +18,12 @@ from backend.channels.base import Channel
 from backend.db.models.accounts import Service
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
-from backend.intake import escalation, tickets
+from backend.intake import escalation, follow_up, tickets, worklist_tickets
 from backend.jobs import tasks as spreadsheets
 from backend.lib.problems import Problem
-from backend.registry import drafts
+from backend.registry import drafts, sending_rules
 from backend.registry.drafts import Key
+from backend.registry.sending import SERVICE
 from backend.registry.templates import TemplateContent
 from backend.reports import failing
 from backend.scheduling import tasks as scheduling
@@ -109,6 +110,37 @@ def _escalate(world: World) -> Iterator[None]:
     yield
     world.desk.clock.forward(minutes=31)
     escalation.escalate.run()
+
+
+def _owe(world: World) -> str:
+    """Send a member what somebody has to answer within half an hour; return its id."""
+    world.desk.lab.recipient("X_MEMBER", (Channel.EMAIL, MEMBER))
+    with world.desk.lab.database.transaction() as session:
+        sending_rules.put_worklist_ticket(session, world.desk.lab.service_id, SERVICE, world.group)
+    step = {"after": "30m", "channels": []}
+    body = notification(f"S-{world.number}", recipient=["X_MEMBER"])
+    answer = world.post(API, body | {"obligation": {"until": "acknowledged", "steps": [step]}})
+    return str(answer.json()["notification_id"])
+
+
+def _worklist_ticket(world: World) -> Iterator[None]:
+    _owe(world)
+    yield
+    world.desk.clock.forward(minutes=31)
+    escalation.escalate.run()
+    worklist_tickets.make.run()
+
+
+def _follow_up(world: World) -> Iterator[None]:
+    """Answer for what there is a ticket of."""
+    uid = _owe(world)
+    world.desk.clock.forward(minutes=31)
+    escalation.escalate.run()
+    worklist_tickets.make.run()
+    world.desk.drain()
+    yield
+    world.post(f"{API}/{uid}/acknowledge", {"by": "Ada"})
+    follow_up.follow_up.run()
 
 
 def _resolve(path: str) -> Way:
@@ -280,6 +312,8 @@ WAYS: dict[str, Way] = {
     "backend.batching.tasks.look": _look_at_batch,
     "backend.batching.tasks.sweep": _sweep_batches,
     "backend.intake.escalation.escalate": _escalate,
+    "backend.intake.follow_up.follow_up": _follow_up,
+    "backend.intake.worklist_tickets.make": _worklist_ticket,
     "backend.portal.batches.flush": _of_batch("batches/{uid}/flush", held=False),
     "backend.portal.batches.release": _of_batch("batches/{uid}/release", held=True),
     "backend.portal.batches.send_again": _batch_again,
@@ -336,6 +370,8 @@ CHANNELS: dict[str, list[Channel]] = {
     "backend.receipts.tickets.report": _FOLLOWED,
     "backend.alpha.notifications.send_email": [Channel.EMAIL],
     "backend.alpha.notifications.send_sms": [Channel.SMS],
+    "backend.intake.follow_up.follow_up": [Channel.FRESHSERVICE],
+    "backend.intake.worklist_tickets.make": [Channel.FRESHSERVICE],
     "backend.portal.templates_pages.editor.change": [Channel.EMAIL],
     "backend.portal.jobs.stop": [Channel.EMAIL],
 }
