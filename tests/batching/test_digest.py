@@ -56,3 +56,6 @@ def test_of_ends_at_the_same_moment_the_fixed_time_is_named_then_the_quiet_one()
     assert Limits(hour, hour, 10).closing(opened, opened) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.QUIET)
     digested = Limits(hour, hour, 10, "weekdays 08:00 Europe/London")
     assert digested.closing(opened, opened) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.DIGEST)
+    # The fixed time is the first after the batch was opened, also for a template that named it later.
+    late = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    assert digested.closing(opened, late) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.DIGEST)
