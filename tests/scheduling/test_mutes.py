@@ -132,6 +132,10 @@ def test_a_batch_gathers_while_it_is_muted_and_leaves_as_one(calendar: Calendar)
     membership = calendar.report(ones[0]).channels[0].recipients[0].batch
     assert membership is not None
     assert (membership.status, membership.waits and membership.waits.code) == ("OPEN", "muted")
+    ones.append(calendar.accept_batched("S-late"))
+    late = calendar.report(ones[-1]).channels[0].recipients[0].batch
+    assert late is not None
+    assert late.closes_at == membership.closes_at == clock.now() + timedelta(hours=2)
     calendar.clock.forward(hours=2)
     calendar.work()
     assert (sent(calendar), {calendar.report(one).status for one in ones}) == (1, {"SENT"})
