@@ -32,13 +32,13 @@ class AlphaFault(Exception):
         self.headers = headers or {}
 
 
-def refuse(status: int, error: str) -> NoReturn:
+def refuse(status: int, error: str, headers: dict[str, str] | None = None) -> NoReturn:
     """Answer with one sentence.
 
     Raises:
         AlphaFault: always.
     """
-    raise AlphaFault(status, {"error": error})
+    raise AlphaFault(status, {"error": error}, headers)
 
 
 def row_id(number: int) -> int:

@@ -338,8 +338,7 @@ def _outcome(one: Content, result: store.StoreResult, validation: Validation, no
         status = NotificationStatus.SCHEDULED.value if waits else _TAKEN
         warned = [*(missed(plan, one.notification) if one.notification else ()), *writer.warnings(plan)]
         if one.throttled is not None:
-            joins = f"{one.throttled.detail} It joins a digest instead."
-            warned.append(FieldError("/channels", one.throttled.code, joins))
+            warned.append(FieldError("/channels", one.throttled.code, store.joins_digest(one.throttled.detail)))
         return Accepted(str(one.uid), status, duplicate=False, warnings=tuple(warned))
     return Accepted(str(one.uid), result, duplicate=True)
 

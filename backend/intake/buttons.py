@@ -17,8 +17,8 @@ from backend.obligations.links import Offer
 def pressed(provider: str, press: Press) -> bool:
     """Meet the obligation of a message; false if it had ended before, or its link is none of ours.
 
-    Its posts come to tell who answered as they do whoever has. One that still has a button after that is put right
-    here, as it came with the press. ``provider`` names whose post it is.
+    Its posts come to tell who answered as they do whoever has. One that still has a button after that, and one whose
+    message is not kept any more, are put right here, as they came with the press. ``provider`` names whose post it is.
     """
     with db.current().transaction() as session:
         offer = links.find(session, press.token)
@@ -27,7 +27,7 @@ def pressed(provider: str, press: Press) -> bool:
         first = goals.meet(session, offer.obligation_id, Acknowledgement(press.by, "SLACK"))
         if first:
             _write_down(session, offer, press)
-        else:
+        if not first or not offer.is_kept:
             session.expire_all()
             present = links.find(session, press.token) or offer
             blocks = slack_presses.answered(press, _sentence(present))

@@ -118,10 +118,18 @@ class Joins:
                 continue
             member = _Member(content.uid, content.fields(index))
             keys = {key.digest(): key for key in batch_keys(content, planned.channel)}
-            for digest, there in self._open(list(keys)).items():
-                if 0 < there.members < limits(planned.template.batch).max_items:
-                    template = planned.choices[keys[digest].recipient].template
+            opened = self._open(list(keys))
+            for digest, key in keys.items():
+                there = opened.get(digest, _Open(0, 0, 0))
+                if 0 < there.members + len(self._joined[digest]) < limits(planned.template.batch).max_items:
+                    template = planned.choices[key.recipient].template
                     yield index, self._joint(digest, template, there, member)
+
+    def took(self, content: Content, plan: Plan) -> None:
+        """Take down that a notification joins its batches before those that come after it."""
+        for index, planned in enumerate(plan.channels):
+            for key in () if _is_memberwise(planned) else batch_keys(content, planned.channel):
+                self._joined[key.digest()].append(_Member(content.uid, content.fields(index)))
 
     def _open(self, digests: Sequence[str]) -> dict[str, _Open]:
         found: dict[str, _Open] = {}

@@ -232,7 +232,8 @@ def admit(
     return kept, again, counts
 
 
-# Holding ready messages to the throttles of their recipients: what can wait has its turn, the rest is refused.
+# Holding ready messages to the throttles of their recipients: what is one too many is refused, or joins a digest. What
+# goes by itself waits for its turn where no digest could keep it.
 
 
 class Counted(Protocol):
@@ -263,29 +264,51 @@ class Counted(Protocol):
         """Return the name of the recipient that it counts for."""
 
     @property
-    def can_wait(self) -> bool:
-        """Tell whether it waits for its turn."""
+    def by_itself(self) -> bool:
+        """Tell whether what becomes of it is nothing to those beside it."""
+
+    @property
+    def has_group(self) -> bool:
+        """Tell whether it goes to a recipient that is registered."""
 
 
 class Held:
-    """What some messages take under throttles, in the transaction that has locked their service."""
+    """What some messages take under throttles, in the transaction that has locked their service.
 
-    def __init__(self, session: Session, messages: Collection[Counted], now: datetime) -> None:
+    One that ``only_looks`` foresees it, and is not to be stored.
+    """
+
+    def __init__(
+        self, session: Session, messages: Collection[Counted], now: datetime, *, only_looks: bool = False
+    ) -> None:
         self._now = now
         rules = {one: sending.present(session, one) for one in {message.service_id for message in messages}}
         self._asked = {
             one.uid: _asked_of_message(one, rules[one.service_id]) for one in messages if one.counted_as is not None
         }
-        self._counts = throttles.counts(session, {one for some in self._asked.values() for one in some}, now)
+        count = Counts if only_looks else throttles.counts
+        self._counts = count(session, {one for some in self._asked.values() for one in some}, now)
         self.waits: dict[UUID, Wait] = {}
 
     def refuses(self, messages: Sequence[Counted]) -> Problem | None:
         """Say why one of some messages is refused; None if they all go, or wait."""
         for one in messages:
-            over = None if one.can_wait else self._counts.over(self._asked.get(one.uid, {}))
-            if over is not None:
+            over = self.over(one)
+            if over is not None and not (one.by_itself and over.allowance.throttle.then == "digest"):
                 return over.problem(self._now)
         return None
+
+    def over(self, message: Counted) -> Over | None:
+        """Say why a message would be one too many; None if it may go."""
+        return self._counts.over(self._asked.get(message.uid, {}))
+
+    def digest(self, message: Counted) -> Over | None:
+        """Say why a message joins a digest, as its throttle says; None for one that goes, is refused, or waits.
+
+        A batch finds the addresses of its recipient when it leaves: who names an address has none that it could join.
+        """
+        over = self.over(message) if message.by_itself and message.has_group else None
+        return over if over is not None and over.allowance.throttle.then == "digest" else None
 
     def take(self, messages: Sequence[Counted]) -> None:
         """Count messages that are to be stored, each at the moment at which there is room for it."""
@@ -293,7 +316,7 @@ class Held:
             asked = self._asked.get(one.uid)
             if not asked:
                 continue
-            wait = self._counts.wait(asked) if one.can_wait else None
+            wait = self._counts.wait(asked) if one.by_itself else None
             if wait is not None:
                 self.waits[one.uid] = wait
             self._counts.add(one.uid, asked, wait.until if wait is not None else None)

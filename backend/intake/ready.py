@@ -15,18 +15,22 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach
+from backend.batching import tasks as batching_tasks
+from backend.batching.join import join
 from backend.channels.base import Channel
 from backend.db import commits, events
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, NotificationStatus, Priority
 from backend.delivery import tasks
 from backend.intake import lookup, modes, writer
-from backend.intake.content import Step
-from backend.intake.quotas import Held, Meter
-from backend.intake.validate import ServiceState
+from backend.intake import store as notifications
+from backend.intake.content import Content, Step
+from backend.intake.quotas import AGGREGATOR, Held, Meter
+from backend.intake.validate import Plan, ServiceState
 from backend.lib import ids
 from backend.lib.problems import Problem
 from backend.registry.sending import Wait
+from backend.registry.throttles import Over
 
 
 class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +41,8 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
     about; ``continues`` names a conversation that has no such name. ``step`` says that it is a step of an obligation.
     ``job_id`` is the job that it is of. ``mode`` is what the service is held to. ``language`` says that it has
     another language than the one wished for, if it has. ``counted_as`` is the recipient under whose name throttles
-    count it, if they do; where it ``can_wait`` it has its turn when there is room, else it is refused.
+    count it, if they do, which is registered where it ``has_group``. One that is ``by_itself`` is refused without those
+    beside it, and waits for room where its throttle asks for a digest that cannot keep it.
     """
 
     service_id: int
@@ -59,23 +64,44 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = Mode.LIVE
     language: tuple[str, ...] = ()
     counted_as: str | None = None
-    can_wait: bool = False
+    by_itself: bool = False
+    has_group: bool = False
 
     def __repr__(self) -> str:
         """Leave out the fields, which may hold a link that is a secret."""
         return f"ReadyMessage(service_id={self.service_id}, channel={self.channel.value!r})"
 
 
+class Digested(msgspec.Struct, frozen=True):
+    """A message in the form in which it joins a digest, of which it was seen that it renders with it."""
+
+    content: Content
+    plan: Plan
+
+
+class UntriedError(Exception):
+    """Some messages are to join digests that they were not tried in; nothing was stored.
+
+    ``over`` says of each, by its id, why it is one too many.
+    """
+
+    def __init__(self, over: Mapping[UUID, Over]) -> None:
+        super().__init__(len(over))
+        self.over = over
+
+
 class Stored(msgspec.Struct, frozen=True):
-    """How many messages, from the first on, are stored now; ``refused`` says why not all of them.
+    """How many messages, from the first on, are dealt with now; ``refused`` says why not all of them.
 
     ``new`` are the row ids of those notifications that were not there before, and ``count`` is of their messages.
+    ``alone`` says why some were refused that go by themselves.
     """
 
     messages: int
     new: dict[UUID, int]
     count: int
     refused: Problem | None
+    alone: Mapping[UUID, Problem] = MappingProxyType({})
 
 
 def check(session: Session, service_id: int, targets: Iterable[tuple[Channel, str]]) -> ServiceState:
@@ -106,35 +132,99 @@ def active(session: Session, service_id: int) -> ServiceState:
     return service
 
 
-def accept(session: Session, meter: Meter, messages: Sequence[ReadyMessage], *, whole: bool = True) -> Stored:
-    """Store messages, counted against the day's limits: each once, however often it is asked for.
+def accept(session: Session, meter: Meter, messages: Sequence[ReadyMessage]) -> Stored:
+    """Store messages that are a whole, counted against the day's limits: each once, however often it is asked for.
 
-    They are of one service, whose row the meter has locked: of two that come together the second sees the first. If
-    they do not all fit, those are stored that do, in their order, unless they are a ``whole``.
+    They are of one service, whose row the meter has locked: of two that come together the second sees the first.
 
     Raises:
-        Problem: ``daily_limit_reached`` or ``recipient_throttled`` if a whole does not fit.
+        Problem: ``daily_limit_reached`` or ``recipient_throttled`` if they do not all fit.
     """
     known = writer.known(session, [message.uid for message in messages])
-    held = Held(session, [message for message in messages if message.uid not in known], meter.moment)
-    fresh: list[ReadyMessage] = []
-    refused: Problem | None = None
-    passed = 0
-    for some in [messages] if whole else [[message] for message in messages]:
-        new = [message for message in some if message.uid not in known]
-        refused = (held.refuses(new) or meter.admit(new[0].service_id, _counted(new))) if new else None
-        if refused is not None:
-            break
-        held.take(new)
-        fresh += new
-        passed += len(some)
-    if refused is not None and whole:
+    new = [message for message in messages if message.uid not in known]
+    held = Held(session, new, meter.moment)
+    refused = (held.refuses(new) or meter.admit(new[0].service_id, _counted(new))) if new else None
+    if refused is not None:
         raise refused
+    held.take(new)
     meter.store()
     held.store()
-    return Stored(
-        passed, store(session, fresh, meter.moment, held.waits), sum(len(one.addresses) for one in fresh), refused
-    )
+    rows = store(session, new, meter.moment, held.waits)
+    return Stored(len(messages), rows, sum(len(one.addresses) for one in new), None)
+
+
+def accept_each(
+    session: Session,
+    meter: Meter,
+    messages: Sequence[ReadyMessage],
+    tried: Mapping[UUID, Digested | Problem] = MappingProxyType({}),
+) -> Stored:
+    """Store messages of one service as ``accept`` does, of which those go that fit, in their order.
+
+    ``tried`` says what came of those that join digests; one that could not be made with them waits instead.
+
+    Raises:
+        UntriedError: if others are to join one: whoever asks tries these, and asks again.
+    """
+    known = writer.known(session, [message.uid for message in messages])
+    taken = _Taken(session, meter, [message for message in messages if message.uid not in known], tried)
+    refused: Problem | None = None
+    passed = 0
+    for message in messages:
+        refused = taken.take(message) if message.uid not in known else None
+        if refused is not None:
+            break
+        passed += 1
+    if taken.untried:
+        raise UntriedError(taken.untried)
+    meter.store()
+    taken.held.store()
+    new = store(session, taken.fresh, meter.moment, taken.held.waits) | _store_members(session, taken, meter.moment)
+    count = sum(len(one.addresses) for one in taken.fresh) + len(taken.members)
+    return Stored(passed, new, count, refused, taken.alone)
+
+
+class _Taken:
+    """What becomes of messages that go each by itself."""
+
+    def __init__(
+        self,
+        session: Session,
+        meter: Meter,
+        messages: Sequence[ReadyMessage],
+        tried: Mapping[UUID, Digested | Problem],
+    ) -> None:
+        self.held = Held(session, messages, meter.moment)
+        self.fresh: list[ReadyMessage] = []
+        self.members: dict[UUID, tuple[ReadyMessage, Digested, Over]] = {}
+        self.alone: dict[UUID, Problem] = {}
+        self.untried: dict[UUID, Over] = {}
+        self._meter = meter
+        self._tried = tried
+
+    def take(self, message: ReadyMessage) -> Problem | None:
+        """Find out what becomes of a message; say why neither it nor any after it goes, if so."""
+        problem = self.held.refuses([message])
+        if problem is not None:
+            if message.by_itself:
+                self.alone[message.uid] = problem
+            return None if message.by_itself else problem
+        over = self.held.digest(message)
+        digested = self._tried.get(message.uid) if over is not None else None
+        if over is not None and digested is None:
+            self.untried[message.uid] = over
+            return None
+        joins = over is not None and isinstance(digested, Digested)
+        counted = {message.channel.value: 1} if joins else _counted([message])
+        refused = self._meter.admit(message.service_id, counted)
+        if refused is not None:
+            return refused
+        if over is not None and isinstance(digested, Digested):
+            self.members[message.uid] = message, digested, over
+        else:
+            self.held.take([message])
+            self.fresh.append(message)
+        return None
 
 
 def _counted(messages: Sequence[ReadyMessage]) -> dict[str, int]:
@@ -187,6 +277,34 @@ def store(
     return new
 
 
+def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UUID, int]:
+    """Store what joins digests; return the row ids. The timers of the batches are set after the commit."""
+    if not taken.members:
+        return {}
+    session.flush()
+    new = writer.notifications(session, [_member(message, moment) for message, _, _ in taken.members.values()])
+    stored = [taken.members[uid] for uid in taken.members if uid in new]
+    told = [
+        events.event(
+            notifications.JOINS_DIGEST, notifications.joins_digest(over.sentence()), notification_id=new[one.uid]
+        )
+        for one, _, over in stored
+    ]
+    events.write(session, told)
+    joining = [
+        one
+        for message, digested, _ in stored
+        for one in notifications.joining(new[message.uid], digested.content, digested.plan)
+    ]
+    commits.after(session, "digests of ready messages", partial(batching_tasks.arm, join(session, joining)))
+    return new
+
+
+def _member(message: ReadyMessage, moment: datetime) -> dict[str, Any]:
+    joins = {"priority": Priority.BATCH.value, "aggregator_id": AGGREGATOR, "status": NotificationStatus.BUFFERED.value}
+    return _notification(message, moment, None) | joins
+
+
 def _wake(priority: Priority) -> None:
     tasks.wake({priority.value: ()})
 
@@ -199,7 +317,7 @@ def _notification(message: ReadyMessage, moment: datetime, wait: Wait | None) ->
         "priority": message.priority.value,
         "aggregator_id": None,
         "status": (NotificationStatus.DISPATCHED if wait is None else NotificationStatus.SCHEDULED).value,
-        "content": _content(message),
+        "content": written(message),
         "problem": None,
         "created_at": moment,
         "updated_at": moment,
@@ -227,8 +345,8 @@ def _delivery(message: ReadyMessage, address: str, notification_id: int, moment:
     )
 
 
-def _content(message: ReadyMessage) -> str:
-    """Write the notification as a client would have sent it."""
+def written(message: ReadyMessage) -> str:
+    """Write a message as a client would have sent it."""
     channel: dict[str, Any] = {
         "type": message.channel.value,
         "recipient": list(message.recipients),

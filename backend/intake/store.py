@@ -32,6 +32,8 @@ from backend.search import again
 # "new", the present status of one that was there before, or why it was refused.
 StoreResult = str | Problem
 Validation = Plan | Problem
+# The kind of the event that says so of what joins a digest that it did not ask for.
+JOINS_DIGEST = "joins_digest"
 # The content of a refused notification is kept for its reader up to this many bytes.
 _KEPT_WHEN_REFUSED = 65_536
 
@@ -60,7 +62,7 @@ def store(
     known = _claim_ids(session, validated, meter.moment)
     results: dict[UUID, StoreResult] = {}
     deliveries: list[dict[str, Any]] = []
-    joining: list[Joining] = []
+    members: list[Joining] = []
     admitted: Counter[tuple[str, str]] = Counter()
     tests: Counter[tuple[str, str]] = Counter()
     for content, validation in validated:
@@ -82,7 +84,7 @@ def store(
             if is_scheduled(content, meter.moment):
                 deliveries += writer.scheduled(row.id, content, validation, meter.moment)
             elif priority(content) is Priority.BATCH:
-                joining += _joining(row.id, content, validation)
+                members += joining(row.id, content, validation)
             else:
                 deliveries += writer.at_once(row.id, content, validation, meter.moment)
     _finish(session, validated, results, known, meter.moment)
@@ -94,9 +96,9 @@ def store(
     throttled.store({uid for uid, result in results.items() if result == "new"})
     equal.store([uid for uid, result in results.items() if result == "new"])
     meter.store()
-    if joining:
+    if members:
         end_pipeline(session)
-    return Stored(results, admitted, tests, join(session, joining) if joining else [])
+    return Stored(results, admitted, tests, join(session, members) if members else [])
 
 
 def _unequal(
@@ -240,7 +242,7 @@ def _tell(
     known: Mapping[UUID, _Row],
     now: datetime,
 ) -> None:
-    """Write into the histories of what is new what has to wait, and who gets another language than the one asked for.
+    """Write into the histories of what is new what joins a digest or has to wait, and who gets another language.
 
     Of what is scheduled, and of batches, the language is told when it goes.
     """
@@ -249,12 +251,19 @@ def _tell(
         if not isinstance(validation, Plan) or results[content.uid] != "new":
             continue
         own = known[content.uid].id
+        if content.throttled is not None:
+            told.append(events.event(JOINS_DIGEST, joins_digest(content.throttled.detail), notification_id=own, at=now))
         said = dict.fromkeys(wait.sentence() for wait in validation.waits.values())
         told += [events.event("waits", one, notification_id=own, at=now) for one in said]
         missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
         if missed and priority(content) is not Priority.BATCH and not is_scheduled(content, now):
             told += [events.event(OTHER_LANGUAGE, one, notification_id=own, at=now) for one in missed]
     events.write(session, told)
+
+
+def joins_digest(why: str) -> str:
+    """Say that what is one too many, or equal to another, joins a digest."""
+    return f"{why} It joins a digest instead."
 
 
 def _open_obligations(session: Session, accepted: Sequence[Content], now: datetime) -> None:
@@ -278,7 +287,7 @@ def messages(content: Content, plan: Plan) -> dict[str, int]:
     return counts
 
 
-def _joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
+def joining(notification_id: int, content: Content, plan: Plan) -> list[Joining]:
     """List the batches that a notification joins: one for each channel and recipient."""
     return [
         Joining(

@@ -1,12 +1,13 @@
 """The lists of jobs as they are exported: all jobs of a service, the messages of one, its faulty rows."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from uuid import UUID
 
 from sqlalchemy import select
 
 from backend.channels.addresses import masked
 from backend.db import database as db
+from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.spreadsheets import Spreadsheet
@@ -65,9 +66,28 @@ def _results(service_id: int, job_id: int) -> Iterator[tuple[Cell, ...]]:
                 clock.iso(one.sent_at) if one.sent_at else "",
                 clock.iso(one.delivered_at) if one.delivered_at else "",
             )
+        yield from _gathered(some, {one.notification_id for one in found}, numbers)
         if len(some) < _AT_ONCE:
             return
         last = max(some)
+
+
+def _gathered(
+    some: Mapping[int, UUID], sent: Collection[int | None], numbers: "_Rows | None"
+) -> Iterator[tuple[Cell, ...]]:
+    """Give a line for each membership in a digest, whose message is not one row's alone."""
+    with db.current().read() as session:
+        wanted = (
+            select(Notification.id, Notification.status, BatchMember.recipient, Batch.type, Batch.error)
+            .join(BatchMember, BatchMember.notification_id == Notification.id)
+            .join(Batch, Batch.id == BatchMember.batch_id)
+            .where(Notification.id.in_([one for one in some if one not in sent]))
+        )
+        found = session.execute(wanted.order_by(Notification.id, BatchMember.id)).all()
+    for one in found:
+        uid = some[one.id]
+        row = numbers.of(uid) if numbers else ""
+        yield row, str(uid), one.recipient, one.type, "", one.status, "", one.error or "", "", ""
 
 
 class _Rows:

@@ -16,6 +16,7 @@ from backend.lib import clock
 PAGE_SIZE = 50
 FAULTS_A_PAGE = 100
 _READ_AT_ONCE = 1000
+_ON_THEIR_WAY = (NotificationStatus.DISPATCHED, NotificationStatus.SCHEDULED, NotificationStatus.BUFFERED)
 _STILL = {Stage.CHECKING, Stage.SENDING, Stage.AGAIN, Stage.STOPPING}
 
 
@@ -40,8 +41,8 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def on_their_way(self) -> int:
-        """Count its notifications that are not finished."""
-        return self.counts.get(NotificationStatus.DISPATCHED.value, 0)
+        """Count its notifications that are not finished, those that wait for their turn or in a digest among them."""
+        return sum(self.counts.get(status.value, 0) for status in _ON_THEIR_WAY)
 
     @property
     def failed(self) -> int:
@@ -62,8 +63,9 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def moving(self) -> bool:
-        """Tell whether it changes by itself."""
-        return bool(self.on_their_way) or (self.sheet is not None and self.sheet.stage in _STILL)
+        """Tell whether it changes by itself within moments."""
+        leaving = bool(self.counts.get(NotificationStatus.DISPATCHED.value))
+        return leaving or (self.sheet is not None and self.sheet.stage in _STILL)
 
 
 def page(session: Session, service_id: int, before: int | None) -> tuple[list[JobReport], int | None]:

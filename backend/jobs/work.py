@@ -4,23 +4,26 @@ What a step has done and how far it came are committed together, so that whoever
 in another one, neither leaves out nor repeats anything.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import cast
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, Table, or_, select
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach
+from backend.batching import manage
 from backend.db import database as db
+from backend.db import events
 from backend.db.driver import Insert
 from backend.db.leases import LostError
 from backend.db.models.accounts import Mode
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import (
-    WAITING,
+    NOT_LEFT,
     Delivery,
     DeliveryStatus,
     Notification,
@@ -30,18 +33,21 @@ from backend.db.models.notifications import (
 from backend.db.models.spreadsheets import Spreadsheet, SpreadsheetFault, Stage
 from backend.delivery import again
 from backend.delivery.outcomes import resend
+from backend.intake import digests, modes, ready
 from backend.intake import lookup as intake_lookup
-from backend.intake import modes, ready
 from backend.intake.quotas import Meter
-from backend.intake.ready import ReadyMessage
+from backend.intake.ready import Digested, ReadyMessage, Stored, UntriedError
+from backend.intake.validate import ServiceState
 from backend.jobs import claims, files, rows, table
 from backend.jobs.rows import Row, RowFault, Sheet
 from backend.jobs.table import Record
 from backend.lib import clock, ids, metrics
+from backend.lib.problems import Problem
 from backend.registry import lookup
 
 SENT_AT_ONCE = 400
 CHANGED_AT_ONCE = 500
+TAKEN_OUT_AT_ONCE = 50
 _PAUSE = timedelta(seconds=30)
 _A_MOMENT = timedelta(seconds=1)
 _INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "row_number", "column_name", "reason"))
@@ -178,48 +184,80 @@ def _send(task: Task) -> bool:
     if not records:
         _end(task, Stage.DONE)
         return False
-    good, faults = _validated(task, records)
-    with db.current().transaction() as session:
-        row = claims.held(session, task.job_id, task.token, Stage.SENDING)
-        known = _known_faults(session, task.job_id, records)
-        mode = modes.of_service(live=service.live)
-        wanted = [one for one in good if one.number not in known]
-        meter = Meter(session, {task.service_id: service.daily_limit})
-        stored = ready.accept(session, meter, [_ready(task, row, one, mode) for one in wanted], whole=False)
-        turned_away = wanted[stored.messages].number if stored.refused else None
-        passed = [record for record in records if turned_away is None or record.number < turned_away]
-        new = [one for one in faults if one.row not in known and one.row <= (passed[-1].number if passed else 0)]
-        _write_faults(session, task, new)
-        changed = {one.row for one in new}
-        row.taken_rows += stored.messages
-        row.good_rows -= len(changed)
-        row.faulty_rows += len(changed)
-        if passed:
-            _advance(row, passed[-1])
-        if stored.refused is not None:
-            row.note, row.due_at = _tomorrow(stored.refused.detail), _midnight()
+    stored = _stored(task, service, records)
     if stored.count:
         metrics.messages(task.sheet.channel.value, Priority.NORMAL.name).inc(stored.count)
     return stored.refused is None
 
 
-def _ready(task: Task, row: Spreadsheet, one: Row, mode: Mode) -> ReadyMessage:
+class _Part(msgspec.Struct, frozen=True):
+    """Some rows that are to be sent: what they were found to be, and what the good ones become, by their numbers."""
+
+    records: Sequence[Record]
+    good: Sequence[Row]
+    faults: Sequence[RowFault]
+    messages: Mapping[int, ReadyMessage]
+
+
+def _stored(task: Task, service: ServiceState, records: Sequence[Record]) -> Stored:
+    """Store what rows ask for; those that are to join a digest are tried in it first."""
+    (good, faults), mode = _validated(task, records), modes.of_service(live=service.live)
+    messages = {one.number: message_of(task.row, task.sheet, one, mode) for one in good}
+    part, tried = _Part(records, good, faults, messages), dict[UUID, Digested | Problem]()
+    while True:
+        try:
+            with db.current().transaction() as session:
+                return _store(session, task, part, service.daily_limit, tried)
+        except UntriedError as untried:
+            tried |= digests.try_out(list(messages.values()), untried.over)
+
+
+def _store(
+    session: Session, task: Task, part: _Part, daily_limit: int, tried: Mapping[UUID, Digested | Problem]
+) -> Stored:
+    row = claims.held(session, task.job_id, task.token, Stage.SENDING)
+    known = _known_faults(session, task.job_id, part.records)
+    wanted = [one for one in part.good if one.number not in known]
+    meter = Meter(session, {task.service_id: daily_limit})
+    stored = ready.accept_each(session, meter, [part.messages[one.number] for one in wanted], tried)
+    turned_away = wanted[stored.messages].number if stored.refused else None
+    passed = [record for record in part.records if turned_away is None or record.number < turned_away]
+    last, column = passed[-1].number if passed else 0, task.sheet.columns[task.sheet.recipient]
+    new = [one for one in part.faults if one.row not in known and one.row <= last]
+    for one in wanted:
+        refused = stored.alone.get(part.messages[one.number].uid)
+        new += [RowFault(one.number, column, refused.detail)] if refused is not None else []
+    _write_faults(session, task, new)
+    changed = {one.row for one in new}
+    row.taken_rows += stored.messages - len(stored.alone)
+    row.good_rows -= len(changed)
+    row.faulty_rows += len(changed)
+    if passed:
+        _advance(row, passed[-1])
+    if stored.refused is not None:
+        row.note, row.due_at = _tomorrow(stored.refused.detail), _midnight()
+    return stored
+
+
+def message_of(row: Spreadsheet, sheet: Sheet, one: Row, mode: Mode) -> ReadyMessage:
+    """Return what a row becomes."""
     return ReadyMessage(
         uid=ids.job_notification_id(row.uid, one.number),
-        service_id=task.service_id,
+        service_id=sheet.service_id,
         job_id=row.job_id,
-        channel=task.sheet.channel,
+        channel=sheet.channel,
         addresses=one.addresses,
         recipients=(one.recipient,),
         template=row.template,
         template_version_id=one.choice.template.version_id,
         fields=one.fields,
-        content_type=task.sheet.content_type,
+        content_type=sheet.content_type,
         subject=row.subject or None,
         mode=mode,
         language=(one.choice.sentence(one.recipient),) if one.choice.missing is not None else (),
         counted_as=one.recipient,
-        can_wait=True,
+        by_itself=True,
+        has_group=sheet.to_groups,
     )
 
 
@@ -247,7 +285,9 @@ def _rest(task: Task, until: datetime, note: str) -> bool:
 def _stop(task: Task) -> bool:
     with db.current().transaction() as session:
         row = claims.held(session, task.job_id, task.token, Stage.STOPPING)
-        changed = _cancel_some(session, task.job_id, row.asked_by or "somebody", CHANGED_AT_ONCE)
+        by = row.asked_by or "somebody"
+        changed = _cancel_some(session, task.job_id, by, CHANGED_AT_ONCE)
+        changed = changed or _take_some_out(session, task.job_id, by, TAKEN_OUT_AT_ONCE)
         over = not changed and not _is_on_its_way(session, task.job_id)
         if over:
             row.stage, row.note, row.changed_at = Stage.STOPPED.value, None, clock.now()
@@ -271,11 +311,21 @@ def _again(task: Task) -> bool:
 
 
 def _cancel_some(session: Session, job_id: int, by: str, limit: int) -> int:
-    """Cancel up to ``limit`` messages of a job that wait for a try; return how many. Claimed ones go on."""
-    waits = Delivery.status.in_([one.value for one in WAITING]) & Delivery.claimed_by.is_(None)
-    found = _deliveries(session, job_id, [NotificationStatus.DISPATCHED], waits, limit)
+    """Cancel up to ``limit`` messages of a job that wait for a try or their turn; return how many, claimed ones not."""
+    waits = Delivery.status.in_([one.value for one in NOT_LEFT]) & Delivery.claimed_by.is_(None)
+    found = _deliveries(session, job_id, [NotificationStatus.DISPATCHED, NotificationStatus.SCHEDULED], waits, limit)
     told = f"asked for by {by}, of the whole job."
     return again.cancel_deliveries(session, Delivery.id.in_(found) & waits, told) if found else 0
+
+
+def _take_some_out(session: Session, job_id: int, by: str, limit: int) -> int:
+    """Take up to ``limit`` notifications of a job out of the digests that they joined; return how many it were."""
+    own = (Notification.job_id == job_id, Notification.status == NotificationStatus.BUFFERED.value)
+    found = session.scalars(select(Notification.id).where(*own).order_by(Notification.id).limit(limit)).all()
+    taken = [one for one in found if manage.take_out_everywhere(session, one)]
+    detail = f"Cancelled and taken out of its batch: asked for by {by}, of the whole job."
+    events.write(session, [events.event("cancelled_in_batch", detail, notification_id=one) for one in taken])
+    return len(taken)
 
 
 def _send_some_again(session: Session, job: Job, since: datetime, by: str, limit: int) -> int:

@@ -21,7 +21,10 @@ _PROOF = 24
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What whoever follows a link may acknowledge; ``state`` and what follows are the obligation's."""
+    """What whoever follows a link may acknowledge; ``state`` and what follows are the obligation's.
+
+    ``is_kept`` tells whether that is still there of which its message was made.
+    """
 
     obligation_id: int
     service_id: int
@@ -30,6 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     address: str
     sent_at: datetime
+    is_kept: bool
     until: str
     state: str
     met_by: str | None
@@ -63,7 +67,14 @@ def find(session: Session, token: str) -> Offer | None:
     if uid is None:
         return None
     row = session.execute(
-        select(Obligation, Delivery.type, Delivery.address, Delivery.created_at, Service.name)
+        select(
+            Obligation,
+            Delivery.type,
+            Delivery.address,
+            Delivery.created_at,
+            Service.name,
+            Notification.content.is_not(None),
+        )
         .join(ObligationStep, ObligationStep.obligation_id == Obligation.id)
         .join(Notification, Notification.uid == ObligationStep.notification_uid)
         .join(Delivery, Delivery.notification_id == Notification.id)
@@ -72,7 +83,7 @@ def find(session: Session, token: str) -> Offer | None:
     ).first()
     if row is None:
         return None
-    owed, channel, where, sent_at, service = row
+    owed, channel, where, sent_at, service, is_kept = row
     return Offer(
         obligation_id=owed.id,
         service_id=owed.service_id,
@@ -81,6 +92,7 @@ def find(session: Session, token: str) -> Offer | None:
         channel=channel,
         address=masked(channel, where),
         sent_at=sent_at,
+        is_kept=is_kept,
         until=owed.until,
         state=owed.state,
         met_by=owed.met_by,

@@ -17,7 +17,7 @@ from backend.channels.addresses import masked
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
-from backend.lib import clock
+from backend.lib import clock, settings
 from backend.lib.tables import Cell
 from backend.registry import csv_recipients, suppressions
 from backend.registry import policies as registered
@@ -227,9 +227,21 @@ def policies(service_id: int) -> Table:
 
 
 def worklist(service_id: int) -> Table:
-    """Give what nobody has answered for, the oldest first."""
+    """Give what nobody has answered for, the oldest first, each with its ticket as the page names and links it."""
     rows = paged(lambda session, after: obligations.on_worklist(session, service_id, _AT_ONCE, after))
-    return table("notification_id obligation.until obligation.policy_id obligation.worklist_at", rows)
+    columns = ("notification_id", "until", "policy_id", "worklist_at", "ticket", "ticket_link", "ticket_detail")
+    return Table(columns, (_on_worklist(service_id, row) for row in rows))
+
+
+def _on_worklist(service_id: int, row: obligations.WorklistRow) -> tuple[Cell, ...]:
+    owed, ticket = row.obligation, row.obligation.ticket
+    at = clock.iso(owed.worklist_at) if owed.worklist_at else ""
+    whole = (row.notification_id, owed.until, owed.policy_id or "", at)
+    if ticket is None:
+        return *whole, "", "", ""
+    page = f"{settings.current().base_url}/portal/services/{service_id}/notifications/{ticket.notification_id}"
+    said = "" if ticket.number else (ticket.detail or "") if ticket.state == "REFUSED" else "on its way"
+    return *whole, ticket.number or "", page if ticket.notification_id else "", said
 
 
 def sent_to(service_id: int, wanted: str) -> Table:

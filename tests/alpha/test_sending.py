@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from backend.channels.base import Channel
+from backend.db import database as db
 from backend.db.models.notifications import Delivery
 from backend.db.models.receipts import ProviderReceipt
 from backend.lib import settings
+from backend.registry import sending_rules
+from backend.registry.sending import SERVICE, Throttle
 from tests.alpha.conftest import EMAIL, SMS, Alpha, work
 from tests.conftest import MovableClock
 from tests.mail_provider import mail_provider
@@ -318,3 +321,19 @@ def test_the_limit_of_a_day_counts_both_methods(alpha: Alpha, moving_clock: Mova
     usage = alpha.get(f"/service/{alpha.service_id}/usage").json()["usage"]
     assert [(day["day"], day["count"]) for day in usage] == [("2026-03-03", 1), ("2026-03-02", 2)]
     assert type(usage[0]["id"]) is int
+
+
+def test_what_is_one_too_many_for_a_recipient_is_refused_until_there_is_room(
+    alpha: Alpha, moving_clock: MovableClock
+) -> None:
+    with db.current().transaction() as session:
+        sending_rules.put_throttle(session, alpha.service_id, SERVICE, Throttle(most=1, per="1h"))
+    assert alpha.email().status_code == 201
+    moving_clock.forward(minutes=20)
+    refused = alpha.email()
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2400")
+    assert list(refused.json()) == ["error"]
+    assert "gets at most 1 message of the service in 1h. The next one is taken from" in refused.json()["error"]
+    assert alpha.sms().status_code == 201
+    moving_clock.forward(minutes=41)
+    assert alpha.email().status_code == 201

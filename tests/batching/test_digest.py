@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from backend.batching.keys import Limits
+from backend.db.models.batches import Why
 from tests.batching.conftest import LIST, Harness
 
 LONDON = ZoneInfo("Europe/London")
@@ -46,3 +48,14 @@ def test_what_else_ends_a_batch_ends_it_before(harness: Harness) -> None:
         "quiet",
         datetime(2026, 3, 2, 9, 10, tzinfo=UTC),
     )
+
+
+def test_of_ends_at_the_same_moment_the_fixed_time_is_named_then_the_quiet_one() -> None:
+    opened = datetime(2026, 3, 2, 7, tzinfo=UTC)
+    hour = 3600.0
+    assert Limits(hour, hour, 10).closing(opened, opened) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.QUIET)
+    digested = Limits(hour, hour, 10, "weekdays 08:00 Europe/London")
+    assert digested.closing(opened, opened) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.DIGEST)
+    # The fixed time is the first after the batch was opened, also for a template that named it later.
+    late = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    assert digested.closing(opened, late) == (datetime(2026, 3, 2, 8, tzinfo=UTC), Why.DIGEST)

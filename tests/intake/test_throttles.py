@@ -208,10 +208,10 @@ def test_a_batch_gathers_until_its_recipient_may_have_one_message_more(calendar:
     calendar.check_ledger()
 
 
-def test_rows_of_a_job_wait_their_turn_and_those_of_others_go_on(calendar: Calendar) -> None:
+def test_rows_that_no_digest_can_keep_wait_their_turn_and_those_of_others_go_on(calendar: Calendar) -> None:
     lab, day = calendar.lab, 10_000
     lab.recipient("X_DUTY", ("EMAIL", "duty@lab.example"))
-    hold(calendar, Throttle(most=2, per="1h"), SERVICE)
+    hold(calendar, DIGEST, SERVICE)
     calendar.accept("S-0")
     with lab.database.transaction() as session:
         version = lookup.templates(session, lab.service_id, ["X_SAMPLE"])["X_SAMPLE"]
@@ -231,14 +231,14 @@ def test_rows_of_a_job_wait_their_turn_and_those_of_others_go_on(calendar: Calen
                 addresses=(f"{name.lower()}@lab.example",),
                 fields={"sample_id": f"S-{number}"},
                 counted_as=name,
-                can_wait=True,
+                by_itself=True,
             )
             for number, name in enumerate(names)
         ]
         meter = Meter(session, {lab.service_id: day})
-        assert ready.accept(session, meter, rows, whole=False).count == len(rows)
+        assert ready.accept_each(session, meter, rows).count == len(rows)
     with lab.database.transaction() as session:  # once more, they take nothing
-        assert ready.accept(session, Meter(session, {lab.service_id: day}), rows, whole=False).count == 0
+        assert ready.accept_each(session, Meter(session, {lab.service_id: day}), rows).count == 0
     assert uses(calendar) == 6
     begun = clock.now()
     reports = [calendar.report(str(row.uid)) for row in rows]
@@ -261,7 +261,7 @@ def test_what_comes_by_the_alpha_or_a_form_is_held_to_the_same_number(calendar: 
     hold(calendar, Throttle(most=1, per="1h"), SERVICE)
     text = plain.PlainMessage(channel=Channel.EMAIL, to="ann@lab.example", text="Warm.", subject="Warm")
     plain.accept(service, text)
-    with pytest.raises(plain.Refusal, match="limit_exceeded"):
+    with pytest.raises(plain.Refusal, match="throttled"):
         plain.accept(service, text)
     form = OneMessage(
         service_id=service,
@@ -279,3 +279,28 @@ def test_what_comes_by_the_alpha_or_a_form_is_held_to_the_same_number(calendar: 
     assert one_message.send(form, Actor("person", "ben@lab.example")) == form.uid
     with pytest.raises(plain.Refusal):
         plain.accept(service, text)
+
+
+def test_a_form_to_a_recipient_joins_the_digest_and_one_to_an_address_is_refused(calendar: Calendar) -> None:
+    hold(calendar, Throttle(most=1, per="1h", then="digest", digest_template="X_LIST"), SERVICE)
+    by = Actor("person", "ben@lab.example")
+
+    def sent(to: str, mark: str, *, direct: bool) -> str:
+        form = OneMessage(
+            service_id=calendar.lab.service_id,
+            template="X_SAMPLE",
+            channel=Channel.EMAIL,
+            to=to,
+            direct=direct,
+            subject="A sample",
+            fields={"sample_id": mark},
+            mark=mark,
+        )
+        return str(one_message.send(form, by))
+
+    forms = [sent("X_LAB", mark, direct=False) for mark in ("S-1", "S-2")]
+    assert [calendar.report(one).status for one in forms] == ["DISPATCHED", "BUFFERED"]
+    assert any("It joins a digest instead." in one for one in calendar.told(forms[1]))
+    sent("ann@lab.example", "S-3", direct=True)
+    with pytest.raises(Problem, match="at most 1 message"):
+        sent("ann@lab.example", "S-4", direct=True)

@@ -63,6 +63,13 @@ def test_what_clocks_leap_over_comes_later_and_what_they_pass_twice_comes_first(
     assert table.next_after(first) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
 
 
+def test_the_one_time_of_a_week_comes_again_a_week_later_by_the_clocks() -> None:
+    table = timetable.read("mon 08:00 Europe/London")
+    monday = datetime(2026, 3, 23, 8, tzinfo=UTC)
+    assert table.next_after(monday - timedelta(microseconds=1)) == monday
+    assert table.next_after(monday) == datetime(2026, 3, 30, 7, tzinfo=UTC)
+
+
 def test_days_times_and_zone_are_read() -> None:
     table = timetable.read("mon,thu 16:00,07:30 Asia/Tokyo")
     assert (table.days, table.times, str(table.zone)) == ({0, 3}, (time(7, 30), time(16)), "Asia/Tokyo")

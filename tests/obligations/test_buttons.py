@@ -11,8 +11,11 @@ from uuid import UUID
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from sqlalchemy import select, update
 
 from backend.db.database import Database
+from backend.db.models.notifications import Notification
+from backend.db.models.obligations import Obligation
 from backend.delivery.outcomes import edits
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
@@ -128,6 +131,26 @@ def test_who_presses_the_button_has_acknowledged_and_the_post_says_so(
     follow_up.follow_up.run()
     edits.make.run()
     assert (len(slack.taken), len(slack.posts)) == (changed, 1)
+
+
+def test_a_post_whose_message_is_not_kept_any_more_says_so_at_the_first_press(
+    lab: Laboratory, slack: SlackServer, http: TestClient[Litestar], moving_clock: MovableClock
+) -> None:
+    uid = begin(lab, owing())
+    ((ts, post),) = slack.posts.items()
+    with lab.database.transaction() as session:
+        session.execute(update(Notification).values(content=None))
+    body = form(pressed(post, CHANNEL, ts))
+    assert http.post(PATH, content=body, headers=signed(body)).status_code == 200
+    with lab.database.read() as session:
+        assert session.scalars(select(Obligation.state)).all() == ["MET"], uid
+    for _ in range(2):
+        follow_up.follow_up.run()
+        edits.make.run()
+        moving_clock.forward(minutes=1)
+    blocks = slack.posts[ts]["blocks"]
+    assert "actions" not in [block["type"] for block in blocks]
+    assert blocks[-1]["elements"][0]["text"].startswith("✓ Acknowledged by ada (Slack U0ADA), ")
 
 
 def test_what_is_not_acknowledged_by_a_person_has_no_button(lab: Laboratory, slack: SlackServer) -> None:

@@ -29,7 +29,7 @@ from backend.obligations.goals import Acknowledgement
 from backend.receipts import secret, tickets
 from backend.registry import recipient_usage, sending_rules
 from backend.registry.sending import SERVICE
-from backend.reports import alarm
+from backend.reports import alarm, exports
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -115,6 +115,10 @@ def test_what_nobody_answers_gets_one_ticket_that_hears_of_the_answer(world: Wor
     assert [step["kind"] for step in found["steps"]] == ["message", "worklist", "ticket"]
     (listed,) = world.call("GET", f"{PATH}/worklist").json()["worklist"]
     assert listed["obligation"]["ticket"]["number"] == "4201"
+    table = exports.worklist(world.lab.service_id)
+    (row,) = (dict(zip(table.columns, one, strict=True)) for one in table.rows)
+    assert (row["ticket"], row["ticket_detail"]) == ("4201", "")
+    assert str(row["ticket_link"]).endswith(f"/notifications/{found['ticket']['notification_id']}")
     events = world.call("GET", f"{PATH}/{uid}").json()["events"]
     assert any("A ticket for the worklist goes to X_DESK" in one["what"] for one in events)
 

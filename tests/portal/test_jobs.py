@@ -12,6 +12,8 @@ from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import DeliveryStatus
 from backend.db.models.spreadsheets import Spreadsheet, UploadPiece
 from backend.jobs import tasks
+from backend.registry import sending_rules
+from backend.registry.sending import SERVICE, Throttle
 from tests.conftest import MovableClock
 from tests.portal.conftest import BASE_URL, Browser
 from tests.portal.desk import Desk, desk
@@ -91,6 +93,20 @@ def test_a_spreadsheet_is_checked_looked_at_and_sent(browser: Browser, lab: Desk
             select(AuditEntry.action).where(AuditEntry.action.like("job.%")).order_by(AuditEntry.id)
         )
         assert list(actions) == ["job.uploaded", "job.sent", "job.failed_sent_again"]
+
+
+def test_the_first_rows_say_which_of_them_are_too_many_for_their_recipient(browser: Browser, lab: Desk) -> None:
+    with lab.lab.database.transaction() as session:
+        sending_rules.put_throttle(session, lab.lab.service_id, SERVICE, Throttle(most=1, per="1h"))
+    job = job_of(upload(browser, lab, b"recipient,sample_id\nX_LAB,S-1\nX_LAB,S-2\n"))
+    tasks.turn.run(job)
+    why = "The recipient X_LAB gets at most 1 message of the service in 1h."
+    assert browser.get(f"{lab.home}/jobs/{job}").text.count(f"Would be refused. {why}") == 1
+    browser.send(f"{lab.home}/jobs/{job}/send", when="now")
+    tasks.turn.run(job)
+    page = browser.get(f"{lab.home}/jobs/{job}").text
+    assert "1 of 1 rows are taken" in page
+    assert f"Nothing was sent. {why} The next one is taken from" in page
 
 
 def test_it_goes_at_the_time_chosen_and_can_be_stopped_before(

@@ -7,6 +7,7 @@ from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.intake import escalation, worklist_tickets
 from backend.intake.accept import accept_many
+from backend.lib import settings
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Rule, Subject
 from tests.conftest import MovableClock
@@ -53,6 +54,12 @@ def test_who_gets_the_tickets_is_set_and_they_stand_on_the_worklist(
     escalation.escalate.run()
     assert "Ticket on its way" in browser.get(own(lab, "worklist")).text
     worklist_tickets.make.run()
+    names, row = browser.get(own(lab, "worklist.csv")).text.splitlines()
+    listed = dict(zip(names.lstrip("\ufeff").split(","), row.split(","), strict=True))
+    assert (listed["notification_id"], listed["ticket_detail"]) == (outcome.notification_id, "on its way")
+    link = listed["ticket_link"].removeprefix(settings.current().base_url)
+    assert f'href="{link}"' in browser.get(own(lab, "worklist")).text
+    assert "Nobody has answered" in browser.get(link).text
     page = browser.get(own(lab, f"notifications/{outcome.notification_id}")).text
     assert "Ticket for the worklist" in page
     assert "To the worklist" in page

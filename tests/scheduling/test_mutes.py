@@ -93,6 +93,29 @@ def test_what_is_too_old_at_the_end_is_cancelled_with_a_reason(calendar: Calenda
     calendar.check_ledger()
 
 
+def test_what_came_exactly_as_long_before_the_end_is_not_too_old(calendar: Calendar) -> None:
+    mute(calendar, RECIPIENT, hours=10, drop_older_than="2h")
+    calendar.clock.forward(hours=8)
+    one = calendar.accept("S-1")
+    calendar.clock.forward(hours=2)
+    calendar.work()
+    assert calendar.report(one).status == "SENT"
+
+
+@pytest.mark.parametrize("names", [["X_LAB", "X_BOTH"], ["X_BOTH", "X_LAB"]])
+def test_an_address_that_several_share_waits_for_the_first_of_them(calendar: Calendar, names: list[str]) -> None:
+    calendar.lab.recipient("X_BOTH", ("EMAIL", "lab@lab.example"))
+    mute(calendar, RECIPIENT, hours=3)
+    mute(calendar, Subject("recipient", "X_BOTH"), hours=2)
+    calendar.accept("S-1", recipient=names)
+    counts = []
+    for _ in range(3):
+        calendar.work()
+        counts.append(sent(calendar))
+        calendar.clock.forward(hours=1)
+    assert counts == [0, 0, 1]
+
+
 def test_high_leaves_all_the_same_where_the_mute_says_so(calendar: Calendar) -> None:
     mute(calendar, TEMPLATE, hours=3, except_high=True)
     calendar.accept("S-high", priority="HIGH")
@@ -109,6 +132,10 @@ def test_a_batch_gathers_while_it_is_muted_and_leaves_as_one(calendar: Calendar)
     membership = calendar.report(ones[0]).channels[0].recipients[0].batch
     assert membership is not None
     assert (membership.status, membership.waits and membership.waits.code) == ("OPEN", "muted")
+    ones.append(calendar.accept_batched("S-late"))
+    late = calendar.report(ones[-1]).channels[0].recipients[0].batch
+    assert late is not None
+    assert late.closes_at == membership.closes_at == clock.now() + timedelta(hours=2)
     calendar.clock.forward(hours=2)
     calendar.work()
     assert (sent(calendar), {calendar.report(one).status for one in ones}) == (1, {"SENT"})
