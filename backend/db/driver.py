@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -63,16 +63,19 @@ class Line(msgspec.Struct, frozen=True):
         return self.dialect.name == "sqlite"
 
 
-def keep_line(session: Session) -> None:
-    """Find the connection of a session once, if the session keeps it to its end."""
-    session.info[_LINE] = _line(session)
+def keep_line(session: Session, connection: Connection) -> None:
+    """Let a session keep to one connection, which it then never has to find."""
+    session.info[_LINE] = _line_of(connection)
 
 
 def _line(session: Session) -> Line:
     kept: Line | None = session.info.get(_LINE)
     if kept is not None:
         return kept
-    connection = session.connection()
+    return _line_of(session.connection())
+
+
+def _line_of(connection: Connection) -> Line:
     return Line(connection.connection.driver_connection, connection.dialect)
 
 

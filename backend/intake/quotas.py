@@ -211,7 +211,7 @@ def admit(
     the counts, to be stored with what is new. Where there is no throttle nothing is asked.
     """
     asked: dict[UUID, Counter[Allowance]] = {}
-    for content, validation in validated:
+    for content, validation in validated if any(one.rules for one in services.values()) else ():
         found = _asked(session, content, services[content.service_id]) if isinstance(validation, Plan) else None
         if found:
             asked[content.uid] = found

@@ -250,12 +250,14 @@ def _tell(
     for content, validation in validated:
         if not isinstance(validation, Plan) or results[content.uid] != "new":
             continue
+        missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
+        if not missed and not validation.waits:
+            continue
         own = known[content.uid].id
         if content.throttled is not None:
             told.append(events.event(JOINS_DIGEST, joins_digest(content.throttled.detail), notification_id=own, at=now))
         said = dict.fromkeys(wait.sentence() for wait in validation.waits.values())
         told += [events.event("waits", one, notification_id=own, at=now) for one in said]
-        missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
         if missed and priority(content) is not Priority.BATCH and not is_scheduled(content, now):
             told += [events.event(OTHER_LANGUAGE, one, notification_id=own, at=now) for one in missed]
     events.write(session, told)

@@ -82,7 +82,8 @@ class PlannedChannel(msgspec.Struct, frozen=True):
     """One channel that can be carried out.
 
     ``rendered`` and ``subject`` are of the first of the variants that go to anybody, ``others`` are the rest of these.
-    ``choices`` says of each recipient which it gets, ``template`` is the published version with all of them.
+    ``choices`` says of each recipient which it gets, ``template`` is the published version with all of them;
+    ``missed`` are the recipients that get another language than the one asked for, in their order.
     """
 
     channel: ChannelIn
@@ -92,16 +93,12 @@ class PlannedChannel(msgspec.Struct, frozen=True):
     subject: str | None
     choices: Mapping[str, Choice]
     others: tuple[Spoken, ...] = ()
+    missed: Sequence[tuple[str, Choice]] = ()
 
     @property
     def first(self) -> FoundTemplate:
         """Return the variant that ``rendered`` is of."""
         return next(iter(self.choices.values())).template
-
-    @property
-    def missed(self) -> list[tuple[str, Choice]]:
-        """Return the recipients that get another language than the one asked for, in their order."""
-        return [(name, one) for name, one in self.choices.items() if one.missing is not None]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -274,7 +271,8 @@ def _plan_channel(
         return errors
     first, *others = spoken.values()
     targets = _targets(channel, registered, choices)
-    return PlannedChannel(channel, template, targets, first.rendered, first.subject, choices, tuple(others))
+    missed = [(name, one) for name, one in choices.items() if one.missing is not None]
+    return PlannedChannel(channel, template, targets, first.rendered, first.subject, choices, tuple(others), missed)
 
 
 def _spoken(

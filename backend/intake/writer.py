@@ -144,10 +144,11 @@ def at_once(notification_id: int, content: Content, plan: Plan, now: datetime) -
             matter_id=matter_id,
             mode=content.manner.mode.value,
         )
-        | _redirected(planned.channel.type, target.address, content.manner.redirect)
         for index, planned in enumerate(plan.channels)
         for target in planned.targets
     ]
+    if content.manner.redirect is not None:
+        rows = [row | _redirected(row["type"], row["address"], content.manner.redirect) for row in rows]
     return _held(rows, plan) if plan.waits else rows
 
 
@@ -177,10 +178,8 @@ def scheduled(notification_id: int, content: Content, plan: Plan, now: datetime)
     ]
 
 
-def _redirected(channel: str, address: str, redirect: str | None) -> dict[str, Any]:
+def _redirected(channel: str, address: str, redirect: str) -> dict[str, Any]:
     """Say what is different of a delivery that goes elsewhere."""
-    if redirect is None:
-        return _STAYS
     way = redirects.way(Channel(channel), address, redirect)
     sealed = keyring.seal_address(way.address) if "://" in way.address else way.address
     return {"type": way.channel.value, "address": sealed, "meant_for": way.meant_for}

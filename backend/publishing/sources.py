@@ -34,20 +34,24 @@ _WITH_LAYOUT = frozenset({"markdown", "text"})
 
 def of_service(service_id: int) -> Surroundings:
     """Return what a service's templates see besides their fields; a service that is new has its name at once."""
-    return of(*_known(service_id))
+    services = _services(db.current())
+    found = services.get().get(service_id)
+    if found is None:
+        services.clear()
+        found = services.get().get(service_id)
+    return of("", NEUTRAL) if found is None else found
 
 
 def brand(service_id: int) -> Brand:
     """Return a service's brand."""
-    return _known(service_id)[1]
+    return of_service(service_id).brand
 
 
 def of(name: str, brand: Brand) -> Surroundings:
     """Return what the templates of a service of this name would see with this brand."""
     current = settings.current()
     environment = current.environment_name or current.env
-    production = environment.lower() == "production"
-    return _surroundings(name, environment, current.base_url, brand, production=production)
+    return Surroundings(name, environment, environment.lower() == "production", current.base_url, brand)
 
 
 def clear() -> None:
@@ -55,27 +59,13 @@ def clear() -> None:
     _services(db.current()).clear()
 
 
-@lru_cache(maxsize=4096)
-def _surroundings(name: str, environment: str, base_url: str, brand: Brand, *, production: bool) -> Surroundings:
-    return Surroundings(name, environment, production, base_url, brand)
-
-
-def _known(service_id: int) -> tuple[str, Brand]:
-    services = _services(db.current())
-    found = services.get()
-    if service_id not in found:
-        services.clear()
-        found = services.get()
-    return found.get(service_id, ("", NEUTRAL))
-
-
 @lru_cache(maxsize=8)
-def _services(database: Database) -> TtlCache[dict[int, tuple[str, Brand]]]:
-    """Keep the names and brands of all services."""
+def _services(database: Database) -> TtlCache[dict[int, Surroundings]]:
+    """Keep what surrounds the messages of all services."""
 
-    def find() -> dict[int, tuple[str, Brand]]:
+    def find() -> dict[int, Surroundings]:
         with database.read_beside() as session:
-            return brands.of_services(session)
+            return {service: of(*said) for service, said in brands.of_services(session).items()}
 
     return TtlCache(find, seconds=_SECONDS)
 

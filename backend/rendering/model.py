@@ -78,17 +78,6 @@ class Brand(msgspec.Struct, frozen=True):
     footer: Footer = Footer()
     sender_name: str = ""
 
-    def variables(self, service: str) -> Mapping[str, object]:
-        """Return it under the names that templates know; a service without an organisation stands for itself."""
-        return _variables(self, service)
-
-
-@lru_cache(maxsize=1024)
-def _variables(brand: Brand, service: str) -> Mapping[str, object]:
-    """Write a brand as plain data, once for many messages: no template can change it."""
-    found: dict[str, object] = msgspec.to_builtins(brand)
-    return found | {"name": brand.sender_name or brand.name or service}
-
 
 NEUTRAL = Brand()
 
@@ -101,7 +90,7 @@ class Partial(msgspec.Struct, frozen=True):
     source: str
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class Surroundings(msgspec.Struct, frozen=True, cache_hash=True):
     """What a template sees besides its fields: whose message it is, and of which installation.
 
     ``environment`` is the installation's name, ``production`` tells whether what it sends is meant. ``brand`` is the
@@ -114,21 +103,28 @@ class Surroundings(msgspec.Struct, frozen=True):
     base_url: str = ""
     brand: Brand = NEUTRAL
 
-    def variables(self) -> dict[str, object]:
-        """Return them under the names that templates know them by."""
-        return {
-            "environment": {"name": self.environment, "production": self.production},
-            "service": {"name": self.service},
-            "base_url": self.base_url,
-            "brand": self.brand.variables(self.service),
-        }
+    def variables(self) -> Mapping[str, object]:
+        """Return them under the names that templates know; a service without an organisation stands for itself."""
+        return _variables(self)
+
+
+@lru_cache(maxsize=1024)
+def _variables(around: Surroundings) -> Mapping[str, object]:
+    """Write them as plain data, once for many messages: no template can change it."""
+    brand: dict[str, object] = msgspec.to_builtins(around.brand)
+    return {
+        "environment": {"name": around.environment, "production": around.production},
+        "service": {"name": around.service},
+        "base_url": around.base_url,
+        "brand": brand | {"name": around.brand.sender_name or around.brand.name or around.service},
+    }
 
 
 NOWHERE = Surroundings()
 SURROUNDINGS = frozenset(NOWHERE.variables())
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, cache_hash=True):
     """A template as its author wrote it; ``subject`` is a Jinja template of one line.
 
     ``partials`` are those that it names, and those that they name in turn. A ``fragment`` is itself such a part, which

@@ -1,6 +1,7 @@
 """What can be written in a template, for editors that suggest it: components, their attributes, and all of Jinja."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -47,7 +48,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     tests: list[str]
     functions: list[str]
     parts: dict[str, list[str]]
-    surroundings: dict[str, object]
+    surroundings: Mapping[str, object]
 
 
 @cache

@@ -26,9 +26,10 @@ from backend.db import database as db
 from backend.db import driver, statements
 from backend.db.database import Database
 from backend.delivery.outcomes import record, states
+from backend.delivery.outcomes.states import UnfinishedCache
 from backend.delivery.sending.send_context import Speeds
 from backend.delivery.tasks import Waker
-from backend.intake import lookup, writer
+from backend.intake import lookup
 from backend.lib import plain_json as plain
 from backend.lib import queue_storage
 from backend.lib.dkim_keys import DkimKey
@@ -94,7 +95,6 @@ def driver_statements(put: Put) -> None:
     put(driver.Select, "rows", lambda self, *given: iter(_selected(self, *given)))
     put(driver.Select, "ask", lambda self, *given: _kept(_selected(self, *given)))
     put(driver.Select, "send", lambda self, *given: _selected(self, *given) and None)
-    put(writer, "execute", lambda session, sql: session.connection().exec_driver_sql(sql).fetchall())
     no_pipeline(put)
 
 
