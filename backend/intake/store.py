@@ -251,7 +251,7 @@ def _tell(
         if not isinstance(validation, Plan) or results[content.uid] != "new":
             continue
         missed = [choice.sentence(name) for planned in validation.channels for name, choice in planned.missed]
-        if not missed and not validation.waits:
+        if not missed and not validation.waits and content.throttled is None:
             continue
         own = known[content.uid].id
         if content.throttled is not None:

@@ -26,7 +26,6 @@ from backend.db import database as db
 from backend.db import driver, statements
 from backend.db.database import Database
 from backend.delivery.outcomes import record, states
-from backend.delivery.outcomes.states import UnfinishedCache
 from backend.delivery.sending.send_context import Speeds
 from backend.delivery.tasks import Waker
 from backend.intake import lookup
