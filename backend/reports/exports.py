@@ -239,8 +239,10 @@ def _on_worklist(service_id: int, row: obligations.WorklistRow) -> tuple[Cell, .
     whole = (row.notification_id, owed.until, owed.policy_id or "", at)
     if ticket is None:
         return *whole, "", "", ""
+    if ticket.is_missing:
+        return *whole, "", "", ticket.detail or "it was cancelled"
     page = f"{settings.current().base_url}/portal/services/{service_id}/notifications/{ticket.notification_id}"
-    said = "" if ticket.number else (ticket.detail or "") if ticket.state == "REFUSED" else "on its way"
+    said = "" if ticket.number else "sent" if ticket.status in {"SENT", "DELIVERED"} else "on its way"
     return *whole, ticket.number or "", page if ticket.notification_id else "", said
 
 
