@@ -287,9 +287,8 @@ class NotificationIn(Shape):
 
     def pointer(self, index: int) -> str:
         """Return the JSON Pointer of a channel of ``every_channel`` in the request."""
-        if self.obligation is None and self.policy_id is None:
-            return f"/channels/{index}"
-        return self._pointers[index] if self._pointers else f"/channels/{index}"
+        stood_elsewhere = (self.obligation or self.policy_id) and self._pointers
+        return self._pointers[index] if stood_elsewhere else f"/channels/{index}"
 
     def with_pointers(self, pointers: tuple[str, ...]) -> Self:
         """Return this one, whose channels stood elsewhere in the request."""
