@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment
 
 from backend.rendering.mjml.assembly import assemble
-from backend.rendering.model import NEUTRAL, OURS, RenderJob
+from backend.rendering.model import NOWHERE, OURS, RenderJob
 
 _HERE = Path(__file__).parent
 _SECONDS = 300
@@ -55,7 +55,7 @@ def without_jinja(job: RenderJob) -> str:
     environment.filters["urlencode"] = quote
     # A member called "items" comes before Python's method, as it does for us.
     environment.getattr = environment.getitem  # type: ignore[method-assign, assignment]
-    brand = NEUTRAL.variables("")
+    brand = NOWHERE.variables()["brand"]
     members = {} if job.batch else dict(job.fields)  # type: ignore[call-overload]
     return environment.from_string(assemble(job.source).text).render(
         {"brand": brand, **members, "fields": job.fields, OURS: brand}
