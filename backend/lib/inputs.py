@@ -26,6 +26,11 @@ def is_row(value: int) -> bool:
     return 0 < value <= LARGEST
 
 
+def bounded(value: int | None) -> int | None:
+    """Bring a number into what either database can keep: before the first, or behind the last, there is nothing."""
+    return None if value is None else min(max(value, 0), LARGEST)
+
+
 def row(raw: str) -> int | None:
     """Read the number of a row."""
     return number(raw) or None

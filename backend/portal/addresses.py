@@ -58,7 +58,7 @@ def find(
 def show(workspace: NamedDependency[Workspace], name: FromPath[str], before: FromQuery[int | None] = None) -> Page:
     """Show what was sent to an address, and what came back."""
     wanted = address_ids.opened(workspace.service_id, name)
-    behind = None if before is None else min(max(before, 0), inputs.LARGEST)
+    behind = inputs.bounded(before)
     with db.current().read() as reading:
         found = address.report(reading, workspace.service_id, wanted, behind)
     own = f"addresses/{name}"

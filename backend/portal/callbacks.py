@@ -15,6 +15,7 @@ from backend.callbacks.endpoints import EndpointRecord
 from backend.callbacks.messages import MessageRecord
 from backend.db import database as db
 from backend.db.models.accounts import ApiClient
+from backend.lib import inputs
 from backend.lib.problems import Problem
 from backend.portal import access, revealed
 from backend.portal.access import Workspace
@@ -166,7 +167,7 @@ def _posted(
         if problem.code != "not_found":
             raise
         return None, []
-    return record, messages.page(reading, api_client_id, _PAGE + 1, after)
+    return record, messages.page(reading, api_client_id, _PAGE + 1, inputs.bounded(after))
 
 
 ROUTES = [show, register, rotate, enable, disable, remove, redeliver]

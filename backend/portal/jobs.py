@@ -47,7 +47,7 @@ def refresh(
 
 def _list(workspace: Workspace, before: int | None) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
-    behind = None if before is None else min(max(before, 0), inputs.LARGEST)
+    behind = inputs.bounded(before)
     with db.current().read() as reading:
         found, more = queries.page(reading, workspace.service_id, behind)
     latest = live.mark([(one.id, one.state, one.counts) for one in found])

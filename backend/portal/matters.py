@@ -67,7 +67,7 @@ def _name(workspace: Workspace, uid: UUID) -> str:
 
 
 def _page(workspace: Workspace, uid: UUID, before: int | None, note: str, faults: Faults) -> Page:
-    behind = None if before is None else min(max(before, 0), inputs.LARGEST)
+    behind = inputs.bounded(before)
     name = _name(workspace, uid)
     with db.current().read() as reading:
         found = matters.report(reading, workspace.service_id, name, limit=_PAGE, before=behind)

@@ -10,6 +10,7 @@ from litestar.params import Body, FromQuery
 
 from backend.accounts import audit
 from backend.db import database as db
+from backend.lib import inputs
 from backend.portal import access
 from backend.portal.access import Workspace
 from backend.portal.pages import Page, go, page
@@ -34,7 +35,7 @@ class FreeForm(msgspec.Struct):
 def index(workspace: NamedDependency[Workspace], after: FromQuery[int | None] = None) -> Page:
     """List the suppressed addresses, the latest first."""
     with db.current().read() as reading:
-        found = suppressions.page(reading, workspace.service_id, _PAGE + 1, after)
+        found = suppressions.page(reading, workspace.service_id, _PAGE + 1, inputs.bounded(after))
     rows = found[:_PAGE]
     return page(
         "suppressions/index.html",

@@ -11,6 +11,7 @@ from litestar.params import Body, FromPath, FromQuery
 
 from backend.accounts import audit
 from backend.db import database as db
+from backend.lib import inputs
 from backend.obligations import goals
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
@@ -34,7 +35,7 @@ class CloseForm(msgspec.Struct):
 def index(workspace: NamedDependency[Workspace], after: FromQuery[int | None] = None) -> Page:
     """List what nobody has answered for, the oldest first."""
     with db.current().read() as reading:
-        rows, further = obligations.on_worklist(reading, workspace.service_id, _PAGE, after)
+        rows, further = obligations.on_worklist(reading, workspace.service_id, _PAGE, inputs.bounded(after))
     return page(
         "obligations/worklist.html",
         workspace.viewer,

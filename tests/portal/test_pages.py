@@ -6,8 +6,9 @@ import pytest
 
 from backend.db.database import Database
 from backend.portal import keys, outbox
+from tests.factories import laboratory
 from tests.portal.conftest import Browser
-from tests.portal.people_and_messages import message, service
+from tests.portal.people_and_messages import message, service, user
 
 
 def test_every_page_carries_the_security_headers(browser: Browser) -> None:
@@ -19,6 +20,18 @@ def test_every_page_carries_the_security_headers(browser: Browser) -> None:
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("number", [-(2**63) - 1, -1, 2**63, 10**30])
+def test_a_list_that_is_to_go_on_behind_no_row_is_empty(browser: Browser, database: Database, number: int) -> None:
+    lab = laboratory(database)
+    lab.template("X_SAMPLE")
+    user(database, member_of=lab.service_id, role="admin")
+    browser.sign_in()
+    home = f"/portal/services/{lab.service_id}"
+    for path in ("suppressions?after", "worklist?after", "jobs?before", "templates/X_SAMPLE/versions?before"):
+        answer = browser.get(f"{home}/{path}={number}")
+        assert answer.status_code == 200, path
 
 
 def test_a_message_is_served_into_a_sandbox(browser: Browser, database: Database) -> None:

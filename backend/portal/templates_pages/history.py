@@ -68,7 +68,7 @@ def index(
     """List the versions, the newest first."""
     with db.current().read() as reading:
         record = templates.get(reading, workspace.service_id, identifier)
-        found = templates.versions(reading, workspace.service_id, identifier, _PAGE + 1, before)
+        found = templates.versions(reading, workspace.service_id, identifier, _PAGE + 1, inputs.bounded(before))
         draft = drafts.working(reading, Key(workspace.service_id, identifier))
     address = f"templates/{identifier}/versions"
     older = workspace.address(address, before=found[_PAGE - 1].version) if len(found) > _PAGE else None
