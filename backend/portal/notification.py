@@ -266,8 +266,6 @@ def take_out(workspace: NamedDependency[Workspace], uid: FromPath[UUID]) -> Go:
 @post("/notifications/{uid:uuid}/files/{link_id:int}/withdraw", guards=_EDITORS, status_code=200, sync_to_thread=True)
 def withdraw(workspace: NamedDependency[Workspace], uid: FromPath[UUID], link_id: FromPath[int]) -> Go:
     """End a link to a file at once, and delete the file."""
-    if not 0 <= link_id < 2**63:
-        raise NotFoundException
     ended = downloads.withdraw(workspace.service_id, uid, link_id, workspace.actor)
     done = "The link leads nowhere from now on, and its file is deleted." if ended else "The link was over before."
     return go(workspace.address(f"notifications/{uid}"), done=done)
