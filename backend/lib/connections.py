@@ -33,6 +33,9 @@ _NO_REQUEST = Problem("invalid_request", "What was sent cannot be read as a requ
 # A socket that is closed with octets unread resets its connection, and the peer's system then throws away what it had
 # received and not yet read: the answer. So the way out is closed first, and what still comes is read and thrown away
 # until the peer closes too: bounded in size, in time, and in how long nothing may come (as nginx's lingering close).
+#
+# What is written in one turn of the event loop is sent as one: the server writes the head of an answer and its body
+# apart, and the event loop would send each at once, as a segment of its own.
 
 
 class LingeringTransport:
@@ -43,6 +46,8 @@ class LingeringTransport:
     SILENT_SECONDS = 5.0
     # Several times what a proxy lets through at the most in usual configurations.
     BYTES = 256 * 1024 * 1024
+    # More is sent before the turn ends, so that the transport can say to its writer that the peer is slow.
+    BYTES_OF_A_TURN = 64 * 1024
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -50,6 +55,8 @@ class LingeringTransport:
         self._paused = False
         self._until = self._heard = 0.0
         self._thrown_away = 0
+        self._written: list[bytes] = []
+        self._bytes_written = 0
         self._watch: asyncio.TimerHandle | None = None
         self.more_may_come = False
         self.lingering = False
@@ -59,8 +66,20 @@ class LingeringTransport:
         return self._transport.get_extra_info(name, default)
 
     def write(self, data: bytes) -> None:
-        """Send, unless the way out is closed."""
-        if not self.lingering:
+        """Send at the end of this turn of the event loop, unless the way out is closed."""
+        if self.lingering:
+            return
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+        self._bytes_written += len(data)
+        if self._bytes_written > self.BYTES_OF_A_TURN:
+            self._send()
+
+    def _send(self) -> None:
+        data, self._bytes_written = b"".join(self._written), 0
+        self._written.clear()
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def pause_reading(self) -> None:
@@ -83,6 +102,7 @@ class LingeringTransport:
         """Send what is written and close; read on while the peer may be sending."""
         if self.is_closing():
             return
+        self._send()
         if not (self.more_may_come or self._paused) or not self._transport.can_write_eof():
             self._transport.close()
             return
@@ -106,6 +126,7 @@ class LingeringTransport:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self._send()
         self._transport.close()
 
     def _look(self) -> None:

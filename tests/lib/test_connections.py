@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import select
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 import uvicorn
 
 from backend.lib.connections import LingeringTransport, TimedProtocol
+from tests.patience import patient
 
 LINES = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
 HEAD = LINES + b"\r\n"
@@ -20,6 +22,11 @@ CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 LATE = threading.Event()
+PIECE = b"." * 16_384
+# More than the system keeps for a peer that does not read.
+FLOOD = 4_096 * len(PIECE)
+SENT: list[int] = []
+IN_ONE_TURN: queue.SimpleQueue[int] = queue.SimpleQueue()
 
 
 class Short(TimedProtocol):
@@ -33,6 +40,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/early":
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"early"})
+        return
+    if scope["path"] == "/flood":
+        asyncio.get_running_loop().call_soon(lambda: IN_ONE_TURN.put(len(SENT)))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % FLOOD)]})
+        for _ in range(FLOOD // len(PIECE)):
+            SENT.append(len(PIECE))
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
         return
     if scope["path"] == "/late":
         await asyncio.to_thread(LATE.wait, 10)
@@ -127,6 +141,20 @@ def test_a_request_is_answered_and_the_connection_kept_for_the_next(address: tup
         hear(line, 2, b"def")
         line.sendall(HEAD + b"a")  # and the kept connection is watched as well
         assert line.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_an_answer_is_sent_as_one(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
+        for _ in range(5):
+            line.sendall(HEAD + b"abc")
+            assert line.recv(4096).endswith(b"\r\n\r\nabc")
+
+
+def test_a_long_answer_waits_for_a_peer_that_does_not_read(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=10) as line:
+        line.sendall(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert line.recv(12) == b"HTTP/1.1 200"
+        assert IN_ONE_TURN.get(timeout=patient(10)) < FLOOD // len(PIECE)
 
 
 def say(address: tuple[str, int], *pieces: bytes) -> bytes:
