@@ -70,12 +70,11 @@ class Portion:
 
 
 def _rows(content: Content, registered: Registered) -> int:
-    notification = content.notification
-    if notification is None:
+    if content.notification is None:
         return 1
-    if notification.priority == "BATCH":
-        return sum(len(channel.recipient) for channel in notification.channels) * _ROWS_OF_A_MEMBERSHIP
-    return max(1, endpoints(notification, registered)) if registered.whole else _ROWS + 1
+    if content.priority is Priority.BATCH:
+        return sum(len(channel.recipient) for channel in content.every_channel) * _ROWS_OF_A_MEMBERSHIP
+    return max(1, endpoints(content, registered)) if registered.whole else _ROWS + 1
 
 
 def accept_many(submissions: Sequence[Submission], wake: Wake) -> list[IntakeResult]:
@@ -225,7 +224,7 @@ def _validated(
             validated.append((one, refusal))
             continue
         registered = named[one.service_id]
-        if store.priority(one) is Priority.BATCH and id(entry.caller) in behind:
+        if one.priority is Priority.BATCH and id(entry.caller) in behind:
             outcomes[one.uid] = Later()  # batches keep the order of those that came together
         elif not portion.takes(entry, one, registered):
             outcomes[one.uid] = Later()
@@ -270,7 +269,7 @@ class _Validator:
             if other is not None:
                 entry.content, registered = other
                 found = self._validated(entry, registered)
-        if isinstance(found, Plan) and not store.is_scheduled(entry.read(), self._now):
+        if isinstance(found, Plan) and not entry.read().is_scheduled(self._now):
             return writer.held(self._session, entry.read(), found, service, self._now)
         return found
 
@@ -289,7 +288,7 @@ def _as_far_as_tried(
     found: Validation | Later = validation
     if tried.left and not _is_unavailable(validation):
         found = Later(tried.left)
-    elif isinstance(validation, Plan) and not store.is_scheduled(entry.read(), now):
+    elif isinstance(validation, Plan) and not entry.read().is_scheduled(now):
         found = joins.check(entry, validation)
     return Refused(found, None) if isinstance(found, Problem) and _is_unavailable(found) else found
 
@@ -304,7 +303,7 @@ def _count_submissions(entries: Sequence[Entry], answers: Sequence[IntakeResult 
         if isinstance(answer, Later):
             continue
         one = entry.read()
-        priority = store.priority(one).name if one.canonical else "UNKNOWN"
+        priority = one.priority.name if one.canonical else "UNKNOWN"
         outcome = "refused" if isinstance(answer, Refused) else "duplicate" if answer.duplicate else "accepted"
         counts[priority, outcome] += 1
     for (priority, outcome), count in counts.items():
@@ -315,7 +314,7 @@ def _refusal(one: Content) -> Problem | None:
     """Say why a submission is not validated: it was refused as it came, or needs a channel that is switched off."""
     if one.refusal is not None or one.notification is None:
         return one.refusal
-    return modes.stopped(one.notification)
+    return modes.stopped(one)
 
 
 def _wake(stored: store.Stored, wake: Wake) -> None:
@@ -334,9 +333,9 @@ def _outcome(one: Content, result: store.StoreResult, validation: Validation, no
         return Refused(result, str(one.uid))
     if result == "new":
         plan = validation if isinstance(validation, Plan) else Plan([])
-        waits = store.is_scheduled(one, now) or plan.wait is not None
+        waits = one.is_scheduled(now) or plan.wait is not None
         status = NotificationStatus.SCHEDULED.value if waits else _TAKEN
-        warned = [*(missed(plan, one.notification) if one.notification else ()), *writer.warnings(plan)]
+        warned = [*missed(plan, one), *writer.warnings(plan)]
         if one.throttled is not None:
             warned.append(FieldError("/channels", one.throttled.code, store.joins_digest(one.throttled.detail)))
         return Accepted(str(one.uid), status, duplicate=False, warnings=tuple(warned))
@@ -362,9 +361,8 @@ def _in_order(entries: Sequence[Entry], outcomes: Mapping[UUID, IntakeResult | L
             else:
                 again = outcome.duplicate or one.uid in seen
                 status = present if again else outcome.status
-                moment = one.notification.moment if one.notification else None
                 warned = (*_warnings(one, new=not again), *(() if again else outcome.warnings))
-                outcome = Accepted(outcome.notification_id, status, again, warned, moment, one.manner.mode)
+                outcome = Accepted(outcome.notification_id, status, again, warned, one.moment, one.manner.mode)
                 seen.add(one.uid)
         answers.append(outcome)
     return answers

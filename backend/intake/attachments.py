@@ -4,13 +4,13 @@ import hashlib
 import re
 import unicodedata
 from binascii import Error, a2b_base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from backend.channels.attachments import MAX_BYTES, AttachedFile, LinkedFile
 from backend.channels.records import CARRYING_FILES
-from backend.intake.schema import AttachmentIn, LinkIn, NotificationIn
+from backend.intake.schema import AttachmentIn, ChannelIn, LinkIn
 from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import MAX_ERRORS
@@ -207,20 +207,20 @@ class Attached(msgspec.Struct, frozen=True):
 NOTHING = Attached()
 
 
-def read(notification: NotificationIn) -> Attached:
-    """Decode and check all files of a notification.
+def read(channels_in: Sequence[ChannelIn], pointers: Sequence[str]) -> Attached:
+    """Decode and check all files of the channels of a notification, which stand at ``pointers`` in its request.
 
     Raises:
         Problem: ``too_large`` if they have more than they may, ``invalid_attachment`` with every other fault.
     """
-    if not any(channel.attachments for channel in notification.channels):
+    if not any(channel.attachments for channel in channels_in):
         return NOTHING
     errors: list[FieldError] = []
     channels: dict[int, list[AttachedFile]] = {}
     linked: dict[int, list[LinkedFile]] = {}
     files: dict[str, bytes] = {}
-    for index, channel in enumerate(notification.channels):
-        pointer = f"{notification.pointer(index)}/attachments"
+    for index, channel in enumerate(channels_in):
+        pointer = f"{pointers[index]}/attachments"
         if channel.attachments and channel.type not in CARRYING_FILES:
             detail = f"Messages of the channel {channel.type} carry no files; EMAIL and FRESHSERVICE do."
             errors.append(FieldError(pointer, _CODE, detail))

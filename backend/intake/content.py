@@ -1,18 +1,20 @@
 """What a submission says: parsed, checked, and brought into the one form that its identity is made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from backend.accounts.reach import Manner
 from backend.channels.attachments import AttachedFile, LinkedFile
+from backend.db.models.notifications import Priority
 from backend.delivery.content import acknowledging, file_links
 from backend.intake import attachments, schema
 from backend.intake.attachments import NOTHING, Attached
-from backend.intake.schema import MAX_CHANNELS, NotificationIn, ObligationIn, StepIn
+from backend.intake.schema import MAX_CHANNELS, ChannelIn, NotificationIn, ObligationIn, StepIn
 from backend.lib import clock, durations, ids, plain_json, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links
@@ -21,6 +23,9 @@ from backend.obligations import links
 _LONGEST = timedelta(days=30)
 _LONGEST_END = 2 * _LONGEST
 _WHEN_ALONE = timedelta(hours=1)
+_PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
+# Members of a channel that are said of it only where they are given.
+_MAY_BE_LEFT_OUT = frozenset({"subject", "sender", "reply_to", "language"})
 _STEPS = "/obligation/steps"
 
 
@@ -30,23 +35,16 @@ _STEPS = "/obligation/steps"
 
 
 def joined(notification: NotificationIn) -> NotificationIn:
-    """Return a notification whose steps are those to come alone, the last of them the worklist's turn.
-
-    It knows where its channels stood.
-    """
+    """Return a notification whose steps are those to come alone, the last of them the worklist's turn."""
     owed = notification.obligation
     if owed is None:
         return notification
-    at_once = [(number, step) for number, step in enumerate(owed.steps) if not durations.delay(step.after)]
-    later = [(number, step) for number, step in enumerate(owed.steps) if durations.delay(step.after)]
-    pointers = [f"/channels/{index}" for index in range(len(notification.channels))]
-    for number, step in (*at_once, *later):
-        pointers += [f"{_STEPS}/{number}/channels/{index}" for index in range(len(step.channels))]
-    channels = notification.channels + [channel for _, step in at_once for channel in step.channels]
-    steps = [step for _, step in later if step.channels]
+    at_once = [step for step in owed.steps if not durations.delay(step.after)]
+    channels = notification.channels + [channel for step in at_once for channel in step.channels]
+    steps = [step for step in owed.steps if durations.delay(step.after) and step.channels]
     end = StepIn(after=durations.write(_end_after(owed)), channels=[])
     changed = owed.model_copy(update={"steps": [*steps, end]})
-    return notification.model_copy(update={"channels": channels, "obligation": changed}).with_pointers(tuple(pointers))
+    return notification.model_copy(update={"channels": channels, "obligation": changed})
 
 
 def faults(notification: NotificationIn) -> Iterator[FieldError]:
@@ -145,7 +143,9 @@ class Content(msgspec.Struct, frozen=True):
     ``refusal`` says why it is not taken, whatever it says. ``content_uid`` is the identity that the content gives, if
     that is what gives it one; ``occurrence`` comes with templates that say when it is new again. ``attached`` are its
     files, of which ``canonical`` tells their digests. ``manner`` is as that of the submission.
-    ``throttled`` is why it joins a digest, though it did not ask for one.
+    ``throttled`` is why it joins a digest, though it did not ask for one. ``pointers`` are those of ``every_channel``
+    in the request. What is asked of its notification again and again is read once: ``priority``, ``moment`` (as that
+    of the notification) and ``every_channel``.
     """
 
     service_id: int
@@ -162,11 +162,25 @@ class Content(msgspec.Struct, frozen=True):
     step: Step | None = None
     manner: Manner = Manner()
     throttled: FieldError | None = None
+    pointers: tuple[str, ...] = ()
+    priority: Priority = Priority.NORMAL
+    moment: datetime | None = None
+    every_channel: Sequence[ChannelIn] = ()
+
+    def __post_init__(self) -> None:
+        """Read the notification, also where it replaces another."""
+        said = self.notification
+        force_setattr(self, "priority", _PRIORITY[said.priority] if said else Priority.NORMAL)
+        force_setattr(self, "moment", said.moment if said else None)
+        force_setattr(self, "every_channel", said.every_channel if said else ())
+
+    def is_scheduled(self, now: datetime) -> bool:
+        """Tell whether it waits for a moment that is still to come."""
+        return self.moment is not None and self.moment > now
 
     def fields(self, index: int) -> dict[str, Any]:
         """Return the fields of a channel as its template sees them, with examples of the links in it."""
-        assert self.notification is not None  # noqa: S101 - what has channels is a notification
-        fields: dict[str, Any] = self.notification.every_channel[index].fields
+        fields: dict[str, Any] = self.every_channel[index].fields
         linked = self.attached.linked.get(index)
         fields = file_links.seen(fields, file_links.examples(linked)) if linked else fields
         return acknowledging.seen(fields, links.example()) if self.until else fields
@@ -190,7 +204,7 @@ def read(submission: Submission) -> Content:
     if not isinstance(data, dict):
         detail = "The body must be one JSON object with the member 'channels'."
         raise Problem("invalid_request", detail, errors=[FieldError("", "invalid_type", "Must be an object.")])
-    notification, attached, fault = _validate_form(data, plain=is_plain)
+    notification, pointers, attached, fault = _validate_form(data, plain=is_plain)
     try:
         said = spelled_out(notification, attached) if notification else data
         if submission.step is not None:
@@ -212,6 +226,7 @@ def read(submission: Submission) -> Content:
         attached,
         step=submission.step,
         manner=submission.manner,
+        pointers=pointers,
     )
 
 
@@ -234,15 +249,17 @@ def _identity(submission: Submission, canonical: bytes) -> UUID:
     return ids.notification_id(submission.service_id, canonical, apart)
 
 
-def _validate_form(data: dict[str, Any], *, plain: bool) -> tuple[NotificationIn | None, Attached, Problem | None]:
+def _validate_form(
+    data: dict[str, Any], *, plain: bool
+) -> tuple[NotificationIn | None, tuple[str, ...], Attached, Problem | None]:
     try:
         notification = strict_json.check(NotificationIn, data, plain=plain)
         if errors := [*schema.across(notification), *faults(notification)]:
             raise strict_json.invalid(errors)
-        notification = joined(notification)
-        return notification, attachments.read(notification), None
+        pointers, notification = notification.pointers, joined(notification)
+        return notification, pointers, attachments.read(notification.channels, pointers), None
     except Problem as problem:
-        return None, NOTHING, _with_what_is_missing(data, problem)
+        return None, (), NOTHING, _with_what_is_missing(data, problem)
 
 
 def _with_what_is_missing(data: dict[str, Any], problem: Problem) -> Problem:
@@ -303,7 +320,7 @@ def spelled_out_channel(
         "template_id": channel.template_id,
         "fields": channel.fields,
     }
-    for name in ("subject", "sender", "reply_to", "language"):
+    for name in _MAY_BE_LEFT_OUT & channel.model_fields_set:
         if (given := getattr(channel, name)) is not None:
             content[name] = given
     if files:

@@ -22,7 +22,6 @@ from backend.delivery.outcomes import equal_texts
 from backend.delivery.sending.compose import text_for
 from backend.intake import quotas
 from backend.intake.content import Content
-from backend.intake.lookup import PRIORITY
 from backend.intake.validate import Plan, PlannedChannel, Registered, ServiceState, Target
 from backend.lib import clock, ids
 from backend.lib.problems import FieldError, Problem
@@ -100,7 +99,7 @@ def _equal(
 def _texts(content: Content, plan: Plan) -> Iterator[Sent]:
     """Yield the texts that are known as they are accepted."""
     notification, manner = content.notification, content.manner
-    if notification is None or PRIORITY[notification.priority] is Priority.BATCH or notification.moment is not None:
+    if notification is None or content.priority is Priority.BATCH or content.moment is not None:
         return
     if content.until is not None or manner.mode is Mode.TEST or manner.redirect is not None:
         return

@@ -88,7 +88,7 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         if present.uid != read.uid:
             known = lookup.accepted(session, [present.uid])
     read, registered = present, named[read.service_id]
-    closed = modes.stopped(read.notification) if read.notification else None
+    closed = modes.stopped(read)
     with db.current().autocommit() as session:
         closed = closed or (None if known else quotas.refusal(session, read, service, clock.now()))
         if not known:
@@ -107,8 +107,8 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         elif joining is not None:
             read, registered = joining
             equal, validation = [], check(read, registered=registered)
-    buffered = store.priority(read) is Priority.BATCH
-    scheduled = store.is_scheduled(read, clock.now())
+    buffered = read.priority is Priority.BATCH
+    scheduled = read.is_scheduled(clock.now())
     if isinstance(validation, Plan) and buffered and not scheduled and not known:
         validation = _joined(read, validation, renderer)
     if isinstance(validation, Problem) and validation.code in _NOT_VALIDATED:
@@ -141,7 +141,7 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
         batch=batch,
         repeat=repeat,
         obligation=_obligation(read, validation, way, service),
-        send_at=read.notification.moment if read.notification and would == "SCHEDULE" else None,
+        send_at=read.moment if would == "SCHEDULE" else None,
         redirected_to=_redirect(read),
         waits=[*explained_waits.of(validation), *explained_waits.of_equal(equal), *kept],
     )
@@ -164,8 +164,7 @@ def _held(read: Content, plan: Plan, service: ServiceState) -> Plan:
     if not service.rules:
         return plan
     now = clock.now()
-    scheduled = read.notification is not None and read.notification.is_scheduled(now)
-    moment = read.notification.moment if scheduled and read.notification else None
+    moment = read.moment if read.is_scheduled(now) else None
     with db.current().read() as session:
         return writer.held(session, read, plan, service, moment or now)
 
@@ -175,7 +174,7 @@ def _obligation(read: Content, plan: Plan, way: _Way, service: ServiceState) -> 
     owes = notification.obligation if notification else None
     if notification is None or owes is None:
         return None
-    begins = notification.moment if notification.is_scheduled(now) else None
+    begins = read.moment if read.is_scheduled(now) else None
     later, high = iter(plan.later), notification.priority == "HIGH"
     with db.current().read() as session:
         rules = sending.of_service(session, read.service_id, service.rules)

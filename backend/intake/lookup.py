@@ -12,13 +12,11 @@ from backend.accounts.reach import Manner
 from backend.accounts.sender_choice import Senders
 from backend.db.driver import Select, pipeline, uuid
 from backend.db.models.accounts import Mode
-from backend.db.models.notifications import Priority
 from backend.intake.content import Content
 from backend.intake.validate import Registered, ServiceState
 from backend.lib import settings
 from backend.registry import lookup
 
-PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
 # So many times as many endpoints are read as one notification may reach, for they may be of other channels.
 _ENDPOINTS = 4
 _ACCEPTED = Select("SELECT uid, status FROM notifications WHERE uid IN ({}) AND accepted_at IS NOT NULL")
@@ -87,7 +85,7 @@ def _ask_registered(session: Session, contents: Collection[Content]) -> Callable
     templates: dict[int, set[str]] = defaultdict(set)
     choosing: set[int] = set()
     for one in contents:
-        for channel in one.notification.every_channel if one.notification else ():
+        for channel in one.every_channel:
             recipients[one.service_id].update(channel.recipient)
             templates[one.service_id].add(channel.template_id)
             if channel.sender is not None or channel.reply_to is not None:

@@ -7,7 +7,8 @@ from backend.channels import redirects
 from backend.channels.base import Channel
 from backend.channels.records import SWITCHED
 from backend.db.models.accounts import Mode
-from backend.intake.schema import ChannelIn, NotificationIn
+from backend.intake.content import Content
+from backend.intake.schema import ChannelIn
 from backend.lib import settings
 from backend.lib.problems import FieldError, Problem
 
@@ -68,11 +69,11 @@ def is_on(channel: str) -> bool:
     return on
 
 
-def stopped(notification: NotificationIn) -> Problem | None:
+def stopped(content: Content) -> Problem | None:
     """Say which channels of a notification are switched off, if any is: nothing of it is taken then."""
     errors = [
-        FieldError(f"{notification.pointer(index)}/type", "channel_unavailable", f"{channel.type} is switched off.")
-        for index, channel in enumerate(notification.every_channel)
+        FieldError(f"{content.pointers[index]}/type", "channel_unavailable", f"{channel.type} is switched off.")
+        for index, channel in enumerate(content.every_channel)
         if not is_on(channel.type)
     ]
     if not errors:

@@ -44,7 +44,7 @@ def obligation(content: Content, now: datetime) -> NewObligation | None:
         until=owes.until,
         at_last=owes.at_last,
         steps=[NewStep(_seconds(step), _content(step, notification.priority, about)) for step in owes.steps],
-        begins=notification.moment if notification.is_scheduled(now) else None,
+        begins=content.moment if content.is_scheduled(now) else None,
         matter_id=ids.matter_id(content.service_id, about) if about is not None else None,
     )
 
@@ -189,9 +189,10 @@ def followed(one: Content, policy: PolicyRecord | None) -> Content:
         fault = FieldError("/template_id", "missing_member", detail)
         return _at_fault(one, Problem("missing_member", detail, errors=[fault]))
     said = {name: getattr(notification, name) for name in ("policy_id", "template_id", "subject", "fields")}
-    whole = expanded.model_copy(update=said).with_pointers(("/policy_id",) * len(expanded.every_channel))
+    whole = expanded.model_copy(update=said)
     canonical = ids.canonical(contents.spelled_out(whole, NOTHING))
-    return msgspec.structs.replace(one, notification=whole, canonical=canonical)
+    pointers = ("/policy_id",) * len(whole.every_channel)
+    return msgspec.structs.replace(one, notification=whole, canonical=canonical, pointers=pointers)
 
 
 def _at_fault(one: Content, problem: Problem) -> Content:

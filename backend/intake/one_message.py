@@ -121,7 +121,7 @@ def _validated(message: OneMessage, address: Address | None) -> tuple[Submission
     service, registered, team = _known(message, address)
     submission = _submission(message, Manner(modes.of_service(live=service.live)))
     read = content.read(submission)
-    closed = modes.stopped(read.notification) if read.notification else None
+    closed = modes.stopped(read)
     validation = closed or validate(read, service, registered, render=_renderer(read), reach=lambda: team, whole=True)
     if isinstance(validation, Problem):
         raise validation

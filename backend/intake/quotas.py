@@ -182,12 +182,7 @@ def _over(session: Session, content: Content, service: ServiceState, now: dateti
 def can_be_digested(content: Content, over: Over) -> bool:
     """Tell whether a notification joins a digest: not one that owes something, or has a moment, or other templates."""
     notification, throttle = content.notification, over.allowance.throttle
-    if (
-        notification is None
-        or throttle.then != "digest"
-        or content.until is not None
-        or notification.moment is not None
-    ):
+    if notification is None or throttle.then != "digest" or content.until is not None or content.moment is not None:
         return False
     subject = over.allowance.subject
     return subject.kind == "service" or {one.template_id for one in notification.channels} == {subject.name}

@@ -275,9 +275,6 @@ class NotificationIn(Shape):
         ),
     ] = None
 
-    # Where each channel stood in the request, since the steps that are taken at once are joined to the channels.
-    _pointers: tuple[str, ...] = PrivateAttr(default=())
-
     @property
     def every_channel(self) -> list[ChannelIn]:
         """Return what is sent at once, and behind that what later steps send."""
@@ -285,15 +282,13 @@ class NotificationIn(Shape):
             return self.channels
         return self.channels + [channel for step in self.obligation.steps for channel in step.channels]
 
-    def pointer(self, index: int) -> str:
-        """Return the JSON Pointer of a channel of ``every_channel`` in the request."""
-        stood_elsewhere = (self.obligation or self.policy_id) and self._pointers
-        return self._pointers[index] if stood_elsewhere else f"/channels/{index}"
-
-    def with_pointers(self, pointers: tuple[str, ...]) -> Self:
-        """Return this one, whose channels stood elsewhere in the request."""
-        self._pointers = pointers
-        return self
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """Return the JSON Pointers of ``every_channel`` in the request that this is."""
+        found = [f"/channels/{index}" for index in range(len(self.channels))]
+        for number, step in enumerate(self.obligation.steps) if self.obligation else ():
+            found += [f"/obligation/steps/{number}/channels/{index}" for index in range(len(step.channels))]
+        return tuple(found)
 
     @property
     def about(self) -> str | None:
@@ -304,10 +299,6 @@ class NotificationIn(Shape):
     def moment(self) -> datetime | None:
         """Return the moment that it asks for, in UTC; None for at once."""
         return None if self.send_at is None else _moment(self.send_at)
-
-    def is_scheduled(self, now: datetime) -> bool:
-        """Tell whether it waits for a moment that is still to come."""
-        return self.send_at is not None and (moment := self.moment) is not None and moment > now
 
 
 @lru_cache(maxsize=1024)  # it is asked for several times of each notification
@@ -328,7 +319,7 @@ def warnings(notification: NotificationIn, *, new: bool = True) -> tuple[FieldEr
             f"conversation with the others of its matter."
         )
         found.append(FieldError("/aggregator_id", "aggregator_unused", detail))
-    if new and notification.moment is not None and not notification.is_scheduled(clock.now()):
+    if new and notification.moment is not None and notification.moment <= clock.now():
         found.append(FieldError("/send_at", "send_at_passed", "The moment has passed, so it is sent at once."))
     return tuple(found)
 
@@ -382,10 +373,10 @@ def across(notification: NotificationIn) -> list[FieldError]:
     for index, channel in enumerate(notification.every_channel):
         if channel.subject is not None and _CONTROL.search(channel.subject):
             detail = "A subject is one line without control characters."
-            errors.append(FieldError(f"{notification.pointer(index)}/subject", "invalid_value", detail))
+            errors.append(FieldError(f"{notification.pointers[index]}/subject", "invalid_value", detail))
         if channel.type != "EMAIL":
             errors += [
-                FieldError(f"{notification.pointer(index)}/{name}", "invalid_value", f"Only EMAIL has a {name!r}.")
+                FieldError(f"{notification.pointers[index]}/{name}", "invalid_value", f"Only EMAIL has a {name!r}.")
                 for name in ("sender", "reply_to")
                 if getattr(channel, name) is not None
             ]

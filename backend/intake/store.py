@@ -20,7 +20,6 @@ from backend.delivery.content import file_links, files
 from backend.intake import equal_messages, obligations, quotas, repeats, writer
 from backend.intake.content import Content
 from backend.intake.equal_messages import Taking
-from backend.intake.lookup import PRIORITY
 from backend.intake.quotas import Meter
 from backend.intake.schema import ChannelIn
 from backend.intake.validate import Plan, ServiceState
@@ -78,12 +77,12 @@ def store(
         results[content.uid] = problem or "new"
         if problem is None:
             for channel, count in wanted.items():
-                admitted[channel, priority(content).name] += count
+                admitted[channel, content.priority.name] += count
                 if content.manner.mode is Mode.TEST:
-                    tests[channel, priority(content).name] += count
-            if is_scheduled(content, meter.moment):
+                    tests[channel, content.priority.name] += count
+            if content.is_scheduled(meter.moment):
                 deliveries += writer.scheduled(row.id, content, validation, meter.moment)
-            elif priority(content) is Priority.BATCH:
+            elif content.priority is Priority.BATCH:
                 members += joining(row.id, content, validation)
             else:
                 deliveries += writer.at_once(row.id, content, validation, meter.moment)
@@ -115,21 +114,11 @@ def _unequal(
             yield content, found.problem(clock.now())
 
 
-def priority(content: Content) -> Priority:
-    """Return the priority of a notification; a refused body that names none counts as NORMAL."""
-    return PRIORITY[content.notification.priority if content.notification else "NORMAL"]
-
-
-def is_scheduled(content: Content, now: datetime) -> bool:
-    """Tell whether a notification waits for a moment that is still to come."""
-    return content.notification is not None and content.notification.is_scheduled(now)
-
-
 def first_status(content: Content, now: datetime, plan: Plan | None = None) -> NotificationStatus:
     """Return the status with which a notification begins that is accepted now."""
-    if is_scheduled(content, now) or (plan is not None and plan.wait is not None):
+    if content.is_scheduled(now) or (plan is not None and plan.wait is not None):
         return NotificationStatus.SCHEDULED
-    buffered = priority(content) is Priority.BATCH
+    buffered = content.priority is Priority.BATCH
     return NotificationStatus.BUFFERED if buffered else NotificationStatus.DISPATCHED
 
 
@@ -165,7 +154,7 @@ def _notification_row(content: Content, validation: Validation, now: datetime) -
         "uid": content.uid,
         "service_id": content.service_id,
         "api_client_id": content.api_client_id,
-        "priority": priority(content).value,
+        "priority": content.priority.value,
         "aggregator_id": notification.aggregator_id if notification else None,
         "status": (
             first_status(content, now, validation) if isinstance(validation, Plan) else NotificationStatus.FAILED
@@ -175,7 +164,7 @@ def _notification_row(content: Content, validation: Validation, now: datetime) -
         "created_at": now,
         "updated_at": now,
         "accepted_at": now if accepted else None,
-        "send_at": notification.moment if notification else None,
+        "send_at": content.moment,
         "mode": content.manner.mode.value,
         "job_id": None,
     }
@@ -258,7 +247,7 @@ def _tell(
             told.append(events.event(JOINS_DIGEST, joins_digest(content.throttled.detail), notification_id=own, at=now))
         said = dict.fromkeys(wait.sentence() for wait in validation.waits.values())
         told += [events.event("waits", one, notification_id=own, at=now) for one in said]
-        if missed and priority(content) is not Priority.BATCH and not is_scheduled(content, now):
+        if missed and content.priority is not Priority.BATCH and not content.is_scheduled(now):
             told += [events.event(OTHER_LANGUAGE, one, notification_id=own, at=now) for one in missed]
     events.write(session, told)
 
@@ -282,7 +271,7 @@ def messages(content: Content, plan: Plan) -> dict[str, int]:
     What a batch's message will go to is not known yet, and its members share it.
     """
     counts: dict[str, int] = {}
-    buffered = priority(content) is Priority.BATCH
+    buffered = content.priority is Priority.BATCH
     for planned in plan.channels:
         kind = planned.channel.type
         counts[kind] = counts.get(kind, 0) + len(set(planned.channel.recipient) if buffered else planned.targets)

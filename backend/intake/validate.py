@@ -9,12 +9,12 @@ from backend.accounts.sender_choice import Senders
 from backend.channels.base import Channel
 from backend.channels.records import NEED_SUBJECT
 from backend.db.models.accounts import Mode
-from backend.db.models.notifications import OTHER_LANGUAGE
+from backend.db.models.notifications import OTHER_LANGUAGE, Priority
 from backend.db.models.senders import SenderKind
 from backend.delivery.sending.compose import render_job
 from backend.intake import modes
 from backend.intake.content import Content
-from backend.intake.schema import ChannelIn, NotificationIn
+from backend.intake.schema import ChannelIn
 from backend.lib import pointers, settings
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import MAX_ERRORS
@@ -141,23 +141,24 @@ def validate(  # noqa: PLR0913 - what it validates by
         return Problem("service_disabled", "The service of this API client has been switched off.")
     notification = content.notification
     assert notification is not None  # noqa: S101 - content without a fault has a notification
-    if not registered.whole or endpoints(notification, registered) > settings.current().max_messages:
-        refused = _too_many(notification, registered)
+    if not registered.whole or endpoints(content, registered) > settings.current().max_messages:
+        refused = _too_many(content, registered)
         if refused is not None:
             return refused
-    errors = list(_goes_at_once(content, notification))
+    errors = list(_goes_at_once(content))
     planned: list[PlannedChannel] = []
-    for index, channel in enumerate(notification.every_channel):
+    for index, channel in enumerate(content.every_channel):
+        pointer = content.pointers[index]
         renderer = _renderer(index, content, render, whole=whole, texts=texts)
         try:
-            outcome = _plan_channel(notification.pointer(index), channel, registered, renderer, service.language)
+            outcome = _plan_channel(pointer, channel, registered, renderer, service.language)
         except Problem as problem:  # nobody could be asked to render it just now
             return problem
         if isinstance(outcome, PlannedChannel):
             planned.append(outcome)
             if content.manner.mode is Mode.TEAM:
                 targets = [(one.address, one.recipients) for one in outcome.targets]
-                errors += modes.beyond(notification.pointer(index), channel, targets, reach(), content.manner.redirect)
+                errors += modes.beyond(pointer, channel, targets, reach(), content.manner.redirect)
         else:
             errors += outcome
     if notification.policy_id is not None:
@@ -166,12 +167,10 @@ def validate(  # noqa: PLR0913 - what it validates by
     return _refusal(errors) if errors else Plan(planned[:at_once], planned[at_once:])
 
 
-def missed(plan: Plan, notification: NotificationIn) -> tuple[FieldError, ...]:
+def missed(plan: Plan, content: Content) -> tuple[FieldError, ...]:
     """Warn of recipients that get another language than the one asked for."""
     return tuple(
-        FieldError(
-            _of_recipient(notification.pointer(index), planned.channel, name), OTHER_LANGUAGE, one.sentence(name)
-        )
+        FieldError(_of_recipient(content.pointers[index], planned.channel, name), OTHER_LANGUAGE, one.sentence(name))
         for index, planned in enumerate((*plan.channels, *plan.later))
         for name, one in planned.missed
     )
@@ -186,19 +185,19 @@ def _placed(errors: list[FieldError]) -> list[FieldError]:
     return [FieldError(_OF_POLICY.get(one.code, "/policy_id"), one.code, one.detail) for one in errors]
 
 
-def endpoints(notification: NotificationIn, registered: Registered) -> int:
+def endpoints(content: Content, registered: Registered) -> int:
     """Count the endpoints of all recipients of each channel: at least as many as there would be messages."""
     found, count = registered.recipients, 0
-    for channel in notification.every_channel:
+    for channel in content.every_channel:
         for name in set(channel.recipient):
             count += len(found.get(name, ()))
     return count
 
 
-def _goes_at_once(content: Content, notification: NotificationIn) -> Iterator[FieldError]:
+def _goes_at_once(content: Content) -> Iterator[FieldError]:
     """Say that what is kept from others goes at once: the addresses of what waits are found when it is due."""
     kept = content.manner.redirect is not None or content.manner.mode is Mode.TEAM
-    if kept and notification.moment is not None:
+    if kept and content.moment is not None:
         detail = (
             "The messages of this API client are redirected or held to the team, and those go at once: leave 'send_at'"
             " out."
@@ -206,12 +205,12 @@ def _goes_at_once(content: Content, notification: NotificationIn) -> Iterator[Fi
         yield FieldError("/send_at", "invalid_value", detail)
 
 
-def _too_many(notification: NotificationIn, registered: Registered) -> Problem | None:
+def _too_many(content: Content, registered: Registered) -> Problem | None:
     """Say why a notification is refused that would become too many messages, one for each recipient's address."""
     most = settings.current().max_messages
     messages = sum(
         sum(address.type == channel.type for address in registered.recipients.get(name, ()))
-        for channel in notification.every_channel
+        for channel in content.every_channel
         for name in set(channel.recipient)
     )
     if messages <= most and registered.whole:
@@ -227,9 +226,7 @@ def _too_many(notification: NotificationIn, registered: Registered) -> Problem |
 def _renderer(
     index: int, content: Content, render: Render, *, whole: bool, texts: bool
 ) -> Callable[[FoundTemplate], Rendered]:
-    assert content.notification is not None  # noqa: S101 - what has channels is a notification
-    channel, own = content.notification.every_channel[index], content.fields(index)
-    batch = content.notification.priority == "BATCH"
+    channel, own, batch = content.every_channel[index], content.fields(index), content.priority is Priority.BATCH
     # A BATCH template sees a list; it is tried here with a list of this one notification.
     fields: object = [own] if batch else own
     as_html = channel.content_type == "html"

@@ -17,7 +17,6 @@ from backend.channels.base import Channel
 from backend.db.driver import Insert, Select, uuid
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, Priority
 from backend.intake.content import Content
-from backend.intake.lookup import PRIORITY
 from backend.intake.validate import Plan, ServiceState
 from backend.lib import ids, keyring
 from backend.lib.problems import FieldError
@@ -135,7 +134,7 @@ def at_once(notification_id: int, content: Content, plan: Plan, now: datetime) -
             now,
             uid=ids.delivery_id(content.uid, index, target.address),
             service_id=content.service_id,
-            priority=PRIORITY[content.notification.priority].value,
+            priority=content.priority.value,
             channel_index=index,
             type=planned.channel.type,
             template_version_id=target.choice.template.version_id,
@@ -154,9 +153,8 @@ def at_once(notification_id: int, content: Content, plan: Plan, now: datetime) -
 
 def scheduled(notification_id: int, content: Content, plan: Plan, now: datetime) -> list[dict[str, Any]]:
     """Write what waits for its moment: a message to each address, or, of BATCH, a membership for each recipient."""
-    assert content.notification is not None  # noqa: S101 - what has a plan is a notification
-    waits = {"status": DeliveryStatus.SCHEDULED.value, "due_at": content.notification.moment}
-    if PRIORITY[content.notification.priority] is not Priority.BATCH:
+    waits = {"status": DeliveryStatus.SCHEDULED.value, "due_at": content.moment}
+    if content.priority is not Priority.BATCH:
         return [row | waits for row in at_once(notification_id, content, plan, now)]
     return [
         delivery(
@@ -193,11 +191,10 @@ def held(session: Session, content: Content, plan: Plan, service: ServiceState, 
 
     What joins a batch waits with that; messages to the simulator reach nobody, and wait for nothing.
     """
-    notification = content.notification
-    if not service.rules or notification is None or PRIORITY[notification.priority] is Priority.BATCH:
+    if not service.rules or content.priority is Priority.BATCH:
         return plan
     rules = sending.of_service(session, content.service_id, service.rules)
-    high = PRIORITY[notification.priority] is Priority.HIGH
+    high = content.priority is Priority.HIGH
     waits: dict[tuple[int, str], Wait] = {}
     for index, planned in enumerate(plan.channels):
         for target in planned.targets:

@@ -161,6 +161,8 @@ def test_all_steps_are_validated_when_it_is_accepted(counter: Counter) -> None:
         (owing({"after": "31d", "channels": [SMS]}), "/obligation/steps/0/after"),
         (owing({"after": "1h"}, {"after": "2h", "channels": [SMS]}), "/obligation/steps/0/channels"),
         (owing({"after": "soon", "channels": [SMS]}), "/obligation/steps/0/after"),
+        (owing({"after": "1h", "channels": [SMS | {"subject": "a\nb"}]}), "/obligation/steps/0/channels/0/subject"),
+        (owing({"after": "1h", "channels": [SMS | {"sender": "S_LAB"}]}), "/obligation/steps/0/channels/0/sender"),
         (owing(until="known"), "/obligation/until"),
         ({"obligation": owing()["obligation"]}, "/obligation/steps/0/after"),
     ],
