@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from backend.batching import flush, wording
+from backend.batching import addressee, flush, wording
 from backend.batching.manage import nothing_waits
 from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
@@ -108,7 +108,8 @@ def _memory(session: Session, batch: Batch, version: FoundTemplate) -> Memory | 
     if "item_key" not in (version.batch or {}):
         return None
     about = batch.matter or batch.aggregator_id
-    key = memories.key(batch.service_id, batch.mode, about, batch.type, batch.recipient, batch.template)
+    goes_to = addressee.counted_as(batch)
+    key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
     return memories.present(session, key)
 
 
@@ -118,7 +119,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     plain = BatchPreview(
         batch_id=str(batch.uid),
         channel=Channel(batch.type),
-        recipient=batch.recipient,
+        recipient=addressee.shown(batch.type, batch.recipient, batch.address),
         template_id=batch.template,
         template_version=version.number if version else None,
         language=version.language if version else None,

@@ -138,6 +138,13 @@ class Occurrence(msgspec.Struct, frozen=True):
     again_at: datetime | None
 
 
+class Direct(msgspec.Struct, frozen=True):
+    """An address itself, for which a notification's one recipient stands; ``sender`` need be none that is known."""
+
+    address: str
+    sender: str | None = None
+
+
 class Content(msgspec.Struct, frozen=True):
     """What a submission says, with its identity; ``fault`` says why it is no notification, if it is none.
 
@@ -145,7 +152,8 @@ class Content(msgspec.Struct, frozen=True):
     ``refusal`` says why it is not taken, whatever it says. ``content_uid`` is the identity that the content gives, if
     that is what gives it one; ``occurrence`` comes with templates that say when it is new again. ``attached`` are its
     files, of which ``canonical`` tells their digests. ``manner`` is as that of the submission.
-    ``throttled`` is why it joins a digest, though it did not ask for one.
+    ``throttled`` is why it joins a digest, though it did not ask for one. ``direct`` is there if it is for no
+    recipient that is registered.
     """
 
     service_id: int
@@ -162,6 +170,7 @@ class Content(msgspec.Struct, frozen=True):
     step: Step | None = None
     manner: Manner = Manner()
     throttled: FieldError | None = None
+    direct: Direct | None = None
 
     def fields(self, index: int) -> dict[str, Any]:
         """Return the fields of a channel as its template sees them, with examples of the links in it."""

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
-from backend.batching import flush
+from backend.batching import addressee, flush
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
@@ -36,7 +36,7 @@ Memberships = dict[tuple[int, str], Membership]
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     """A batch in a list; ``members`` counts them, ``why`` is what closes or closed it, ``error`` why it failed.
 
-    ``matter`` is what its message is about.
+    ``matter`` is what its message is about. ``recipient`` is an address where it goes to none that is registered.
     """
 
     batch_id: str
@@ -199,7 +199,7 @@ def describe(batch: Batch) -> BatchRow:
         aggregator_id=batch.aggregator_id,
         matter=batch.matter or batch.aggregator_id,
         channel=Channel(batch.type),
-        recipient=batch.recipient,
+        recipient=addressee.shown(batch.type, batch.recipient, batch.address),
         template_id=batch.template,
         content_type="text" if batch.content_type == "text" else "html",
         subject=batch.subject,

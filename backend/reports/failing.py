@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
+from backend.batching import addressee
 from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
@@ -194,6 +195,7 @@ def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[Failure]:
             Batch.aggregator_id,
             Batch.error,
             Batch.type,
+            Batch.address,
         )
         .join(Batch, Batch.id == BatchMember.batch_id)
         .where(BatchMember.notification_id.in_(rows), BatchMember.removed_at.is_(None))
@@ -207,7 +209,8 @@ def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[Failure]:
             unmade = None if member.error else delivery_id
             reason = member.error or error
             row = rows[member.notification_id]
-            yield _failure(row, "FAILED", reason, member.recipient, delivery_id=unmade, channel=channel, **cursor)
+            name = addressee.shown(member.type, member.recipient, member.address)
+            yield _failure(row, "FAILED", reason, name, delivery_id=unmade, channel=channel, **cursor)
 
 
 def _errors(session: Session, batch_ids: Collection[int]) -> dict[int, tuple[int, str | None]]:
