@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach
-from backend.batching import addressee, keys, waits, wording
+from backend.batching import keys, waits, wording
 from backend.batching.keys import Limits
 from backend.channels import redirects
 from backend.channels.base import Channel
@@ -19,7 +19,7 @@ from backend.db import events, statements
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.notifications import OTHER_LANGUAGE, Delivery, DeliveryStatus, Priority
-from backend.delivery.content import batch_parts, memories
+from backend.delivery.content import addressee, batch_parts, memories
 from backend.delivery.content.memories import News
 from backend.delivery.outcomes import states
 from backend.lib import clock, ids, settings

@@ -7,13 +7,13 @@ import msgspec
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from backend.batching import addressee, flush, wording
+from backend.batching import flush, wording
 from backend.batching.manage import nothing_waits
 from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.db.models.batches import Batch
-from backend.delivery.content import batch_parts, memories
+from backend.delivery.content import addressee, batch_parts, memories
 from backend.delivery.content.link_list import listed
 from backend.delivery.content.memories import News
 from backend.delivery.sending import attached

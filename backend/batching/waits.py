@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
-from backend.batching import addressee
-from backend.batching.addressee import Addressed
 from backend.batching.keys import Key
 from backend.channels import simulator
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode, Service
 from backend.db.models.batches import Batch, BatchStatus
+from backend.delivery.content import addressee
+from backend.delivery.content.addressee import Addressed
 from backend.delivery.outcomes import deferring, states
 from backend.lib import clock
 from backend.registry import sending, throttles

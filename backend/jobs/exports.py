@@ -5,13 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from backend.batching import addressee
 from backend.channels.addresses import masked
 from backend.db import database as db
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.spreadsheets import Spreadsheet
+from backend.delivery.content import addressee
 from backend.jobs import queries
 from backend.lib import clock, ids
 from backend.lib.tables import Cell

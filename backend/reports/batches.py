@@ -10,12 +10,13 @@ import msgspec
 from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
-from backend.batching import addressee, flush
+from backend.batching import flush
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
+from backend.delivery.content import addressee
 from backend.registry.languages import NUMBER
 from backend.reports import waits
 from backend.reports.model import EventReport, MembershipReport

@@ -11,10 +11,10 @@ import msgspec
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
-from backend.batching import addressee
 from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
+from backend.delivery.content import addressee
 from backend.delivery.outcomes import present
 from backend.delivery.outcomes.present import Plan, Why
 from backend.lib import clock, pointers
