@@ -21,6 +21,7 @@ from backend.channels.base import Channel
 from backend.db import commits, events
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, NotificationStatus, Priority
+from backend.db.types import sealed
 from backend.delivery import tasks
 from backend.intake import lookup, modes, writer
 from backend.intake import store as notifications
@@ -323,17 +324,18 @@ def _notification(message: ReadyMessage, moment: datetime, wait: Wait | None) ->
 
 
 def _delivery(message: ReadyMessage, address: str, notification_id: int, moment: datetime) -> dict[str, Any]:
+    stored = sealed(address)  # as the database has it: one that a person wrote lies open until here
     return writer.delivery(
         notification_id,
         moment,
-        uid=ids.delivery_id(message.uid, 0, address),
+        uid=ids.delivery_id(message.uid, 0, stored),
         service_id=message.service_id,
         priority=message.priority.value,
         channel_index=0,
         type=message.channel.value,
         template_version_id=message.template_version_id,
         recipients=list(message.recipients),
-        address=address,
+        address=stored,
         matter_id=ids.matter_id(message.service_id, message.matter) if message.matter else message.continues,
         mode=message.mode.value,
     )

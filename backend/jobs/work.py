@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import reach
 from backend.batching import flush, manage
+from backend.channels.addresses import masked
 from backend.db import database as db
 from backend.db import events
 from backend.db.driver import Insert
@@ -248,7 +249,7 @@ def message_of(row: Spreadsheet, sheet: Sheet, one: Row, mode: Mode, text: str |
         job_id=row.job_id,
         channel=sheet.channel,
         addresses=one.addresses,
-        recipients=(one.recipient,),
+        recipients=(masked(sheet.channel, one.recipient),) if not sheet.to_groups else (one.recipient,),
         template=row.template,
         template_version_id=one.choice.template.version_id,
         fields=one.fields,

@@ -17,6 +17,7 @@ from backend.delivery.outcomes.record import RENDERING
 from backend.erasure.erase import erase
 from backend.erasure.person import Person
 from backend.jobs import control, exports, preview
+from backend.jobs.columns import address_name
 from backend.jobs.queries import JobReport
 from backend.jobs.queries import one as job_report
 from backend.registry import sending_rules
@@ -73,6 +74,27 @@ def test_rows_to_addresses_join_the_digest_of_each(mailing: Mailing) -> None:
     assert sorted(mailing.sent())[-2:] == ["[S-6]", "[S-8]"]
     assert set(mailing.statuses()) == {"SENT"}
     mailing.calendar.check_ledger()
+
+
+def test_a_secret_address_lies_sealed_and_is_shown_by_its_ends(mailing: Mailing) -> None:
+    mailing.hold(DIGEST)
+    hook = "https://hooks.slack.com/services/T0000/B0000/plantedAndSecret"
+    mailing.upload(f"{address_name(Channel.SLACK)},sample_id\n" + f"{hook},S-1\n" * 4, Channel.SLACK)
+    mailing.work()
+    mailing.send_all()
+    assert mailing.statuses().count("BUFFERED") == 2
+    assert named(mailing.lab.database, "planted") == set()
+    with mailing.lab.database.read() as session:
+        ((shown,), _) = batches.waiting(session, mailing.lab.service_id, limit=10, after=None)
+        assert session.scalars(select(Batch.address)).one() == hook
+    assert shown.recipient == "https://hooks.slack.com/…cret"
+    mailing.calendar.work()
+    with mailing.lab.database.read() as session:
+        waits = session.scalars(select(Batch.waits_why)).one() or ""
+    assert "planted" not in waits
+    send_digests(mailing)
+    assert mailing.sent()[-1] == "[S-1][S-1]"
+    assert named(mailing.lab.database, "planted") == set()
 
 
 def test_an_erased_address_is_taken_out_of_its_digests(mailing: Mailing) -> None:

@@ -5,6 +5,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
+from backend.db.types import sealed
 from backend.registry import lookup
 
 
@@ -22,9 +23,12 @@ class Addressed(Protocol):
 
 
 def addresses(session: Session, batch: Addressed) -> list[str] | None:
-    """Return the addresses that a batch goes to at this moment; None where its recipient is no longer registered."""
+    """Return the addresses that a batch goes to at this moment, as the database has them.
+
+    None where its recipient is no longer registered.
+    """
     if batch.address is not None:
-        return [batch.address]
+        return [sealed(batch.address)]
     endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient)
     return None if endpoints is None else [one.address for one in endpoints if one.type == batch.type]
 
