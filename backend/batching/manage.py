@@ -206,7 +206,7 @@ def take_out_everywhere(session: Session, notification_id: int, channel: Channel
     return memberships
 
 
-def unsent() -> ColumnElement[bool]:
+def can_be_emptied() -> ColumnElement[bool]:
     """Tell which batches have members that can be taken out."""
     failed = and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None))
     return or_(Batch.status.in_(_WAITING), failed)
@@ -214,7 +214,7 @@ def unsent() -> ColumnElement[bool]:
 
 def empty(session: Session, batch_id: int) -> list[int]:
     """Take everything out of a batch, by its row, that has not been sent; return the rows of the notifications."""
-    batch = session.scalar(select(Batch).where(Batch.id == batch_id, unsent()).with_for_update())
+    batch = session.scalar(select(Batch).where(Batch.id == batch_id, can_be_emptied()).with_for_update())
     if batch is None:
         return []
     gone = BatchMember.batch_id == batch_id, BatchMember.removed_at.is_(None)

@@ -36,7 +36,7 @@ def cancel(person: Person, *, dry_run: bool) -> int:
     waiting = Delivery.status.in_([status.value for status in WAITING])
     with db.current().read() as session:
         found = session.scalars(select(Delivery.id).where(goes_to(person, Delivery.address), waiting)).all()
-        batches = session.scalars(select(Batch.id).where(goes_to(person, Batch.address), manage.unsent())).all()
+        batches = session.scalars(select(Batch.id).where(goes_to(person, Batch.address), manage.can_be_emptied())).all()
     if not dry_run:
         _in_pieces(found, _cancel)
         for batch_id in batches:
