@@ -11,9 +11,10 @@ from sqlalchemy import func, select, update
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Notification, OutboxMessage, Usage
 from backend.db.models.sending import ThrottleUse
-from backend.db.models.spreadsheets import Spreadsheet
+from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage
 from backend.intake.accept import accept_many
 from backend.jobs import control, exports, files, preview, work
+from backend.lib import clock
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, Throttle
 from tests.factories import notification as body
@@ -35,6 +36,13 @@ class Mailing(Bureau):
         self.calendar = calendar
         self.lab.recipient("X_DUTY", ("EMAIL", "duty@lab.example"))
         self.lab.template("X_SAMPLE", "{{ fields.sample_id }}", format="text")
+
+    def work(self) -> Spreadsheet:
+        """Let a worker take turns until there is nothing to do at once: on a busy machine one is soon over."""
+        sheet = super().work()
+        while Stage(sheet.stage) in MOVING and sheet.due_at <= clock.now():
+            sheet = super().work()
+        return sheet
 
     def hold(self, throttle: Throttle) -> None:
         with self.lab.database.transaction() as session:
