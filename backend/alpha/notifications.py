@@ -96,7 +96,7 @@ def _sent(service_id: int, message: PlainMessage) -> Answer:
         with unavailable_without_database():
             notification_id = plain.accept(service_id, message)
     except Refusal as refusal:
-        if refusal.problem is not None and refusal.reason == "throttled":
+        if refusal.problem is not None and refusal.reason == "held_back":
             refuse(429, refusal.problem.detail, refusal.problem.headers)
         if refusal.reason == "restricted":
             refuse(400, _RESTRICTED[message.channel])

@@ -19,11 +19,10 @@ from backend.db import events, statements
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.notifications import OTHER_LANGUAGE, Delivery, DeliveryStatus, Priority
-from backend.delivery.content import batch_parts, memories
+from backend.delivery.content import addressee, batch_parts, memories
 from backend.delivery.content.memories import News
 from backend.delivery.outcomes import states
 from backend.lib import clock, ids, settings
-from backend.registry import lookup
 from backend.registry.lookup import FoundTemplate
 from backend.search import again
 
@@ -63,6 +62,7 @@ class _Taken(msgspec.Struct, frozen=True):
     mode: str
     redirect: str | None
     language: str | None
+    address: str | None
 
 
 _COLUMNS = tuple(getattr(Batch, name) for name in _Taken.__struct_fields__)
@@ -159,18 +159,18 @@ def close(session: Session, wanted: ColumnElement[bool]) -> list[int]:
 def _carry_out(session: Session, batch: _Taken) -> Flushed:
     choice = wording.of_batch(session, batch)
     template = choice.template if choice else None
-    endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient)
-    addresses = [one.address for one in endpoints or () if one.type == batch.type]
-    ways = {address: redirects.way(Channel(batch.type), address, batch.redirect) for address in addresses}
+    addresses = addressee.addresses(session, batch)
+    ways = {address: redirects.way(Channel(batch.type), address, batch.redirect) for address in addresses or ()}
+    goes_to = addressee.shown(batch.type, batch.recipient, batch.address)
     error = None
     if template is None:
         error = f"The template {batch.template} is no longer registered."
-    elif endpoints is None:
+    elif addresses is None:
         error = f"The recipient {batch.recipient} is no longer registered."
     elif not addresses:
         error = f"The recipient {batch.recipient} has no {batch.type} endpoint any more."
     elif batch.mode == Mode.TEAM and not _in_reach(session, batch, ways.values()):
-        error = f"The recipient {batch.recipient} has an address now that is neither a member's nor a guest's."
+        error = f"The recipient {goes_to} has an address now that is neither a member's nor a guest's."
     values: dict[str, Any]
     if template is None or error is not None:
         values = {"status": BatchStatus.FAILED.value, "error": error}
@@ -185,7 +185,7 @@ def _carry_out(session: Session, batch: _Taken) -> Flushed:
     goes = values.get("status") != BatchStatus.CANCELLED.value
     _tell(session, batch, error, goes=goes)
     if choice is not None and choice.missing is not None and error is None and goes:
-        said = choice.sentence(batch.recipient)
+        said = choice.sentence(goes_to)
         events.write(session, [events.event(OTHER_LANGUAGE, said, batch_id=batch.id)])
     again.of_batch(session, batch.id)
     states.follow(session, [batch.id])
@@ -198,7 +198,8 @@ def _recalled(session: Session, batch: _Taken, template: FoundTemplate) -> News 
     if not rules or "item_key" not in rules:
         return None
     about = batch.matter or batch.aggregator_id
-    memory_key = memories.key(batch.service_id, batch.mode, about, batch.type, batch.recipient, batch.template)
+    goes_to = addressee.counted_as(batch)
+    memory_key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
     memory = memories.present(session, memory_key)
     memories.take_down(session, batch.id, rules["item_key"], memory)
     session.execute(update(Batch).where(Batch.id == batch.id).values(memory=memory_key))
@@ -240,7 +241,7 @@ def _queue(session: Session, batch: _Taken, template: FoundTemplate, ways: Mappi
             "service_id": batch.service_id,
             "priority": Priority.BATCH.value,
             "type": way.channel.value,
-            "recipients": [batch.recipient],
+            "recipients": [batch.recipient] if batch.address is None else [],
             "address": way.address,
             "mode": batch.mode,
             "meant_for": way.meant_for,

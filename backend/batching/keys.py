@@ -12,15 +12,17 @@ from sqlalchemy import ColumnElement, select
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, Why
 from backend.db.models.installation import KEPT, HeldKind, HeldRow
-from backend.lib import ids, settings, timetable
+from backend.lib import ids, keyring, settings, timetable
 from backend.rendering.model import TemplateWarning
+
+_PURPOSE = "address of a batch"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """The parts by which notifications belong together; ``template`` is the template's identifier.
 
     ``matter`` is what they are about where that is not the aggregator_id. ``sender`` and ``reply_to`` are what the
-    channel itself chose.
+    channel itself chose. What goes to an ``address`` itself names no recipient.
     """
 
     service_id: int
@@ -35,18 +37,20 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     matter: str | None = None
     sender: str | None = None
     reply_to: str | None = None
+    address: str | None = None
 
     def digest(self) -> str:
         """Return the SHA-256 of the parts, each apart from the others, in hexadecimal.
 
         How messages are sent, what they are about, and from whom, are among them only where the first is not as
-        usual, the second not the aggregator_id, and the last was chosen.
+        usual, the second not the aggregator_id, and the last was chosen. Nobody reads an address from it.
         """
-        *parts, mode, redirect, matter, sender, reply_to = msgspec.structs.astuple(self)
+        *parts, mode, redirect, matter, sender, reply_to, address = msgspec.structs.astuple(self)
         manner = [] if self.mode == Mode.LIVE and self.redirect is None else [mode, redirect]
         about = [] if self.matter is None else [matter]
         senders = [] if (sender, reply_to) == (None, None) else [{"sender": sender, "reply_to": reply_to}]
-        return hashlib.sha256(ids.canonical([*parts, *manner, *about, *senders])).hexdigest()
+        alone = [] if address is None else [{"address": keyring.digest(_PURPOSE, address)}]
+        return hashlib.sha256(ids.canonical([*parts, *manner, *about, *senders, *alone])).hexdigest()
 
     @property
     def matter_id(self) -> UUID:

@@ -9,7 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, select, update
+from sqlalchemy import ColumnElement, Table, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -206,6 +206,25 @@ def take_out_everywhere(session: Session, notification_id: int, channel: Channel
     return memberships
 
 
+def can_be_emptied() -> ColumnElement[bool]:
+    """Tell which batches have members that can be taken out."""
+    failed = and_(Batch.status == BatchStatus.FAILED.value, Batch.error.is_not(None))
+    return or_(Batch.status.in_(_WAITING), failed)
+
+
+def empty(session: Session, batch_id: int) -> list[int]:
+    """Take everything out of a batch, by its row, that has not been sent; return the rows of the notifications."""
+    batch = session.scalar(select(Batch).where(Batch.id == batch_id, can_be_emptied()).with_for_update())
+    if batch is None:
+        return []
+    gone = BatchMember.batch_id == batch_id, BatchMember.removed_at.is_(None)
+    members = session.scalars(select(BatchMember.notification_id).where(*gone).order_by(BatchMember.seq)).all()
+    _mark(session, batch, *gone)
+    session.flush()
+    states.follow(session, [batch_id])
+    return list(members)
+
+
 def _note_removed(
     session: Session, by: Actor | None, service_id: int, notification_uid: UUID, aggregator_id: str
 ) -> None:
@@ -237,14 +256,15 @@ def _not_there(batches: Sequence[Batch]) -> Problem:
 def _take_out(session: Session, batch: Batch, notification_uid: UUID) -> int:
     """Mark the memberships, and close a batch of which nothing is left; return how many were marked."""
     notification = select(Notification.id).where(Notification.uid == notification_uid).scalar_subquery()
+    own = (BatchMember.batch_id == batch.id, BatchMember.notification_id == notification)
+    return _mark(session, batch, *own, BatchMember.removed_at.is_(None))
+
+
+def _mark(session: Session, batch: Batch, *wanted: ColumnElement[bool]) -> int:
     now = clock.now()
     removed = session.execute(
         update(BatchMember)
-        .where(
-            BatchMember.batch_id == batch.id,
-            BatchMember.notification_id == notification,
-            BatchMember.removed_at.is_(None),
-        )
+        .where(*wanted)
         .values(removed_at=now)
         .returning(BatchMember.id)
         .execution_options(synchronize_session=False)

@@ -13,7 +13,7 @@ from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.db.models.batches import Batch
-from backend.delivery.content import batch_parts, memories
+from backend.delivery.content import addressee, batch_parts, memories
 from backend.delivery.content.link_list import listed
 from backend.delivery.content.memories import News
 from backend.delivery.sending import attached
@@ -108,7 +108,8 @@ def _memory(session: Session, batch: Batch, version: FoundTemplate) -> Memory | 
     if "item_key" not in (version.batch or {}):
         return None
     about = batch.matter or batch.aggregator_id
-    key = memories.key(batch.service_id, batch.mode, about, batch.type, batch.recipient, batch.template)
+    goes_to = addressee.counted_as(batch)
+    key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
     return memories.present(session, key)
 
 
@@ -118,7 +119,7 @@ def _preview(session: Session, batch: Batch) -> BatchPreview:
     plain = BatchPreview(
         batch_id=str(batch.uid),
         channel=Channel(batch.type),
-        recipient=batch.recipient,
+        recipient=addressee.shown(batch.type, batch.recipient, batch.address),
         template_id=batch.template,
         template_version=version.number if version else None,
         language=version.language if version else None,

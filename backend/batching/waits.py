@@ -15,22 +15,20 @@ from backend.channels import simulator
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode, Service
 from backend.db.models.batches import Batch, BatchStatus
+from backend.delivery.content import addressee
+from backend.delivery.content.addressee import Addressed
 from backend.delivery.outcomes import deferring, states
 from backend.lib import clock
-from backend.registry import lookup, sending, throttles
+from backend.registry import sending, throttles
 from backend.registry.sending import Wait
 from backend.registry.throttles import Allowance
 
 
-class Counted(Protocol):
+class Counted(Addressed, Protocol):
     """What throttles ask of a batch."""
 
     @property
-    def service_id(self) -> int: ...
-    @property
     def template(self) -> str: ...
-    @property
-    def recipient(self) -> str: ...
     @property
     def mode(self) -> str: ...
 
@@ -63,8 +61,7 @@ def _wait(session: Session, batch: Batch) -> Wait | None:
     wait = rules.wait(batch.template, [batch.recipient], high=False, moment=clock.now())
     if wait is None:
         return None
-    endpoints = lookup.recipients(session, batch.service_id, [batch.recipient]).get(batch.recipient, ())
-    addresses = [one.address for one in endpoints if one.type == batch.type]
+    addresses = addressee.addresses(session, batch)
     if addresses and all(simulator.is_address(Channel(batch.type), one) for one in addresses):
         return None
     return wait
@@ -81,7 +78,8 @@ def lock(session: Session, batch_id: int) -> None:
 
 def _asked(session: Session, batch: Counted) -> Mapping[Allowance, int]:
     rules, test = sending.present(session, batch.service_id), batch.mode == Mode.TEST
-    return throttles.asked(batch.service_id, rules, batch.template, batch.recipient, high=False, test=test)
+    name = addressee.counted_as(batch)
+    return throttles.asked(batch.service_id, rules, batch.template, name, high=False, test=test)
 
 
 def _throttled(session: Session, batch: Batch) -> Wait | None:
@@ -95,8 +93,8 @@ def count(session: Session, batch: Counted) -> None:
     asked = _asked(session, batch)
     if asked:
         counts = throttles.counts(session, asked, clock.now())
-        counts.add(batch.recipient, asked)
-        counts.store([batch.recipient])
+        counts.add("batch", asked)
+        counts.store(["batch"])
 
 
 def expected(session: Session, key: Key, moment: datetime) -> Wait | None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 from sqlalchemy import Column, String, and_, not_, or_, select, type_coerce, update
 
 from backend.db.database import Database
+from backend.db.models.batches import Batch
 from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.notifications import Delivery, OutboxMessage
 from backend.db.models.registry import Endpoint
@@ -14,7 +15,7 @@ _AT_ONCE = 500
 _COLUMNS = cast(
     "tuple[Column[Any], ...]",
     (
-        *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage)),
+        *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage, Batch)),
         CallbackEndpoint.__table__.c.url,
     ),
 )

@@ -61,7 +61,10 @@ class AddressColumns(msgspec.Struct, frozen=True):
         return None
 
 
-LAST = AddressColumns(Delivery, ("address", "error", "waits_why"))
+LAST: Sequence[AddressColumns] = (
+    AddressColumns(Delivery, ("address", "recipients", "error", "waits_why")),
+    AddressColumns(Batch, ("address", "subject", "error", "sender", "reply_to", "waits_why")),
+)
 ALL: Sequence[AddressColumns] = (
     AddressColumns(Notification, ("content", "problem")),
     AddressColumns(OutboxMessage, ("address", "subject", "text", "html")),
@@ -70,7 +73,6 @@ ALL: Sequence[AddressColumns] = (
     AddressColumns(Suppression, ("address", "detail")),
     AddressColumns(FileDownload, ("address",)),
     AddressColumns(CallbackMessage, ("payload", "last_error")),
-    AddressColumns(Batch, ("subject", "error", "sender", "reply_to", "waits_why")),
     AddressColumns(BatchItem, ("fields",)),
     AddressColumns(BatchMemory, ("told",)),
     AddressColumns(Conversation, ("subject",)),

@@ -15,9 +15,9 @@ from backend.erasure.remains import Act
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
     """What was, or would be, changed.
 
-    ``tables`` counts rows by table. ``cancelled`` are messages that waited, ``blanked`` notifications that went to the
-    person alone, whose fields and files are gone too. ``in_flight`` are messages that a worker has at this moment: they
-    keep the address until it is run again. ``audit_entries`` are kept as they are.
+    ``tables`` counts rows by table. ``cancelled`` are messages that waited, those of batches included; ``blanked`` are
+    notifications that went to the person alone, whose fields and files are gone too. ``in_flight`` are messages that a
+    worker has at this moment: they keep the address until it is run again. ``audit_entries`` are kept as they are.
     """
 
     pseudonym: str
@@ -48,8 +48,11 @@ def erase(person: Person, by: Actor, *, from_groups: bool, dry_run: bool) -> Era
     }
     blanked = personal.blank(person, dry_run=dry_run)
     personal.blank_outbox(person, dry_run=dry_run)
-    # The last: by the addresses of deliveries it is known what is the person's, should a run be cut short.
-    tables |= {address_columns.LAST.name: address_columns.clear(address_columns.LAST, person, dry_run=dry_run)}
+    # The last: by the addresses of deliveries and batches it is known what is the person's, should a run be cut short.
+    tables |= {
+        table_columns.name: address_columns.clear(table_columns, person, dry_run=dry_run)
+        for table_columns in address_columns.LAST
+    }
     with db.current().read() as session:
         acts = remains.to_be_seen_to(session, person)
         kept = remains.audited(session, person)

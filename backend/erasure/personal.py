@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
+from backend.batching import manage
 from backend.db import database as db
+from backend.db import events
 from backend.db.models.attachments import FileLink
-from backend.db.models.batches import BatchMember
+from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import WAITING, Delivery, Notification, OutboxMessage
 from backend.delivery import again
 from backend.delivery.content import file_links, files
@@ -30,13 +32,22 @@ def goes_to(person: Person, column: Any) -> ColumnElement[bool]:
 
 
 def cancel(person: Person, *, dry_run: bool) -> int:
-    """Cancel what waits to be sent to a person; return how many messages."""
+    """Cancel what waits to be sent to a person, also in batches; return how many messages."""
     waiting = Delivery.status.in_([status.value for status in WAITING])
     with db.current().read() as session:
         found = session.scalars(select(Delivery.id).where(goes_to(person, Delivery.address), waiting)).all()
+        batches = session.scalars(select(Batch.id).where(goes_to(person, Batch.address), manage.can_be_emptied())).all()
     if not dry_run:
         _in_pieces(found, _cancel)
-    return len(found)
+        for batch_id in batches:
+            with db.current().transaction() as session:
+                _empty(session, batch_id)
+    return len(found) + len(batches)
+
+
+def _empty(session: Session, batch_id: int) -> None:
+    members = manage.empty(session, batch_id)
+    events.write(session, [events.event("cancelled_in_batch", _CANCELLED, notification_id=one) for one in members])
 
 
 def _cancel(session: Session, some: Sequence[int]) -> None:
@@ -54,11 +65,16 @@ def blank(person: Person, *, dry_run: bool) -> int:
 
 
 def _alone(session: Session, person: Person) -> list[int]:
-    """List the notifications all of whose messages, their own and those of their batches, are to the person."""
+    """List the notifications all of whose messages, their own and those of their batches, are to the person.
+
+    A batch to an address may have been given up before it had a message.
+    """
     own = select(Delivery.notification_id).where(Delivery.notification_id.is_not(None))
     batched = select(BatchMember.notification_id).join(Delivery, Delivery.batch_id == BatchMember.batch_id)
     to_them = goes_to(person, Delivery.address)
     mentioned = {row for some in (own, batched) for row in session.scalars(some.where(to_them)) if row is not None}
+    joined = select(BatchMember.notification_id).join(Batch, Batch.id == BatchMember.batch_id)
+    mentioned |= set(session.scalars(joined.where(goes_to(person, Batch.address))))
     alone = []
     for start in range(0, len(ordered := sorted(mentioned)), _CHUNK):
         some = ordered[start : start + _CHUNK]

@@ -136,6 +136,13 @@ class Occurrence(msgspec.Struct, frozen=True):
     again_at: datetime | None
 
 
+class Direct(msgspec.Struct, frozen=True):
+    """An address itself, for which a notification's one recipient stands; ``sender`` need be none that is known."""
+
+    address: str
+    sender: str | None = None
+
+
 class Content(msgspec.Struct, frozen=True):
     """What a submission says, with its identity; ``fault`` says why it is no notification, if it is none.
 
@@ -143,9 +150,10 @@ class Content(msgspec.Struct, frozen=True):
     ``refusal`` says why it is not taken, whatever it says. ``content_uid`` is the identity that the content gives, if
     that is what gives it one; ``occurrence`` comes with templates that say when it is new again. ``attached`` are its
     files, of which ``canonical`` tells their digests. ``manner`` is as that of the submission.
-    ``throttled`` is why it joins a digest, though it did not ask for one. ``pointers`` are those of ``every_channel``
-    in the request. What is asked of its notification again and again is read once: ``priority``, ``moment`` (as that
-    of the notification) and ``every_channel``.
+    ``throttled`` is why it joins a digest, though it did not ask for one. ``direct`` is there if it is for no
+    recipient that is registered. ``pointers`` are those of ``every_channel`` in the request. What is asked of its
+    notification again and again is read once: ``priority``, ``moment`` (as that of the notification) and
+    ``every_channel``.
     """
 
     service_id: int
@@ -162,6 +170,7 @@ class Content(msgspec.Struct, frozen=True):
     step: Step | None = None
     manner: Manner = Manner()
     throttled: FieldError | None = None
+    direct: Direct | None = None
     pointers: tuple[str, ...] = ()
     priority: Priority = Priority.NORMAL
     moment: datetime | None = None

@@ -6,7 +6,7 @@ several at once that are equal one goes. What owes something, has a moment, file
 to wait.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,8 +20,8 @@ from backend.db.models.accounts import Mode
 from backend.db.models.notifications import Priority
 from backend.delivery.outcomes import equal_texts
 from backend.delivery.sending.compose import text_for
-from backend.intake import quotas
 from backend.intake.content import Content
+from backend.intake.excess import Excess, into_digest
 from backend.intake.validate import Plan, PlannedChannel, Registered, ServiceState, Target
 from backend.lib import clock, ids
 from backend.lib.problems import FieldError, Problem
@@ -60,11 +60,22 @@ class Equal(msgspec.Struct, frozen=True):
         """Say of which channel it is."""
         return FieldError(f"/channels/{self.sent.index}", "equal_text", self.sentence)
 
+    def excess(self, now: datetime) -> Excess:
+        """Say what becomes of it, if there is a rule."""
+        rule = self.rule
+        template = rule.digest_template if rule is not None and rule.then == "digest" else None
+        return Excess(why=self.fault, problem=self.problem(now), digest_template=template, aggregator=AGGREGATOR)
+
     def problem(self, now: datetime) -> Problem:
         """Refuse the notification for it."""
         seconds = max(1, -int(-(self.wait.until - now).total_seconds() // 1))
         detail = f"Nothing was sent. {self.sentence} It is taken from {self.wait.until:%Y-%m-%d %H:%M:%S} UTC on."
         return Problem("equal_text", detail, errors=[self.fault], headers={"Retry-After": str(seconds)})
+
+
+def are_ruled(rules: Rules, template: str) -> bool:
+    """Tell whether the equal texts of a template are to do something else than wait, so that they must be known."""
+    return rules.equal_texts(template) is not None and bool(equal_texts.within())
 
 
 def are_asked_for(session: Session, content: Content, service: ServiceState) -> bool:
@@ -125,11 +136,9 @@ def digested(
 
     A digest is made of texts alone, all of them of the template whose rule it is, if it is not the service's.
     """
-    rule = found[0].rule
-    if rule is None or rule.digest_template is None or not joins_digest(content, rule):
+    if not joins_digest(content, found[0].rule):
         return None
-    why = found[0].fault
-    return quotas.into_digest(session, content, registered, rule.digest_template, why, aggregator=AGGREGATOR)
+    return into_digest(session, content, registered, found[0].excess(clock.now()))
 
 
 def instead(
@@ -150,12 +159,15 @@ def joins_digest(content: Content, rule: EqualTexts | None) -> bool:
 
 
 class Taking:
-    """What the notifications of one group take, in the transaction that has locked their services."""
+    """What some messages take, in the transaction that has locked their services.
 
-    def __init__(self, session: Session) -> None:
+    What a message is ``ready`` to take may be asked for of all of them at once.
+    """
+
+    def __init__(self, session: Session, ready: Collection[Sent] = ()) -> None:
         self._session = session
         self._span = equal_texts.within()
-        self._taken: dict[str, tuple[UUID, datetime]] = {}
+        self._taken = equal_texts.latest(session, [one.key for one in ready], self._span) if ready else {}
         self._own: dict[UUID, dict[str, UUID]] = {}
 
     def admit(self, content: Content, plan: Plan, service: ServiceState) -> Equal | None:
@@ -169,9 +181,17 @@ class Taking:
         equal = next(_equal(sent, before | self._taken, rules, self._span), None)
         if equal is not None:
             return equal
-        self._own[content.uid] = {one.key: one.uid for one in sent}
-        self._taken |= {one.key: (one.uid, clock.now()) for one in sent}
+        self.take(content.uid, sent)
         return None
+
+    def equal(self, sent: Sequence[Sent], rules: Rules) -> Equal | None:
+        """Say which of some texts that were asked for another message has taken."""
+        return next(_equal(sent, self._taken, rules, self._span), None)
+
+    def take(self, name: UUID, sent: Sequence[Sent]) -> None:
+        """Let a message, by its notification's id, take its texts."""
+        self._own[name] = {one.key: one.uid for one in sent}
+        self._taken |= {one.key: (one.uid, clock.now()) for one in sent}
 
     def store(self, new: Sequence[UUID]) -> None:
         """Write down what is taken by those that are stored."""

@@ -18,10 +18,13 @@ from backend.db import database as db
 from backend.db import events
 from backend.db.models.notifications import BY_PERSON, Notification, Priority
 from backend.delivery import tasks
-from backend.intake import content, lookup, modes, ready
+from backend.delivery.sending.compose import text_for
+from backend.intake import content, digests, lookup, modes, ready, writer
 from backend.intake.accept import accept_many
 from backend.intake.content import Content, Submission
+from backend.intake.digests import STAND_IN
 from backend.intake.entries import Refused
+from backend.intake.held import Tried
 from backend.intake.quotas import Meter
 from backend.intake.ready import ReadyMessage
 from backend.intake.validate import PlannedChannel, Registered, ServiceState, validate
@@ -32,9 +35,6 @@ from backend.registry import lookup as registry
 from backend.registry.lookup import Address
 from backend.rendering.model import Rendered, RenderJob
 from backend.rendering.pool import PREVIEWS
-
-# What stands for an address where a request would name a recipient, while it is validated.
-_STAND_IN = "THE_ADDRESS"
 
 
 class OneMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +68,15 @@ def validated(message: OneMessage) -> PlannedChannel:
     return _validated(message, _address(message) if message.direct else None)[1]
 
 
+def foreseen(message: OneMessage, planned: PlannedChannel) -> str | None:
+    """Say what keeps the validated message from going at once, if it were sent now; None if it goes."""
+    with db.current().read() as session:
+        if writer.known(session, [message.uid]):
+            return None
+    one = _ready(message, _address(message) if message.direct else None, planned)
+    return digests.foreseen([one]).get(one.uid)
+
+
 def send(message: OneMessage, by: Actor) -> UUID:
     """Accept the message, or find that it was accepted before; return the id of its notification.
 
@@ -77,8 +86,13 @@ def send(message: OneMessage, by: Actor) -> UUID:
     address = _address(message) if message.direct else None
     submission, planned = _validated(message, address)
     if address is not None:
-        with db.current().transaction() as session:
-            _store(session, message, address, planned, by)
+        ready_message = _ready(message, address, planned)
+
+        def store(tried: Tried) -> None:
+            with db.current().transaction() as session:
+                _store(session, ready_message, by, tried)
+
+        digests.with_digests(store)
         return message.uid
     (outcome,) = accept_many([submission], tasks.wake)
     if isinstance(outcome, Refused):
@@ -103,7 +117,7 @@ def _address(message: OneMessage) -> Address:
 def _submission(message: OneMessage, manner: Manner) -> Submission:
     channel: dict[str, Any] = {
         "type": message.channel.value,
-        "recipient": [_STAND_IN if message.direct else message.to],
+        "recipient": [STAND_IN if message.direct else message.to],
         "content_type": "text" if message.channel in TEXT_ONLY else "html",
         "template_id": message.template,
         "fields": message.fields,
@@ -141,20 +155,22 @@ def _known(message: OneMessage, address: Address | None) -> tuple[ServiceState, 
         templates = registry.templates(session, message.service_id, {message.template})
         team = reach.of_team(session, message.service_id)
         if address is not None:
-            return service, Registered({_STAND_IN: (address,)}, templates), team
+            return service, Registered({STAND_IN: (address,)}, templates), team
         found = registry.readers(session, message.service_id, {message.to})
         return service, Registered(found.addresses, templates, languages=found.languages), team
 
 
-def _store(session: Session, message: OneMessage, address: Address, planned: PlannedChannel, by: Actor) -> None:
-    """Store a message to an address that need not be registered, unless it is there already."""
-    service = lookup.services(session, {message.service_id})[message.service_id]
-    meter = Meter(session, {message.service_id: service.daily_limit})
-    shown = addresses.masked(address.type, address.address)
-    ready_message = ReadyMessage(
+def _ready(message: OneMessage, address: Address | None, planned: PlannedChannel) -> ReadyMessage:
+    """Return what the form becomes; to a recipient it is what throttles and networks know of it."""
+    with db.current().read() as session:
+        service = lookup.services(session, {message.service_id})[message.service_id]
+    targets = (address.address,) if address is not None else tuple(one.address for one in planned.targets)
+    shown = message.to if address is None else addresses.masked(address.type, address.address)
+    is_text = message.channel is Channel.SMS
+    return ReadyMessage(
         service_id=message.service_id,
         channel=message.channel,
-        addresses=(address.address,),
+        addresses=targets,
         template=message.template,
         template_version_id=planned.first.version_id,
         fields=message.fields,
@@ -164,13 +180,25 @@ def _store(session: Session, message: OneMessage, address: Address, planned: Pla
         uid=message.uid,
         mode=modes.of_service(live=service.live),
         language=tuple(choice.sentence(shown) for _, choice in planned.missed),
-        counted_as=address.address,
+        counted_as=message.to if address is None else address.address,
+        has_group=address is None,
+        wished=message.language,
+        text=text_for(message.channel, planned.rendered) if is_text else None,
     )
-    for row in ready.accept(session, meter, [ready_message]).new.values():
-        _write_down(session, message, row, shown, by)
 
 
-def _write_down(session: Session, message: OneMessage, row: int, to: str, by: Actor) -> None:
+def _store(session: Session, message: ReadyMessage, by: Actor, tried: Tried) -> None:
+    """Store a message to an address that need not be registered, unless it is there already."""
+    service = lookup.services(session, {message.service_id})[message.service_id]
+    meter = Meter(session, {message.service_id: service.daily_limit})
+    stored = ready.accept_each(session, meter, [message], tried)
+    if stored.refused is not None:
+        raise stored.refused
+    for row in stored.new.values():
+        _write_down(session, message, row, message.recipients[0], by)
+
+
+def _write_down(session: Session, message: OneMessage | ReadyMessage, row: int, to: str, by: Actor) -> None:
     """Say at the notification and in the audit log who sent it."""
     events.write(session, [events.event(BY_PERSON, by.name, notification_id=row)])
     detail = {"template": message.template, "channel": message.channel.value, "to": to}

@@ -1,24 +1,24 @@
 """How much may be sent: the daily limit of a service, and its throttles."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Protocol, cast
+from typing import cast
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
 from backend.db.driver import Insert, Select
 from backend.db.models.accounts import Mode
-from backend.db.models.notifications import Priority, Usage, UsageOfTests
+from backend.db.models.notifications import Usage, UsageOfTests
 from backend.intake.content import Content
+from backend.intake.excess import Excess, into_digest
 from backend.intake.validate import Plan, Registered, ServiceState
 from backend.lib import clock
 from backend.lib.problems import FieldError, Problem
-from backend.registry import lookup, sending, throttles
-from backend.registry.sending import Rules, Wait
+from backend.registry import sending, throttles
+from backend.registry.sending import Rules
 from backend.registry.throttles import Allowance, Counts, Over
 
 _LOCK = Select("SELECT id FROM services WHERE id IN ({}) ORDER BY id FOR NO KEY UPDATE")
@@ -148,29 +148,20 @@ def digested(
     session: Session, content: Content, service: ServiceState, registered: Registered, now: datetime
 ) -> tuple[Content, Registered]:
     """Return what is one too many as what joins a digest instead, where its throttle says so; else as it is."""
-    over, notification = _over(session, content, service, now), content.notification
-    if over is None or notification is None or not can_be_digested(content, over):
+    over = _over(session, content, service, now)
+    if over is None or not can_be_digested(content, over):
         return content, registered
-    name = over.allowance.throttle.digest_template or ""
-    why = FieldError("/channels", "recipient_throttled", over.sentence())
-    return into_digest(session, content, registered, name, why, aggregator=AGGREGATOR)
+    return into_digest(session, content, registered, excess(over, now))
 
 
-def into_digest(  # noqa: PLR0913 - what joins, what it joins, and why
-    session: Session, content: Content, registered: Registered, name: str, why: FieldError, *, aggregator: str
-) -> tuple[Content, Registered]:
-    """Return a notification as what joins a digest that is made with the template ``name``."""
-    notification = content.notification
-    assert notification is not None  # noqa: S101 - what has channels is a notification
-    found = lookup.templates(session, content.service_id, [name])
-    own_subject = name in found and found[name].subject is not None
-    changes = {"template_id": name} | ({"subject": None} if own_subject else {})
-    channels = [channel.model_copy(update=changes) for channel in notification.channels]
-    joins = {"channels": channels, "priority": "BATCH", "aggregator_id": notification.aggregator_id or aggregator}
-    templates = {**registered.templates, **found}
-    return (
-        msgspec.structs.replace(content, notification=notification.model_copy(update=joins), throttled=why),
-        msgspec.structs.replace(registered, templates=templates),
+def excess(over: Over, now: datetime) -> Excess:
+    """Say what becomes of what is one too many."""
+    throttle = over.allowance.throttle
+    return Excess(
+        why=FieldError("/channels", "recipient_throttled", over.sentence()),
+        problem=over.problem(now),
+        digest_template=throttle.digest_template if throttle.then == "digest" else None,
+        aggregator=AGGREGATOR,
     )
 
 
@@ -225,103 +216,3 @@ def admit(
         else:
             kept.append((content, over.problem(now)))
     return kept, again, counts
-
-
-# Holding ready messages to the throttles of their recipients: what is one too many is refused, or joins a digest. What
-# goes by itself waits for its turn where no digest could keep it.
-
-
-class Counted(Protocol):
-    """What throttles ask of a ready message; one that is ``counted_as`` nobody is held to none."""
-
-    @property
-    def uid(self) -> UUID:
-        """Return the notification's id."""
-
-    @property
-    def service_id(self) -> int:
-        """Return whose it is."""
-
-    @property
-    def template(self) -> str:
-        """Return the template's identifier."""
-
-    @property
-    def priority(self) -> Priority:
-        """Return its priority."""
-
-    @property
-    def mode(self) -> Mode:
-        """Return whom it reaches."""
-
-    @property
-    def counted_as(self) -> str | None:
-        """Return the name of the recipient that it counts for."""
-
-    @property
-    def by_itself(self) -> bool:
-        """Tell whether what becomes of it is nothing to those beside it."""
-
-    @property
-    def has_group(self) -> bool:
-        """Tell whether it goes to a recipient that is registered."""
-
-
-class Held:
-    """What some messages take under throttles, in the transaction that has locked their service.
-
-    One that ``only_looks`` foresees it, and is not to be stored.
-    """
-
-    def __init__(
-        self, session: Session, messages: Collection[Counted], now: datetime, *, only_looks: bool = False
-    ) -> None:
-        self._now = now
-        rules = {one: sending.present(session, one) for one in {message.service_id for message in messages}}
-        self._asked = {
-            one.uid: _asked_of_message(one, rules[one.service_id]) for one in messages if one.counted_as is not None
-        }
-        count = Counts if only_looks else throttles.counts
-        self._counts = count(session, {one for some in self._asked.values() for one in some}, now)
-        self.waits: dict[UUID, Wait] = {}
-
-    def refuses(self, messages: Sequence[Counted]) -> Problem | None:
-        """Say why one of some messages is refused; None if they all go, or wait."""
-        for one in messages:
-            over = self.over(one)
-            if over is not None and not (one.by_itself and over.allowance.throttle.then == "digest"):
-                return over.problem(self._now)
-        return None
-
-    def over(self, message: Counted) -> Over | None:
-        """Say why a message would be one too many; None if it may go."""
-        return self._counts.over(self._asked.get(message.uid, {}))
-
-    def digest(self, message: Counted) -> Over | None:
-        """Say why a message joins a digest, as its throttle says; None for one that goes, is refused, or waits.
-
-        A batch finds the addresses of its recipient when it leaves: who names an address has none that it could join.
-        """
-        over = self.over(message) if message.by_itself and message.has_group else None
-        return over if over is not None and over.allowance.throttle.then == "digest" else None
-
-    def take(self, messages: Sequence[Counted]) -> None:
-        """Count messages that are to be stored, each at the moment at which there is room for it."""
-        for one in messages:
-            asked = self._asked.get(one.uid)
-            if not asked:
-                continue
-            wait = self._counts.wait(asked) if one.by_itself else None
-            if wait is not None:
-                self.waits[one.uid] = wait
-            self._counts.add(one.uid, asked, wait.until if wait is not None else None)
-
-    def store(self) -> None:
-        """Write down what was counted."""
-        self._counts.store(self._asked)
-
-
-def _asked_of_message(message: Counted, rules: Rules) -> Counter[Allowance]:
-    high, test = message.priority is Priority.HIGH, message.mode is Mode.TEST
-    name = message.counted_as or ""
-    return throttles.asked(message.service_id, rules, message.template, name, high=high, test=test)

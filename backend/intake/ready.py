@@ -21,16 +21,18 @@ from backend.channels.base import Channel
 from backend.db import commits, events
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OTHER_LANGUAGE, NotificationStatus, Priority
+from backend.db.types import sealed
 from backend.delivery import tasks
 from backend.intake import lookup, modes, writer
 from backend.intake import store as notifications
-from backend.intake.content import Content, Step
-from backend.intake.quotas import AGGREGATOR, Held, Meter
-from backend.intake.validate import Plan, ServiceState
+from backend.intake.content import Direct, Step
+from backend.intake.excess import Digested, Excess
+from backend.intake.held import Held, Tried
+from backend.intake.quotas import Meter
+from backend.intake.validate import ServiceState
 from backend.lib import ids
 from backend.lib.problems import Problem
 from backend.registry.sending import Wait
-from backend.registry.throttles import Over
 
 
 class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +42,10 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
     were chosen by, empty if by nothing. ``sender`` stands in the place of the service's own. ``matter`` is what it is
     about; ``continues`` names a conversation that has no such name. ``step`` says that it is a step of an obligation.
     ``job_id`` is the job that it is of. ``mode`` is what the service is held to. ``language`` says that it has
-    another language than the one wished for, if it has. ``counted_as`` is the recipient under whose name throttles
-    count it, if they do, which is registered where it ``has_group``. One that is ``by_itself`` is refused without those
-    beside it, and waits for room where its throttle asks for a digest that cannot keep it.
+    another language than the one ``wished`` for, if it has. ``counted_as`` is the recipient under whose name throttles
+    count it, if they do, which is registered where it ``has_group``; else it has one address, and is that. One that is
+    ``by_itself`` is refused without those beside it, and waits for room where it is to join a digest that cannot keep
+    it. ``text`` is what a text message says, where one is to be known that equals another.
     """
 
     service_id: int
@@ -66,28 +69,28 @@ class ReadyMessage(msgspec.Struct, frozen=True, kw_only=True):
     counted_as: str | None = None
     by_itself: bool = False
     has_group: bool = False
+    wished: str | None = None
+    text: str | None = None
+
+    @property
+    def direct(self) -> Direct | None:
+        """Return the address that it is for, if it is for no recipient that is registered."""
+        return None if self.has_group else Direct(self.addresses[0], self.sender)
 
     def __repr__(self) -> str:
         """Leave out the fields, which may hold a link that is a secret."""
         return f"ReadyMessage(service_id={self.service_id}, channel={self.channel.value!r})"
 
 
-class Digested(msgspec.Struct, frozen=True):
-    """A message in the form in which it joins a digest, of which it was seen that it renders with it."""
-
-    content: Content
-    plan: Plan
-
-
 class UntriedError(Exception):
     """Some messages are to join digests that they were not tried in; nothing was stored.
 
-    ``over`` says of each, by its id, why it is one too many.
+    ``wanted`` are these, each with why it does not go by itself.
     """
 
-    def __init__(self, over: Mapping[UUID, Over]) -> None:
-        super().__init__(len(over))
-        self.over = over
+    def __init__(self, wanted: Sequence[tuple[ReadyMessage, Excess]]) -> None:
+        super().__init__(len(wanted))
+        self.wanted = wanted
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -157,11 +160,11 @@ def accept_each(
     session: Session,
     meter: Meter,
     messages: Sequence[ReadyMessage],
-    tried: Mapping[UUID, Digested | Problem] = MappingProxyType({}),
+    tried: Tried = MappingProxyType({}),
 ) -> Stored:
     """Store messages of one service as ``accept`` does, of which those go that fit, in their order.
 
-    ``tried`` says what came of those that join digests; one that could not be made with them waits instead.
+    ``tried`` says what came of those that join digests; one that could not be made with them waits, or is refused.
 
     Raises:
         UntriedError: if others are to join one: whoever asks tries these, and asks again.
@@ -187,40 +190,32 @@ def accept_each(
 class _Taken:
     """What becomes of messages that go each by itself."""
 
-    def __init__(
-        self,
-        session: Session,
-        meter: Meter,
-        messages: Sequence[ReadyMessage],
-        tried: Mapping[UUID, Digested | Problem],
-    ) -> None:
+    def __init__(self, session: Session, meter: Meter, messages: Sequence[ReadyMessage], tried: Tried) -> None:
         self.held = Held(session, messages, meter.moment)
         self.fresh: list[ReadyMessage] = []
-        self.members: dict[UUID, tuple[ReadyMessage, Digested, Over]] = {}
+        self.members: dict[UUID, tuple[ReadyMessage, Digested, Excess]] = {}
         self.alone: dict[UUID, Problem] = {}
-        self.untried: dict[UUID, Over] = {}
+        self.untried: list[tuple[ReadyMessage, Excess]] = []
         self._meter = meter
         self._tried = tried
 
     def take(self, message: ReadyMessage) -> Problem | None:
         """Find out what becomes of a message; say why neither it nor any after it goes, if so."""
-        problem = self.held.refuses([message])
-        if problem is not None:
+        fate = self.held.fate(message, self._tried)
+        if fate.refused is not None:
             if message.by_itself:
-                self.alone[message.uid] = problem
-            return None if message.by_itself else problem
-        over = self.held.digest(message)
-        digested = self._tried.get(message.uid) if over is not None else None
-        if over is not None and digested is None:
-            self.untried[message.uid] = over
+                self.alone[message.uid] = fate.refused
+            return None if message.by_itself else fate.refused
+        if fate.excess is not None and fate.untried:
+            self.untried.append((message, fate.excess))
             return None
-        joins = over is not None and isinstance(digested, Digested)
+        joins = fate.joins is not None
         counted = {message.channel.value: 1} if joins else _counted([message])
         refused = self._meter.admit(message.service_id, counted)
         if refused is not None:
             return refused
-        if over is not None and isinstance(digested, Digested):
-            self.members[message.uid] = message, digested, over
+        if fate.excess is not None and fate.joins is not None:
+            self.members[message.uid] = message, fate.joins, fate.excess
         else:
             self.held.take([message])
             self.fresh.append(message)
@@ -282,13 +277,13 @@ def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UU
     if not taken.members:
         return {}
     session.flush()
-    new = writer.notifications(session, [_member(message, moment) for message, _, _ in taken.members.values()])
+    new = writer.notifications(session, [_member(*some, moment) for some in taken.members.values()])
     stored = [taken.members[uid] for uid in taken.members if uid in new]
     told = [
         events.event(
-            notifications.JOINS_DIGEST, notifications.joins_digest(over.sentence()), notification_id=new[one.uid]
+            notifications.JOINS_DIGEST, notifications.joins_digest(excess.why.detail), notification_id=new[one.uid]
         )
-        for one, _, over in stored
+        for one, _, excess in stored
     ]
     events.write(session, told)
     joining = [
@@ -300,9 +295,9 @@ def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UU
     return new
 
 
-def _member(message: ReadyMessage, moment: datetime) -> dict[str, Any]:
-    joins = {"priority": Priority.BATCH.value, "aggregator_id": AGGREGATOR, "status": NotificationStatus.BUFFERED.value}
-    return _notification(message, moment, None) | joins
+def _member(message: ReadyMessage, _joins: Digested, excess: Excess, moment: datetime) -> dict[str, Any]:
+    joins = {"priority": Priority.BATCH.value, "status": NotificationStatus.BUFFERED.value}
+    return _notification(message, moment, None) | joins | {"aggregator_id": excess.aggregator}
 
 
 def _wake(priority: Priority) -> None:
@@ -329,17 +324,18 @@ def _notification(message: ReadyMessage, moment: datetime, wait: Wait | None) ->
 
 
 def _delivery(message: ReadyMessage, address: str, notification_id: int, moment: datetime) -> dict[str, Any]:
+    stored = sealed(address)  # as the database has it: one that a person wrote lies open until here
     return writer.delivery(
         notification_id,
         moment,
-        uid=ids.delivery_id(message.uid, 0, address),
+        uid=ids.delivery_id(message.uid, 0, stored),
         service_id=message.service_id,
         priority=message.priority.value,
         channel_index=0,
         type=message.channel.value,
         template_version_id=message.template_version_id,
         recipients=list(message.recipients),
-        address=address,
+        address=stored,
         matter_id=ids.matter_id(message.service_id, message.matter) if message.matter else message.continues,
         mode=message.mode.value,
     )
@@ -355,7 +351,9 @@ def written(message: ReadyMessage) -> str:
         "fields": message.fields,
     }
     channel |= {
-        name: value for name, value in (("subject", message.subject), ("sender", message.sender)) if value is not None
+        name: value
+        for name, value in (("subject", message.subject), ("sender", message.sender), ("language", message.wished))
+        if value is not None
     }
     whole: dict[str, Any] = {"channels": [channel], "priority": message.priority.name}
     if message.matter is not None:

@@ -303,15 +303,16 @@ def batch_keys(content: Content, channel: ChannelIn) -> list[Key]:
             service_id=content.service_id,
             aggregator_id=content.notification.aggregator_id or "",
             type=channel.type,
-            recipient=recipient,
+            recipient=recipient if content.direct is None else "",
             template=channel.template_id,
             content_type=channel.content_type,
             subject=channel.subject,
-            sender=channel.sender,
+            sender=channel.sender if content.direct is None else content.direct.sender,
             reply_to=channel.reply_to,
             matter=content.notification.matter,
             mode=content.manner.mode.value,
             redirect=content.manner.redirect,
+            address=content.direct.address if content.direct is not None else None,
         )
         for recipient in dict.fromkeys(channel.recipient)
     ]

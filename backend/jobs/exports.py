@@ -11,6 +11,7 @@ from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.spreadsheets import Spreadsheet
+from backend.delivery.content import addressee
 from backend.jobs import queries
 from backend.lib import clock, ids
 from backend.lib.tables import Cell
@@ -78,7 +79,7 @@ def _gathered(
     """Give a line for each membership in a digest, whose message is not one row's alone."""
     with db.current().read() as session:
         wanted = (
-            select(Notification.id, Notification.status, BatchMember.recipient, Batch.type, Batch.error)
+            select(Notification.id, Notification.status, BatchMember.recipient, Batch.type, Batch.error, Batch.address)
             .join(BatchMember, BatchMember.notification_id == Notification.id)
             .join(Batch, Batch.id == BatchMember.batch_id)
             .where(Notification.id.in_([one for one in some if one not in sent]))
@@ -87,7 +88,9 @@ def _gathered(
     for one in found:
         uid = some[one.id]
         row = numbers.of(uid) if numbers else ""
-        yield row, str(uid), one.recipient, one.type, "", one.status, "", one.error or "", "", ""
+        address = masked(one.type, one.address) if one.address is not None else ""
+        name = addressee.shown(one.type, one.recipient, one.address)
+        yield row, str(uid), name, one.type, address, one.status, "", one.error or "", "", ""
 
 
 class _Rows:

@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
@@ -15,18 +14,15 @@ from backend.channels.records import RECORDS
 from backend.db import database as db
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
+from backend.delivery.outcomes import equal_texts
 from backend.intake import digests, modes
 from backend.intake import lookup as intake_lookup
-from backend.intake.quotas import Held
-from backend.intake.ready import Digested, ReadyMessage
 from backend.jobs import columns, files, rows, table, work
 from backend.jobs.rows import Row, Sheet
 from backend.jobs.table import Record
-from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import lookup, templates
 from backend.registry.lookup import FoundRecipients
-from backend.registry.throttles import Over
 from backend.rendering.model import Rendered
 
 SHOWN = 5
@@ -36,7 +32,7 @@ _LOOKED_AT = 50
 class FirstRow(msgspec.Struct, frozen=True, kw_only=True):
     """One of the first rows; ``fault`` says why it is not sent, else ``subject`` is its message's.
 
-    ``held`` says what a throttle would do with it now.
+    ``held`` says what would keep it from going at once, if it were sent now.
     """
 
     number: int
@@ -57,43 +53,16 @@ def first_rows(service_id: int, job_id: int) -> list[FirstRow]:
 
 
 def _held(job_id: int, sheet: Sheet, some: Sequence[Row]) -> dict[int, str]:
-    """Foresee what throttles do with rows that are sent one after the other, if that were now."""
+    """Foresee what keeps rows from going that are sent one after the other, if that were now."""
     with db.current().read() as session:
         spreadsheet = session.scalars(select(Spreadsheet).where(Spreadsheet.job_id == job_id)).one()
         service = intake_lookup.services(session, {sheet.service_id})[sheet.service_id]
     mode = modes.of_service(live=service.live)
-    messages = {row.number: work.message_of(spreadsheet, sheet, row, mode) for row in some}
-    tried: dict[UUID, Digested | Problem] = {}
-    while True:
-        said, untried = _foreseen(messages, tried)
-        if not untried:
-            return said
-        tried |= digests.try_out(list(messages.values()), untried)
-
-
-def _foreseen(
-    messages: Mapping[int, ReadyMessage], tried: Mapping[UUID, Digested | Problem]
-) -> tuple[dict[int, str], dict[UUID, Over]]:
-    """Say what becomes of rows, and which are to be tried in their digests first."""
-    said: dict[int, str] = {}
-    untried: dict[UUID, Over] = {}
-    with db.current().read() as session:
-        held = Held(session, list(messages.values()), clock.now(), only_looks=True)
-        for number, message in messages.items():
-            refused, over, digested = held.refuses([message]), held.digest(message), tried.get(message.uid)
-            if refused is not None:
-                said[number] = f"Would be refused. {refused.errors[0].detail}"
-            elif over is not None and not isinstance(digested, Problem):
-                name = over.allowance.throttle.digest_template
-                said[number] = f"Would join a digest made with {name}. {over.sentence()}"
-                if digested is None:
-                    untried[message.uid] = over
-            else:
-                held.take([message])
-                if message.uid in held.waits:
-                    why = f" {digested.detail}" if isinstance(digested, Problem) else ""
-                    said[number] = f"Would wait for its turn. {held.waits[message.uid].sentence()}{why}"
-    return said, untried
+    texts = rows.texts(sheet, some) if equal_texts.within() else {}
+    messages = [work.message_of(spreadsheet, sheet, row, mode, texts.get(row.number)) for row in some]
+    said = digests.foreseen(messages)
+    held = ((row.number, said.get(message.uid)) for row, message in zip(some, messages, strict=True))
+    return {number: sentence for number, sentence in held if sentence is not None}
 
 
 def message(service_id: int, job_id: int, number: int) -> Rendered | None:

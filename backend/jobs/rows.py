@@ -10,16 +10,17 @@ from backend.accounts.reach import Reach
 from backend.channels import addresses
 from backend.channels.base import Channel
 from backend.channels.records import CHATS, NEED_SUBJECT, TEXT_ONLY
+from backend.db import database as db
 from backend.db.models.jobs import Job
 from backend.db.models.spreadsheets import Spreadsheet
 from backend.delivery.sending.compose import html_for, render_job, text_for
-from backend.intake import modes
+from backend.intake import equal_messages, modes
 from backend.jobs.table import Record
 from backend.lib import settings
 from backend.lib.fair_pool import Share
 from backend.lib.problems import Problem
 from backend.publishing.sources import mail_settings, source_of_version
-from backend.registry import lookup
+from backend.registry import lookup, sending
 from backend.registry.languages import Choice, choose
 from backend.registry.lookup import FoundRecipients, FoundTemplate
 from backend.rendering import acceptance
@@ -160,6 +161,23 @@ def try_out(sheet: Sheet, rows: Sequence[Row]) -> Iterator[RowFault]:
         fault = _fault(sheet, result)
         if fault is not None:
             yield RowFault(row.number, "", fault)
+
+
+def looks_for_equal(sheet: Sheet) -> bool:
+    """Tell whether the texts of rows are needed before they are sent, to know which equal others."""
+    if sheet.channel is not Channel.SMS:
+        return False
+    with db.current().read() as session:
+        return equal_messages.are_ruled(sending.present(session, sheet.service_id), sheet.template.identifier)
+
+
+def texts(sheet: Sheet, rows: Sequence[Row]) -> dict[int, str]:
+    """Return what the text messages of rows say, by their numbers; one that does not render says nothing."""
+    if sheet.channel is not Channel.SMS:
+        return {}
+    rendered = acceptance.render_many([_job(sheet, row) for row in rows], sheet.share)
+    made = ((row.number, one) for row, one in zip(rows, rendered, strict=True))
+    return {number: text_for(sheet.channel, one) for number, one in made if isinstance(one, Rendered)}
 
 
 def _fault(sheet: Sheet, result: Rendered | Problem) -> str | None:

@@ -94,7 +94,7 @@ def _steps(job_id: int, token: str) -> bool:
     while True:
         more = work.step(task)
         if task.stage is Stage.AGAIN:
-            delivery_tasks.wake({Priority.NORMAL.value: ()})
+            delivery_tasks.wake({Priority.NORMAL.value: (), Priority.BATCH.value: ()})
         if not more or time.monotonic() > end:
             return more
 

@@ -8,19 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import cast
-from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, or_, select
+from sqlalchemy import ColumnElement, Select, Table, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.accounts import reach
-from backend.batching import manage
+from backend.batching import flush, manage
+from backend.channels.addresses import masked
 from backend.db import database as db
 from backend.db import events
 from backend.db.driver import Insert
 from backend.db.leases import LostError
 from backend.db.models.accounts import Mode
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import (
     NOT_LEFT,
@@ -35,19 +36,20 @@ from backend.delivery import again
 from backend.delivery.outcomes import resend
 from backend.intake import digests, modes, ready
 from backend.intake import lookup as intake_lookup
+from backend.intake.held import Tried
 from backend.intake.quotas import Meter
-from backend.intake.ready import Digested, ReadyMessage, Stored, UntriedError
+from backend.intake.ready import ReadyMessage, Stored
 from backend.intake.validate import ServiceState
 from backend.jobs import claims, files, rows, table
 from backend.jobs.rows import Row, RowFault, Sheet
 from backend.jobs.table import Record
 from backend.lib import clock, ids, metrics
-from backend.lib.problems import Problem
 from backend.registry import lookup
 
 SENT_AT_ONCE = 400
 CHANGED_AT_ONCE = 500
 TAKEN_OUT_AT_ONCE = 50
+DIGESTS_AT_ONCE = 20
 _PAUSE = timedelta(seconds=30)
 _A_MOMENT = timedelta(seconds=1)
 _INSERT_FAULTS = Insert(cast("Table", SpreadsheetFault.__table__), ("job_id", "row_number", "column_name", "reason"))
@@ -180,7 +182,8 @@ def _send(task: Task) -> bool:
         return _rest(task, clock.now() + _PAUSE, "The service is switched off. It goes on when that has changed.")
     if not modes.is_on(task.sheet.channel):
         return _rest(task, clock.now() + _PAUSE, "The operators have switched this channel off. It goes on later.")
-    records = list(islice(task.records, SENT_AT_ONCE))
+    at_once = min(SENT_AT_ONCE, rows.at_once(task.sheet)) if rows.looks_for_equal(task.sheet) else SENT_AT_ONCE
+    records = list(islice(task.records, at_once))
     if not records:
         _end(task, Stage.DONE)
         return False
@@ -202,19 +205,18 @@ class _Part(msgspec.Struct, frozen=True):
 def _stored(task: Task, service: ServiceState, records: Sequence[Record]) -> Stored:
     """Store what rows ask for; those that are to join a digest are tried in it first."""
     (good, faults), mode = _validated(task, records), modes.of_service(live=service.live)
-    messages = {one.number: message_of(task.row, task.sheet, one, mode) for one in good}
-    part, tried = _Part(records, good, faults, messages), dict[UUID, Digested | Problem]()
-    while True:
-        try:
-            with db.current().transaction() as session:
-                return _store(session, task, part, service.daily_limit, tried)
-        except UntriedError as untried:
-            tried |= digests.try_out(list(messages.values()), untried.over)
+    texts = rows.texts(task.sheet, good) if rows.looks_for_equal(task.sheet) else {}
+    messages = {one.number: message_of(task.row, task.sheet, one, mode, texts.get(one.number)) for one in good}
+    part = _Part(records, good, faults, messages)
+
+    def store(tried: Tried) -> Stored:
+        with db.current().transaction() as session:
+            return _store(session, task, part, service.daily_limit, tried)
+
+    return digests.with_digests(store)
 
 
-def _store(
-    session: Session, task: Task, part: _Part, daily_limit: int, tried: Mapping[UUID, Digested | Problem]
-) -> Stored:
+def _store(session: Session, task: Task, part: _Part, daily_limit: int, tried: Tried) -> Stored:
     row = claims.held(session, task.job_id, task.token, Stage.SENDING)
     known = _known_faults(session, task.job_id, part.records)
     wanted = [one for one in part.good if one.number not in known]
@@ -239,15 +241,15 @@ def _store(
     return stored
 
 
-def message_of(row: Spreadsheet, sheet: Sheet, one: Row, mode: Mode) -> ReadyMessage:
-    """Return what a row becomes."""
+def message_of(row: Spreadsheet, sheet: Sheet, one: Row, mode: Mode, text: str | None = None) -> ReadyMessage:
+    """Return what a row becomes; ``text`` is what a text message says, where that is asked for."""
     return ReadyMessage(
         uid=ids.job_notification_id(row.uid, one.number),
         service_id=sheet.service_id,
         job_id=row.job_id,
         channel=sheet.channel,
         addresses=one.addresses,
-        recipients=(one.recipient,),
+        recipients=(masked(sheet.channel, one.recipient),) if not sheet.to_groups else (one.recipient,),
         template=row.template,
         template_version_id=one.choice.template.version_id,
         fields=one.fields,
@@ -255,9 +257,10 @@ def message_of(row: Spreadsheet, sheet: Sheet, one: Row, mode: Mode) -> ReadyMes
         subject=row.subject or None,
         mode=mode,
         language=(one.choice.sentence(one.recipient),) if one.choice.missing is not None else (),
-        counted_as=one.recipient,
+        counted_as=one.recipient if sheet.to_groups else one.addresses[0],
         by_itself=True,
         has_group=sheet.to_groups,
+        text=text,
     )
 
 
@@ -304,6 +307,7 @@ def _again(task: Task) -> bool:
         since = row.asked_at or clock.now()
         job = session.get_one(Job, task.job_id)
         changed = _send_some_again(session, job, since, row.asked_by or "somebody", CHANGED_AT_ONCE)
+        changed = changed or _make_some_digests_again(session, job.id, since)
         if not changed:
             whole = row.taken_rows >= row.good_rows
             row.stage, row.note, row.changed_at = (Stage.DONE if whole else Stage.STOPPED).value, None, clock.now()
@@ -331,15 +335,41 @@ def _take_some_out(session: Session, job_id: int, by: str, limit: int) -> int:
 def _send_some_again(session: Session, job: Job, since: datetime, by: str, limit: int) -> int:
     """Look at up to ``limit`` failed messages of a job that nobody has looked at ``since`` then, and queue them anew.
 
-    They go to the present addresses of their recipients. Returns how many were looked at.
+    They go to the present addresses of their recipients; that of a digest goes once, with all that is in it. Returns
+    how many were looked at.
     """
     failed = (Delivery.status == DeliveryStatus.FAILED.value) & Delivery.claimed_by.is_(None)
     not_yet = failed & or_(Delivery.requeued_at.is_(None), Delivery.requeued_at < since)
     ended = [NotificationStatus.FAILED, NotificationStatus.PARTIAL, NotificationStatus.DISPATCHED]
-    found = resend.failed(session, Delivery.id.in_(_deliveries(session, job.id, ended, not_yet, limit)))
+    wanted = _deliveries(session, job.id, ended, not_yet, limit)
+    wanted = wanted or _of_digests(session, job.id, not_yet, limit)
+    found = resend.failed(session, Delivery.id.in_(wanted))
     asked = f"asked for by {by}, of the whole job."
     resend.queue_anew(session, job.service_id, found, asked, at=max(clock.now(), since))
     return len(found)
+
+
+def _make_some_digests_again(session: Session, job_id: int, since: datetime) -> int:
+    """Dispatch some digests anew that rows of a job joined, and of which no message could be made before ``since``."""
+    unmade = (Batch.status == BatchStatus.FAILED.value, flush.unsent(), Batch.dispatched_at < since)
+    wanted = select(Batch.id).where(*unmade, Batch.id.in_(_digests(job_id)))
+    found = session.scalars(wanted.order_by(Batch.id).limit(DIGESTS_AT_ONCE)).all()
+    for batch_id in found:
+        flush.dispatch(session, batch_id, demanded=True)
+        looked_at = update(Batch).where(Batch.id == batch_id, Batch.dispatched_at < since)
+        session.execute(looked_at.values(dispatched_at=since).execution_options(synchronize_session=False))
+    return len(found)
+
+
+def _digests(job_id: int) -> Select[int]:
+    """Name the digests in which rows of a job are."""
+    members = select(BatchMember.batch_id).join(Notification, Notification.id == BatchMember.notification_id)
+    return members.where(Notification.job_id == job_id, BatchMember.removed_at.is_(None))
+
+
+def _of_digests(session: Session, job_id: int, wanted: ColumnElement[bool], limit: int) -> Sequence[int]:
+    own = select(Delivery.id).where(Delivery.batch_id.in_(_digests(job_id)), wanted)
+    return session.scalars(own.order_by(Delivery.id).limit(limit)).all()
 
 
 def _is_on_its_way(session: Session, job_id: int) -> bool:

@@ -54,7 +54,7 @@ class Written(msgspec.Struct, kw_only=True):
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The message as it would go: ``frame`` is the address of its HTML, ``to`` lists its first addresses.
 
-    ``missed`` says whom it goes to in another language than the one asked for.
+    ``missed`` says whom it goes to in another language than the one asked for, ``held`` what keeps it from going.
     """
 
     language: str
@@ -64,6 +64,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     frame: str | None
     to: list[str]
     more: int
+    held: str | None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -99,7 +100,8 @@ def send(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]
     try:
         planned = one_message.validated(message)
         if data.get("action") != "send":
-            return _page(workspace, form, written, faults, _shown(workspace, form, planned))
+            shown = _shown(workspace, form, planned, one_message.foreseen(message, planned))
+            return _page(workspace, form, written, faults, shown)
         uid = one_message.send(message, workspace.actor)
     except Problem as problem:
         _tell(problem, form, message, faults)
@@ -207,7 +209,7 @@ def _field_of(pointer: str, detail: str, form: MessageForm, *, direct: bool) -> 
     return "send-form" if number is None else f"value-{number}"
 
 
-def _shown(workspace: Workspace, form: MessageForm, planned: PlannedChannel) -> Shown:
+def _shown(workspace: Workspace, form: MessageForm, planned: PlannedChannel, held: str | None) -> Shown:
     html = html_for(planned.channel.type, planned.rendered) if planned.channel.content_type == "html" else None
     frame: str | None = None
     if html is not None and len(html) <= _MOST_FRAMED:
@@ -223,6 +225,7 @@ def _shown(workspace: Workspace, form: MessageForm, planned: PlannedChannel) -> 
         frame=frame,
         to=shown,
         more=len(planned.targets) - len(shown),
+        held=held,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Table, delete, select
 from sqlalchemy.orm import Session
 
+from backend.channels.addresses import masked
 from backend.db.driver import Insert, end_pipeline
 from backend.db.models.sending import ThrottleUse
 from backend.lib import durations, ids
@@ -25,7 +26,7 @@ _INSERT = Insert(cast("Table", ThrottleUse.__table__), ("service_id", "key", "at
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What a throttle allows to one recipient; ``key`` names the two."""
+    """What a throttle allows to one recipient, or to an address itself; ``key`` names the two."""
 
     service_id: int
     key: str
@@ -49,7 +50,7 @@ class Over(msgspec.Struct, frozen=True):
         """Say so."""
         one, subject = self.allowance, self.allowance.subject.in_words()
         many = "1 message" if one.throttle.most == 1 else f"{one.throttle.most} messages"
-        return f"The recipient {one.recipient} gets at most {many} of {subject} in {one.throttle.per}."
+        return f"The recipient {masked('', one.recipient)} gets at most {many} of {subject} in {one.throttle.per}."
 
     def problem(self, now: datetime) -> Problem:
         """Refuse the notification for it."""

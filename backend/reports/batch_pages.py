@@ -53,10 +53,12 @@ class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
     """One batch. ``unsent`` tells that it can be sent on demand, ``waits`` that it can be held back or let go.
 
     ``after`` is the sequence behind which the next page of members begins. ``failed`` counts the messages that can
-    be sent again, ``waiting`` those that can be cancelled; ``going`` and ``resends`` are as in ``Particulars``.
+    be sent again, ``waiting`` those that can be cancelled; ``going`` and ``resends`` are as in ``Particulars``. One
+    ``to_address`` goes to an address itself, which the row has in the place of a recipient.
     """
 
     row: BatchRow
+    to_address: bool
     unsent: bool
     waits: bool
     template_version: int | None
@@ -121,6 +123,7 @@ def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> Batc
     failed = [one for one in deliveries if one.claimed_by is None and one.status == DeliveryStatus.FAILED.value]
     return BatchPage(
         row=batches.describe(batch),
+        to_address=batch.address is not None,
         unsent=session.scalar(select(Batch.id).where(*own, flush.unsent())) is not None,
         waits=batch.status in _UNSENT,
         template_version=_version(session, batch),

@@ -16,6 +16,7 @@ from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
+from backend.delivery.content import addressee
 from backend.registry.languages import NUMBER
 from backend.reports import waits
 from backend.reports.model import EventReport, MembershipReport
@@ -36,7 +37,7 @@ Memberships = dict[tuple[int, str], Membership]
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     """A batch in a list; ``members`` counts them, ``why`` is what closes or closed it, ``error`` why it failed.
 
-    ``matter`` is what its message is about.
+    ``matter`` is what its message is about. ``recipient`` is an address where it goes to none that is registered.
     """
 
     batch_id: str
@@ -199,7 +200,7 @@ def describe(batch: Batch) -> BatchRow:
         aggregator_id=batch.aggregator_id,
         matter=batch.matter or batch.aggregator_id,
         channel=Channel(batch.type),
-        recipient=batch.recipient,
+        recipient=addressee.shown(batch.type, batch.recipient, batch.address),
         template_id=batch.template,
         content_type="text" if batch.content_type == "text" else "html",
         subject=batch.subject,

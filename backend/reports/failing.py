@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
+from backend.delivery.content import addressee
 from backend.delivery.outcomes import present
 from backend.delivery.outcomes.present import Plan, Why
 from backend.lib import clock, pointers
@@ -194,6 +195,7 @@ def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[Failure]:
             Batch.aggregator_id,
             Batch.error,
             Batch.type,
+            Batch.address,
         )
         .join(Batch, Batch.id == BatchMember.batch_id)
         .where(BatchMember.notification_id.in_(rows), BatchMember.removed_at.is_(None))
@@ -207,7 +209,8 @@ def _of_batches(session: Session, rows: dict[int, Any]) -> Iterator[Failure]:
             unmade = None if member.error else delivery_id
             reason = member.error or error
             row = rows[member.notification_id]
-            yield _failure(row, "FAILED", reason, member.recipient, delivery_id=unmade, channel=channel, **cursor)
+            name = addressee.shown(member.type, member.recipient, member.address)
+            yield _failure(row, "FAILED", reason, name, delivery_id=unmade, channel=channel, **cursor)
 
 
 def _errors(session: Session, batch_ids: Collection[int]) -> dict[int, tuple[int, str | None]]:

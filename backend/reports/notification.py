@@ -219,7 +219,8 @@ class _RecipientStates:
                     self._own.setdefault((one.channel_index, recipient), []).append(one)
 
     def of(self, index: int, recipient: str) -> _RecipientState:
-        membership = self._memberships.get((index, recipient))
+        # What joined for an address itself has no recipient's name there.
+        membership = self._memberships.get((index, recipient)) or self._memberships.get((index, ""))
         if membership is None:
             return _RecipientState(self._own.get((index, recipient), []), None)
         is_in = membership.report.removed_at is None

@@ -8,20 +8,22 @@ import msgspec
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.jobs import Job, JobSource
 from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.receipts import ProviderReceipt
 
 # A list that is not paged is cut off after this many, the newest first.
 MOST = 5000
+_AT_ONCE = 1000
 
 
 class PlainReport(msgspec.Struct, frozen=True, kw_only=True):
     """A message and what became of it.
 
-    ``status`` is its delivery's. ``refused`` tells of a failed one that a provider refused it for good, or told later
-    that it had failed, by that word. ``provider``
-    names who sent it, once it was sent; ``sender`` is what the client gave.
+    ``status`` is its delivery's, or that of the digest that it joined. ``refused`` tells of a failed one that a
+    provider refused it for good, or told later that it had failed, by that word. ``provider`` names who sent it, once
+    it was sent; ``sender`` is what the client gave.
     """
 
     id: int
@@ -70,7 +72,7 @@ def of_job(session: Session, job_id: int, service_id: int | None) -> list[PlainR
 def _wanted(service_id: int | None) -> Select[Notification, Delivery]:
     wanted = (
         select(Notification, Delivery)
-        .join(Delivery, Delivery.notification_id == Notification.id)
+        .outerjoin(Delivery, Delivery.notification_id == Notification.id)
         .join(Job, Job.id == Notification.job_id)
         .where(Job.source == JobSource.ALPHA.value)
         .order_by(Notification.id.desc())
@@ -79,11 +81,63 @@ def _wanted(service_id: int | None) -> Select[Notification, Delivery]:
     return wanted if service_id is None else wanted.where(Notification.service_id == service_id)
 
 
+class _Sent(msgspec.Struct, frozen=True):
+    """What is known of sending a message; ``delivery_id`` is none while its digest gathers."""
+
+    channel: str
+    to: str
+    status: DeliveryStatus
+    delivery_id: int | None = None
+    uid: UUID | None = None
+    provider: str | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+
 def _reports(session: Session, wanted: Select[Notification, Delivery]) -> list[PlainReport]:
-    rows = [(notification, delivery) for notification, delivery in session.execute(wanted)]
-    failed = {delivery.uid: delivery.id for _, delivery in rows if delivery.status == DeliveryStatus.FAILED}
-    refused = _refused(session, list(failed.values())) | {failed[uid] for uid in _told_failed(session, failed)}
-    return [_report(notification, delivery, delivery.id in refused) for notification, delivery in rows]
+    rows: list[tuple[Notification, Delivery | None]] = [(one, delivery) for one, delivery in session.execute(wanted)]
+    digests = _joined(session, [notification.id for notification, delivery in rows if delivery is None])
+    sent = [
+        (notification, _sent(delivery) if delivery is not None else digests[notification.id])
+        for notification, delivery in rows
+        if delivery is not None or notification.id in digests
+    ]
+    failed = {one.uid: one.delivery_id for _, one in sent if one.status is DeliveryStatus.FAILED and one.uid}
+    refused = _refused(session, [one for one in failed.values() if one is not None])
+    refused |= {identity for uid in _told_failed(session, failed) if (identity := failed[uid]) is not None}
+    return [_report(notification, one, one.delivery_id in refused) for notification, one in sent]
+
+
+def _sent(one: Delivery) -> _Sent:
+    status = DeliveryStatus(one.status)
+    return _Sent(one.type, one.address, status, one.id, one.uid, one.provider, one.sent_at, one.delivered_at)
+
+
+def _joined(session: Session, notification_ids: Sequence[int]) -> dict[int, _Sent]:
+    """Find what became of the digests that messages joined, which have one address each, by their notifications."""
+    found: dict[int, _Sent] = {}
+    wanted = (
+        select(BatchMember.notification_id, BatchMember.removed_at, Batch, Delivery)
+        .join(Batch, Batch.id == BatchMember.batch_id)
+        .outerjoin(Delivery, Delivery.batch_id == Batch.id)
+        .where(Batch.address.is_not(None))
+        .order_by(Delivery.id)
+    )
+    for start in range(0, len(notification_ids), _AT_ONCE):
+        some = wanted.where(BatchMember.notification_id.in_(notification_ids[start : start + _AT_ONCE]))
+        for identity, removed_at, batch, delivery in session.execute(some):
+            found[identity] = _of_digest(removed_at, batch, delivery)
+    return found
+
+
+def _of_digest(removed_at: datetime | None, batch: Batch, delivery: Delivery | None) -> _Sent:
+    if delivery is not None and removed_at is None:
+        return _sent(delivery)
+    if removed_at is not None or batch.status == BatchStatus.CANCELLED:
+        status = DeliveryStatus.CANCELLED
+    else:
+        status = DeliveryStatus.FAILED if batch.status == BatchStatus.FAILED else DeliveryStatus.QUEUED
+    return _Sent(batch.type, batch.address or "", status)
 
 
 def _refused(session: Session, delivery_ids: Sequence[int]) -> set[int]:
@@ -99,20 +153,20 @@ def _told_failed(session: Session, delivery_uids: Collection[UUID]) -> Sequence[
     return [uid for uid in session.scalars(select(ProviderReceipt.delivery_uid).where(*said)) if uid is not None]
 
 
-def _report(notification: Notification, delivery: Delivery, refused: bool) -> PlainReport:
+def _report(notification: Notification, sent: _Sent, refused: bool) -> PlainReport:
     part = _read(notification.content or "").channels[0]
     return PlainReport(
         id=notification.id,
         job_id=notification.job_id or 0,
         service_id=notification.service_id,
-        channel=delivery.type,
-        to=delivery.address,
-        text=part.fields["text"],
+        channel=sent.channel,
+        to=sent.to,
+        text=part.fields.get("text", ""),
         sender=part.sender,
-        status=DeliveryStatus(delivery.status),
+        status=sent.status,
         refused=refused,
-        provider=delivery.provider,
+        provider=sent.provider,
         created_at=notification.created_at,
-        sent_at=delivery.sent_at,
-        delivered_at=delivery.delivered_at,
+        sent_at=sent.sent_at,
+        delivered_at=sent.delivered_at,
     )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.models.accounts import Service
-from backend.db.models.batches import BatchMember
+from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import Delivery, Notification, NotificationStatus
 from backend.db.models.search import SearchEntry
@@ -76,6 +76,12 @@ _BATCHED = (
     .order_by(_deliveries.id)
 )
 
+_OF_ADDRESSES = (
+    select(_members.notification_id, Batch.type, Batch.address)
+    .join(Batch, Batch.id == _members.batch_id)
+    .where(listed(_members.notification_id, "rows"), _members.removed_at.is_(None), Batch.address.is_not(None))
+)
+
 
 def entries(session: Session, rows: Collection[int]) -> list[Entry]:
     """Gather the words of these notifications, of which some may be gone, in the order of their rows."""
@@ -90,9 +96,16 @@ def entries(session: Session, rows: Collection[int]) -> list[Entry]:
     parts = {row.id: parts_of(row.content) for row in found}
     titles = _subjects(session, found, parts, sent)
     jobs = _jobs(session, {row.job_id for row in found if row.job_id is not None})
+    waiting = _waiting_addresses(session, [row.id for row in found if row.status == NotificationStatus.BUFFERED.value])
     own = set(session.scalars(select(Service.id).where(Service.built_in)))
     return [
-        _entry(row, titles.get(row.id), sent[row.id], jobs, [] if row.service_id in own else parts[row.id])
+        _entry(
+            row,
+            titles.get(row.id),
+            [*((one.type, one.address) for one in sent[row.id]), *waiting[row.id]],
+            jobs,
+            [] if row.service_id in own else parts[row.id],
+        )
         for row in found
     ]
 
@@ -128,7 +141,17 @@ def messages(session: Session, rows: Collection[int], most: int = _MOST_MESSAGES
     return found
 
 
-def _entry(row: Any, subject: str | None, sent: Sequence[Sent], jobs: dict[int, str], parts: Sequence[Part]) -> Entry:
+def _waiting_addresses(session: Session, rows: Collection[int]) -> defaultdict[int, list[tuple[str, str]]]:
+    """Return the channels and addresses to which batches go that have no messages yet."""
+    found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    for row, kind, address in session.execute(_OF_ADDRESSES, {"rows": list(rows)}) if rows else ():
+        found[row].append((kind, address))
+    return found
+
+
+def _entry(
+    row: Any, subject: str | None, sent: Sequence[tuple[str, str]], jobs: dict[int, str], parts: Sequence[Part]
+) -> Entry:
     # In this order, for the last ones are left out where there are too many. A dictionary keeps it.
     found = dict.fromkeys([words.of_service(row.service_id), *words.of_id(row.uid)])
     texts = [subject, row.aggregator_id]
@@ -136,9 +159,9 @@ def _entry(row: Any, subject: str | None, sent: Sequence[Sent], jobs: dict[int, 
         texts.append(jobs.get(row.job_id))
     for part in parts:
         texts += [part.template_id, *part.recipient, part.subject]
-    for one in sent:
-        found |= dict.fromkeys(words.of_addresses(one.address))
-        texts.append(masked(one.type, one.address))
+    for kind, address in sent:
+        found |= dict.fromkeys(words.of_addresses(address))
+        texts.append(masked(kind, address))
     texts += [text for _, text in field_values(parts)]
     for text in filter(None, texts):
         found |= dict.fromkeys(words.of_text(text))

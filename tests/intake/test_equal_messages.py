@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from backend.batching.tasks import sweep
 from backend.channels.base import Channel
-from backend.intake import content, explain
+from backend.intake import content, explain, plain
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted, IntakeResult, Refused
+from backend.intake.plain import PlainMessage
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Subject
 from backend.reports import batches
+from backend.scheduling.tasks import end_waits
 from tests.conftest import MovableClock
 from tests.delivery.desk import Desk, desk
 from tests.delivery.doubles import Scripted
@@ -108,6 +111,32 @@ def test_an_equal_text_joins_a_digest(desk: Desk, strict: Strict) -> None:
         (open_batch,), _ = batches.waiting(session, desk.lab.service_id, limit=10, after=None)
     assert (open_batch.template_id, open_batch.members) == ("X_TEXTS", 2)
     assert [message.text for message in strict.taken] == ["Warm."]
+
+
+@pytest.mark.parametrize("then", ["refuse", "digest", "wait"])
+def test_texts_of_the_alpha_are_equal_to_those_of_notifications(
+    desk: Desk, strict: Strict, moving_clock: MovableClock, then: str
+) -> None:
+    if then != "wait":
+        choose(desk, REFUSE if then == "refuse" else DIGEST, SERVICE)
+    desk.lab.template("X_TEXTS", "{% for field in fields %}[{{ field.text }}]{% endfor %}", format="text")
+    text = PlainMessage(channel=Channel.SMS, to="+447700900123", text="Warm.")
+    assert isinstance(submit(desk, 1), Accepted)
+    if then == "refuse":
+        with pytest.raises(plain.Refusal, match="held_back"):
+            plain.accept(desk.lab.service_id, text)
+        desk.drain()
+        with pytest.raises(plain.Refusal, match="held_back"):  # sent or not yet
+            plain.accept(desk.lab.service_id, text)
+        moving_clock.forward(minutes=10, seconds=1)
+    plain.accept(desk.lab.service_id, text)
+    desk.drain()
+    assert [message.text for message in strict.taken] == ["Warm."] * (2 if then == "refuse" else 1)
+    moving_clock.forward(minutes=21)
+    end_waits.run()
+    sweep.run()
+    desk.drain()
+    assert [message.text for message in strict.taken] == ["Warm.", "[Warm.]" if then == "digest" else "Warm."]
 
 
 def test_of_several_at_once_that_are_equal_one_is_taken(desk: Desk, strict: Strict) -> None:

@@ -25,7 +25,7 @@ from backend.registry import lookup, sending_rules
 from backend.registry.sending import SERVICE, Subject, Throttle
 from backend.reports import batches
 from tests.factories import notification as body
-from tests.scheduling.conftest import Calendar, calendar
+from tests.scheduling.conftest import LIST, Calendar, calendar
 
 __all__ = ["calendar"]
 
@@ -236,9 +236,10 @@ def test_rows_that_no_digest_can_keep_wait_their_turn_and_those_of_others_go_on(
             for number, name in enumerate(names)
         ]
         meter = Meter(session, {lab.service_id: day})
-        assert ready.accept_each(session, meter, rows).count == len(rows)
+        tried = {row.uid: Problem("template_arguments", "It lacks a field.") for row in rows}
+        assert ready.accept_each(session, meter, rows, tried).count == len(rows)
     with lab.database.transaction() as session:  # once more, they take nothing
-        assert ready.accept_each(session, Meter(session, {lab.service_id: day}), rows).count == 0
+        assert ready.accept_each(session, Meter(session, {lab.service_id: day}), rows, tried).count == 0
     assert uses(calendar) == 6
     begun = clock.now()
     reports = [calendar.report(str(row.uid)) for row in rows]
@@ -261,7 +262,7 @@ def test_what_comes_by_the_alpha_or_a_form_is_held_to_the_same_number(calendar: 
     hold(calendar, Throttle(most=1, per="1h"), SERVICE)
     text = plain.PlainMessage(channel=Channel.EMAIL, to="ann@lab.example", text="Warm.", subject="Warm")
     plain.accept(service, text)
-    with pytest.raises(plain.Refusal, match="throttled"):
+    with pytest.raises(plain.Refusal, match="held_back"):
         plain.accept(service, text)
     form = OneMessage(
         service_id=service,
@@ -281,7 +282,7 @@ def test_what_comes_by_the_alpha_or_a_form_is_held_to_the_same_number(calendar: 
         plain.accept(service, text)
 
 
-def test_a_form_to_a_recipient_joins_the_digest_and_one_to_an_address_is_refused(calendar: Calendar) -> None:
+def test_forms_to_a_recipient_or_an_address_join_its_digest(calendar: Calendar) -> None:
     hold(calendar, Throttle(most=1, per="1h", then="digest", digest_template="X_LIST"), SERVICE)
     by = Actor("person", "ben@lab.example")
 
@@ -301,6 +302,16 @@ def test_a_form_to_a_recipient_joins_the_digest_and_one_to_an_address_is_refused
     forms = [sent("X_LAB", mark, direct=False) for mark in ("S-1", "S-2")]
     assert [calendar.report(one).status for one in forms] == ["DISPATCHED", "BUFFERED"]
     assert any("It joins a digest instead." in one for one in calendar.told(forms[1]))
-    sent("ann@lab.example", "S-3", direct=True)
-    with pytest.raises(Problem, match="at most 1 message"):
-        sent("ann@lab.example", "S-4", direct=True)
+    forms += [sent("ann@lab.example", mark, direct=True) for mark in ("S-3", "S-4")]
+    assert [calendar.report(one).status for one in forms[2:]] == ["DISPATCHED", "BUFFERED"]
+    assert any("It joins a digest instead." in one for one in calendar.told(forms[3]))
+    # One that its digest cannot be made with is refused: whoever sends it is told.
+    calendar.lab.template("X_LIST", "{{ fields[0].gone }}", format="text")
+    with pytest.raises(Problem, match=r"at most 1 message.* It cannot join its digest: "):
+        sent("ann@lab.example", "S-5", direct=True)
+    calendar.lab.template("X_LIST", LIST, format="text")
+    calendar.clock.forward(hours=1, seconds=1)
+    calendar.work()
+    assert sorted(texts(calendar))[-2:] == ["[S-2]", "[S-4]"]
+    assert {calendar.report(one).status for one in forms} == {"SENT"}
+    calendar.check_ledger()

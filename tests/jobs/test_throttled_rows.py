@@ -11,14 +11,15 @@ from sqlalchemy import func, select, update
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Notification, OutboxMessage, Usage
 from backend.db.models.sending import ThrottleUse
-from backend.db.models.spreadsheets import Spreadsheet
+from backend.db.models.spreadsheets import MOVING, Spreadsheet, Stage
 from backend.intake.accept import accept_many
 from backend.jobs import control, exports, files, preview, work
+from backend.lib import clock
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, Throttle
 from tests.factories import notification as body
 from tests.jobs.conftest import BY, Bureau
-from tests.scheduling.conftest import LIST, Calendar, calendar
+from tests.scheduling.conftest import Calendar, calendar
 
 __all__ = ["calendar"]
 
@@ -35,6 +36,13 @@ class Mailing(Bureau):
         self.calendar = calendar
         self.lab.recipient("X_DUTY", ("EMAIL", "duty@lab.example"))
         self.lab.template("X_SAMPLE", "{{ fields.sample_id }}", format="text")
+
+    def work(self) -> Spreadsheet:
+        """Let a worker take turns until there is nothing to do at once: on a busy machine one is soon over."""
+        sheet = super().work()
+        while Stage(sheet.stage) in MOVING and sheet.due_at <= clock.now():
+            sheet = super().work()
+        return sheet
 
     def hold(self, throttle: Throttle) -> None:
         with self.lab.database.transaction() as session:
@@ -129,14 +137,14 @@ def test_rows_that_are_too_many_are_refused_where_the_throttle_says_so(mailing: 
 
 
 @pytest.mark.parametrize(
-    ("column", "names", "source"),
+    ("column", "names"),
     [
-        pytest.param("email address", ["a@lab.example"] * 3, LIST, id="a row that names an address"),
-        pytest.param("recipient", ["X_LAB"] * 3, "{{ fields[0].gone }}", id="a digest that lacks a field"),
+        pytest.param("email address", ["a@lab.example"] * 3, id="a row that names an address"),
+        pytest.param("recipient", ["X_LAB"] * 3, id="a row that names a recipient"),
     ],
 )
-def test_what_no_digest_can_keep_waits_its_turn(mailing: Mailing, column: str, names: list[str], source: str) -> None:
-    mailing.lab.template("X_LIST", source, format="text")
+def test_what_no_digest_can_keep_waits_its_turn(mailing: Mailing, column: str, names: list[str]) -> None:
+    mailing.lab.template("X_LIST", "{{ fields[0].gone }}", format="text")
     mailing.hold(DIGEST)
     mailing.check(column, names)
     foreseen = [one.held for one in preview.first_rows(mailing.lab.service_id, mailing.job_id)]
@@ -210,6 +218,8 @@ def test_rows_and_notifications_at_once_are_held_to_one_number(mailing: Mailing)
 
 @pytest.mark.parametrize("then", ["digest", "wait"])
 def test_a_stopped_job_sends_nothing_of_what_waits_for_room(mailing: Mailing, then: str) -> None:
+    if then == "wait":
+        mailing.lab.template("X_LIST", "{{ fields[0].gone }}", format="text")
     mailing.hold(DIGEST)
     if then == "wait":
         mailing.check("email address", ["a@lab.example"] * 5)

@@ -10,7 +10,10 @@ from sqlalchemy import func, select
 
 from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
+from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification, Usage
+from backend.registry import sending_rules
+from backend.registry.sending import SERVICE, Throttle
 from tests.factories import Laboratory, laboratory
 from tests.portal.conftest import Browser
 from tests.portal.people_and_messages import user
@@ -188,3 +191,25 @@ def test_a_service_that_may_send_no_more_today_is_told_so(browser: Browser, data
         answer = browser.send(own(made), **form(browser.get(own(made, "?template=X_PLATE")).text, **to))
     assert answer.status_code == 422
     assert "may send 1 messages a day" in summary(answer.text)["send-form"]
+
+
+def test_what_would_join_a_digest_is_foreseen_and_its_page_names_the_address(browser: Browser, lab: Laboratory) -> None:
+    lab.template("X_LIST", "{% for field in fields %}{{ field.sample }}{% endfor %}", subject="All")
+    throttle = Throttle(most=1, per="1h", then="digest", digest_template="X_LIST")
+    with lab.database.transaction() as session:
+        sending_rules.put_throttle(session, lab.service_id, SERVICE, throttle)
+    given = {"recipient": "", "address": "ann@lab.example"}
+    page = browser.get(own(lab, "?template=X_PLATE")).text
+    assert 'id="look-held"' not in browser.send(own(lab), **form(page, action="preview", **given)).text
+    assert browser.send(own(lab), **form(page, **given)).status_code == 303
+    page = browser.get(own(lab, "?template=X_PLATE")).text
+    looked = browser.send(own(lab), **form(page, action="preview", **given)).text
+    assert "Would join a digest made with X_LIST. The recipient ann@lab.example gets at most 1 message" in looked
+    sent = browser.send(own(lab), **form(page, **given))
+    story = browser.get(sent.headers["location"]).text
+    assert "It joins a digest instead." in story
+    with lab.database.read() as session:
+        uid = session.scalars(select(Batch.uid)).one()
+    batch = browser.get(f"/portal/services/{lab.service_id}/batches/{uid}").text
+    assert "<dd><code>ann@lab.example</code>, " in batch
+    assert "recipients/ann@lab.example" not in batch

@@ -58,6 +58,7 @@ class Batch(IdentityBase):
     ``mode`` and ``redirect`` are those of its members' client, whose messages join no batch of another's.
     ``language`` is what the notification asked for that opened it: the message's, where the recipient has none.
     ``waits`` is why it waits until ``closes_at`` though it would be due, as that of a delivery.
+    ``address`` is where it goes if not to a recipient, whose name is empty then.
     """
 
     __tablename__ = "batches"
@@ -105,6 +106,7 @@ class Batch(IdentityBase):
     memory: Mapped[str | None] = mapped_column(String(64), default=None)
     waits: Mapped[str | None] = mapped_column(String(16), default=None)
     waits_why: Mapped[str | None] = mapped_column(Text, default=None)
+    address: Mapped[str | None] = mapped_column(Address(), default=None)
 
 
 class BatchItem(IdentityBase):
@@ -146,7 +148,7 @@ class BatchMemory(DefaultBase):
 class BatchMember(IdentityBase):
     """One channel of a buffered notification for one recipient, in exactly one batch.
 
-    ``seq`` is its place in order of arrival; a removed member leaves a gap.
+    ``seq`` is its place in order of arrival; a removed member leaves a gap. ``recipient`` is as that of the batch.
     """
 
     __tablename__ = "batch_members"

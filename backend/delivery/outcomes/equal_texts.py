@@ -25,6 +25,7 @@ from backend.lib import clock, keyring
 from backend.registry.sending import Wait
 
 _PURPOSE = "equal text"
+_KEYS = 500
 
 
 def keep_back(session: Session, made: Sequence[tuple[Claim, Message]], within: float) -> Collection[int]:
@@ -70,9 +71,12 @@ def within() -> timedelta:
 
 def latest(session: Session, keys: Collection[str], span: timedelta) -> dict[str, tuple[UUID, datetime]]:
     """Return which delivery took each of some texts last, and when, of those that networks still hold against it."""
-    recent = (EqualText.key.in_(keys), EqualText.at > clock.now() - span)
-    columns = (EqualText.key, EqualText.delivery_uid, EqualText.at)
-    return {key: (uid, at) for key, uid, at in session.execute(select(*columns).where(*recent))}
+    wanted, columns = list(keys), (EqualText.key, EqualText.delivery_uid, EqualText.at)
+    found: dict[str, tuple[UUID, datetime]] = {}
+    for start in range(0, len(wanted), _KEYS):
+        recent = (EqualText.key.in_(wanted[start : start + _KEYS]), EqualText.at > clock.now() - span)
+        found |= {key: (uid, at) for key, uid, at in session.execute(select(*columns).where(*recent))}
+    return found
 
 
 def take(session: Session, taken: Mapping[str, UUID], span: timedelta) -> None:

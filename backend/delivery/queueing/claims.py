@@ -37,8 +37,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     ``refused`` tells that it was refused for the moment before. ``asked`` is the channel that was asked for, on which
     ``meant_for`` is the address that it would have gone to, if it goes elsewhere.
     ``until`` is the goal of its obligation, if it has one. ``chosen_sender`` and ``chosen_reply_to`` are what its
-    channel chose, by id or address; ``note`` is what the record of its attempt is to say besides. ``rules`` is the
-    version of its service's windows and mutes.
+    channel chose, by id or address; the former is taken as it is where it is ``sender_as_it_is``. ``note`` is what the
+    record of its attempt is to say besides. ``rules`` is the version of its service's windows and mutes.
     """
 
     token: str
@@ -62,6 +62,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str | None = None
     reply_to: str | None = None
     chosen_sender: str | None = None
+    sender_as_it_is: bool = False
     chosen_reply_to: str | None = None
     note: str | None = None
     doubt: str | None = None
@@ -214,6 +215,7 @@ class _Part(msgspec.Struct, frozen=True):
     attached_bytes: int = 0
     linked_files: list[LinkedFile] = []
     type: str = ""
+    to_address: bool = False
 
 
 class _Content(Owed, frozen=True, kw_only=True):
@@ -227,7 +229,8 @@ def _batches(session: Session, batch_ids: set[int]) -> dict[int, _Part]:
     if not batch_ids:
         return {}
     columns = (Batch.id, Batch.uid, Batch.content_type, Batch.subject, Batch.attached_bytes, Batch.type)
-    rows = session.execute(select(*columns, Batch.sender, Batch.reply_to).where(Batch.id.in_(batch_ids)))
+    more = (Batch.sender, Batch.reply_to, Batch.address)
+    rows = session.execute(select(*columns, *more).where(Batch.id.in_(batch_ids)))
     return {
         row.id: _Part(
             row.content_type,
@@ -237,6 +240,7 @@ def _batches(session: Session, batch_ids: set[int]) -> dict[int, _Part]:
             batch_uid=row.uid,
             attached_bytes=row.attached_bytes,
             type=row.type,
+            to_address=row.address is not None,
         )
         for row in rows
     }
@@ -274,6 +278,7 @@ def _claim(token: str, row: Sequence[Any], batches: Mapping[int, _Part]) -> Clai
         mail_from=mail_from,
         reply_to=reply_to,
         chosen_sender=part.sender,
+        sender_as_it_is=part.to_address and part.sender is not None,
         chosen_reply_to=part.reply_to,
         doubt=doubt,
         provider=provider,

@@ -107,8 +107,9 @@ def _choice(claim: Claim, versions: Mapping[int, FoundTemplate]) -> Choice:
 
 
 def _with(claim: Claim, choice: Choice, known: Mapping[int, Senders], versions: Mapping[int, FoundTemplate]) -> Claim:
-    if versions[claim.template_version_id].service_id != claim.service_id:
-        # A text that was sent as it is: the alpha's clients name an address of the domains that it permits.
+    if versions[claim.template_version_id].service_id != claim.service_id or claim.sender_as_it_is:
+        # A text that was sent as it is, or a digest of such: the alpha's clients name an address of the domains that it
+        # permits.
         return msgspec.structs.replace(claim, mail_from=choice.sender)
     found = resolved(choice, known[claim.service_id])
     return msgspec.structs.replace(

@@ -1,0 +1,165 @@
+"""What is too many for an address itself: each address has a digest of its own, however many come at once."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from backend.accounts.audit import Actor
+from backend.batching.keys import Key
+from backend.channels.base import Channel
+from backend.db.models.batches import Batch, BatchMember
+from backend.db.models.notifications import Delivery, Notification
+from backend.delivery.outcomes import equal_texts
+from backend.intake import one_message, plain
+from backend.intake.one_message import OneMessage
+from backend.intake.plain import PlainMessage
+from backend.lib import keyring
+from backend.lib.problems import Problem
+from backend.registry import sending_rules
+from backend.registry.sending import SERVICE, EqualTexts, Throttle
+from backend.reports import plain as reports
+from backend.reports import searching
+from backend.reports.searching import Search
+from backend.search import query
+from tests.scheduling.conftest import Calendar, calendar
+from tests.search.conftest import gathered
+
+__all__ = ["calendar"]
+
+ANN, BOB = "ann@lab.example", "bob@lab.example"
+BY = Actor("person", "ben@lab.example")
+TEXTS = "{% for field in fields %}[{{ field.text }}]{% endfor %}"
+
+
+@pytest.fixture
+def held(calendar: Calendar) -> Calendar:
+    """Give a laboratory whose recipients get one message an hour, and a digest of the others."""
+    calendar.lab.template("X_LIST", TEXTS, format="text", batch={"item_key": "text"})
+    throttle = Throttle(most=1, per="1h", then="digest", digest_template="X_LIST")
+    with calendar.lab.database.transaction() as session:
+        sending_rules.put_throttle(session, calendar.lab.service_id, SERVICE, throttle)
+    return calendar
+
+
+def text_to(calendar: Calendar, to: str, text: str) -> int:
+    message = PlainMessage(channel=Channel.EMAIL, to=to, text=text, subject="Samples", sender="a@service.gov.uk")
+    return plain.accept(calendar.lab.service_id, message)
+
+
+def test_of_many_at_once_one_goes_and_the_rest_are_in_one_digest(held: Calendar) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda number: text_to(held, (ANN, BOB)[number % 2], f"T-{number}"), range(16)))
+    with held.lab.database.read() as session:
+        assert Counter(session.scalars(select(Notification.status))) == {"DISPATCHED": 2, "BUFFERED": 14}
+        found = session.execute(select(Batch.address, Batch.members, Batch.recipient, Batch.sender)).all()
+        assert sorted(map(tuple, found)) == [(one, 7, "", "a@service.gov.uk") for one in (ANN, BOB)]
+        assert set(session.scalars(select(BatchMember.recipient))) == {""}
+        assert {one.id for one in reports.of_service(session, held.lab.service_id)} == set(rows)
+    held.check_ledger()
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    with held.lab.database.read() as session:
+        assert set(session.scalars(select(Notification.status))) == {"SENT"}
+        gone = session.execute(select(Delivery.address, Delivery.status).where(Delivery.batch_id.is_not(None)))
+        assert sorted(map(tuple, gone)) == [(ANN, "SENT"), (BOB, "SENT")]
+        memories = set(session.scalars(select(Batch.memory)))
+        assert (None in memories, len(memories)) == (False, 2)
+    held.check_ledger()
+
+
+def test_what_waits_in_a_digest_is_found_by_its_address(held: Calendar) -> None:
+    rows = [text_to(held, ANN, f"T-{number}") for number in range(2)]
+    gathered(held.lab.database)
+    with held.lab.database.read() as session:
+        wanted = Search(held.lab.service_id, query.read(None, ANN))
+        assert sorted(searching.page(session, wanted, before=None, size=9).matches) == rows
+        uid = session.scalars(select(Notification.uid).where(Notification.id == rows[1])).one()
+    report = held.report(str(uid))
+    (recipient,) = report.channels[0].recipients
+    assert (report.status, recipient.recipient, recipient.batch is not None) == ("BUFFERED", ANN, True)
+
+
+def test_nobody_reads_an_address_from_the_key_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Key(
+        service_id=1,
+        aggregator_id="throttled",
+        type="EMAIL",
+        recipient="",
+        template="X_LIST",
+        content_type="text",
+        subject=None,
+        address=ANN,
+    )
+    before = key.digest()
+    assert before == key.digest()
+    monkeypatch.setattr(keyring, "in_use", lambda: [keyring.Key("another key")])
+    assert key.digest() != before
+
+
+def form(calendar: Calendar, to: str, mark: str, *, direct: bool, channel: Channel = Channel.EMAIL) -> OneMessage:
+    return OneMessage(
+        service_id=calendar.lab.service_id,
+        template="X_FORM",
+        channel=channel,
+        to=to,
+        direct=direct,
+        subject="A sample" if channel is Channel.EMAIL else None,
+        fields={"text": "Warm."},
+        mark=mark,
+    )
+
+
+def look(message: OneMessage) -> str | None:
+    return one_message.foreseen(message, one_message.validated(message))
+
+
+@pytest.mark.parametrize(("to", "direct"), [(ANN, True), ("X_LAB", False)])
+def test_a_form_foresees_its_digest_and_joins_it(held: Calendar, to: str, direct: bool) -> None:
+    held.lab.template("X_FORM", "{{ text }}", format="text")
+    assert look(form(held, to, "one", direct=direct)) is None
+    one_message.send(form(held, to, "one", direct=direct), BY)
+    second = form(held, to, "two", direct=direct)
+    assert look(second) == (
+        f"Would join a digest made with X_LIST. The recipient {to} gets at most 1 message of the service in 1h."
+    )
+    ids = [one_message.send(second, BY) for _ in range(2)]  # pressed twice
+    assert (ids[0], look(second)) == (ids[1], None)
+    assert held.report(str(ids[0])).status == "BUFFERED"
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    assert held.report(str(ids[0])).status == "SENT"
+    held.check_ledger()
+
+
+@pytest.mark.parametrize("then", ["refuse", "digest", "wait"])
+def test_a_form_with_an_equal_text(calendar: Calendar, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    monkeypatch.setattr(equal_texts, "within", lambda: timedelta(minutes=10))
+    calendar.lab.template("X_FORM", "{{ text }}", format="text")
+    calendar.lab.template("X_LIST", TEXTS, format="text")
+    rule = {
+        "refuse": EqualTexts(then="refuse"),
+        "digest": EqualTexts(then="digest", digest_template="X_LIST"),
+        "wait": None,
+    }[then]
+    with calendar.lab.database.transaction() as session:
+        sending_rules.put_equal_texts(session, calendar.lab.service_id, SERVICE, rule)
+
+    def number(mark: str) -> OneMessage:
+        return form(calendar, "+447700900123", mark, direct=True, channel=Channel.SMS)
+
+    one_message.send(number("one"), BY)
+    said = look(number("two")) or ""
+    assert "The same text went to this number less than 10 minutes ago" in said or then == "wait"
+    if then == "refuse":
+        assert said.startswith("Would be refused. ")
+        with pytest.raises(Problem, match="The same text went to this number"):
+            one_message.send(number("two"), BY)
+        return
+    assert said.startswith("Would join a digest") or then == "wait"
+    uid: UUID = one_message.send(number("two"), BY)
+    assert calendar.report(str(uid)).status == ("BUFFERED" if then == "digest" else "DISPATCHED")
+    calendar.check_ledger()
