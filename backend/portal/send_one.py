@@ -106,7 +106,7 @@ def send(workspace: NamedDependency[Workspace], data: FormData) -> Response[Any]
     except Problem as problem:
         _tell(problem, form, message, faults)
         return _page(workspace, form, written, faults)
-    return go(workspace.address(f"notifications/{uid}"), done="The message is on its way; follow it here.")
+    return go(workspace.address(f"notifications/{uid}"), done="The message was accepted; follow it here.")
 
 
 def _form(workspace: Workspace, identifier: str) -> MessageForm | None:
