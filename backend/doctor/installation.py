@@ -16,8 +16,8 @@ from backend.delivery.providers import routes as delivery_routes
 from backend.doctor.examination import Check, Fault
 from backend.lib import clamd, clock, queue, queue_storage, settings
 from backend.lib.clamd import ScannerFault
-from backend.reports import alarm, gauges, ledger, providers
-from backend.reports.gauges import Depths
+from backend.monitoring import alarm, gauges, ledger, providers
+from backend.monitoring.gauges import Depths
 from backend.restored import report as restored
 
 LEAST_FREE = 64 * 1024 * 1024

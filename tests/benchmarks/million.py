@@ -28,18 +28,8 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, metrics
-from backend.reports import (
-    alarm,
-    batch_pages,
-    failing,
-    first_steps,
-    gauges,
-    ledger,
-    listing,
-    notification,
-    notifications,
-    usage,
-)
+from backend.monitoring import alarm, gauges, ledger
+from backend.reports import batch_pages, failing, first_steps, listing, notification, notifications, usage
 from tests.benchmarks import processes
 from tests.benchmarks.table import ENGINES, Installation, installation
 from tests.factories import BATCH_HTML, Laboratory

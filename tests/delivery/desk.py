@@ -17,8 +17,8 @@ from backend.delivery.sending import send_context
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
+from backend.monitoring import providers as provider_reports
 from backend.reports import notification as reports
-from backend.reports import providers as provider_reports
 from tests.conftest import MovableClock
 from tests.delivery.doubles import (
     Scripted,

@@ -31,9 +31,10 @@ from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.lib.problems import Problem
+from backend.monitoring import alarm
 from backend.obligations import goals, steps, worklist
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm, obligations
+from backend.reports import obligations
 from backend.scheduling import tasks as scheduling
 from backend.scheduling.cancel import cancel
 from tests.conftest import MovableClock

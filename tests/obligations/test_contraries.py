@@ -12,9 +12,9 @@ from backend.delivery.outcomes import receipts
 from backend.intake import escalation
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
+from backend.monitoring import alarm
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from backend.reports.obligations import ObligationReport
 from backend.scheduling.cancel import cancel
 from tests.factories import notification

@@ -9,9 +9,9 @@ from backend.db.database import Database
 from backend.db.models.notifications import Notification
 from backend.db.models.obligations import Obligation, ObligationStep
 from backend.intake import escalation
+from backend.monitoring import alarm
 from backend.obligations import goals, retention
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from backend.restored import hold
 from tests.conftest import MovableClock
 from tests.factories import laboratory

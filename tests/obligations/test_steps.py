@@ -14,9 +14,9 @@ from backend.intake import escalation
 from backend.intake.content import read
 from backend.intake.explain import explain
 from backend.lib import clock
+from backend.monitoring import alarm
 from backend.obligations import goals, worklist
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from backend.scheduling.cancel import cancel
 from tests.conftest import MovableClock
 from tests.factories import notification

@@ -23,13 +23,14 @@ from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
 from backend.lib import settings
 from backend.lib.problems import Problem
+from backend.monitoring import alarm
 from backend.obligations import goals
 from backend.obligations import worklist_tickets as wanting
 from backend.obligations.goals import Acknowledgement
 from backend.receipts import secret, tickets
 from backend.registry import recipient_usage, sending_rules
 from backend.registry.sending import SERVICE
-from backend.reports import alarm, exports
+from backend.reports import exports
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification

@@ -15,7 +15,7 @@ from backend.lib import clock
 from backend.reports import batch_pages, failing, first_steps, listing, messages, particulars, usage
 from backend.reports.notifications import Filter
 from backend.search import query
-from tests.reports.conftest import Harness
+from tests.monitoring.conftest import Harness
 
 _ADA = Actor("person", "ada@lab.example")
 

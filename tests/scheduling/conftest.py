@@ -17,7 +17,8 @@ from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted, IntakeResult
 from backend.lib import clock, queue, settings
-from backend.reports import ledger, notification
+from backend.monitoring import ledger
+from backend.reports import notification
 from backend.reports.model import NotificationReport
 from backend.scheduling import tasks
 from tests.conftest import MovableClock

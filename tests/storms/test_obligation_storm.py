@@ -18,9 +18,9 @@ from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.obligations import Obligation, ObligationStep
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
+from backend.monitoring import alarm
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from tests.factories import Laboratory, laboratory, notification
 from tests.storms.installation import Installation, Mailbox, wait_until
 

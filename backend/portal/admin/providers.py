@@ -14,11 +14,11 @@ from backend.accounts.sessions import Viewer
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.delivery.providers import health as states
+from backend.monitoring import providers
+from backend.monitoring.providers import ProviderReport
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.pages import Page, go
-from backend.reports import providers
-from backend.reports.providers import ProviderReport
 
 _LIST = f"{ADMIN}/providers"
 

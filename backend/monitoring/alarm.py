@@ -15,8 +15,8 @@ from backend.db import database as db
 from backend.db.models.obligations import Obligation, ObligationDay, ObligationState
 from backend.lib import logs
 from backend.lib.ttl_cache import TtlCache
-from backend.reports import ledger
-from backend.reports.ledger import Entry
+from backend.monitoring import ledger
+from backend.monitoring.ledger import Entry
 
 logger = logging.getLogger(__name__)
 _MINUTE = 60.0

@@ -22,9 +22,9 @@ from backend.db.statements import one_of
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.lib import clock, queue, settings
 from backend.lib.ttl_cache import TtlCache
-from backend.reports import alarm, ledger, providers
-from backend.reports.ledger import Entry
-from backend.reports.providers import ProviderReport
+from backend.monitoring import alarm, ledger, providers
+from backend.monitoring.ledger import Entry
+from backend.monitoring.providers import ProviderReport
 from backend.restored import report
 from backend.restored.report import Held
 
