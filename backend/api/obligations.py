@@ -18,11 +18,10 @@ from backend.db import database as db
 from backend.lib import strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import Shape
-from backend.obligations import goals
+from backend.obligations import goals, report
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
-from backend.reports import obligations
-from backend.reports.obligations import ObligationReport, WorklistRow
+from backend.obligations.report import ObligationReport, WorklistRow
 
 PATH = "/notifications/v1"
 _TAGS = ["Obligations"]
@@ -115,7 +114,7 @@ def _acknowledge(request: _AnyRequest, uid: UUID, by: str | None) -> Acknowledge
         if row is None:
             raise Problem("not_found", "This service has no notification of this id.")
         session.refresh(row)
-        return Acknowledged(str(row.notification_uid), obligations.report(session, row), duplicate=not first)
+        return Acknowledged(str(row.notification_uid), report.of(session, row), duplicate=not first)
 
 
 def _name(by: str | None) -> str | None:
@@ -160,7 +159,7 @@ def _close(request: _AnyRequest, uid: UUID, reason: str, by: str | None) -> Clos
         if row is None:
             raise Problem("not_found", "This service has no notification of this id.")
         session.refresh(row)
-        return Closed(str(row.notification_uid), obligations.report(session, row), duplicate=not first)
+        return Closed(str(row.notification_uid), report.of(session, row), duplicate=not first)
 
 
 def _uid(text: str) -> UUID:
@@ -184,7 +183,7 @@ def worklist(request: _AnyRequest, limit: parameters.Limit = 50, cursor: paramet
     """List the obligations of the service whose steps have all been taken, and whose goal is not reached."""
     after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
     with unavailable_without_database(), db.current().read() as session:
-        rows, last = obligations.on_worklist(session, principal(request).service_id, limit, after)
+        rows, last = report.on_worklist(session, principal(request).service_id, limit, after)
     return WorklistPage(rows, parameters.write_cursor(last) if last is not None else None)
 
 

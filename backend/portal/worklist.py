@@ -12,13 +12,12 @@ from litestar.params import Body, FromPath, FromQuery
 from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import inputs
-from backend.obligations import goals
+from backend.obligations import goals, report
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
 from backend.portal import access
 from backend.portal.access import Workspace
 from backend.portal.pages import Go, Page, go, page
-from backend.reports import obligations
 
 _PAGE = 50
 _EDITORS = [access.editors]
@@ -35,7 +34,7 @@ class CloseForm(msgspec.Struct):
 def index(workspace: NamedDependency[Workspace], after: FromQuery[int | None] = None) -> Page:
     """List what nobody has answered for, the oldest first."""
     with db.current().read() as reading:
-        rows, further = obligations.on_worklist(reading, workspace.service_id, _PAGE, inputs.bounded(after))
+        rows, further = report.on_worklist(reading, workspace.service_id, _PAGE, inputs.bounded(after))
     return page(
         "obligations/worklist.html",
         workspace.viewer,

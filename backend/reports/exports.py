@@ -19,9 +19,10 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.lib import clock, settings
 from backend.lib.tables import Cell
+from backend.obligations import report
 from backend.registry import csv_recipients, suppressions
 from backend.registry import policies as registered
-from backend.reports import address, batch_pages, failing, listing, obligations, usage
+from backend.reports import address, batch_pages, failing, listing, usage
 from backend.reports import messages as kept
 from backend.reports.listing import Line
 from backend.reports.notifications import Filter
@@ -228,12 +229,12 @@ def policies(service_id: int) -> Table:
 
 def worklist(service_id: int) -> Table:
     """Give what nobody has answered for, the oldest first, each with its ticket as the page names and links it."""
-    rows = paged(lambda session, after: obligations.on_worklist(session, service_id, _AT_ONCE, after))
+    rows = paged(lambda session, after: report.on_worklist(session, service_id, _AT_ONCE, after))
     columns = ("notification_id", "until", "policy_id", "worklist_at", "ticket", "ticket_link", "ticket_detail")
     return Table(columns, (_on_worklist(service_id, row) for row in rows))
 
 
-def _on_worklist(service_id: int, row: obligations.WorklistRow) -> tuple[Cell, ...]:
+def _on_worklist(service_id: int, row: report.WorklistRow) -> tuple[Cell, ...]:
     owed, ticket = row.obligation, row.obligation.ticket
     at = clock.iso(owed.worklist_at) if owed.worklist_at else ""
     whole = (row.notification_id, owed.until, owed.policy_id or "", at)

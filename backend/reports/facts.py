@@ -11,9 +11,9 @@ from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, NotificationStatus
 from backend.db.statements import listed
+from backend.delivery.outcomes import causes
 from backend.delivery.outcomes.record import OUTBOX
 from backend.lib import pointers
-from backend.reports import causes
 from backend.reports.model import Fault
 from backend.search import documents
 

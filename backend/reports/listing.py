@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.notifications import FINAL, Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.db.statements import one_of
+from backend.delivery.outcomes.waits import WaitReport
 from backend.reports import notifications
 from backend.reports.facts import Facts
 from backend.reports.notifications import COLUMNS, NEWEST_FIRST, Filter, Keyset, Page
-from backend.reports.waits import WaitReport
 from backend.search.asked import Part, parts_of
 from backend.search.hits import Match
 

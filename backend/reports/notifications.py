@@ -14,12 +14,14 @@ from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, Notification, NotificationStatus, Priority
 from backend.db.models.registry import Template, TemplateVersion
 from backend.db.types import Moment
-from backend.reports import facts, searching, waits
+from backend.delivery.outcomes import waits
+from backend.delivery.outcomes.waits import WaitReport
+from backend.reports import facts
 from backend.reports.facts import Facts
 from backend.reports.model import Links, MatchReport, NotificationRow, priority_name
-from backend.reports.searching import Hits, Search
-from backend.reports.waits import WaitReport
+from backend.search import pages
 from backend.search.hits import Match
+from backend.search.pages import Hits, Search
 from backend.search.query import Query
 
 
@@ -109,7 +111,7 @@ def find(session: Session, service_id: int, wanted: Filter, keyset: Keyset) -> P
 
 
 def _searched(session: Session, search: Search, keyset: Keyset) -> Page:
-    hits = searching.page(session, search, before=keyset.before, size=keyset.size)
+    hits = pages.page(session, search, before=keyset.before, size=keyset.size)
     found = select(*COLUMNS).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
     rows = session.execute(found).all()
     return described(session, rows, hits, older=hits.next, cut_short=len(rows) != keyset.size)

@@ -8,15 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from backend.batching import tasks
+from backend.batching import report, tasks
+from backend.batching.report import BatchDetails, MembershipReport
 from backend.db.database import Database
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import queue, settings
-from backend.reports import batches, notification
-from backend.reports.batches import BatchDetails
-from backend.reports.model import MembershipReport, NotificationReport
+from backend.reports import notification
+from backend.reports.model import NotificationReport
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.factories import notification as body
@@ -68,7 +68,7 @@ class Harness:
     def waiting(self, aggregator_id: str = "run-1") -> list[BatchDetails]:
         """Read the batches of an aggregator that were not sent yet."""
         with self.lab.database.read() as session:
-            return batches.details(session, self.lab.service_id, aggregator_id)[0]
+            return report.details(session, self.lab.service_id, aggregator_id)[0]
 
 
 def samples(received: Received) -> list[str]:

@@ -22,8 +22,8 @@ from backend.delivery.sending.send import Sender
 from backend.intake import follow_up
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, settings
+from backend.obligations.report import ObligationReport
 from backend.reports import notification as reports
-from backend.reports.obligations import ObligationReport
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification

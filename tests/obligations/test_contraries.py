@@ -15,7 +15,7 @@ from backend.intake.entries import Accepted
 from backend.monitoring import alarm
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
-from backend.reports.obligations import ObligationReport
+from backend.obligations.report import ObligationReport
 from backend.scheduling.cancel import cancel
 from tests.factories import notification
 from tests.obligations.test_steps import owing

@@ -12,9 +12,9 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Notificati
 from backend.db.models.search import SearchAgain, SearchEntry, SearchProgress
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock, ids
-from backend.reports import facts, searching
-from backend.reports.searching import Search
-from backend.search import documents, fill, frequent_words, on_postgresql, query, tasks
+from backend.reports import facts
+from backend.search import documents, fill, frequent_words, on_postgresql, pages, query, tasks
+from backend.search.pages import Search
 from tests.conftest import MovableClock
 from tests.portal.desk import desk
 from tests.search.conftest import Seeker, gathered
@@ -304,7 +304,7 @@ def test_what_is_common_and_what_is_rare_is_found_in_pages_all_the_same(
         for _ in range(30):
             with seeker.database.read() as session:
                 search = Search(seeker.at.lab.service_id, query.read(asked))
-                hits = searching.page(session, search, before=before, size=4)
+                hits = pages.page(session, search, before=before, size=4)
             found += seeker.uids(list(hits.matches))
             before = hits.next
             if before is None:

@@ -16,10 +16,33 @@ from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
+from backend.delivery.outcomes import waits
+from backend.delivery.outcomes.waits import WaitReport
 from backend.registry.languages import NUMBER
-from backend.reports import waits
-from backend.reports.model import EventReport, MembershipReport
-from backend.reports.waits import WaitReport
+
+
+class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A membership in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
+
+    ``status`` is OPEN or CLOSED while the batch waits, then what became of its message; ``why`` is what closes or
+    closed it; ``template_version`` is the one it was sent with. ``removed_at`` is set when this one was taken out.
+    """
+
+    batch_id: str
+    aggregator_id: str
+    status: BatchStatus
+    sequence: int
+    members: int
+    held: bool
+    opened_at: datetime
+    closes_at: datetime
+    why: Why
+    closed_at: datetime | None
+    dispatched_at: datetime | None
+    template_version: int | None
+    error: str | None
+    removed_at: datetime | None
+    waits: WaitReport | None = None
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -106,15 +129,6 @@ def _membership(member: BatchMember, batch: Batch, version: int | None) -> Membe
         removed_at=member.removed_at,
         waits=waits.of_batch(batch),
     )
-
-
-def told(membership: Membership, joined_at: datetime) -> list[EventReport]:
-    """Tell of a membership in a batch: how it was taken, and given up if it was."""
-    report = membership.report
-    events = [EventReport(joined_at, f"Buffered as number {report.sequence} of the batch {report.batch_id}")]
-    if report.removed_at is not None:
-        events.append(EventReport(report.removed_at, f"Taken out of the batch {report.batch_id}"))
-    return events
 
 
 def waiting(session: Session, service_id: int, *, limit: int, after: int | None) -> tuple[list[BatchRow], int | None]:
