@@ -361,7 +361,7 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
     )
     before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
     with unavailable_without_database(), db.current().read() as session:
-        rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
+        rows, last = notifications.rows(session, principal(request).service_id, wanted, limit=limit, before=before)
     return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
 
 

@@ -1,1 +1,1 @@
-"""What watches the installation: its ledgers and their alarm, its providers, and the gauges of all that waits."""
+"""What watches the installation: ledgers and their alarm, providers, usage, and the gauges of all that waits."""

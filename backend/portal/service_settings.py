@@ -15,11 +15,11 @@ from backend.branding.brands import Owner
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import languages, settings
+from backend.monitoring import usage
 from backend.portal import access, revealed
 from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go, page
-from backend.reports import usage
 
 
 class SettingsForm(msgspec.Struct):

@@ -19,12 +19,14 @@ from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.lib import clock, settings
 from backend.lib.tables import Cell
+from backend.monitoring import usage
 from backend.obligations import report
 from backend.registry import csv_recipients, suppressions
 from backend.registry import policies as registered
-from backend.reports import address, batch_pages, failing, listing, usage
+from backend.reports import address, batch_pages, failing
 from backend.reports import messages as kept
-from backend.reports.listing import Line
+from backend.reports import notifications as listed
+from backend.reports.lines import Line
 from backend.reports.notifications import Filter
 
 # So many rows are read at once, each time by a short transaction of its own.
@@ -63,7 +65,7 @@ def _notifications(service_id: int, wanted: Filter) -> Iterator[tuple[Cell, ...]
     before = None
     while True:
         with db.current().read() as session:
-            found = listing.page(session, service_id, wanted, before=before, size=_AT_ONCE)
+            found = listed.page(session, service_id, wanted, before=before, size=_AT_ONCE)
             addresses, errors = _beside(session, [line.uid for line in found.lines])
         for line in found.lines:
             yield _line(line, addresses.get(line.uid, []), errors.get(line.uid, []))

@@ -24,7 +24,7 @@ from backend.delivery.outcomes.waits import WaitReport
 from backend.registry import address_ids
 from backend.reports import failing, messages, notification
 from backend.reports.failing import Line
-from backend.reports.listing import title
+from backend.reports.lines import title
 from backend.reports.model import NotificationReport, ReportLinks
 from backend.reports.notification import Step
 from backend.search import documents

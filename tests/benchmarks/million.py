@@ -28,8 +28,8 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, metrics
-from backend.monitoring import alarm, gauges, ledger
-from backend.reports import batch_pages, failing, first_steps, listing, notification, notifications, usage
+from backend.monitoring import alarm, gauges, ledger, usage
+from backend.reports import batch_pages, failing, first_steps, notification, notifications
 from tests.benchmarks import processes
 from tests.benchmarks.table import ENGINES, Installation, installation
 from tests.factories import BATCH_HTML, Laboratory
@@ -176,7 +176,7 @@ class Bench:
     def _page(self, **wanted: Any) -> None:
         with self.lab.database.read() as session:
             filtered = notifications.Filter(**wanted)
-            notifications.page(session, self.lab.service_id, filtered, limit=50, before=None)
+            notifications.rows(session, self.lab.service_id, filtered, limit=50, before=None)
 
     def _old_day(self) -> None:
         day = clock.now() - timedelta(days=10)
@@ -184,8 +184,8 @@ class Bench:
 
     def _listed(self) -> None:
         with self.lab.database.read() as session:
-            listing.page(session, self.lab.service_id, notifications.Filter(), before=None)
-            listing.counts(session, self.lab.service_id)
+            notifications.page(session, self.lab.service_id, notifications.Filter(), before=None)
+            notifications.counts(session, self.lab.service_id)
 
     def _home(self) -> None:
         for ask in (usage.of_service, failing.now, batch_pages.waiting, first_steps.of_service):

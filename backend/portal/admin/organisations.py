@@ -12,12 +12,13 @@ from litestar.response import Stream
 from backend.accounts import audit, organisations
 from backend.accounts.sessions import Viewer
 from backend.db import database as db
+from backend.monitoring import usage
 from backend.portal import downloads
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import exports, usage
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/organisations"
 

@@ -16,12 +16,13 @@ from backend.accounts.sessions import Viewer
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import inputs, settings
+from backend.monitoring import usage
 from backend.portal import downloads
 from backend.portal.access import SERVICES, actor
 from backend.portal.admin.tabs import ADMIN, admin_page
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, go
-from backend.reports import exports, usage
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/services"
 _MOST = 500
