@@ -138,13 +138,8 @@ def _published(record: TemplateRecord) -> FoundTemplate:
 
 def content_of(body: TemplateShape) -> TemplateContent:
     """Return what a body says."""
-    return templates.said_by(
-        body,
-        sample_fields=body.sample_fields,
-        batch=body.batch.given() if body.batch else None,
-        language=body.language,
-        variants=body.variants_by_language(),
-    )
+    batch = body.batch.given() if body.batch else None
+    return templates.said_by(body, batch=batch, variants=body.variants_by_language())
 
 
 def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:

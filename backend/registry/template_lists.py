@@ -1,14 +1,14 @@
 """Templates as lists show them, without their texts."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Template, TemplateVersion
-from backend.registry.templates import TEMPLATE, Templates
+from backend.registry.templates import TEMPLATE, Format, Kind, Templates
 
 
 class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +16,8 @@ class TemplateSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     identifier: str
     name: str
-    kind: Literal["template", "partial", "layout"]
-    format: Literal["mjml", "html", "text", "markdown"]
+    kind: Kind
+    format: Format
     version: int
     subject: str | None
     created_at: datetime
