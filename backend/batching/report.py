@@ -141,6 +141,20 @@ def waiting(session: Session, service_id: int, *, limit: int, after: int | None)
     return [describe(batch) for batch in found[:limit]], found[limit - 1].id if more else None
 
 
+def next_to_go(session: Session, service_id: int, limit: int = 200) -> list[BatchRow]:
+    """List a service's unsent batches: those that failed to become a message, then by when they go."""
+    own = (Batch.service_id == service_id, flush.unsent())
+    order = (Batch.status != BatchStatus.FAILED.value, Batch.held, Batch.closes_at, Batch.id)
+    return [describe(batch) for batch in session.scalars(select(Batch).where(*own).order_by(*order).limit(limit))]
+
+
+def every(session: Session, service_id: int, before: int | None, limit: int) -> tuple[list[BatchRow], int | None]:
+    """List all of a service's batches behind the row ``before``, the newest first, and where the next page begins."""
+    wanted = select(Batch).where(Batch.service_id == service_id).order_by(Batch.id.desc()).limit(limit)
+    found = session.scalars(wanted if before is None else wanted.where(Batch.id < before)).all()
+    return [describe(batch) for batch in found], found[-1].id if len(found) == limit else None
+
+
 def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:
     """Return batches by their rows, oldest first."""
     found = session.scalars(select(Batch).where(Batch.id.in_(batch_ids)).order_by(Batch.id))

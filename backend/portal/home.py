@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Template
 
+from backend.batching import report
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.delivery.outcomes.record import OUTBOX
@@ -19,7 +20,7 @@ from backend.portal import chart, live
 from backend.portal.access import Workspace
 from backend.portal.chart import Chart
 from backend.portal.pages import Page, page
-from backend.reports import batch_pages, failing, first_steps, notifications
+from backend.reports import failing, first_steps, notifications
 from backend.reports.failing import Trouble
 from backend.reports.first_steps import FirstSteps
 from backend.reports.notifications import Filter
@@ -52,7 +53,7 @@ def _context(workspace: Workspace, by: By) -> dict[str, Any]:
     with db.current().read() as reading:
         days = usage.of_service(reading, workspace.service_id)
         troubles = failing.now(reading, workspace.service_id)
-        waiting = batch_pages.waiting(reading, workspace.service_id)
+        waiting = report.next_to_go(reading, workspace.service_id)
         planned = notifications.next_of_service(reading, workspace.service_id)
         steps = first_steps.of_service(reading, workspace.service_id)
         recent = notifications.page(reading, workspace.service_id, Filter(), before=None, size=_RECENT).lines

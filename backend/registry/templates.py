@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock, ids
-from backend.lib.problems import Problem
+from backend.lib.problems import Problem, if_found
 from backend.registry import provenance
 from backend.registry.owned import OwnedRepository, check_identifier
 from backend.registry.pins import Pins, pins_of
@@ -209,12 +209,7 @@ def present(session: Session, service_id: int, identifier: str) -> TemplateRecor
     Raises:
         Problem: ``invalid_identifier``.
     """
-    try:
-        return get(session, service_id, identifier)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
+    return if_found(lambda: get(session, service_id, identifier))
 
 
 def version(session: Session, service_id: int, identifier: str, number: int) -> VersionRecord:

@@ -1,4 +1,4 @@
-"""Batches for their pages: those that wait, those that went lately, and one of them with its members."""
+"""Batches for their pages: those that went lately, and one of them with its members."""
 
 from datetime import datetime
 from uuid import UUID
@@ -82,15 +82,6 @@ class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
         return not self.waits and self.row.status != BatchStatus.DISPATCHED.value
 
 
-def waiting(session: Session, service_id: int, limit: int = 200) -> list[BatchRow]:
-    """List a service's unsent batches: those that failed to become a message, then by when they go."""
-    own = (Batch.service_id == service_id, flush.unsent())
-    order = (Batch.status != BatchStatus.FAILED.value, Batch.held, Batch.closes_at, Batch.id)
-    return [
-        report.describe(batch) for batch in session.scalars(select(Batch).where(*own).order_by(*order).limit(limit))
-    ]
-
-
 def lately(session: Session, service_id: int) -> list[GoneBatch]:
     """List the service's newest batches that have gone, or come to nothing, the newest first."""
     newest: list[int] = []
@@ -100,13 +91,6 @@ def lately(session: Session, service_id: int) -> list[GoneBatch]:
     found = report.rows(session, sorted(newest)[-LATELY:])[::-1]
     lying = messages.batches(session, [UUID(one.batch_id) for one in found])
     return [GoneBatch(**msgspec.structs.asdict(one), kept=UUID(one.batch_id) in lying) for one in found]
-
-
-def every(session: Session, service_id: int, before: int | None, limit: int) -> tuple[list[BatchRow], int | None]:
-    """List all of a service's batches behind the row ``before``, the newest first, and where the next page begins."""
-    wanted = select(Batch).where(Batch.service_id == service_id).order_by(Batch.id.desc()).limit(limit)
-    found = session.scalars(wanted if before is None else wanted.where(Batch.id < before)).all()
-    return [report.describe(batch) for batch in found], found[-1].id if len(found) == limit else None
 
 
 def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> BatchPage | None:

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Table, bindparam, event, func, insert, literal, null, select, text, update
 
+from backend.batching import report as batch_report
 from backend.batching import tasks as batching_tasks
 from backend.db.database import Database
 from backend.db.models.batches import Batch, BatchMember
@@ -29,7 +30,7 @@ from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, metrics
 from backend.monitoring import alarm, gauges, ledger, usage
-from backend.reports import batch_pages, failing, first_steps, notification, notifications
+from backend.reports import failing, first_steps, notification, notifications
 from tests.benchmarks import processes
 from tests.benchmarks.table import ENGINES, Installation, installation
 from tests.factories import BATCH_HTML, Laboratory
@@ -188,7 +189,7 @@ class Bench:
             notifications.counts(session, self.lab.service_id)
 
     def _home(self) -> None:
-        for ask in (usage.of_service, failing.now, batch_pages.waiting, first_steps.of_service):
+        for ask in (usage.of_service, failing.now, batch_report.next_to_go, first_steps.of_service):
             self._read(ask, self.lab.service_id)
 
     @staticmethod

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
-from backend.batching import manage
+from backend.batching import manage, report
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
 from backend.delivery import again
@@ -102,7 +102,7 @@ def test_one_batch_and_those_that_went_lately(harness: Harness) -> None:
     service = harness.lab.service_id
     uids = [UUID(one) for one in harness.buffer("S-1", "S-2", recipient=["X_TWO"])]
     with harness.lab.database.read() as session:
-        (row,) = batch_pages.waiting(session, service)
+        (row,) = report.next_to_go(session, service)
         assert batch_pages.lately(session, service) == []
         page = batch_pages.one(session, service, UUID(row.batch_id))
         assert batch_pages.one(session, service + 1, UUID(row.batch_id)) is None
@@ -115,7 +115,7 @@ def test_one_batch_and_those_that_went_lately(harness: Harness) -> None:
     assert again.send_again(service, UUID(row.batch_id), _ADA, of_batch=True).queued == 2
     assert again.cancel(service, UUID(row.batch_id), _ADA, of_batch=True) == 2
     with harness.lab.database.read() as session:
-        assert batch_pages.waiting(session, service) == []
+        assert report.next_to_go(session, service) == []
         (gone,) = batch_pages.lately(session, service)
         page = batch_pages.one(session, service, UUID(row.batch_id), after=1)
     assert gone.status == "CANCELLED"
