@@ -87,10 +87,10 @@ class AggregatorPreview(msgspec.Struct, frozen=True):
 )
 def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters.Cursor = None) -> BatchPage:
     """List the service's unsent batches: open, full but held back, and those that no message could be made of."""
-    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    after = parameters.after(cursor, int)
     with db.current().read() as session:
         rows, last = report.waiting(session, principal(request).service_id, limit=limit, after=after)
-    return BatchPage(rows, parameters.write_cursor(last) if last is not None else None)
+    return BatchPage(rows, parameters.next_cursor(last))
 
 
 @get(
@@ -128,9 +128,9 @@ def show_preview(
     request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None
 ) -> AggregatorPreview:
     """Render unsent batches as they would go now, the first few; nothing is sent."""
-    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else 0
+    after = parameters.after(cursor, int) or 0
     found, last = preview.previews(principal(request).service_id, _asked(aggregator_id), after)
-    return AggregatorPreview(aggregator_id, found, parameters.write_cursor(last) if last is not None else None)
+    return AggregatorPreview(aggregator_id, found, parameters.next_cursor(last))
 
 
 @post(

@@ -105,7 +105,7 @@ class TemplateAnswer(PublishedText, frozen=True, kw_only=True, omit_defaults=Tru
 class TemplatePage(msgspec.Struct, frozen=True):
     """Templates in order of identifier; ``next_cursor`` leads to the following page and is null on the last."""
 
-    templates: list[TemplateSummary]
+    templates: Sequence[TemplateSummary]
     next_cursor: str | None
 
 
