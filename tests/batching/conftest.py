@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -15,7 +14,6 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import queue, settings
-from backend.reports import notification
 from backend.reports.model import NotificationReport
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
@@ -54,10 +52,7 @@ class Harness:
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""
-        with self.lab.database.read() as session:
-            found = notification.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found
+        return self.lab.report(notification_id)
 
     def membership(self, notification_id: str) -> MembershipReport:
         """Read the place of a notification in its batch."""
