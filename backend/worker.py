@@ -23,8 +23,8 @@ from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import logs, metrics, processes, queue, service_manager, settings, traces
 from backend.lib.queue import WakingConsumer
 from backend.lib.timer import Timer
+from backend.monitoring import tasks as monitoring_tasks
 from backend.receipts import tasks as bounce_tasks
-from backend.reports import tasks as reports_tasks
 from backend.restored import recognition
 from backend.restored import tasks as restored_tasks
 from backend.scheduling import tasks as scheduling_tasks
@@ -47,7 +47,7 @@ TASKS: tuple[ModuleType, ...] = (
     batching_tasks,
     scheduling_tasks,
     accounts_tasks,
-    reports_tasks,
+    monitoring_tasks,
     spreadsheet_tasks,
     restored_tasks,
     search_tasks,

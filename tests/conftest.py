@@ -18,7 +18,7 @@ from backend.db.database import Database
 from backend.delivery.outcomes import states
 from backend.delivery.providers import health, routes
 from backend.lib import clock, queue, settings, ttl_cache
-from backend.reports import providers
+from backend.monitoring import providers
 
 # How long an example takes says something of the machine, not of the promise. The same examples at every run, so that
 # it ends alike everywhere; ``make explore`` draws as many as it says, other ones with each seed.

@@ -18,6 +18,8 @@ from backend.intake.content import Submission
 from backend.registry import recipients, templates
 from backend.registry.lookup import Address
 from backend.registry.templates import TemplateContent
+from backend.reports import notification as reports
+from backend.reports.model import NotificationReport
 
 HTML = "<html><body><h1>Sample {{ fields.sample_id }}</h1><p>{{ note | default('no note') }}</p></body></html>"
 BATCH_HTML = "<ul>{% for field in fields %}<li>{{ field['sample-id'] }}</li>{% endfor %}</ul>"
@@ -60,6 +62,13 @@ class Laboratory:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         sender = client or self.client
         return Submission(self.service_id, sender.id, raw, manner=Manner(sender.mode, sender.redirect))
+
+    def report(self, notification_id: str) -> NotificationReport:
+        """Read a notification back, as its service sees it."""
+        with self.database.read() as session:
+            found = reports.report(session, self.service_id, UUID(notification_id))
+        assert found is not None
+        return found
 
     def another(self, mode: str, redirect: str | None = None) -> NewClient:
         """Make one more client, of a mode."""

@@ -13,6 +13,25 @@ from backend.db.database import Database
 Made = TypeVar("Made")
 
 
+# As many more batches as the one of an aggregator, in SQLite, and a member in each.
+MORE_BATCHES = """
+INSERT INTO batches
+    (uid, service_id, key, aggregator_id, type, recipient, template, content_type, subject, status, held, members,
+     last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at, closes_at, why)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :more)
+SELECT randomblob(16), service_id, i || aggregator_id, aggregator_id, type, recipient, template, content_type, subject,
+       status, held, members, last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at,
+       closes_at, why
+FROM n CROSS JOIN (SELECT * FROM batches WHERE aggregator_id = :name LIMIT 1)
+"""
+MEMBERS_OF_MORE = """
+INSERT INTO batch_members (batch_id, seq, notification_id, channel_index, recipient)
+SELECT b.id, 1, m.notification_id, m.channel_index, m.recipient || b.id
+FROM batches b CROSS JOIN (SELECT * FROM batch_members ORDER BY id DESC LIMIT 1) m
+WHERE b.id NOT IN (SELECT batch_id FROM batch_members)
+"""
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What something took: statements, sets of values given to them, bytes of its answer, seconds of this process."""
 

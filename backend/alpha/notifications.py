@@ -13,7 +13,7 @@ from backend.channels.base import Channel
 from backend.db import database as db
 from backend.intake import modes, plain
 from backend.intake.plain import PlainMessage, Refusal
-from backend.reports import plain as reports
+from backend.jobs import messages as reports
 
 _REFUSALS = {
     "no_service": (400, "No service associated with these credentials"),

@@ -11,8 +11,8 @@ from backend.channels.base import Channel
 from backend.db.models.accounts import User
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import DeliveryStatus
+from backend.jobs.messages import PlainReport
 from backend.lib import clock
-from backend.reports.plain import PlainReport
 
 STATUSES = {
     DeliveryStatus.SCHEDULED: "created",

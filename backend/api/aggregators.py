@@ -11,14 +11,13 @@ from litestar.params import Parameter
 from backend.accounts.audit import Actor
 from backend.api import errors, parameters
 from backend.api.guards import bearer, principal
-from backend.batching import manage, preview
+from backend.batching import manage, preview, report
 from backend.batching.preview import BatchPreview
+from backend.batching.report import BatchDetails, BatchRow
 from backend.db import database as db
 from backend.db.models.notifications import NotificationStatus
 from backend.intake.schema import MAX_AGGREGATOR, is_aggregator
 from backend.lib.problems import Problem
-from backend.reports import batches
-from backend.reports.batches import BatchDetails, BatchRow
 
 PATH = "/notifications/v1/aggregators"
 _TAGS = ["Batches"]
@@ -88,10 +87,10 @@ class AggregatorPreview(msgspec.Struct, frozen=True):
 )
 def index(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters.Cursor = None) -> BatchPage:
     """List the service's unsent batches: open, full but held back, and those that no message could be made of."""
-    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    after = parameters.after(cursor, int)
     with db.current().read() as session:
-        rows, last = batches.waiting(session, principal(request).service_id, limit=limit, after=after)
-    return BatchPage(rows, parameters.write_cursor(last) if last is not None else None)
+        rows, last = report.waiting(session, principal(request).service_id, limit=limit, after=after)
+    return BatchPage(rows, parameters.next_cursor(last))
 
 
 @get(
@@ -109,7 +108,7 @@ def show(request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.C
     aggregator_id = _asked(aggregator_id)
     after = parameters.read_cursor(cursor, int, int) if cursor is not None else (0, 0)
     with db.current().read() as session:
-        found, last = batches.details(session, principal(request).service_id, aggregator_id, after)
+        found, last = report.details(session, principal(request).service_id, aggregator_id, after)
     if not found and cursor is None:
         raise manage.nothing_waits()
     return AggregatorAnswer(aggregator_id, found, parameters.write_cursor(*last) if last else None)
@@ -129,9 +128,9 @@ def show_preview(
     request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None
 ) -> AggregatorPreview:
     """Render unsent batches as they would go now, the first few; nothing is sent."""
-    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else 0
+    after = parameters.after(cursor, int) or 0
     found, last = preview.previews(principal(request).service_id, _asked(aggregator_id), after)
-    return AggregatorPreview(aggregator_id, found, parameters.write_cursor(last) if last is not None else None)
+    return AggregatorPreview(aggregator_id, found, parameters.next_cursor(last))
 
 
 @post(
@@ -240,7 +239,7 @@ def _handled(aggregator_id: str, done: Done, batch_ids: list[int]) -> Handled:
 
 def _rows(batch_ids: list[int]) -> list[BatchRow]:
     with db.current().read() as session:
-        return batches.rows(session, batch_ids)
+        return report.rows(session, batch_ids)
 
 
 ROUTES = [index, show, show_preview, flush, hold, release, remove]

@@ -1,5 +1,6 @@
 """``/registry/v1/callback``: where the calling API client hears of its notifications, signed as Standard Webhooks."""
 
+from operator import itemgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -183,11 +184,11 @@ class Callbacks(Controller):
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> CallbackMessagePage:
         """Return a page of messages."""
-        after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+        after = parameters.after(cursor, int)
         with db.current().read() as session:
             found = messages.page(session, principal(request).api_client_id, limit + 1, after)
-        more = parameters.write_cursor(found[limit - 1][0]) if len(found) > limit else None
-        return CallbackMessagePage([record for _, record in found[:limit]], more)
+        shown, more = parameters.cut(found, limit, itemgetter(0))
+        return CallbackMessagePage([record for _, record in shown], more)
 
     @post(
         "/messages/{message_id:str}/redeliver",

@@ -56,7 +56,7 @@ def show(
     request: _AnyRequest, matter: Matter, limit: parameters.Limit = _PAGE, cursor: parameters.Cursor = None
 ) -> MatterReport:
     """Tell whether a matter is open, and what was sent about it over all channels, the newest first."""
-    before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    before = parameters.after(cursor, int)
     return _report(principal(request).service_id, _asked(matter), limit, before)
 
 
@@ -92,7 +92,7 @@ def _report(service_id: int, matter: str, limit: int, before: int | None) -> Mat
     if found is None:
         raise resolving.unknown()
     made, last = found
-    return msgspec.structs.replace(made, next_cursor=parameters.write_cursor(last) if last is not None else None)
+    return msgspec.structs.replace(made, next_cursor=parameters.next_cursor(last))
 
 
 def _asked(matter: str) -> str:

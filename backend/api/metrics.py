@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.lib import metrics, metrics_access, settings
 from backend.lib.problems import Problem
-from backend.reports.gauges import State
+from backend.monitoring.gauges import State
 
 _MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the charset
 

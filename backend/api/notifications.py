@@ -272,7 +272,7 @@ def _after(deliveries: str | None, events: str | None) -> After:
 def _links(found: Found) -> ReportLinks:
     own = f"{PATH}/{found.notification.uid}"
     more = found.next
-    delivery = parameters.write_cursor(more.delivery) if more.delivery is not None else None
+    delivery = parameters.next_cursor(more.delivery)
     event = parameters.write_cursor(more.event[0].isoformat(), more.event[1]) if more.event is not None else None
     return ReportLinks(
         self=own,
@@ -359,10 +359,10 @@ def index(  # noqa: PLR0913, PLR0917 - one parameter for each filter of the addr
         created_to=aware(request, "created_to", created_to),
         query=_query(plain(q, "q"), plain(address, "address")),
     )
-    before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    before = parameters.after(cursor, int)
     with unavailable_without_database(), db.current().read() as session:
-        rows, last = notifications.page(session, principal(request).service_id, wanted, limit=limit, before=before)
-    return NotificationPage(rows, parameters.write_cursor(last) if last is not None else None)
+        rows, last = notifications.rows(session, principal(request).service_id, wanted, limit=limit, before=before)
+    return NotificationPage(rows, parameters.next_cursor(last))
 
 
 def _query(text: str | None, address: str | None) -> Query | None:

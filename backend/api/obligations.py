@@ -8,6 +8,7 @@ from litestar import Request, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import Parameter
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from backend.accounts import audit
 from backend.accounts.audit import Actor
@@ -18,11 +19,10 @@ from backend.db import database as db
 from backend.lib import strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import Shape
-from backend.obligations import goals
+from backend.obligations import goals, report
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
-from backend.reports import obligations
-from backend.reports.obligations import ObligationReport, WorklistRow
+from backend.obligations.report import ObligationReport, WorklistRow
 
 PATH = "/notifications/v1"
 _TAGS = ["Obligations"]
@@ -111,11 +111,7 @@ def _acknowledge(request: _AnyRequest, uid: UUID, by: str | None) -> Acknowledge
             audit.record(
                 session, actor, "obligation.acknowledged", str(uid), service_id=caller.service_id, detail=detail
             )
-        row = goals.of_notification(session, caller.service_id, uid)
-        if row is None:
-            raise Problem("not_found", "This service has no notification of this id.")
-        session.refresh(row)
-        return Acknowledged(str(row.notification_uid), obligations.report(session, row), duplicate=not first)
+        return Acknowledged(str(uid), _standing(session, caller.service_id, uid), duplicate=not first)
 
 
 def _name(by: str | None) -> str | None:
@@ -156,18 +152,27 @@ def _close(request: _AnyRequest, uid: UUID, reason: str, by: str | None) -> Clos
         if first:
             actor, detail = Actor("client", caller.client_id), {"reason": reason} | ({"by": by} if by else {})
             audit.record(session, actor, "obligation.closed", str(uid), service_id=caller.service_id, detail=detail)
-        row = goals.of_notification(session, caller.service_id, uid)
-        if row is None:
-            raise Problem("not_found", "This service has no notification of this id.")
-        session.refresh(row)
-        return Closed(str(row.notification_uid), obligations.report(session, row), duplicate=not first)
+        return Closed(str(uid), _standing(session, caller.service_id, uid), duplicate=not first)
+
+
+def _standing(session: Session, service_id: int, uid: UUID) -> ObligationReport:
+    """Report on what a notification owes now, after this transaction's own changes."""
+    row = goals.of_notification(session, service_id, uid)
+    if row is None:
+        raise _unknown()
+    session.refresh(row)
+    return report.of(session, row)
 
 
 def _uid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Problem("not_found", "This service has no notification of this id.") from None
+        raise _unknown() from None
+
+
+def _unknown() -> Problem:
+    return Problem("not_found", "This service has no notification of this id.")
 
 
 @get(
@@ -182,10 +187,10 @@ def _uid(text: str) -> UUID:
 )
 def worklist(request: _AnyRequest, limit: parameters.Limit = 50, cursor: parameters.Cursor = None) -> WorklistPage:
     """List the obligations of the service whose steps have all been taken, and whose goal is not reached."""
-    after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+    after = parameters.after(cursor, int)
     with unavailable_without_database(), db.current().read() as session:
-        rows, last = obligations.on_worklist(session, principal(request).service_id, limit, after)
-    return WorklistPage(rows, parameters.write_cursor(last) if last is not None else None)
+        rows, last = report.on_worklist(session, principal(request).service_id, limit, after)
+    return WorklistPage(rows, parameters.next_cursor(last))
 
 
 ROUTES = [acknowledge, close, worklist]

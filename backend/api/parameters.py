@@ -4,8 +4,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Collection
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Annotated, Any, TypeVar
 
 from litestar.connection import ASGIConnection
 from litestar.params import Parameter
@@ -15,6 +15,8 @@ from backend.lib import inputs, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.lib.strict_json import escape
 
+_Key = TypeVar("_Key", str, int)
+_Row = TypeVar("_Row")
 PLUS = "In an address, + is written %2B: by itself it stands for a space."
 A_MOMENT = "Must be a moment with its offset, such as 2026-11-21T09:30:00Z."
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many entries to answer at most.")]
@@ -98,6 +100,22 @@ def read_cursor(cursor: str, *kinds: type[str] | type[int], name: str = "cursor"
 def _unusable(part: str | int) -> bool:
     """Tell what a database would choke on."""
     return abs(part) > inputs.LARGEST if isinstance(part, int) else inputs.word(part, len(part)) is None
+
+
+def after(cursor: str | None, kind: type[_Key]) -> _Key | None:
+    """Return the one value that a list continues behind, None for its beginning; faults are as in ``read_cursor``."""
+    return None if cursor is None else read_cursor(cursor, kind)[0]
+
+
+def next_cursor(last: str | int | None) -> str | None:
+    """Write the cursor behind the last entry of a page; None where nothing follows."""
+    return None if last is None else write_cursor(last)
+
+
+def cut(found: Sequence[_Row], limit: int, key: Callable[[_Row], str | int]) -> tuple[Sequence[_Row], str | None]:
+    """Return a page, of which one entry more than ``limit`` was read, and the cursor behind it if that was there."""
+    shown = found[:limit]
+    return shown, next_cursor(key(shown[-1]) if len(found) > limit else None)
 
 
 def bad_cursor(name: str = "cursor") -> Problem:

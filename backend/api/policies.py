@@ -1,6 +1,7 @@
 """``/registry/v1/policies``: the policies of the client's service."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -129,11 +130,11 @@ class Policies(Controller):
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> PolicyPage:
         """Return a page of policies."""
-        after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
+        after = parameters.after(cursor, str)
         with db.current().read() as session:
             found = policies.page(session, principal(request).service_id, limit + 1, after)
-        more = parameters.write_cursor(found[limit - 1].identifier) if len(found) > limit else None
-        return PolicyPage([_answer(record) for record in found[:limit]], more)
+        shown, more = parameters.cut(found, limit, attrgetter("identifier"))
+        return PolicyPage([_answer(record) for record in shown], more)
 
     @delete(
         "/{policy_id:str}",

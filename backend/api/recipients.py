@@ -136,10 +136,10 @@ class Recipients(Controller):
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> RecipientPage:
         """Return a page of recipients, shorter than asked for where they have very many endpoints."""
-        after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
+        after = parameters.after(cursor, str)
         with db.current().read() as session:
             found, more = recipients.listed(session, principal(request).service_id, limit, after)
-        cursor = parameters.write_cursor(found[-1].identifier) if more else None
+        cursor = parameters.next_cursor(found[-1].identifier if more else None)
         return RecipientPage([_answer(record) for record in found], cursor)
 
     @delete(

@@ -1,5 +1,6 @@
 """``/registry/v1/suppressions``: the addresses that the client's service sends nothing to."""
 
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -40,11 +41,11 @@ class Suppressions(Controller):
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> SuppressionPage:
         """Return a page of addresses."""
-        after = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+        after = parameters.after(cursor, int)
         with db.current().read() as session:
             found = suppressions.page(session, principal(request).service_id, limit + 1, after)
-        more = parameters.write_cursor(found[limit - 1][0]) if len(found) > limit else None
-        return SuppressionPage([record for _, record in found[:limit]], more)
+        shown, more = parameters.cut(found, limit, itemgetter(0))
+        return SuppressionPage([record for _, record in shown], more)
 
     @delete(
         "/{channel:str}/{address:str}",

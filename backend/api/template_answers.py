@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -10,10 +10,8 @@ from backend.channels.sms_segments import Segments
 from backend.publishing.publish import Change
 from backend.registry.provenance import CodeStanding, Lock
 from backend.registry.template_lists import TemplateSummary
-from backend.registry.templates import TemplateContent, TemplateRecord, VersionRecord
-from backend.rendering.model import Format, Rendered, TemplateWarning
-
-Kind = Literal["template", "partial", "layout"]
+from backend.registry.templates import Format, Kind, TemplateContent, TemplateRecord, VersionRecord
+from backend.rendering.model import Rendered, TemplateWarning
 
 
 class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,21 +60,16 @@ class VariantAnswer(msgspec.Struct, frozen=True):
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
 
 
-class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A template with its published version, and what its author should look at; lines count from 1.
+class PublishedText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a published version says.
 
     ``language`` is there where the text has its own, not the service's; ``variants`` say the same in others.
-
-    ``uses`` are the partials and layouts that it is made with, ``used_by`` what is made with it. ``samples`` are the
-    sample data of its editors, the eldest first. ``code`` is there for what was published from a repository, ``lock``
-    while the repository alone may change it.
     """
 
-    identifier: str
+    version: int
     name: str
     kind: Kind
     format: Format
-    version: int
     source: str
     subject: str | None
     sample_fields: dict[str, Any] | list[dict[str, Any]] | None
@@ -87,6 +80,19 @@ class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     sender: str | None
     reply_to: str | None
     created_at: datetime
+
+
+class TemplateAnswer(PublishedText, frozen=True, kw_only=True, omit_defaults=True):
+    """A template with its published version, and what its author should look at; lines count from 1.
+
+    ``language`` is there where the text has its own, not the service's; ``variants`` say the same in others.
+
+    ``uses`` are the partials and layouts that it is made with, ``used_by`` what is made with it. ``samples`` are the
+    sample data of its editors, the eldest first. ``code`` is there for what was published from a repository, ``lock``
+    while the repository alone may change it.
+    """
+
+    identifier: str
     updated_at: datetime
     warnings: list[TemplateWarning]
     uses: list[str]
@@ -99,30 +105,16 @@ class TemplateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class TemplatePage(msgspec.Struct, frozen=True):
     """Templates in order of identifier; ``next_cursor`` leads to the following page and is null on the last."""
 
-    templates: list[TemplateSummary]
+    templates: Sequence[TemplateSummary]
     next_cursor: str | None
 
 
-class VersionAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class VersionAnswer(PublishedText, frozen=True, kw_only=True, omit_defaults=True):
     """One published version; ``created_by`` is the client or user that published it, ``note`` what was said of it.
 
     What was published by code may name its ``commit`` and ``repository``.
     """
 
-    version: int
-    name: str
-    kind: Kind
-    format: Format
-    source: str
-    subject: str | None
-    sample_fields: dict[str, Any] | list[dict[str, Any]] | None
-    language: str | None = None
-    variants: dict[str, VariantAnswer] = {}
-    batch: BatchAnswer | None
-    repeat_after: str | None
-    sender: str | None
-    reply_to: str | None
-    created_at: datetime
     created_by: str
     note: str | None
     by_code: bool

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -138,13 +139,8 @@ def _published(record: TemplateRecord) -> FoundTemplate:
 
 def content_of(body: TemplateShape) -> TemplateContent:
     """Return what a body says."""
-    return templates.said_by(
-        body,
-        sample_fields=body.sample_fields,
-        batch=body.batch.given() if body.batch else None,
-        language=body.language,
-        variants=body.variants_by_language(),
-    )
+    batch = body.batch.given() if body.batch else None
+    return templates.said_by(body, batch=batch, variants=body.variants_by_language())
 
 
 def _answer(service_id: int, record: TemplateRecord, warnings: list[TemplateWarning]) -> TemplateAnswer:
@@ -250,11 +246,10 @@ class Templates(Controller):
     )
     def index(self, request: Request[Any, Any, Any], limit: Limit = 50, cursor: Cursor = None) -> TemplatePage:
         """Return a page of templates, without their texts."""
-        after = parameters.read_cursor(cursor, str)[0] if cursor is not None else None
+        after = parameters.after(cursor, str)
         with db.current().read() as session:
             found = template_lists.page(session, principal(request).service_id, limit + 1, after)
-        more = parameters.write_cursor(found[limit - 1].identifier) if len(found) > limit else None
-        return TemplatePage(found[:limit], more)
+        return TemplatePage(*parameters.cut(found, limit, attrgetter("identifier")))
 
     @get(
         "/{template_id:str}/versions",
@@ -272,11 +267,11 @@ class Templates(Controller):
         cursor: Cursor = None,
     ) -> VersionPage:
         """Return a page of versions, newest first."""
-        before = parameters.read_cursor(cursor, int)[0] if cursor is not None else None
+        before = parameters.after(cursor, int)
         with db.current().read() as session:
             found = templates.versions(session, principal(request).service_id, template_id, limit + 1, before)
-        more = parameters.write_cursor(found[limit - 1].version) if len(found) > limit else None
-        return VersionPage([answers.version(record) for record in found[:limit]], more)
+        shown, more = parameters.cut(found, limit, attrgetter("version"))
+        return VersionPage([answers.version(record) for record in shown], more)
 
     @post(
         "/{template_id:str}/preview",

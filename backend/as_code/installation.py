@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
-from backend.as_code.model import Contents, Endpoint, Fault, Format, Kind, Recipient, Sample, Template, Variant
+from backend.as_code.model import Contents, Endpoint, Fault, Recipient, Sample, Template
 from backend.lib import backoff
 
 Answer = TypeVar("Answer")
@@ -67,46 +67,19 @@ class User(msgspec.Struct, frozen=True):
     identifier: str
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class Stored(Template, frozen=True, kw_only=True):
     """A template as an installation has it."""
 
-    identifier: str
-    name: str
-    kind: Kind
-    format: Format
     version: int
-    source: str
-    subject: str | None
-    samples: list[Sample]
-    batch: dict[str, int | float] | None
-    repeat_after: str | None
-    sender: str | None = None
-    reply_to: str | None = None
     used_by: list[User]
     code: Code | None
     lock: dict[str, Any] | None
-    language: str | None = None
-    variants: dict[str, Variant] = {}
 
     @property
     def template(self) -> Template:
         """Return what a folder has of it."""
-        return Template(
-            identifier=self.identifier,
-            name=self.name,
-            format=self.format,
-            source=self.source,
-            kind=self.kind,
-            subject=self.subject,
-            samples=tuple(self.samples),
-            batch=self.batch,
-            repeat_after=self.repeat_after,
-            sender=self.sender,
-            reply_to=self.reply_to,
-            locked=self.lock is not None,
-            language=self.language,
-            variants=self.variants,
-        )
+        said = {name: getattr(self, name) for name in Template.__struct_fields__}
+        return Template(**said | {"locked": self.lock is not None})
 
 
 class TemplateOutcome(msgspec.Struct, frozen=True, kw_only=True):

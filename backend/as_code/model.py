@@ -23,7 +23,7 @@ class Fault(Exception):
         self.sentences = sentences
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sample data under its name: the object of one notification, or an array of them for a batch.
 
     ``language`` is that of the variant which it is for.
@@ -34,14 +34,14 @@ class Sample(msgspec.Struct, frozen=True):
     language: str | None = None
 
 
-class Variant(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a template says in another language."""
 
     source: str
     subject: str | None = None
 
 
-class Template(msgspec.Struct, frozen=True, kw_only=True):
+class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A template, partial or layout; ``locked`` of None leaves the lock as it is.
 
     ``samples`` are in order of language, those of its own text first; ``variants`` are by their languages.
@@ -98,15 +98,22 @@ def same_template(local: Template, remote: Template) -> bool:
 
 
 def _comparable(one: Template, otherwise: Template) -> Template:
+    return msgspec.structs.replace(
+        plain(one),
+        locked=bool(otherwise.locked if one.locked is None else one.locked),
+        # With variants, an installation says in which language the template's own text is.
+        language=otherwise.language if one.language is None and one.variants else one.language,
+    )
+
+
+def plain(one: Template) -> Template:
+    """Return a template whose texts have plain line feeds."""
     variants = {tag: Variant(unified(text.source), _unified(text.subject)) for tag, text in one.variants.items()}
     return msgspec.structs.replace(
         one,
         source=unified(one.source),
         subject=_unified(one.subject),
         batch=one.batch or None,
-        locked=bool(otherwise.locked if one.locked is None else one.locked),
-        # With variants, an installation says in which language the template's own text is.
-        language=otherwise.language if one.language is None and one.variants else one.language,
         variants=variants,
     )
 

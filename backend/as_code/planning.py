@@ -9,7 +9,7 @@ import msgspec
 from backend.as_code.git import Revision
 from backend.as_code.installation import Outcome, Stored
 from backend.as_code.layout import of_language
-from backend.as_code.model import Contents, Recipient, Sample, Template, Variant, same_template, unified
+from backend.as_code.model import Contents, Recipient, Template, Variant, plain, same_template, unified
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,34 +101,12 @@ def _settings(one: Template) -> str:
 
 
 def _template(one: Template) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "identifier": one.identifier,
-        "name": one.name,
-        "kind": one.kind,
-        "format": one.format,
-        "source": unified(one.source),
-        "subject": unified(one.subject) if one.subject is not None else None,
-        "language": one.language,
-        "variants": {tag: _said(unified(text.source), text.subject) for tag, text in one.variants.items()} or None,
-        "samples": [_sample(sample) for sample in one.samples],
-        "batch": one.batch or None,
-        "repeat_after": one.repeat_after,
-        "sender": one.sender,
-        "reply_to": one.reply_to,
-        "locked": one.locked,
-    }
-    return {name: value for name, value in body.items() if value is not None}
+    # Samples are named where there are none as well, for then those of the installation go.
+    said: dict[str, Any] = {"samples": []} | msgspec.to_builtins(plain(one))
+    return said
 
 
 def _recipient(one: Recipient) -> dict[str, Any]:
     endpoints = [{"type": endpoint.type, "address": endpoint.address} for endpoint in one.endpoints]
     said = {"identifier": one.identifier, "name": one.name, "endpoints": endpoints}
     return said | ({"language": one.language} if one.language else {})
-
-
-def _said(source: str, subject: str | None) -> dict[str, Any]:
-    return {"source": source} | ({"subject": unified(subject)} if subject is not None else {})
-
-
-def _sample(one: Sample) -> dict[str, Any]:
-    return {"name": one.name, "fields": one.fields} | ({"language": one.language} if one.language else {})

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from backend.channels import rich_text
-from backend.channels.rich_text import Part, Piece, Span, Table
+from backend.channels.rich_text import Part, Piece, Span, Table, runs
 
 MAX_BYTES = 20 * 1024  # of the whole body; Teams drops what is over 28 KB without a word, and 20 was seen to work
 _RUN = 1500  # characters of text that are never cut apart
@@ -118,9 +118,9 @@ def _elements(piece: Piece) -> Iterator[Element]:
     if isinstance(piece, Table):
         yield from _table(piece)
     elif piece.kind == "heading":
-        yield from (_heading(run, piece.level) for run in _runs(piece.text))
+        yield from (_heading(run, piece.level) for run in runs(piece.text, _RUN))
     elif piece.kind == "code":
-        yield from (_text(_lines(_plain(run)), fontType="Monospace", spacing="Small") for run in _runs(piece.text))
+        yield from (_text(_lines(_plain(run)), fontType="Monospace", spacing="Small") for run in runs(piece.text, _RUN))
     elif piece.kind == "quote":
         for words in _written(piece.spans):
             yield {"type": "Container", "style": "emphasis", "items": [_text(_lines(words))]}
@@ -142,7 +142,7 @@ def _written(spans: Iterable[Span]) -> list[str]:
     """Return text with its marks, in strings that are each whole in themselves."""
     strings = [""]
     for span in spans:
-        for run in _runs(span.text):
+        for run in runs(span.text, _RUN):
             words = _marked(span, run)
             if strings[-1] and len(strings[-1]) + len(words) > _RUN:
                 strings.append("")
@@ -173,16 +173,6 @@ def _line(span: Span, line: str) -> str:
 def _plain(words: str) -> str:
     """Disarm what would be read as markup."""
     return _LINE_START.sub(r"\1\3\\\2\4", _MARK.sub(lambda found: "\\" + found[0], words))
-
-
-def _runs(text: str) -> Iterator[str]:
-    """Part a long text at its line ends or spaces, else anywhere between characters."""
-    while len(text) > _RUN:
-        cut = max(text.rfind("\n", 1, _RUN), text.rfind(" ", 1, _RUN)) + 1 or _RUN
-        yield text[:cut]
-        text = text[cut:]
-    if text:
-        yield text
 
 
 def _table(table: Table) -> Iterator[Element]:

@@ -92,6 +92,16 @@ def read(text: str, html: str | None) -> list[Piece]:
     return reader.pieces
 
 
+def runs(text: str, longest: int) -> Iterator[str]:
+    """Part a text into runs of at most ``longest`` characters: at line ends or spaces, else anywhere between them."""
+    while len(text) > longest:
+        cut = max(text.rfind("\n", 1, longest), text.rfind(" ", 1, longest)) + 1 or longest
+        yield text[:cut]
+        text = text[cut:]
+    if text:
+        yield text
+
+
 def _of_text(text: str) -> list[Piece]:
     paragraphs = re.split(r"\n[ \t]*\n+", text.replace("\r\n", "\n").strip("\n"))
     return [Part(kind="paragraph", spans=(Span(one.rstrip()),)) for one in paragraphs if one.strip()]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from backend.channels import rich_text
-from backend.channels.rich_text import Part, Piece, Span, Table
+from backend.channels.rich_text import Part, Piece, Span, Table, runs
 
 _BLOCKS = 50
 _SECTION = 2500  # characters of a section's text, of 3000; smaller ones leave less of the total unused
@@ -161,7 +161,7 @@ def _atoms(piece: Piece) -> Atoms:
 def _written(spans: Iterable[Span]) -> Atoms:
     atoms: Atoms = []
     for span in spans:
-        for run in _runs(span.text):
+        for run in runs(span.text, _RUN):
             atom = _marked(msgspec.structs.replace(span, text=run))
             if atoms and _touch(atoms[-1], atom, span):
                 atom = _GAP + atom
@@ -211,21 +211,11 @@ def _plain(words: str) -> str:
     return _MARK.sub(rf"\1{_GAP}", escaped(words))
 
 
-def _runs(text: str) -> Iterator[str]:
-    """Part a long text at its line ends or spaces, else anywhere between characters."""
-    while len(text) > _RUN:
-        cut = max(text.rfind("\n", 1, _RUN), text.rfind(" ", 1, _RUN)) + 1 or _RUN
-        yield text[:cut]
-        text = text[cut:]
-    if text:
-        yield text
-
-
 def _fenced(text: str) -> Atoms:
     """Write text as it is, in as few fences as hold it."""
     fences = [""]
     for line in text.splitlines():
-        for run in _runs(line) if line else [""]:
+        for run in runs(line, _RUN) if line else [""]:
             written = escaped(run.replace("```", _NOT_A_TICK * 3))
             if len(fences[-1]) + len(written) > _SECTION - 10:
                 fences.append("")

@@ -16,8 +16,8 @@ from backend.delivery.providers import routes as delivery_routes
 from backend.doctor.examination import Check, Fault
 from backend.lib import clamd, clock, queue, queue_storage, settings
 from backend.lib.clamd import ScannerFault
-from backend.reports import alarm, gauges, ledger, providers
-from backend.reports.gauges import Depths
+from backend.monitoring import gauges, ledger, obligation_ledger, providers
+from backend.monitoring.gauges import Depths
 from backend.restored import report as restored
 
 LEAST_FREE = 64 * 1024 * 1024
@@ -186,7 +186,7 @@ def _line(entry: ledger.Entry) -> str:
 
 def _obligations() -> str:
     with db.current().read() as session:
-        entries = alarm.balance(session)
+        entries = obligation_ledger.balance(session)
     if uneven := [entry.describe() for entry in entries if entry.imbalance]:
         raise Fault("obligations are missing or too many: " + "; ".join(uneven))
     return f"{sum(entry.opened for entry in entries)} obligations opened since yesterday, every one accounted for"

@@ -11,7 +11,7 @@ from backend.db.models.notifications import Delivery, DeliveryStatus
 from backend.db.models.registry import Template, TemplateVersion
 from backend.doctor.examination import Check, Warned
 from backend.lib import clock, settings
-from backend.reports import gauges
+from backend.monitoring import gauges
 
 _LETTERS_AFTER, _HELD_AFTER, _LATELY = timedelta(days=3), timedelta(days=1), timedelta(days=1)
 _SEVERAL, _SHARE, _NAMED = 3, 0.5, 5

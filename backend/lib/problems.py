@@ -1,12 +1,14 @@
 """The one error tree: every fault that a caller may see carries a code of the error catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from backend.lib.catalogue import CATALOGUE
 from backend.lib.catalogue_entry import Entry
 
+_Found = TypeVar("_Found")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -42,6 +44,16 @@ class Problem(Exception):
     def entry(self) -> Entry:
         """Return the catalogue's entry for this fault."""
         return CATALOGUE[self.code]
+
+
+def if_found(read: Callable[[], _Found]) -> _Found | None:
+    """Return what is read, or None where there is no such thing (``not_found``)."""
+    try:
+        return read()
+    except Problem as problem:
+        if problem.code != "not_found":
+            raise
+        return None
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,12 +1,10 @@
 """One's own account: the password, the identities that one signs in with, and the browsers with a session."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import attempts, audit, identities, oidc, passwords, second_factor, sessions, users
 from backend.accounts.sessions import Viewer
@@ -15,19 +13,16 @@ from backend.db.models.accounts import User
 from backend.lib.problems import Problem
 from backend.portal import security
 from backend.portal.access import ACCOUNT, actor
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.sign_in import begin_session
 
 
-class ChangeForm(msgspec.Struct):
+class ChangeForm(SecretForm):
     """The present password, and the one that takes its place."""
 
     present: str = ""
     password: str = ""
-
-    def __repr__(self) -> str:
-        return "ChangeForm()"
 
 
 @get("/account", sync_to_thread=True)
@@ -40,7 +35,7 @@ def show(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer]) -> Pa
 def change_password(
     request: Request[Any, Any, Any],
     viewer: NamedDependency[Viewer],
-    data: Annotated[ChangeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Sent[ChangeForm],
 ) -> Response[Any]:
     """Change the password after the present one was given; every other session of the person's ends."""
     faults, database = Faults(), db.current()

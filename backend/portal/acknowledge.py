@@ -5,12 +5,11 @@ and change nothing. Some post to what they find, as mail programs do to unsubscr
 form of the page acknowledges, which sends along what stands in it.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import attempts, audit
 from backend.db import database as db
@@ -19,6 +18,7 @@ from backend.obligations import goals, links
 from backend.obligations.goals import Acknowledgement
 from backend.obligations.links import Offer
 from backend.portal import arriving, security
+from backend.portal.forms import Sent
 from backend.portal.pages import page
 
 _LONGEST_NAME = 100
@@ -39,11 +39,7 @@ def show(token: FromPath[str]) -> Response[Any]:
 
 
 @post("/{token:str}", status_code=200, sync_to_thread=True)
-def acknowledge(
-    request: Request[Any, Any, Any],
-    token: FromPath[str],
-    data: Annotated[NameForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def acknowledge(request: Request[Any, Any, Any], token: FromPath[str], data: Sent[NameForm]) -> Response[Any]:
     """Acknowledge a message; once is enough, and later is too late for nothing."""
     offer = _find(token)
     if offer is None:

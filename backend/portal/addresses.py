@@ -1,17 +1,16 @@
 """The page of an address, and looking one up: its name in the page's own address is sealed, so no log knows it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 
 from backend.db import database as db
 from backend.lib import inputs, settings
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.registry import address_ids
 from backend.reports import address
@@ -42,9 +41,7 @@ def _ask(workspace: Workspace, given: str, faults: Faults) -> Page:
 
 
 @post("/addresses", status_code=200, sync_to_thread=True)
-def find(
-    workspace: NamedDependency[Workspace], data: Annotated[FindForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def find(workspace: NamedDependency[Workspace], data: Sent[FindForm]) -> Response[Any]:
     """Lead to the page of an address."""
     faults, found = Faults(), ""
     with faults.on("address"):

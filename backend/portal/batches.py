@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
-from backend.batching import manage, preview
+from backend.batching import manage, preview, report
 from backend.db import database as db
 from backend.delivery import again
 from backend.delivery.outcomes.unknown_outcome import Decision
@@ -44,7 +44,7 @@ def refresh(workspace: NamedDependency[Workspace], latest: FromQuery[str] = "") 
 def _context(workspace: Workspace) -> dict[str, Any]:
     """Describe the lists, the same way for the page and for its refresh."""
     with db.current().read() as reading:
-        waiting = batch_pages.waiting(reading, workspace.service_id)
+        waiting = report.next_to_go(reading, workspace.service_id)
         lately = batch_pages.lately(reading, workspace.service_id)
     latest = live.mark(waiting, lately)
     moving = bool(waiting) or any(row.status == "DISPATCHED" for row in lately)

@@ -1,15 +1,13 @@
 """The brand of a service or an organisation: changed in a form that shows meanwhile how mails come out with it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 
 from backend.accounts.audit import Actor
 from backend.accounts.sessions import Viewer
@@ -23,7 +21,7 @@ from backend.lib import settings
 from backend.portal import access, branding_form, live
 from backend.portal.access import Workspace
 from backend.portal.branding_form import INHERITED, NONE, OWN, Written
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Uploaded
 from backend.portal.pages import Page, go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.publishing import sources
@@ -33,7 +31,7 @@ from backend.rendering.starters import starters
 
 # Of the form, whose file may be larger than what is taken: then there is a sentence about it.
 MAX_BODY = 4 * 1024 * 1024
-Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]
+Form = Uploaded[dict[str, Any]]
 # Which starter a preview shows, in which scheme, and what the answer to a query for the colours of the dark is there.
 _SHOWN = {
     "light": ("SLACK_UPDATE", "light", "not all"),

@@ -1,12 +1,11 @@
 """Where an API client is told of changes: its address, its signing secret, and what was posted there."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from backend.accounts import clients
@@ -16,10 +15,10 @@ from backend.callbacks.messages import MessageRecord
 from backend.db import database as db
 from backend.db.models.accounts import ApiClient
 from backend.lib import inputs
-from backend.lib.problems import Problem
+from backend.lib.problems import Problem, if_found
 from backend.portal import access, revealed
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 
 _PAGE = 25
@@ -44,11 +43,7 @@ def show(
 
 
 @post("/clients/{client_id:str}/callback", guards=_ADMINISTRATORS, sync_to_thread=True)
-def register(
-    workspace: NamedDependency[Workspace],
-    client_id: FromPath[str],
-    data: Annotated[AddressForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def register(workspace: NamedDependency[Workspace], client_id: FromPath[str], data: Sent[AddressForm]) -> Response[Any]:
     """Set the address; the first time, the page that follows shows its secret once."""
     faults, made = Faults(), None
     with faults.on("url"), db.current().transaction() as transaction:
@@ -161,11 +156,8 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
 def _posted(
     reading: Session, api_client_id: int, after: int | None
 ) -> tuple[EndpointRecord | None, list[tuple[int, MessageRecord]]]:
-    try:
-        record = endpoints.read(reading, api_client_id)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
+    record = if_found(lambda: endpoints.read(reading, api_client_id))
+    if record is None:
         return None, []
     return record, messages.page(reading, api_client_id, _PAGE + 1, inputs.bounded(after))
 

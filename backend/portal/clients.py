@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit, clients, services
@@ -16,12 +15,12 @@ from backend.accounts.reach import Manner
 from backend.callbacks import endpoints
 from backend.channels.addresses import masked
 from backend.db import database as db
-from backend.db.models.accounts import ApiClient, Mode, Service
+from backend.db.models.accounts import Mode, Service
 from backend.lib import settings
-from backend.lib.problems import Problem
+from backend.lib.problems import Problem, if_found
 from backend.portal import access, code, guide, revealed
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.reports import first_steps
 
@@ -33,7 +32,6 @@ SCOPE_WORDS = (
     ("tokens:introspect", "Ask about every token", "for a gateway; platform administrators alone give it"),
 )
 _FIELDS = ("send", "read", "registry_read", "registry_write", "introspect")
-UrlEncoded = RequestEncodingType.URL_ENCODED
 
 
 class ClientForm(msgspec.Struct):
@@ -85,9 +83,7 @@ def new(workspace: NamedDependency[Workspace]) -> Page:
 
 
 @post("/clients/new", guards=[access.administrators], sync_to_thread=True)
-def create(
-    workspace: NamedDependency[Workspace], data: Annotated[ClientForm, Body(media_type=UrlEncoded)]
-) -> Response[Any]:
+def create(workspace: NamedDependency[Workspace], data: Sent[ClientForm]) -> Response[Any]:
     """Make a client, and lead to its page, which shows its secret once."""
     faults, scopes = Faults(), data.scopes(workspace)
     with faults.on("name"):
@@ -178,11 +174,7 @@ def revoke_secret(
 
 
 @post("/clients/{client_id:str}/scopes", guards=[access.administrators], sync_to_thread=True)
-def change(
-    workspace: NamedDependency[Workspace],
-    client_id: FromPath[str],
-    data: Annotated[ClientForm, Body(media_type=UrlEncoded)],
-) -> Response[Any]:
+def change(workspace: NamedDependency[Workspace], client_id: FromPath[str], data: Sent[ClientForm]) -> Response[Any]:
     """Save a client's name and scopes."""
     faults = Faults()
     with db.current().read() as reading:
@@ -206,11 +198,7 @@ def change(
 
 
 @post("/clients/{client_id:str}/keys", guards=[access.administrators], sync_to_thread=True)
-def save_keys(
-    workspace: NamedDependency[Workspace],
-    client_id: FromPath[str],
-    data: Annotated[KeysForm, Body(media_type=UrlEncoded)],
-) -> Response[Any]:
+def save_keys(workspace: NamedDependency[Workspace], client_id: FromPath[str], data: Sent[KeysForm]) -> Response[Any]:
     """Save a client's public keys, or take them away."""
     faults = Faults()
     with faults.on("jwks"):
@@ -289,7 +277,7 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
         client = clients.one_of_service(reading, workspace.service_id, client_id)
         secrets = clients.live_secrets(reading, client)
         example = first_steps.example(reading, workspace.service_id)
-        callback = _callback(reading, client)
+        callback = if_found(lambda: endpoints.read(reading, client.id))
         service = services.service_by_id(reading, workspace.service_id)
     base, example = settings.current().base_url, msgspec.structs.replace(example, client=client.client_id)
     keys = json.dumps(client.jwks, indent=2) if client.jwks else ""
@@ -317,15 +305,6 @@ def _page(  # noqa: PLR0913 - what stands on the page, each named at the call
         trusted=[one.issuer for one in settings.current().trusted_issuers],
         faults=faults,
     )
-
-
-def _callback(reading: Session, client: ApiClient) -> endpoints.EndpointRecord | None:
-    try:
-        return endpoints.read(reading, client.id)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
 
 
 ROUTES = [index, new, create, show, rotate, revoke_secret, change, save_keys, revoke]

@@ -112,6 +112,7 @@ _LISTS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "/clients": ("api-clients", exports.api_clients),
     "/team": ("team", exports.team),
     "/policies": ("policies", exports.policies),
+    "/templates": ("templates", exports.templates),
     "/worklist": ("worklist", exports.worklist),
 }
 

@@ -4,13 +4,12 @@ A link is looked at by mail filters before any person does: GET and HEAD tell no
 address, and never hand one over.
 """
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import attempts
 from backend.db import database as db
@@ -19,6 +18,7 @@ from backend.delivery.content.downloads import Offer
 from backend.lib import clock, secrecy, settings
 from backend.lib.problems import Problem
 from backend.portal import security
+from backend.portal.forms import Sent
 from backend.portal.pages import page
 
 # For so long may a page lie open before its button is pressed.
@@ -53,11 +53,7 @@ def show(token: FromPath[str]) -> Response[Any]:
 
 
 @post("/{token:str}", status_code=200, sync_to_thread=True)
-def confirm(
-    request: Request[Any, Any, Any],
-    token: FromPath[str],
-    data: Annotated[AddressForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def confirm(request: Request[Any, Any, Any], token: FromPath[str], data: Sent[AddressForm]) -> Response[Any]:
     """Offer the file to whom the message went; whoever guesses has few tries."""
     offer = _find(token)
     if offer is None or offer.over:
@@ -85,11 +81,7 @@ def confirm(
 
 
 @post("/{token:str}/download", status_code=200, sync_to_thread=True)
-def download(
-    request: Request[Any, Any, Any],
-    token: FromPath[str],
-    data: Annotated[DownloadForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def download(request: Request[Any, Any, Any], token: FromPath[str], data: Sent[DownloadForm]) -> Response[Any]:
     """Hand the file over, to be saved and not to be shown here."""
     offer = _find(token)
     if offer is None or offer.over:

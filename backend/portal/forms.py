@@ -1,10 +1,20 @@
-"""What is wrong with a form, said beside its fields."""
+"""Forms: how handlers take one, what is wrong with it, said beside its fields, and those that hold secrets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated, TypeVar
+
+import msgspec
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
 
 from backend.lib.problems import Problem
 
+_Form = TypeVar("_Form")
+# What a page's form sends, as the struct or mapping that a handler names: ``data: Sent[NameForm]``.
+Sent = Annotated[_Form, Body(media_type=RequestEncodingType.URL_ENCODED)]
+# The same of a form with files.
+Uploaded = Annotated[_Form, Body(media_type=RequestEncodingType.MULTI_PART)]
 # Faults that a person mends in the form; every other problem is for an error page.
 _MENDABLE = range(400, 500)
 
@@ -47,3 +57,10 @@ class Faults(dict[str, Fault]):
     def status(self) -> int:
         """Return the page's HTTP status."""
         return 422 if self else 200
+
+
+class SecretForm(msgspec.Struct):
+    """A form with secrets in it, which its representation leaves out."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

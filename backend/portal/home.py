@@ -8,20 +8,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Template
 
+from backend.batching import report
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.delivery.outcomes.record import OUTBOX
 from backend.delivery.providers import routes
 from backend.lib import clock
+from backend.monitoring import usage
+from backend.monitoring.usage import Day
 from backend.portal import chart, live
 from backend.portal.access import Workspace
 from backend.portal.chart import Chart
 from backend.portal.pages import Page, page
-from backend.reports import batch_pages, failing, first_steps, listing, usage
+from backend.reports import failing, first_steps, notifications
 from backend.reports.failing import Trouble
 from backend.reports.first_steps import FirstSteps
 from backend.reports.notifications import Filter
-from backend.reports.usage import Day
 
 By = Literal["status", "channel"]
 _OPEN_SHOWN = 6
@@ -51,10 +53,10 @@ def _context(workspace: Workspace, by: By) -> dict[str, Any]:
     with db.current().read() as reading:
         days = usage.of_service(reading, workspace.service_id)
         troubles = failing.now(reading, workspace.service_id)
-        waiting = batch_pages.waiting(reading, workspace.service_id)
-        planned = listing.next_of_service(reading, workspace.service_id)
+        waiting = report.next_to_go(reading, workspace.service_id)
+        planned = notifications.next_of_service(reading, workspace.service_id)
         steps = first_steps.of_service(reading, workspace.service_id)
-        recent = listing.page(reading, workspace.service_id, Filter(), before=None, size=_RECENT).lines
+        recent = notifications.page(reading, workspace.service_id, Filter(), before=None, size=_RECENT).lines
     drawn = _by_channel(workspace, days) if by == "channel" else _by_status(workspace, days)
     today = dict(days[-1].statuses)
     shown = [(one.uid, one.status) for one in recent]

@@ -2,10 +2,8 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from sqlalchemy.orm import Session
 
 from backend.accounts import attempts, audit, invitations, oidc, passwords, users
@@ -14,19 +12,16 @@ from backend.accounts.sessions import Viewer
 from backend.db import database as db
 from backend.db.models.accounts import User
 from backend.portal import access, security
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.sign_in import begin_session
 
 
-class JoinForm(msgspec.Struct):
+class JoinForm(SecretForm):
     """The secret of the link, and a password if an account is to be made."""
 
     key: str = ""
     password: str = ""
-
-    def __repr__(self) -> str:
-        return "JoinForm()"
 
 
 @get("/invitation", sync_to_thread=True)
@@ -37,9 +32,7 @@ def show(request: Request[Any, Any, Any], key: Annotated[str, QueryParameter(nam
 
 
 @post("/invitation", sync_to_thread=True)
-def join(
-    request: Request[Any, Any, Any], data: Annotated[JoinForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def join(request: Request[Any, Any, Any], data: Sent[JoinForm]) -> Response[Any]:
     """Accept as who is signed in, if the invitation is for them, else with a new account."""
     invited, known = _find(request, data.key)
     viewer, faults = access.anyone(request), Faults()

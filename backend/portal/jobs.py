@@ -1,14 +1,13 @@
 """Jobs: the list, one with its progress and its faulty rows, and what people do to it."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from backend.branding import logos
@@ -19,7 +18,7 @@ from backend.lib import clock, inputs
 from backend.lib.problems import Problem
 from backend.portal import access, live
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.security import MESSAGE_POLICY
 
@@ -187,11 +186,7 @@ class SendForm(msgspec.Struct):
 
 
 @post("/jobs/{job_id:int}/send", guards=_EDITORS, status_code=200, sync_to_thread=True)
-def send(
-    workspace: NamedDependency[Workspace],
-    job_id: FromPath[int],
-    data: Annotated[SendForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def send(workspace: NamedDependency[Workspace], job_id: FromPath[int], data: Sent[SendForm]) -> Response[Any]:
     """Send the rows that are right, now or later."""
     job = _find(workspace, job_id)
     faults = Faults()

@@ -1,14 +1,13 @@
 """A matter: its whole life over all channels, and the button that says that it is over."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 
 from backend.db import database as db
 from backend.delivery.content import matters as known
@@ -16,7 +15,7 @@ from backend.intake import matters as resolving
 from backend.lib import ids, inputs
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.reports import matters, messages
 
@@ -42,11 +41,7 @@ def show(workspace: NamedDependency[Workspace], uid: FromPath[UUID], before: Fro
 
 
 @post("/matters/{uid:uuid}/resolve", guards=[access.editors], status_code=200, sync_to_thread=True)
-def resolve(
-    workspace: NamedDependency[Workspace],
-    uid: FromPath[UUID],
-    data: Annotated[ResolveForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def resolve(workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Sent[ResolveForm]) -> Response[Any]:
     """Say on every conversation about a matter that it is resolved."""
     note = data.note.replace("\r\n", "\n").replace("\x00", "").strip()
     faults = Faults()

@@ -1,20 +1,18 @@
 """The language of a service's messages and the layout of its e-mails: what a change does is shown, then done."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 
 from backend.db import database as db
 from backend.lib.languages import languages
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.templates_pages import changing
 from backend.publishing import mail_settings, sources
@@ -66,10 +64,7 @@ def show(workspace: NamedDependency[Workspace]) -> Page:
 
 
 @post("/settings/messages", guards=[access.administrators], sync_to_thread=True)
-def save(
-    workspace: NamedDependency[Workspace],
-    data: Annotated[MessagesForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def save(workspace: NamedDependency[Workspace], data: Sent[MessagesForm]) -> Response[Any]:
     """Show what a change would do to the templates; do it once that was seen, if it is still the same."""
     try:
         with db.current().read() as reading:

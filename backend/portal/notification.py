@@ -1,16 +1,15 @@
 """One notification: its story, its message as sent, what it was made of, and what people do about it."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 
 from backend.batching import manage
@@ -25,6 +24,7 @@ from backend.intake import resubmit
 from backend.lib.problems import Problem
 from backend.portal import access, live, matters
 from backend.portal.access import Workspace
+from backend.portal.forms import Sent
 from backend.portal.pages import Go, Page, go, page
 from backend.portal.security import MESSAGE_POLICY
 from backend.reports import attachments, messages, particulars
@@ -230,11 +230,7 @@ class CancelForm(msgspec.Struct, frozen=True):
 
 
 @post("/notifications/{uid:uuid}/cancel", guards=_EDITORS, status_code=200, sync_to_thread=True)
-def cancel(
-    workspace: NamedDependency[Workspace],
-    uid: FromPath[UUID],
-    data: Annotated[CancelForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Go:
+def cancel(workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Sent[CancelForm]) -> Go:
     """Cancel what has not left."""
     try:
         only = Channel(data.channel) if data.channel else None

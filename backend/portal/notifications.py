@@ -21,7 +21,7 @@ from backend.portal import live
 from backend.portal.access import Workspace
 from backend.portal.forms import Faults
 from backend.portal.pages import Page, page
-from backend.reports import listing
+from backend.reports import notifications
 from backend.reports.notifications import Filter
 from backend.search import query as search
 from backend.search.query import MOST_CHARACTERS, Query
@@ -156,8 +156,8 @@ def refresh(workspace: NamedDependency[Workspace], request: _AnyRequest) -> Resp
 def _context(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """Describe the list, the same way for the page and for its refresh."""
     with db.current().read() as reading:
-        counts = listing.counts(reading, workspace.service_id)
-        found = listing.page(reading, workspace.service_id, asked.wanted, before=asked.before)
+        counts = notifications.counts(reading, workspace.service_id)
+        found = notifications.page(reading, workspace.service_id, asked.wanted, before=asked.before)
     first = asked.before is None and asked.wanted.query is None
     facts = [(line.uid, line.status, line.facts) for line in found.lines]
     mark = live.mark(facts, counts)
@@ -189,7 +189,7 @@ def _tabs(workspace: Workspace, asked: Asked, counts: Mapping[str, int]) -> list
         count = counts[status.value]
         if not count and status.value != chosen:
             continue
-        shown = f"{count:,}" if count < listing.MOST_COUNTED else f"{listing.MOST_COUNTED - 1:,}+"
+        shown = f"{count:,}" if count < notifications.MOST_COUNTED else f"{notifications.MOST_COUNTED - 1:,}+"
         address = _address(workspace, "notifications", others, status=status.value)
         tabs.append((status.value, "" if others else shown, address, status.value == chosen))
     return tabs

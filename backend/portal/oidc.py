@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 
 from backend.accounts import attempts, identities, invitations, oidc, oidc_attempts, oidc_people, users
 from backend.accounts.oidc import Arrival, Departure, Refused
@@ -17,6 +16,7 @@ from backend.db.models.accounts import User
 from backend.lib import secrecy, settings
 from backend.portal import access, security
 from backend.portal.access import ACCOUNT
+from backend.portal.forms import Sent
 from backend.portal.invitations import accept, landing, welcome
 from backend.portal.pages import go, page
 from backend.portal.sign_in import begin_session
@@ -36,9 +36,7 @@ class DepartForm(msgspec.Struct):
 
 
 @post("/sign-in/oidc", opt={"keeps_nothing": True}, sync_to_thread=True)
-def depart(
-    request: Request[Any, Any, Any], data: Annotated[DepartForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def depart(request: Request[Any, Any, Any], data: Sent[DepartForm]) -> Response[Any]:
     """Send the browser to the provider, with what its return is validated by kept here and bound to the browser."""
     if not oidc.is_set():
         raise NotFoundException

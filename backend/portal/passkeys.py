@@ -1,13 +1,11 @@
 """Passkeys of one's own account: listed, added with a code that allows it, taken away."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from backend.accounts import passkeys, second_factor
@@ -15,22 +13,19 @@ from backend.accounts.sessions import Viewer
 from backend.db import database as db
 from backend.portal import second_factor as pages
 from backend.portal.access import SECOND_FACTOR
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import go, page
 
 PASSKEYS = f"{SECOND_FACTOR}/passkeys"
 
 
-class NewForm(msgspec.Struct):
+class NewForm(SecretForm):
     """A name, a code that allows it, and the browser's answer to what it was asked."""
 
     name: str = ""
     code: str = ""
     challenge: str = ""
     answer: str = ""
-
-    def __repr__(self) -> str:
-        return "NewForm()"
 
 
 @get("/account/second-factor/passkeys", sync_to_thread=True)
@@ -40,11 +35,7 @@ def show(viewer: NamedDependency[Viewer]) -> Response[Any]:
 
 
 @post("/account/second-factor/passkeys", opt={"keeps_nothing": True}, sync_to_thread=True)
-def add(
-    request: Request[Any, Any, Any],
-    viewer: NamedDependency[Viewer],
-    data: Annotated[NewForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def add(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer], data: Sent[NewForm]) -> Response[Any]:
     """Keep a passkey that the browser made."""
     faults = Faults()
     pages.take(request, viewer, faults)

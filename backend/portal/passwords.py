@@ -4,15 +4,14 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 
 from backend.accounts import attempts, audit, password_resets, passwords, users
 from backend.db import database as db
 from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import letters, security
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import Page, page
 from backend.portal.sign_in import Onward, enter
 
@@ -23,14 +22,11 @@ class AddressForm(msgspec.Struct):
     email: str = ""
 
 
-class PasswordForm(msgspec.Struct):
+class PasswordForm(SecretForm):
     """A new password, with the secret of the link that allows it."""
 
     key: str = ""
     password: str = ""
-
-    def __repr__(self) -> str:
-        return "PasswordForm()"
 
 
 @get("/password", sync_to_thread=False)
@@ -40,9 +36,7 @@ def show_request() -> Page:
 
 
 @post("/password", sync_to_thread=True)
-def ask(
-    request: Request[Any, Any, Any], data: Annotated[AddressForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Page:
+def ask(request: Request[Any, Any, Any], data: Sent[AddressForm]) -> Page:
     """Mail a link if there is such a person; the answer is the same, and as quick, if there is none."""
     faults, email = Faults(), data.email.strip()
     with faults.on("email"):
@@ -78,9 +72,7 @@ def show_choice(request: Request[Any, Any, Any], key: Annotated[str, QueryParame
 
 
 @post("/password/new", sync_to_thread=True)
-def choose(
-    request: Request[Any, Any, Any], data: Annotated[PasswordForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def choose(request: Request[Any, Any, Any], data: Sent[PasswordForm]) -> Response[Any]:
     """Set the password, end every session of the user's, and sign them in here."""
     attempts.take(db.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
     faults = Faults()

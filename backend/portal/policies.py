@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -20,7 +19,7 @@ from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import go, page
 from backend.registry import owned, policies
 from backend.registry.policies import PolicyRecord
@@ -37,7 +36,7 @@ _UNTIL = (
     ("delivered", "A message is delivered"),
 )
 # A form's fields: name, identifier, until, and after-0, type-0, recipient-0, template-0, after-1, …
-FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+FormData = Sent[dict[str, str]]
 
 
 class Row(msgspec.Struct):

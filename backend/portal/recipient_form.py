@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Template
 
 from backend.accounts import audit
@@ -21,7 +20,7 @@ from backend.lib import languages, settings, strict_json
 from backend.lib.problems import Problem
 from backend.portal import access, recipient_rows
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import ONCE, go, page
 from backend.portal.recipient_rows import ROW, Row, Written
 from backend.registry import owned, recipients, template_files
@@ -34,7 +33,7 @@ _DOUBLED = re.compile(r"the \w+ one; give each endpoint once")
 _CHANNELS = tuple(channel.value for channel in Channel)
 _OPTION = re.compile(r"; ({}) is ".format("|".join(ticket_options.OPTIONS)))
 # A form's fields: name, identifier, action, and those of the rows.
-FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+FormData = Sent[dict[str, str]]
 
 
 @get("/recipients/new", guards=[access.editors], sync_to_thread=True)

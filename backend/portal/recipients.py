@@ -1,12 +1,11 @@
 """Recipients: the list, one with its addresses and where it is used, a test message to it, deleting it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 
 from backend.accounts import audit
 from backend.channels.addresses import masked
@@ -17,7 +16,7 @@ from backend.intake.address_tests import AddressTest
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.sending_rules import whether_it_leaves
 from backend.registry import address_ids, owned, recipient_usage, recipients, sending_rules, suppressions
@@ -93,11 +92,7 @@ def show(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Pa
 
 
 @post("/recipients/{identifier:str}/test", guards=[access.editors], sync_to_thread=True)
-def send_test(
-    workspace: NamedDependency[Workspace],
-    identifier: FromPath[str],
-    data: Annotated[TestForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def send_test(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: Sent[TestForm]) -> Response[Any]:
     """Send a test message to one address, or to all, and lead to where it can be followed."""
     try:
         with db.current().transaction() as transaction:
@@ -136,11 +131,7 @@ def ask(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Pag
 
 
 @post("/recipients/{identifier:str}/delete", guards=[access.editors], sync_to_thread=True)
-def delete(
-    workspace: NamedDependency[Workspace],
-    identifier: FromPath[str],
-    data: Annotated[DeleteForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def delete(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: Sent[DeleteForm]) -> Response[Any]:
     """Delete a recipient that no batch waits for."""
     faults = Faults()
     if data.identifier.strip() != identifier:

@@ -2,14 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Stream
 
 from backend.accounts import audit
@@ -18,7 +16,7 @@ from backend.lib import clock, languages, settings
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Uploaded
 from backend.portal.pages import Page, go, page
 from backend.registry import csv_recipients
 from backend.registry.csv_recipients import Plan
@@ -53,9 +51,7 @@ def ask(workspace: NamedDependency[Workspace]) -> Page:
 
 
 @post("/recipients/import", guards=[access.editors], sync_to_thread=True)
-def take(
-    workspace: NamedDependency[Workspace], data: Annotated[ImportForm, Body(media_type=RequestEncodingType.MULTI_PART)]
-) -> Response[Any]:
+def take(workspace: NamedDependency[Workspace], data: Uploaded[ImportForm]) -> Response[Any]:
     """Show what a file would do; do it once that was seen, if it is still the same."""
     faults = Faults()
     text, plan = data.text, None

@@ -1,12 +1,9 @@
 """Two-factor sign-in of one's own account: set up, its recovery codes made anew, turned off."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
@@ -18,40 +15,31 @@ from backend.db.models.accounts import User
 from backend.lib.problems import Problem
 from backend.portal import letters, security
 from backend.portal.access import ACCOUNT, SECOND_FACTOR, actor
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import Page, go, page
 
 WRONG = "This code is not right. Take the one that the authenticator shows now; if it stays wrong, look at its clock."
 
 
-class OnForm(msgspec.Struct):
+class OnForm(SecretForm):
     """The setup that the page showed, the present password, and a code that proves the authenticator."""
 
     setup: str = ""
     present: str = ""
     code: str = ""
 
-    def __repr__(self) -> str:
-        return "OnForm()"
 
-
-class CodesForm(msgspec.Struct):
+class CodesForm(SecretForm):
     """The recovery codes that the page showed, and a code that allows them."""
 
     setup: str = ""
     code: str = ""
 
-    def __repr__(self) -> str:
-        return "CodesForm()"
 
-
-class OffForm(msgspec.Struct):
+class OffForm(SecretForm):
     """A code that allows to turn it off."""
 
     code: str = ""
-
-    def __repr__(self) -> str:
-        return "OffForm()"
 
 
 @get("/account/second-factor", sync_to_thread=True)
@@ -68,11 +56,7 @@ def show(viewer: NamedDependency[Viewer]) -> Response[Any]:
 
 
 @post("/account/second-factor/on", opt={"keeps_nothing": True}, sync_to_thread=True)
-def turn_on(
-    request: Request[Any, Any, Any],
-    viewer: NamedDependency[Viewer],
-    data: Annotated[OnForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def turn_on(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer], data: Sent[OnForm]) -> Response[Any]:
     """Turn it on after the present password and a code were given."""
     faults = Faults()
     take(request, viewer, faults)
@@ -104,7 +88,7 @@ def show_codes(viewer: NamedDependency[Viewer]) -> Response[Any]:
 def replace_codes(
     request: Request[Any, Any, Any],
     viewer: NamedDependency[Viewer],
-    data: Annotated[CodesForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Sent[CodesForm],
 ) -> Response[Any]:
     """Let the codes that were shown take the place of the present ones."""
     faults = Faults()
@@ -123,11 +107,7 @@ def replace_codes(
 
 
 @post("/account/second-factor/off", opt={"keeps_nothing": True}, sync_to_thread=True)
-def turn_off(
-    request: Request[Any, Any, Any],
-    viewer: NamedDependency[Viewer],
-    data: Annotated[OffForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def turn_off(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer], data: Sent[OffForm]) -> Response[Any]:
     """Turn it off after a code was given."""
     faults = Faults()
     take(request, viewer, faults)

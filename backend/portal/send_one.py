@@ -2,13 +2,12 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromQuery
+from litestar.params import FromQuery
 
 from backend.channels.addresses import masked
 from backend.channels.base import Channel
@@ -21,7 +20,7 @@ from backend.lib import languages
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.registry import previews, recipients, template_lists, templates
 from backend.rendering.variables import Variable
@@ -36,7 +35,7 @@ _CHANNELS = tuple(channel.value for channel in Channel)
 _FIELDS = (("recipient", "to"), ("subject", "subject"), ("type", "channel"), ("template_id", "template"))
 
 # A form's fields: template, channel, recipient, address, subject, mark, action, and value:NAME of each variable.
-FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+FormData = Sent[dict[str, str]]
 
 
 class Written(msgspec.Struct, kw_only=True):

@@ -2,24 +2,20 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 
 from backend.accounts import attempts, audit, senders
 from backend.db import database as db
 from backend.portal import access, letters, security
+from backend.portal.forms import SecretForm, Sent
 from backend.portal.pages import Page, page
 
 
-class KeyForm(msgspec.Struct):
+class KeyForm(SecretForm):
     """The secret of the link."""
 
     key: str = ""
-
-    def __repr__(self) -> str:
-        return "KeyForm()"
 
 
 @get(letters.SENDER.removeprefix("/portal"), sync_to_thread=True)
@@ -32,9 +28,7 @@ def show(request: Request[Any, Any, Any], key: Annotated[str, QueryParameter(nam
 
 
 @post(letters.SENDER.removeprefix("/portal"), status_code=200, sync_to_thread=True)
-def permit(
-    request: Request[Any, Any, Any], data: Annotated[KeyForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Page:
+def permit(request: Request[Any, Any, Any], data: Sent[KeyForm]) -> Page:
     """Verify the address, once."""
     attempts.take(db.current(), (attempts.LINK_ADDRESS, security.network_address(request)))
     viewer = access.anyone(request)

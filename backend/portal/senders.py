@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
 from backend.accounts import attempts, audit, sender_choice, senders
@@ -22,12 +21,11 @@ from backend.lib import settings
 from backend.lib.problems import Problem
 from backend.portal import access, letters
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.registry import template_usage
 from backend.registry.templates import TemplateRecord
 
-UrlEncoded = RequestEncodingType.URL_ENCODED
 _ADDRESS = "settings/senders"
 
 
@@ -58,9 +56,7 @@ def show(workspace: NamedDependency[Workspace]) -> Page:
 
 
 @post("/settings/senders", guards=[access.administrators], sync_to_thread=True)
-def add(
-    workspace: NamedDependency[Workspace], data: Annotated[SenderForm, Body(media_type=UrlEncoded)]
-) -> Response[Any]:
+def add(workspace: NamedDependency[Workspace], data: Sent[SenderForm]) -> Response[Any]:
     """Add an address, and mail the link by which it is verified."""
     faults = Faults()
     with faults.on("address"), db.current().transaction() as transaction:
@@ -100,9 +96,7 @@ def vouch(workspace: NamedDependency[Workspace], uid: FromPath[UUID]) -> Respons
 
 
 @post("/settings/senders/{uid:uuid}/name", guards=[access.administrators], sync_to_thread=True)
-def rename(
-    workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Annotated[NameForm, Body(media_type=UrlEncoded)]
-) -> Response[Any]:
+def rename(workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Sent[NameForm]) -> Response[Any]:
     """Change the name before an address."""
     faults = Faults()
     with _said(faults), db.current().transaction() as transaction:
@@ -116,11 +110,7 @@ def rename(
 
 
 @post("/settings/senders/{uid:uuid}/default", guards=[access.administrators], sync_to_thread=True)
-def make_default(
-    workspace: NamedDependency[Workspace],
-    uid: FromPath[UUID],
-    data: Annotated[DefaultForm, Body(media_type=UrlEncoded)],
-) -> Response[Any]:
+def make_default(workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Sent[DefaultForm]) -> Response[Any]:
     """Let it be what e-mails have that choose none, or no longer."""
     faults = Faults()
     with _said(faults), db.current().transaction() as transaction:

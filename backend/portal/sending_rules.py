@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import audit
 from backend.db import database as db
@@ -17,7 +16,7 @@ from backend.lib import clock, strict_json, windows
 from backend.lib.windows import DAYS
 from backend.portal import access, sending_forms
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.sending_forms import AS_SET, Forms, Row, Written, WrittenEqualTexts, WrittenMute, WrittenThrottle
 from backend.registry import sending, sending_rules
@@ -29,7 +28,7 @@ _DAY_WORDS = _WORDS | {"sun": "Sunday"}
 _FIRST = ("mon", "tue", "wed", "thu", "fri")
 _EDITORS, _ADMINISTRATORS = [access.editors], [access.administrators]
 # Fields: zone, holidays, except_high, and start-0, until-0, mon-0 to sun-0, start-1, …; of a mute its own.
-FormData = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+FormData = Sent[dict[str, str]]
 
 
 @get("/settings/sending", sync_to_thread=True)

@@ -1,12 +1,11 @@
 """The settings of a service: its name, what it sends with, its limit and its tokens."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit, service_settings, service_tokens, services
@@ -15,11 +14,11 @@ from backend.branding.brands import Owner
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import languages, settings
+from backend.monitoring import usage
 from backend.portal import access, revealed
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
-from backend.reports import usage
 
 
 class SettingsForm(msgspec.Struct):
@@ -35,10 +34,7 @@ def show(workspace: NamedDependency[Workspace], request: Request[Any, Any, Any])
 
 
 @post("/settings", guards=[access.administrators], sync_to_thread=True)
-def save(
-    workspace: NamedDependency[Workspace],
-    data: Annotated[SettingsForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def save(workspace: NamedDependency[Workspace], data: Sent[SettingsForm]) -> Response[Any]:
     """Save the name."""
     faults, changed = Faults(), dict[str, object]()
     with db.current().transaction() as transaction:

@@ -1,14 +1,12 @@
 """Where nobody is signed in (any more): the way to the sign-in page, back from it, and what was typed meanwhile."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import FormMultiDict
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect
 from litestar.types import Empty
 from litestar.utils.scope.state import ScopeState
@@ -17,6 +15,7 @@ from litestar_htmx import ClientRedirect
 from backend.accounts.sessions import Viewer
 from backend.portal import kept, sign_in
 from backend.portal.access import SECOND_FACTOR, SIGN_IN
+from backend.portal.forms import Sent
 from backend.portal.pages import go
 from backend.portal.security import HOME, cookie_name, harden, safe_address
 from backend.portal.whereabouts import OWN_REFRESH, page_above, page_asked_from, with_query
@@ -33,11 +32,7 @@ class KeptForm(msgspec.Struct):
 
 
 @post("/kept", sync_to_thread=True)
-def show_kept(
-    request: Request[Any, Any, Any],
-    viewer: NamedDependency[Viewer],
-    data: Annotated[KeptForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def show_kept(request: Request[Any, Any, Any], viewer: NamedDependency[Viewer], data: Sent[KeptForm]) -> Response[Any]:
     """Show what was typed before the session ended, to be sent now: for who has signed in in another tab."""
     form = kept.opened(request, data.kept, viewer.user_id)
     return sign_in.show_kept(form) if form else go(safe_address(data.next))

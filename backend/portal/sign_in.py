@@ -5,8 +5,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
@@ -16,7 +15,7 @@ from backend.db import database as db
 from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import access, browsers, kept, letters, security
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.kept import Kept, Sealed
 from backend.portal.pages import Page, go, page
 
@@ -52,10 +51,7 @@ def show_form(
 
 
 @post("/sign-in", sync_to_thread=True)
-def sign_in(
-    request: Request[Any, Any, Any],
-    data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def sign_in(request: Request[Any, Any, Any], data: Sent[SignInForm]) -> Response[Any]:
     """Begin a session with a new cookie value, and go where the form was asked to lead, inside the portal."""
     address = security.safe_address(data.next)
     email, ended, brought = data.email.strip(), bool(data.ended), Sealed(data.kept)

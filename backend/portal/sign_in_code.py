@@ -1,11 +1,8 @@
 """The second step of signing in with a password: a code of the authenticator, or a recovery code."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
@@ -16,7 +13,7 @@ from backend.db.models.accounts import User
 from backend.lib import aside
 from backend.lib.problems import Problem
 from backend.portal import access, letters, security
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, SecretForm, Sent
 from backend.portal.pages import Page
 from backend.portal.sign_in import Onward, arrive, code_form, pending_cookie, pending_name
 
@@ -25,16 +22,13 @@ _WRONG_PASSKEY = "This passkey could not be used. Try it again, or give a code."
 _FEW = 3
 
 
-class CodeForm(msgspec.Struct):
+class CodeForm(SecretForm):
     """The code that was typed, or a passkey's answer to its challenge; and a form that came after the session's end."""
 
     code: str = ""
     challenge: str = ""
     answer: str = ""
     kept: str = ""
-
-    def __repr__(self) -> str:
-        return "CodeForm()"
 
 
 @get("/sign-in/code", sync_to_thread=True)
@@ -45,10 +39,7 @@ def show_form(request: Request[Any, Any, Any]) -> Response[Any]:
 
 
 @post("/sign-in/code", opt={"keeps_nothing": True}, sync_to_thread=True)
-def sign_in(
-    request: Request[Any, Any, Any],
-    data: Annotated[CodeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def sign_in(request: Request[Any, Any, Any], data: Sent[CodeForm]) -> Response[Any]:
     """Begin a session if the code is right; wrong ones are slowed down, and the account's owner hears of them."""
     waiting = _pending(request)
     if waiting is None:

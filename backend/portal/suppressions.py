@@ -1,18 +1,18 @@
 """Suppressed addresses of a service: which, why, since when, and freeing them by hand."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromQuery
+from litestar.params import FromQuery
 
 from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import inputs
 from backend.portal import access
 from backend.portal.access import Workspace
+from backend.portal.forms import Sent
 from backend.portal.pages import Page, go, page
 from backend.registry import address_ids, owned, suppressions
 
@@ -49,9 +49,7 @@ def index(workspace: NamedDependency[Workspace], after: FromQuery[int | None] = 
 
 
 @post("/suppressions/free", guards=[access.editors], sync_to_thread=True)
-def free(
-    workspace: NamedDependency[Workspace], data: Annotated[FreeForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def free(workspace: NamedDependency[Workspace], data: Sent[FreeForm]) -> Response[Any]:
     """Let an address be sent to again."""
     with db.current().transaction() as transaction:
         address = suppressions.free(transaction, workspace.service_id, data.channel, data.address)

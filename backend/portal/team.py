@@ -1,12 +1,11 @@
 """The team of a service: members, their roles, and invitations."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import audit, invitations, members, reach, services, users
 from backend.accounts.users import Role
@@ -15,7 +14,7 @@ from backend.channels.base import Channel
 from backend.db import database as db
 from backend.portal import access, letters
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go, page
 from backend.portal.templates import channel_word, role_word
 
@@ -47,9 +46,7 @@ def show(workspace: NamedDependency[Workspace]) -> Page:
 
 
 @post("/team/invitations", guards=[access.administrators], sync_to_thread=True)
-def invite(
-    workspace: NamedDependency[Workspace], data: Annotated[InviteForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def invite(workspace: NamedDependency[Workspace], data: Sent[InviteForm]) -> Response[Any]:
     """Invite somebody by e-mail."""
     faults = Faults()
     role: Role = "viewer"
@@ -94,11 +91,7 @@ def withdraw(workspace: NamedDependency[Workspace], invitation_id: FromPath[int]
 
 
 @post("/team/members/{user_id:int}/role", guards=[access.administrators], sync_to_thread=True)
-def change_role(
-    workspace: NamedDependency[Workspace],
-    user_id: FromPath[int],
-    data: Annotated[RoleForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def change_role(workspace: NamedDependency[Workspace], user_id: FromPath[int], data: Sent[RoleForm]) -> Response[Any]:
     """Give a member another role."""
     role = members.checked_role(data.role)
     faults = Faults()
@@ -127,9 +120,7 @@ def remove(workspace: NamedDependency[Workspace], user_id: FromPath[int]) -> Res
 
 
 @post("/team/guests", guards=[access.administrators], sync_to_thread=True)
-def add_guest(
-    workspace: NamedDependency[Workspace], data: Annotated[GuestForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def add_guest(workspace: NamedDependency[Workspace], data: Sent[GuestForm]) -> Response[Any]:
     """Let an address be reached while the service, or a client of it, is held to the team."""
     faults, shown = Faults(), ""
     with faults.on("address"), db.current().transaction() as transaction:

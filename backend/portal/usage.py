@@ -8,10 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from backend.db import database as db
+from backend.monitoring import usage
 from backend.portal import chart
 from backend.portal.access import Workspace
 from backend.portal.pages import Page, page
-from backend.reports import usage
 
 Days = Literal["30", "90"]
 

@@ -1,24 +1,22 @@
 """Obligations in the portal: the worklist of a service, acknowledging, and closing with a reason."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 
 from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import inputs
-from backend.obligations import goals
+from backend.obligations import goals, report
 from backend.obligations import worklist as waiting
 from backend.obligations.goals import Acknowledgement
 from backend.portal import access
 from backend.portal.access import Workspace
+from backend.portal.forms import Sent
 from backend.portal.pages import Go, Page, go, page
-from backend.reports import obligations
 
 _PAGE = 50
 _EDITORS = [access.editors]
@@ -35,7 +33,7 @@ class CloseForm(msgspec.Struct):
 def index(workspace: NamedDependency[Workspace], after: FromQuery[int | None] = None) -> Page:
     """List what nobody has answered for, the oldest first."""
     with db.current().read() as reading:
-        rows, further = obligations.on_worklist(reading, workspace.service_id, _PAGE, inputs.bounded(after))
+        rows, further = report.on_worklist(reading, workspace.service_id, _PAGE, inputs.bounded(after))
     return page(
         "obligations/worklist.html",
         workspace.viewer,
@@ -63,11 +61,7 @@ def acknowledge(workspace: NamedDependency[Workspace], uid: FromPath[UUID]) -> G
 
 
 @post("/notifications/{uid:uuid}/close", guards=_EDITORS, status_code=200, sync_to_thread=True)
-def close(
-    workspace: NamedDependency[Workspace],
-    uid: FromPath[UUID],
-    data: Annotated[CloseForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Go:
+def close(workspace: NamedDependency[Workspace], uid: FromPath[UUID], data: Sent[CloseForm]) -> Go:
     """Close an obligation with a reason."""
     with db.current().transaction() as transaction:
         by = workspace.actor.name

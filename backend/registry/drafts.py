@@ -278,7 +278,7 @@ def _columns(content: TemplateContent) -> dict[str, object]:
 
 def _content(row: TemplateDraft | TemplateCopy) -> TemplateContent:
     variants = {tag: Variant(**text) for tag, text in (row.variants or {}).items()}
-    return templates.said_by(row, batch=row.batch, language=row.language, variants=variants)
+    return templates.said_by(row, sample_fields=None, variants=variants)
 
 
 def _same(one: TemplateContent, other: TemplateContent) -> bool:

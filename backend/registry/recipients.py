@@ -13,7 +13,7 @@ from backend.channels.base import Channel
 from backend.channels.records import OPEN
 from backend.db.models.registry import Endpoint, Recipient
 from backend.lib import clock, pointers
-from backend.lib.problems import FieldError, Problem
+from backend.lib.problems import FieldError, Problem, if_found
 from backend.lib.strict_json import MAX_ERRORS
 from backend.registry.lookup import Address
 from backend.registry.owned import OwnedRepository, check_identifier
@@ -88,12 +88,7 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
     Raises:
         Problem: ``invalid_identifier``.
     """
-    try:
-        return get(session, service_id, identifier)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
+    return if_found(lambda: get(session, service_id, identifier))
 
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:

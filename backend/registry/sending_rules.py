@@ -83,19 +83,7 @@ def put_throttle(session: Session, service_id: int, subject: Subject, throttle: 
     Raises:
         Problem: ``not_found``, or ``invalid_request`` for a digest whose template is not there.
     """
-    check_subject(session, service_id, subject)
-    if subject.kind == "recipient" and throttle is not None:
-        said = "A recipient has no throttle of its own: set that of the service, or of a template."
-        raise Problem("invalid_request", said, errors=[FieldError("/throttle", "invalid_value", said)])
-    _lock(session, service_id)
-    row = _row(session, service_id, subject)
-    if (sending.rule_of(row).throttle if row is not None else None) == throttle:
-        return False
-    _check_digest(session, service_id, "throttle", throttle.digest_template if throttle is not None else None)
-    row = row or _new(session, service_id, subject)
-    row.throttle = msgspec.to_builtins(throttle) if throttle is not None else None
-    _changed(session, service_id, row)
-    return True
+    return _put(session, service_id, subject, "throttle", throttle)
 
 
 def put_equal_texts(session: Session, service_id: int, subject: Subject, equal: EqualTexts | None) -> bool:
@@ -104,17 +92,31 @@ def put_equal_texts(session: Session, service_id: int, subject: Subject, equal: 
     Raises:
         Problem: ``not_found``, or ``invalid_request`` for a digest whose template is not there.
     """
+    return _put(session, service_id, subject, "equal_texts", equal)
+
+
+_NOT_OF_A_RECIPIENT = {
+    "throttle": "A recipient has no throttle of its own: set that of the service, or of a template.",
+    "equal_texts": "A recipient has no rule for equal texts: set that of the service, or of a template.",
+}
+
+
+def _put(
+    session: Session, service_id: int, subject: Subject, member: str, wanted: Throttle | EqualTexts | None
+) -> bool:
+    """Set the member of a rule that recipients have none of, and which may name a digest."""
     check_subject(session, service_id, subject)
-    if subject.kind == "recipient" and equal is not None:
-        said = "A recipient has no rule for equal texts: set that of the service, or of a template."
-        raise Problem("invalid_request", said, errors=[FieldError("/equal_texts", "invalid_value", said)])
+    if subject.kind == "recipient" and wanted is not None:
+        said = _NOT_OF_A_RECIPIENT[member]
+        raise Problem("invalid_request", said, errors=[FieldError(f"/{member}", "invalid_value", said)])
     _lock(session, service_id)
     row = _row(session, service_id, subject)
-    if (sending.rule_of(row).equal_texts if row is not None else None) == equal:
+    if (getattr(sending.rule_of(row), member) if row is not None else None) == wanted:
         return False
-    _check_digest(session, service_id, "equal_texts", equal.digest_template if equal is not None else None)
+    if wanted is not None:
+        _check_digest(session, service_id, member, wanted.digest_template)
     row = row or _new(session, service_id, subject)
-    row.equal_texts = msgspec.to_builtins(equal) if equal is not None else None
+    setattr(row, member, msgspec.to_builtins(wanted) if wanted is not None else None)
     _changed(session, service_id, row)
     return True
 

@@ -1,7 +1,7 @@
 """The form of what is registered, for every entry point: limits, and one plain sentence for each fault."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -10,7 +10,7 @@ from backend.channels.base import Channel
 from backend.lib import durations, timetable
 from backend.lib.languages import language_tag
 from backend.lib.strict_json import LanguageTag, Shape
-from backend.registry.templates import Variant
+from backend.registry.templates import Format, Kind, Variant
 
 MAX_ENDPOINTS = 500
 MAX_SOURCE_BYTES = 256 * 1024
@@ -190,12 +190,12 @@ class TemplateShape(Shape):
 
     name: Name
     kind: Annotated[
-        Literal["template", "partial", "layout"],
+        Kind,
         Field(
             description="What is included, imported or extended is a `partial` or `layout`; nothing is sent with it."
         ),
     ] = "template"
-    format: Literal["mjml", "html", "text", "markdown"]
+    format: Format
     source: Source
     subject: Subject = None
     sample_fields: Fields | None = None

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, func, or_, select
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.db.models.registry import Template, TemplateVersion
 from backend.lib import clock, ids
-from backend.lib.problems import Problem
+from backend.lib.problems import Problem, if_found
 from backend.registry import provenance
 from backend.registry.owned import OwnedRepository, check_identifier
 from backend.registry.pins import Pins, pins_of
@@ -21,6 +21,8 @@ _LONGEST_AUTHOR = 160
 # PostgreSQL counts versions in 32 bits.
 LAST_VERSION = 2**31 - 1
 TEMPLATE = "template"
+Kind = Literal["template", "partial", "layout"]
+Format = Literal["mjml", "html", "text", "markdown"]
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,13 +94,10 @@ class TemplateContent(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(ids.canonical(said)).hexdigest()
 
 
-# What a template's form as it is sent in, the row of a version and that of a draft have alike.
-_ALIKE = ("name", "format", "source", "subject", "repeat_after", "kind", "sender", "reply_to")
-
-
 def said_by(form: object, **other: Any) -> TemplateContent:
-    """Return what any form of a template says; ``other`` is what each form has in its own way."""
-    return TemplateContent(**{name: getattr(form, name) for name in _ALIKE}, **other)
+    """Return what a template says as it was sent in, or as a row has it; ``other`` is what that has in its own way."""
+    alike = (name for name in TemplateContent.__struct_fields__ if name not in other)
+    return TemplateContent(**{name: getattr(form, name) for name in alike}, **other)
 
 
 class TemplateRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,12 +209,7 @@ def present(session: Session, service_id: int, identifier: str) -> TemplateRecor
     Raises:
         Problem: ``invalid_identifier``.
     """
-    try:
-        return get(session, service_id, identifier)
-    except Problem as problem:
-        if problem.code != "not_found":
-            raise
-        return None
+    return if_found(lambda: get(session, service_id, identifier))
 
 
 def version(session: Session, service_id: int, identifier: str, number: int) -> VersionRecord:
@@ -356,8 +350,6 @@ def content_of(version: TemplateVersion) -> TemplateContent:
     """Return what a version's row says."""
     return said_by(
         version,
-        sample_fields=version.sample_fields,
-        batch=version.batch,
         language=version.language if version.own_language else None,
         variants={
             one.language: Variant(source=one.source, subject=one.subject, sample_fields=one.sample_fields)

@@ -16,9 +16,9 @@ from backend.db.models.notifications import Delivery, Event, Notification
 from backend.db.models.receipts import Suppression
 from backend.db.models.registry import Endpoint, Recipient
 from backend.db.models.search import SearchProgress
+from backend.delivery.outcomes import causes
+from backend.delivery.outcomes.causes import News
 from backend.lib.problems import Problem
-from backend.reports import causes
-from backend.reports.causes import News
 from backend.reports.particulars import DeliveryRow, delivery_rows
 from backend.search import find
 from backend.search.asked import parts_of

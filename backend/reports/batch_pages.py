@@ -1,4 +1,4 @@
-"""Batches for their pages: those that wait, those that went lately, and one of them with its members."""
+"""Batches for their pages: those that went lately, and one of them with its members."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,15 +7,15 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.batching import flush
+from backend.batching import flush, report
+from backend.batching.report import BatchRow
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.registry import TemplateVersion
 from backend.delivery.outcomes import resend_log
 from backend.delivery.outcomes.resend_log import Entry
 from backend.registry.languages import NUMBER
-from backend.reports import batches, failing, messages, particulars
-from backend.reports.batches import BatchRow
+from backend.reports import failing, messages, particulars
 from backend.reports.failing import Line
 from backend.reports.particulars import Answer, DeliveryRow
 
@@ -84,31 +84,15 @@ class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
         return not self.waits and self.row.status != BatchStatus.DISPATCHED.value
 
 
-def waiting(session: Session, service_id: int, limit: int = 200) -> list[BatchRow]:
-    """List a service's unsent batches: those that failed to become a message, then by when they go."""
-    own = (Batch.service_id == service_id, flush.unsent())
-    order = (Batch.status != BatchStatus.FAILED.value, Batch.held, Batch.closes_at, Batch.id)
-    return [
-        batches.describe(batch) for batch in session.scalars(select(Batch).where(*own).order_by(*order).limit(limit))
-    ]
-
-
 def lately(session: Session, service_id: int) -> list[GoneBatch]:
     """List the service's newest batches that have gone, or come to nothing, the newest first."""
     newest: list[int] = []
     for status in set(BatchStatus) - set(_UNSENT):
         own = (Batch.service_id == service_id, Batch.status == status.value)
         newest += session.scalars(select(Batch.id).where(*own).order_by(Batch.id.desc()).limit(LATELY))
-    found = batches.rows(session, sorted(newest)[-LATELY:])[::-1]
+    found = report.rows(session, sorted(newest)[-LATELY:])[::-1]
     lying = messages.batches(session, [UUID(one.batch_id) for one in found])
     return [GoneBatch(**msgspec.structs.asdict(one), kept=UUID(one.batch_id) in lying) for one in found]
-
-
-def every(session: Session, service_id: int, before: int | None, limit: int) -> tuple[list[BatchRow], int | None]:
-    """List all of a service's batches behind the row ``before``, the newest first, and where the next page begins."""
-    wanted = select(Batch).where(Batch.service_id == service_id).order_by(Batch.id.desc()).limit(limit)
-    found = session.scalars(wanted if before is None else wanted.where(Batch.id < before)).all()
-    return [batches.describe(batch) for batch in found], found[-1].id if len(found) == limit else None
 
 
 def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> BatchPage | None:
@@ -122,7 +106,7 @@ def one(session: Session, service_id: int, uid: UUID, *, after: int = 0) -> Batc
     free = [delivery.status for delivery in deliveries if delivery.claimed_by is None]
     failed = [one for one in deliveries if one.claimed_by is None and one.status == DeliveryStatus.FAILED.value]
     return BatchPage(
-        row=batches.describe(batch),
+        row=report.describe(batch),
         to_address=batch.address is not None,
         unsent=session.scalar(select(Batch.id).where(*own, flush.unsent())) is not None,
         waits=batch.status in _UNSENT,

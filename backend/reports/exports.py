@@ -13,17 +13,21 @@ from sqlalchemy.orm import Session
 
 from backend.accounts import administration, clients, group_roles, members, organisations, services
 from backend.accounts import audit_log as log
+from backend.batching import report as batch_reports
 from backend.channels.addresses import masked
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.db.models.notifications import Delivery, Notification
 from backend.lib import clock, settings
 from backend.lib.tables import Cell
-from backend.registry import csv_recipients, suppressions
+from backend.monitoring import usage
+from backend.obligations import report as obligation_reports
+from backend.registry import csv_recipients, suppressions, template_lists
 from backend.registry import policies as registered
-from backend.reports import address, batch_pages, failing, listing, obligations, usage
+from backend.reports import address, failing
 from backend.reports import messages as kept
-from backend.reports.listing import Line
+from backend.reports import notifications as listed
+from backend.reports.lines import Line
 from backend.reports.notifications import Filter
 
 # So many rows are read at once, each time by a short transaction of its own.
@@ -62,7 +66,7 @@ def _notifications(service_id: int, wanted: Filter) -> Iterator[tuple[Cell, ...]
     before = None
     while True:
         with db.current().read() as session:
-            found = listing.page(session, service_id, wanted, before=before, size=_AT_ONCE)
+            found = listed.page(session, service_id, wanted, before=before, size=_AT_ONCE)
             addresses, errors = _beside(session, [line.uid for line in found.lines])
         for line in found.lines:
             yield _line(line, addresses.get(line.uid, []), errors.get(line.uid, []))
@@ -189,7 +193,7 @@ def paged(read: Callable[[Session, _Key | None], tuple[Sequence[_Row], _Key | No
 
 def batches(service_id: int) -> Table:
     """Give a service's batches, the newest first."""
-    rows = paged(lambda session, before: batch_pages.every(session, service_id, before, _AT_ONCE))
+    rows = paged(lambda session, before: batch_reports.every(session, service_id, before, _AT_ONCE))
     columns = "batch_id aggregator_id matter channel recipient template_id subject status held members"
     return table(f"{columns} opened_at closes_at why error", rows)
 
@@ -226,14 +230,20 @@ def policies(service_id: int) -> Table:
     return table("identifier name until steps updated_at", paged(read))
 
 
+def templates(service_id: int) -> Table:
+    """Give a service's templates in order of name, those in draft as well."""
+    rows = paged(lambda session, _: (template_lists.every(session, service_id), None))
+    return table("identifier name kind format version drafted_by locked changed_at used_at", rows)
+
+
 def worklist(service_id: int) -> Table:
     """Give what nobody has answered for, the oldest first, each with its ticket as the page names and links it."""
-    rows = paged(lambda session, after: obligations.on_worklist(session, service_id, _AT_ONCE, after))
+    rows = paged(lambda session, after: obligation_reports.on_worklist(session, service_id, _AT_ONCE, after))
     columns = ("notification_id", "until", "policy_id", "worklist_at", "ticket", "ticket_link", "ticket_detail")
     return Table(columns, (_on_worklist(service_id, row) for row in rows))
 
 
-def _on_worklist(service_id: int, row: obligations.WorklistRow) -> tuple[Cell, ...]:
+def _on_worklist(service_id: int, row: obligation_reports.WorklistRow) -> tuple[Cell, ...]:
     owed, ticket = row.obligation, row.obligation.ticket
     at = clock.iso(owed.worklist_at) if owed.worklist_at else ""
     whole = (row.notification_id, owed.until, owed.policy_id or "", at)

@@ -15,12 +15,11 @@ from backend.channels.addresses import masked
 from backend.db.models.batches import Batch, BatchMember
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus
 from backend.delivery.content import addressee
-from backend.delivery.outcomes import present
+from backend.delivery.outcomes import causes, present
+from backend.delivery.outcomes.causes import Cause
 from backend.delivery.outcomes.present import Plan, Why
 from backend.lib import clock, pointers
 from backend.registry import address_ids
-from backend.reports import causes
-from backend.reports.causes import Cause
 from backend.reports.model import Fault
 from backend.search.asked import parts_of
 

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from backend.batching.report import BatchRow, describe
 from backend.channels.addresses import masked
 from backend.channels.base import Channel
 from backend.db.models.batches import Batch, BatchStatus, Why
@@ -17,10 +18,9 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Notificati
 from backend.db.models.registry import Template, TemplateVersion
 from backend.db.statements import one_of
 from backend.delivery.content import matters
+from backend.delivery.outcomes import waits
+from backend.delivery.outcomes.waits import WaitReport
 from backend.lib import ids
-from backend.reports import batches, waits
-from backend.reports.batches import BatchRow
-from backend.reports.waits import WaitReport
 from backend.search.asked import parts_of
 
 _WAITING = (BatchStatus.OPEN, BatchStatus.CLOSED)
@@ -106,12 +106,12 @@ def quiet(session: Session, service_id: int, matter: str) -> list[BatchRow]:
     """List the latest batches about a matter that were not sent because nothing in them was new, newest first."""
     told = (Batch.matter_id == ids.matter_id(service_id, matter), Batch.why == Why.NOTHING_NEW.value)
     wanted = select(Batch).where(*told, Batch.status == BatchStatus.CANCELLED.value)
-    return [batches.describe(one) for one in session.scalars(wanted.order_by(Batch.id.desc()).limit(_MOST_QUIET))]
+    return [describe(one) for one in session.scalars(wanted.order_by(Batch.id.desc()).limit(_MOST_QUIET))]
 
 
 def _waiting(session: Session, matter_id: UUID) -> list[BatchRow]:
     wanted = select(Batch).where(Batch.matter_id == matter_id, one_of(Batch.status, _WAITING))
-    return [batches.describe(one) for one in session.scalars(wanted.order_by(Batch.id).limit(_MOST_WAITING))]
+    return [describe(one) for one in session.scalars(wanted.order_by(Batch.id).limit(_MOST_WAITING))]
 
 
 def _messages(session: Session, deliveries: Sequence[Delivery]) -> list[MatterMessage]:

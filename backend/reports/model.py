@@ -5,13 +5,13 @@ from typing import Literal, cast
 
 import msgspec
 
+from backend.batching.report import MembershipReport
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode
-from backend.db.models.batches import BatchStatus, Why
 from backend.db.models.notifications import DeliveryStatus, NotificationStatus, Priority
+from backend.delivery.outcomes.waits import WaitReport
 from backend.lib.problems import FieldError
-from backend.reports.obligations import ObligationReport
-from backend.reports.waits import WaitReport
+from backend.obligations.report import ObligationReport
 from backend.search.hits import Where
 
 PriorityName = Literal["NORMAL", "HIGH", "BATCH"]
@@ -46,30 +46,6 @@ class DeliveryReport(msgspec.Struct, frozen=True, kw_only=True):
     meant_for: str | None
     language: str
     waits: WaitReport | None
-
-
-class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A membership in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
-
-    ``status`` is OPEN or CLOSED while the batch waits, then what became of its message; ``why`` is what closes or
-    closed it; ``template_version`` is the one it was sent with. ``removed_at`` is set when this one was taken out.
-    """
-
-    batch_id: str
-    aggregator_id: str
-    status: BatchStatus
-    sequence: int
-    members: int
-    held: bool
-    opened_at: datetime
-    closes_at: datetime
-    why: Why
-    closed_at: datetime | None
-    dispatched_at: datetime | None
-    template_version: int | None
-    error: str | None
-    removed_at: datetime | None
-    waits: WaitReport | None = None
 
 
 class RecipientReport(msgspec.Struct, frozen=True, omit_defaults=True):

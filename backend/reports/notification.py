@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,6 +12,8 @@ import msgspec
 from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from backend.batching import report as batches
+from backend.batching.report import Membership, MembershipReport, Memberships
 from backend.channels.addresses import masked
 from backend.channels.attachments import AttachedFile
 from backend.channels.base import Channel
@@ -21,11 +23,13 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Not
 from backend.db.models.registry import TemplateVersion
 from backend.db.types import Moment
 from backend.delivery.content import matters
+from backend.delivery.outcomes import waits
+from backend.delivery.outcomes.waits import WaitReport
 from backend.delivery.sending import attached
 from backend.lib import clock, pointers
+from backend.obligations import report as obligations
 from backend.registry.languages import NUMBER
-from backend.reports import attachments, batches, obligations, waits
-from backend.reports.batches import Membership, Memberships
+from backend.reports import attachments
 from backend.reports.model import (
     ChannelReport,
     DeliveryReport,
@@ -37,7 +41,6 @@ from backend.reports.model import (
     ReportLinks,
     priority_name,
 )
-from backend.reports.waits import WaitReport
 
 # Longer than any identifier; only a refused notification can hold more.
 MAX_WORD = 200
@@ -352,8 +355,7 @@ def steps(session: Session, found: Found, shown: Callable[[Delivery], str]) -> l
         refused = [Step(notification.created_at, "refused", _refused(problem))] if problem else []
         told = refused or [_accepted(notification)]
         for one in found.memberships.values():
-            joined = batches.told(one, max(begun, notification.send_at or begun))
-            told += [Step(event.at, "buffered", event.what) for event in joined]
+            told += _joined(one.report, max(begun, notification.send_at or begun))
     addresses = {delivery.id: _named(delivery, shown) for delivery in found.deliveries}
     others = {event.delivery_id for event in found.events if event.delivery_id} - addresses.keys()
     if others:
@@ -368,6 +370,12 @@ def _accepted(notification: Notification) -> Step:
     if notification.send_at is None or notification.send_at <= begun:
         return Step(begun, "begun", "Accepted")
     return Step(begun, "scheduled", f"Accepted, to be sent at {notification.send_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _joined(report: MembershipReport, joined_at: datetime) -> Iterator[Step]:
+    yield Step(joined_at, "buffered", f"Buffered as number {report.sequence} of the batch {report.batch_id}")
+    if report.removed_at is not None:
+        yield Step(report.removed_at, "buffered", f"Taken out of the batch {report.batch_id}")
 
 
 def _refused(problem: dict[str, Any]) -> str:

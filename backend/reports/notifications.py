@@ -1,25 +1,25 @@
 """Lists of notifications: filtered, newest first, in pages that do not shift while new ones come in."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, String, and_, bindparam, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, String, and_, bindparam, cast, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchMember
-from backend.db.models.notifications import Delivery, Notification, NotificationStatus, Priority
+from backend.db.models.notifications import Delivery, DeliveryStatus, Notification, NotificationStatus, Priority
 from backend.db.models.registry import Template, TemplateVersion
+from backend.db.statements import one_of
 from backend.db.types import Moment
-from backend.reports import facts, searching, waits
-from backend.reports.facts import Facts
-from backend.reports.model import Links, MatchReport, NotificationRow, priority_name
-from backend.reports.searching import Hits, Search
-from backend.reports.waits import WaitReport
-from backend.search.hits import Match
+from backend.reports import lines
+from backend.reports.lines import COLUMNS, Line
+from backend.reports.model import Links, MatchReport, NotificationRow
+from backend.search import pages
+from backend.search.pages import Search
 from backend.search.query import Query
 
 
@@ -55,38 +55,19 @@ class Keyset(msgspec.Struct, frozen=True):
     before_at: datetime | None = None
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Rows of notifications, newest first, with what lists say of them besides.
+class Found(msgspec.Struct, frozen=True):
+    """A page of lines, newest first.
 
     ``older`` is the row behind which the next page begins, if there may be one. ``cut_short`` tells that it begins
     where this page stopped looking, and not where it was full.
     """
 
-    rows: Sequence[Any]
-    facts: Mapping[int, Facts]
-    waits: Mapping[int, WaitReport]
-    matches: Mapping[int, Sequence[Match]] = {}
+    lines: list[Line]
     older: int | None = None
     cut_short: bool = False
 
 
-# What lists say of a notification.
-COLUMNS = (
-    Notification.id,
-    Notification.uid,
-    Notification.status,
-    Notification.mode,
-    Notification.priority,
-    Notification.aggregator_id,
-    Notification.content,
-    Notification.problem,
-    Notification.created_at,
-    Notification.updated_at,
-    Notification.send_at,
-)
-
-
-def find(session: Session, service_id: int, wanted: Filter, keyset: Keyset) -> Page:
+def find(session: Session, service_id: int, wanted: Filter, keyset: Keyset) -> Found:
     """Find a page of a service's notifications: the one way for API, portal and exports."""
     indexed, looking = list(by_index(wanted)), list(by_looking(wanted))
     size = keyset.size
@@ -103,30 +84,16 @@ def find(session: Session, service_id: int, wanted: Filter, keyset: Keyset) -> P
         query = query.where(*own)
     rows = session.execute(query.order_by(*NEWEST_FIRST).limit(size + 1)).all()
     if len(rows) > size:
-        return described(session, rows[:size], older=rows[size - 1].id)
+        return Found(lines.of(session, rows[:size]), rows[size - 1].id)
     end = _end_of_window(session, own, keyset.window) if looking else None
-    return described(session, rows, older=end, cut_short=end is not None)
+    return Found(lines.of(session, rows), end, end is not None)
 
 
-def _searched(session: Session, search: Search, keyset: Keyset) -> Page:
-    hits = searching.page(session, search, before=keyset.before, size=keyset.size)
+def _searched(session: Session, search: Search, keyset: Keyset) -> Found:
+    hits = pages.page(session, search, before=keyset.before, size=keyset.size)
     found = select(*COLUMNS).where(Notification.id.in_(hits.matches)).order_by(Notification.id.desc())
     rows = session.execute(found).all()
-    return described(session, rows, hits, older=hits.next, cut_short=len(rows) != keyset.size)
-
-
-def described(
-    session: Session,
-    rows: Sequence[Any],
-    hits: Hits | None = None,
-    *,
-    older: int | None = None,
-    cut_short: bool = False,
-) -> Page:
-    """Read what lists say besides of notifications, whose ``COLUMNS`` are given."""
-    told = facts.of(session, rows, hits.subjects if hits else None)
-    held = waits.of_notifications(session, [row.id for row in rows if row.status == NotificationStatus.SCHEDULED])
-    return Page(rows, told, held, hits.matches if hits else {}, older, cut_short)
+    return Found(lines.of(session, rows, hits), hits.next, len(rows) != keyset.size)
 
 
 def _end_of_window(session: Session, own: Sequence[ColumnElement[bool]], window: int) -> int | None:
@@ -222,32 +189,120 @@ def _asked_for(text: str) -> ColumnElement[bool]:
     return and_(Notification.accepted_at.is_(None), Notification.content.contains(text, autoescape=True))
 
 
-def page(
+# The pages of the list in the portal, whose cursor is a notification's id.
+
+PAGE_SIZE = 50
+# A page that filters by what no index knows looks at so many notifications and says how far it came.
+PAGE_WINDOW = 3_000
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A page of the list, newest first.
+
+    ``older`` is the notification behind which the next page begins. ``looked_back_to`` is set where the search came
+    to the end of what one page looks at and not to the end of the list.
+    """
+
+    lines: list[Line]
+    older: UUID | None = None
+    looked_back_to: datetime | None = None
+
+
+def page(session: Session, service_id: int, wanted: Filter, *, before: UUID | None, size: int = PAGE_SIZE) -> Listed:
+    """List a service's notifications behind ``before``; one that the service does not have gives an empty page."""
+    keyset = _keyset(session, service_id, before, size)
+    if keyset is None:
+        return Listed([])
+    found = find(session, service_id, wanted, keyset)
+    if found.older is None:
+        return Listed(found.lines)
+    edge = select(Notification.uid, Notification.created_at).where(Notification.id == found.older)
+    last = session.execute(edge).one_or_none()
+    if last is None:  # it has been deleted just now, and so has all behind it
+        return Listed(found.lines)
+    return Listed(found.lines, last.uid, last.created_at if found.cut_short else None)
+
+
+def _keyset(session: Session, service_id: int, before: UUID | None, size: int) -> Keyset | None:
+    if before is None:
+        return Keyset(size, PAGE_WINDOW)
+    own = (Notification.uid == before, Notification.service_id == service_id)
+    found = session.execute(select(Notification.id, Notification.created_at).where(*own)).one_or_none()
+    return Keyset(size, PAGE_WINDOW, found.id, found.created_at) if found is not None else None
+
+
+# What a service has scheduled, that which is due first before the others.
+
+_SHOWN = 6
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """The next notifications; ``at_risk`` are those that could not be sent as things are, ``more`` says there are."""
+
+    lines: list[Line]
+    at_risk: frozenset[UUID]
+    more: bool
+
+
+def next_of_service(session: Session, service_id: int) -> Scheduled:
+    """Return the next notifications of a service that wait for their moment."""
+    waits = one_of(Notification.status, [NotificationStatus.SCHEDULED])
+    own = (waits, Notification.service_id == service_id, Notification.send_at.is_not(None))
+    rows = session.scalars(select(Notification.id).where(*own).order_by(Notification.send_at, Notification.id).limit(7))
+    identities = list(rows)
+    read = session.execute(select(*COLUMNS).where(Notification.id.in_(identities[:_SHOWN]))).all()
+    shown = sorted(lines.of(session, read), key=lambda line: (line.due_at, line.uid))
+    broken = exists().where(
+        Delivery.notification_id == Notification.id,
+        Delivery.status == DeliveryStatus.SCHEDULED.value,
+        Delivery.error.is_not(None),
+    )
+    at_risk = session.scalars(select(Notification.uid).where(Notification.id.in_(identities), broken))
+    return Scheduled(shown, frozenset(at_risk), len(identities) > _SHOWN)
+
+
+# The counters above the list.
+
+# Counting stops here: nobody reads more exactly than "more than 9,999".
+MOST_COUNTED = 10_000
+
+
+def counts(session: Session, service_id: int) -> dict[str, int]:
+    """Count a service's notifications by status, each up to ``MOST_COUNTED``."""
+    found = {}
+    for status in NotificationStatus:
+        own = and_(Notification.service_id == service_id, Notification.status == status.value)
+        some = select(literal(1)).where(own).limit(MOST_COUNTED).subquery()
+        found[status.value] = session.scalar(select(func.count()).select_from(some)) or 0
+    return found
+
+
+# The list as the API writes it.
+
+
+def rows(
     session: Session, service_id: int, wanted: Filter, *, limit: int, before: int | None
 ) -> tuple[list[NotificationRow], int | None]:
     """Return a service's notifications as the API lists them, and the row behind which the next page begins."""
     found = find(session, service_id, wanted, Keyset(limit, WINDOW, before))
-    rows = [
-        _row(one, found.facts[one.id], found.matches.get(one.id, ()), found.waits.get(one.id)) for one in found.rows
-    ]
-    return rows, found.older
+    return [_row(line) for line in found.lines], found.older
 
 
-def _row(row: Any, told: Facts, matches: Sequence[Match], waiting: WaitReport | None) -> NotificationRow:
+def _row(line: Line) -> NotificationRow:
     return NotificationRow(
-        notification_id=str(row.uid),
-        status=NotificationStatus(row.status),
-        mode=Mode(row.mode),
-        priority=priority_name(row.priority),
-        aggregator_id=row.aggregator_id,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        send_at=row.send_at,
-        subject=told.subject,
-        address=told.address,
-        addresses_total=told.addresses,
-        error=told.error,
-        links=Links(f"/notifications/v1/{row.uid}"),
-        waits=waiting,
-        matches=[MatchReport(where=one.where, name=one.name, text=one.text) for one in matches],
+        notification_id=str(line.uid),
+        status=NotificationStatus(line.status),
+        mode=Mode(line.mode),
+        priority=line.priority,
+        aggregator_id=line.aggregator_id,
+        created_at=line.created_at,
+        updated_at=line.updated_at,
+        send_at=line.send_at,
+        subject=line.facts.subject,
+        address=line.facts.address,
+        addresses_total=line.facts.addresses,
+        error=line.facts.error,
+        links=Links(f"/notifications/v1/{line.uid}"),
+        waits=line.waits,
+        matches=[MatchReport(where=one.where, name=one.name, text=one.text) for one in line.matches],
     )

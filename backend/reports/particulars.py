@@ -15,18 +15,18 @@ from backend.db.models.installation import NEVER
 from backend.db.models.jobs import Job
 from backend.db.models.notifications import BY_PERSON, FINAL, NOT_LEFT, Delivery, DeliveryStatus, Event, Notification
 from backend.db.models.receipts import ProviderReceipt
-from backend.delivery.outcomes import present, resend_log
+from backend.delivery.outcomes import causes, present, resend_log, waits
+from backend.delivery.outcomes.causes import Cause
 from backend.delivery.outcomes.record import RENDERING
 from backend.delivery.outcomes.resend_log import Entry
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
+from backend.delivery.outcomes.waits import WaitReport
 from backend.registry import address_ids
-from backend.reports import causes, failing, messages, notification, waits
-from backend.reports.causes import Cause
+from backend.reports import failing, messages, notification
 from backend.reports.failing import Line
-from backend.reports.listing import title
+from backend.reports.lines import title
 from backend.reports.model import NotificationReport, ReportLinks
 from backend.reports.notification import Step
-from backend.reports.waits import WaitReport
 from backend.search import documents
 from backend.search.asked import Part, parts_of
 

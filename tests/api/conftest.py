@@ -18,6 +18,7 @@ from backend.lib import settings
 from tests import factories
 from tests.application import application
 from tests.factories import Laboratory
+from tests.registry.conftest import client, other, services  # noqa: F401 - fixtures
 
 NOTIFICATIONS = "/notifications/v1"
 CATALOGUE = "/docs/errors"

@@ -9,6 +9,7 @@ from backend.batching import tasks
 from backend.db.models.audit import AuditEntry
 from backend.db.models.batches import Batch
 from backend.lib import clock
+from tests import growth
 from tests.api.conftest import NOTIFICATIONS, Site
 from tests.api.test_growth import cost
 from tests.factories import notification
@@ -19,22 +20,6 @@ AT_ONCE = 100
 SECONDS, BYTES, STATEMENTS = 3.0, 100_000, 1_450
 # For the largest that a notification may be.
 LARGEST_SECONDS = 8.0
-_BATCHES = """
-INSERT INTO batches
-    (uid, service_id, key, aggregator_id, type, recipient, template, content_type, subject, status, held, members,
-     last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at, closes_at, why)
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :more)
-SELECT randomblob(16), service_id, i || aggregator_id, aggregator_id, type, recipient, template, content_type, subject,
-       status, held, members, last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at,
-       closes_at, why
-FROM n CROSS JOIN (SELECT * FROM batches WHERE aggregator_id = :name LIMIT 1)
-"""
-_MEMBERS = """
-INSERT INTO batch_members (batch_id, seq, notification_id, channel_index, recipient)
-SELECT b.id, 1, m.notification_id, m.channel_index, m.recipient || b.id
-FROM batches b CROSS JOIN (SELECT * FROM batch_members ORDER BY id DESC LIMIT 1) m
-WHERE b.id NOT IN (SELECT batch_id FROM batch_members)
-"""
 
 
 def waiting(site: Site, many: int) -> str:
@@ -44,8 +29,8 @@ def waiting(site: Site, many: int) -> str:
     body = notification(priority="BATCH", aggregator_id=name, template_id="X_LIST")
     assert site.send(body).status_code == 202
     with site.laboratory.database.transaction() as session:
-        session.execute(text(_BATCHES), {"more": many - 1, "name": name})
-        session.execute(text(_MEMBERS))
+        session.execute(text(growth.MORE_BATCHES), {"more": many - 1, "name": name})
+        session.execute(text(growth.MEMBERS_OF_MORE))
     return f"{NOTIFICATIONS}/aggregators/{name}"
 
 

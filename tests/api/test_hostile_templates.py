@@ -19,8 +19,6 @@ from tests.api.conftest import Site
 from tests.benchmarks.steady import resident
 from tests.factories import laboratory, notification
 from tests.mail_provider import mail_provider
-from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client
 from tests.rendering.hostile import CONTAINED, DATA, HEAVY, REFUSED
 from tests.smtp_server import SmtpServer
@@ -43,13 +41,6 @@ def quick() -> Iterator[None]:
     yield
     previews.close()
     acceptance.close()
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
-        yield opened
 
 
 def _publish(client: Client, identifier: str, source: str, **more: Any) -> Any:

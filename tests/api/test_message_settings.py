@@ -9,17 +9,11 @@ from sqlalchemy import select
 from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client
 
 PATH = "/registry/v1/settings"
 OWN = "<html><body><h1>Aurora</h1>{% block content %}{% endblock %}</body></html>"
 DATED = "{{ day|date('long') }}, {{ n|number }}"
-
-
-@pytest.fixture
-def services(database: Database) -> tuple[int, int]:
-    return make_services(database)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.lib import metrics_access, queue, settings
-from backend.reports import gauges
+from backend.monitoring import gauges
 from tests.api.conftest import Site, is_problem
 from tests.application import application
 from tests.factories import notification

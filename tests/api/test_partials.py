@@ -1,6 +1,5 @@
 """Partials and layouts of a service over HTTP: pinned by what is made with them, and published for all or none."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,20 +8,11 @@ from backend.db.database import Database
 from backend.delivery.sending.compose import render_job
 from backend.registry import lookup
 from backend.rendering import engine
-from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client
 
 PATH = "/registry/v1/templates"
 LETTER = "<mjml><mj-body>\n{% include 'X_HEADER' %}\n<mj-include path='X_FOOTER' />\n</mj-body></mjml>"
 SECTION = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
-        yield opened
 
 
 def put(client: Client, identifier: str, source: str, kind: str = "partial", **more: Any) -> Any:

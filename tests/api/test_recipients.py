@@ -1,6 +1,5 @@
 """``/registry/v1/recipients`` over HTTP."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,28 +8,10 @@ from sqlalchemy import select
 from backend.db.database import Database
 from backend.db.models.registry import Endpoint
 from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client, pointers
 
 PATH = "/registry/v1/recipients"
 GROUP = {"name": "Night shift", "endpoints": [{"type": "EMAIL", "address": "alerts@lab.example"}]}
-
-
-@pytest.fixture
-def services(database: Database) -> tuple[int, int]:
-    return make_services(database)
-
-
-@pytest.fixture
-def client(database: Database, services: tuple[int, int]) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, services[0]))
-        yield opened
-
-
-@pytest.fixture
-def other(database: Database, services: tuple[int, int]) -> dict[str, str]:
-    return http_client.authorization(database, services[1])
 
 
 def test_a_recipient_is_created_replaced_read_and_deleted(client: Client) -> None:

@@ -1,6 +1,5 @@
 """``/registry/v1/templates`` over HTTP."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from backend.db.database import Database
 from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client, pointers
 
 PATH = "/registry/v1/templates"
@@ -34,23 +32,6 @@ OF_A_VERSION = (
     "commit",
     "repository",
 )
-
-
-@pytest.fixture
-def services(database: Database) -> tuple[int, int]:
-    return make_services(database)
-
-
-@pytest.fixture
-def client(database: Database, services: tuple[int, int]) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, services[0]))
-        yield opened
-
-
-@pytest.fixture
-def other(database: Database, services: tuple[int, int]) -> dict[str, str]:
-    return http_client.authorization(database, services[1])
 
 
 def put(client: Client, **changes: Any) -> Any:

@@ -1,13 +1,9 @@
 """Language variants over HTTP: published together, checked each, shown each, and nothing new for those without."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from backend.db.database import Database
-from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client, pointers
 
 PATH = "/registry/v1/templates/X_PAY"
@@ -20,13 +16,6 @@ OWN = {
 }
 GERMAN = {"source": "{{ name }}: zahlen Sie {{ sum|number(2) }} bis {{ day|date('long') }}", "subject": "Zahlen"}
 FIELDS = OWN["sample_fields"]
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
-        yield opened
 
 
 def put(client: Client, status: int = 200, **more: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from backend.db.database import Database
 from backend.db.models.accounts import Organisation
 from backend.db.models.operations import Worker
 from backend.lib import metrics, settings
-from backend.reports import gauges
+from backend.monitoring import gauges
 from backend.restored import recognition
 from tests.conftest import MovableClock
 from tests.portal.furnished import furnish

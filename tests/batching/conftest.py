@@ -4,19 +4,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from backend.batching import tasks
+from backend.batching import report, tasks
+from backend.batching.report import BatchDetails, MembershipReport
 from backend.db.database import Database
 from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import queue, settings
-from backend.reports import batches, notification
-from backend.reports.batches import BatchDetails
-from backend.reports.model import MembershipReport, NotificationReport
+from backend.reports.model import NotificationReport
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.factories import notification as body
@@ -54,10 +52,7 @@ class Harness:
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""
-        with self.lab.database.read() as session:
-            found = notification.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found
+        return self.lab.report(notification_id)
 
     def membership(self, notification_id: str) -> MembershipReport:
         """Read the place of a notification in its batch."""
@@ -68,7 +63,7 @@ class Harness:
     def waiting(self, aggregator_id: str = "run-1") -> list[BatchDetails]:
         """Read the batches of an aggregator that were not sent yet."""
         with self.lab.database.read() as session:
-            return batches.details(session, self.lab.service_id, aggregator_id)[0]
+            return report.details(session, self.lab.service_id, aggregator_id)[0]
 
 
 def samples(received: Received) -> list[str]:

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Table, bindparam, event, func, insert, literal, null, select, text, update
 
+from backend.batching import report as batch_report
 from backend.batching import tasks as batching_tasks
 from backend.db.database import Database
 from backend.db.models.batches import Batch, BatchMember
@@ -28,18 +29,8 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, metrics
-from backend.reports import (
-    alarm,
-    batch_pages,
-    failing,
-    first_steps,
-    gauges,
-    ledger,
-    listing,
-    notification,
-    notifications,
-    usage,
-)
+from backend.monitoring import alarm, gauges, ledger, usage
+from backend.reports import failing, first_steps, notification, notifications
 from tests.benchmarks import processes
 from tests.benchmarks.table import ENGINES, Installation, installation
 from tests.factories import BATCH_HTML, Laboratory
@@ -186,7 +177,7 @@ class Bench:
     def _page(self, **wanted: Any) -> None:
         with self.lab.database.read() as session:
             filtered = notifications.Filter(**wanted)
-            notifications.page(session, self.lab.service_id, filtered, limit=50, before=None)
+            notifications.rows(session, self.lab.service_id, filtered, limit=50, before=None)
 
     def _old_day(self) -> None:
         day = clock.now() - timedelta(days=10)
@@ -194,11 +185,11 @@ class Bench:
 
     def _listed(self) -> None:
         with self.lab.database.read() as session:
-            listing.page(session, self.lab.service_id, notifications.Filter(), before=None)
-            listing.counts(session, self.lab.service_id)
+            notifications.page(session, self.lab.service_id, notifications.Filter(), before=None)
+            notifications.counts(session, self.lab.service_id)
 
     def _home(self) -> None:
-        for ask in (usage.of_service, failing.now, batch_pages.waiting, first_steps.of_service):
+        for ask in (usage.of_service, failing.now, batch_report.next_to_go, first_steps.of_service):
             self._read(ask, self.lab.service_id)
 
     @staticmethod

@@ -146,7 +146,7 @@ def measure(database: Database, service_id: int, rows: int) -> None:
         for _ in range(_ROUNDS):
             began, begun = time.perf_counter(), time.process_time()
             with database.read() as session:
-                page, more = notifications.page(session, service_id, wanted, limit=50, before=None)
+                page, more = notifications.rows(session, service_id, wanted, limit=50, before=None)
             taken.append((time.perf_counter() - began) * 1000)
             worked.append((time.process_time() - begun) * 1000)
             found = len(page)

@@ -21,7 +21,7 @@ import msgspec
 
 from backend.accounts.oauth import access_tokens
 from backend.db.database import Database
-from backend.reports import gauges, ledger
+from backend.monitoring import gauges, ledger
 from tests.benchmarks import processes
 from tests.benchmarks.accept import SCOPES
 from tests.benchmarks.table import ENGINES, Row, installation

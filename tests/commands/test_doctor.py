@@ -16,7 +16,7 @@ from backend.delivery.providers import routes
 from backend.doctor import examination
 from backend.intake.accept import accept_many
 from backend.lib import clock, metrics, queue, settings
-from backend.reports import gauges
+from backend.monitoring import gauges
 from tests.conftest import MovableClock
 from tests.factories import laboratory, notification
 from tests.full_disk import STATES, Disk

@@ -33,7 +33,7 @@ from backend.db.types import Moment
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, logs, settings
-from backend.reports import ledger
+from backend.monitoring import ledger
 from tests.application import application
 from tests.channels.messages import message
 from tests.conftest import MovableClock

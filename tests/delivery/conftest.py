@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -13,7 +12,6 @@ from backend.delivery.providers import routes
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
-from backend.reports import notification as reports
 from backend.reports.model import DeliveryReport, NotificationReport
 from tests.conftest import MovableClock
 from tests.delivery.desk import desk  # noqa: F401 - a fixture
@@ -42,10 +40,7 @@ class Post:
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found
+        return self.lab.report(notification_id)
 
     def deliveries(self, notification_id: str) -> list[DeliveryReport]:
         """Read a notification's deliveries back."""

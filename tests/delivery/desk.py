@@ -17,8 +17,7 @@ from backend.delivery.sending import send_context
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import settings
-from backend.reports import notification as reports
-from backend.reports import providers as provider_reports
+from backend.monitoring import providers as provider_reports
 from tests.conftest import MovableClock
 from tests.delivery.doubles import (
     Scripted,
@@ -43,23 +42,15 @@ class Desk:
         return outcome.notification_id
 
     def row(self, notification_id: str) -> Delivery:
+        (one,) = self.lab.report(notification_id).channels[0].recipients[0].deliveries
         with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-            assert found is not None
-            (one,) = found.channels[0].recipients[0].deliveries
             return session.scalars(select(Delivery).where(Delivery.uid == UUID(one.id))).one()
 
     def status(self, notification_id: str) -> str:
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found.status
+        return self.lab.report(notification_id).status
 
     def told(self, notification_id: str) -> list[str]:
-        with self.lab.database.read() as session:
-            found = reports.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return [event.what for event in found.events]
+        return [event.what for event in self.lab.report(notification_id).events]
 
     def providers(self) -> dict[str, provider_reports.ProviderReport]:
         with self.lab.database.transaction() as session:

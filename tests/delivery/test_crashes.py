@@ -16,7 +16,7 @@ from backend.delivery import again, tasks
 from backend.delivery.outcomes import record
 from backend.delivery.sending import dispatch, send
 from backend.delivery.sending.send import Sender
-from backend.reports import ledger
+from backend.monitoring import ledger
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import LookupOne, RepeatableOne, Scripted, down
 from tests.vendors.kinds import CASES

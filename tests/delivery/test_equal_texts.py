@@ -6,7 +6,7 @@ import pytest
 
 from backend.channels.base import Channel
 from backend.channels.sms_twilio import TwilioProvider
-from backend.reports.waits import of_delivery
+from backend.delivery.outcomes.waits import of_delivery
 from backend.scheduling import tasks
 from tests.conftest import MovableClock
 from tests.delivery.desk import Desk

@@ -11,6 +11,7 @@ from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import Delivery, DeliveryStatus, Notification
 from backend.delivery.outcomes import states
 from backend.intake.accept import Accepted, accept_many
+from tests import growth
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
 from tests.growth import counted
@@ -28,22 +29,6 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :more)
 SELECT randomblob(16), notification_id, service_id, priority, channel_index, type, template_version_id, recipients,
        i || address, status, attempts, due_at, created_at
 FROM n CROSS JOIN (SELECT * FROM deliveries WHERE notification_id = :id LIMIT 1)
-"""
-_BATCHES = """
-INSERT INTO batches
-    (uid, service_id, key, aggregator_id, type, recipient, template, content_type, subject, status, held, members,
-     last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at, closes_at, why)
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :more)
-SELECT randomblob(16), service_id, i || aggregator_id, aggregator_id, type, recipient, template, content_type, subject,
-       status, held, members, last_seq, quiet_seconds, max_wait_seconds, max_items, opened_at, last_member_at,
-       closes_at, why
-FROM n CROSS JOIN (SELECT * FROM batches WHERE aggregator_id = :name LIMIT 1)
-"""
-_MEMBERS = """
-INSERT INTO batch_members (batch_id, seq, notification_id, channel_index, recipient)
-SELECT b.id, 1, m.notification_id, m.channel_index, m.recipient || b.id
-FROM batches b CROSS JOIN (SELECT * FROM batch_members ORDER BY id DESC LIMIT 1) m
-WHERE b.id NOT IN (SELECT batch_id FROM batch_members)
 """
 
 
@@ -121,8 +106,8 @@ def buffered(lab: Laboratory, many: int) -> tuple[int, list[int]]:
     name = f"run-{many}"
     identity = accepted(lab, f"S-{many}", priority="BATCH", aggregator_id=name, template_id="X_LIST")
     with lab.database.transaction() as session:
-        session.execute(text(_BATCHES), {"more": many - 1, "name": name})
-        session.execute(text(_MEMBERS))
+        session.execute(text(growth.MORE_BATCHES), {"more": many - 1, "name": name})
+        session.execute(text(growth.MEMBERS_OF_MORE))
     with lab.database.read() as session:
         own = select(Batch.id).where(Batch.aggregator_id == name).order_by(Batch.id)
         return identity, list(session.scalars(own))

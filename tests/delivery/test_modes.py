@@ -23,8 +23,8 @@ from backend.intake.entries import Accepted, Refused
 from backend.intake.entries import IntakeResult as Came
 from backend.intake.plain import PlainMessage
 from backend.lib.problems import Problem
+from backend.monitoring import ledger, usage
 from backend.registry.lookup import Address
-from backend.reports import ledger, usage
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import Scripted
 from tests.factories import BATCH_HTML, notification

@@ -11,8 +11,8 @@ from backend.delivery.outcomes import unknown_outcome
 from backend.delivery.outcomes.unknown_outcome import Decision
 from backend.delivery.providers import health
 from backend.delivery.sending.send import Sender
-from backend.reports import ledger
-from backend.reports import providers as provider_reports
+from backend.monitoring import ledger
+from backend.monitoring import providers as provider_reports
 from tests.delivery.desk import Desk
 from tests.delivery.doubles import (
     LookupOne,

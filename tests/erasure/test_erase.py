@@ -24,8 +24,8 @@ from backend.delivery.content import file_links
 from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.lib import clock
+from backend.monitoring import ledger
 from backend.registry import suppressions
-from backend.reports import ledger
 from tests.factories import Laboratory, laboratory, notification
 
 ANN, JOANN = "ann@lab.example", "joann@lab.example"

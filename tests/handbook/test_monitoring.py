@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend.db.database import Database
 from backend.lib import metrics
-from backend.reports import gauges
+from backend.monitoring import gauges
 from tests.handbook import handbook
 from tests.handbook.handbook import FOLDER
 from tests.interop import programs

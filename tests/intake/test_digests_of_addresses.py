@@ -17,14 +17,14 @@ from backend.delivery.outcomes import equal_texts
 from backend.intake import one_message, plain
 from backend.intake.one_message import OneMessage
 from backend.intake.plain import PlainMessage
+from backend.jobs import messages as reports
 from backend.lib import keyring
 from backend.lib.problems import Problem
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Throttle
-from backend.reports import plain as reports
-from backend.reports import searching
-from backend.reports.searching import Search
+from backend.search import pages as searching
 from backend.search import query
+from backend.search.pages import Search
 from tests.scheduling.conftest import Calendar, calendar
 from tests.search.conftest import gathered
 

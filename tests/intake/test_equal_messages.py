@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backend.batching import report
 from backend.batching.tasks import sweep
 from backend.channels.base import Channel
 from backend.intake import content, explain, plain
@@ -13,7 +14,6 @@ from backend.intake.entries import Accepted, IntakeResult, Refused
 from backend.intake.plain import PlainMessage
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Subject
-from backend.reports import batches
 from backend.scheduling.tasks import end_waits
 from tests.conftest import MovableClock
 from tests.delivery.desk import Desk, desk
@@ -108,7 +108,7 @@ def test_an_equal_text_joins_a_digest(desk: Desk, strict: Strict) -> None:
         assert (warning.code, warning.detail.endswith("It joins a digest instead.")) == ("equal_text", True)
     desk.drain()
     with desk.lab.database.read() as session:
-        (open_batch,), _ = batches.waiting(session, desk.lab.service_id, limit=10, after=None)
+        (open_batch,), _ = report.waiting(session, desk.lab.service_id, limit=10, after=None)
     assert (open_batch.template_id, open_batch.members) == ("X_TEXTS", 2)
     assert [message.text for message in strict.taken] == ["Warm."]
 

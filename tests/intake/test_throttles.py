@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from backend.accounts.audit import Actor
+from backend.batching import report
 from backend.channels.base import Channel
 from backend.db.models.notifications import OutboxMessage
 from backend.db.models.sending import ThrottleUse
@@ -23,7 +24,6 @@ from backend.lib import clock
 from backend.lib.problems import Problem
 from backend.registry import lookup, sending_rules
 from backend.registry.sending import SERVICE, Subject, Throttle
-from backend.reports import batches
 from tests.factories import notification as body
 from tests.scheduling.conftest import LIST, Calendar, calendar
 
@@ -195,7 +195,7 @@ def test_a_batch_gathers_until_its_recipient_may_have_one_message_more(calendar:
     calendar.work()
     assert (texts(calendar), calendar.report(second).status) == (["[S-1]"], "BUFFERED")
     with calendar.lab.database.read() as session:
-        (waiting,), _ = batches.waiting(session, calendar.lab.service_id, limit=10, after=None)
+        (waiting,), _ = report.waiting(session, calendar.lab.service_id, limit=10, after=None)
     wait = waiting.waits
     assert wait is not None
     assert (wait.code, wait.until - clock.now()) == ("throttled", timedelta(minutes=58))

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.batching import flush, wording
+from backend.batching import report as batches
 from backend.channels.base import Channel
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, DeliveryStatus
@@ -22,7 +23,6 @@ from backend.jobs.queries import JobReport
 from backend.jobs.queries import one as job_report
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts
-from backend.reports import batches
 from tests.erasure.test_erase import named
 from tests.jobs.conftest import BY
 from tests.jobs.test_throttled_rows import DIGEST, Mailing, calendar, mailing

@@ -17,8 +17,8 @@ from backend.delivery import tasks as delivery_tasks
 from backend.delivery.sending.send import Sender
 from backend.jobs import claims, control, files, table, tasks, work
 from backend.lib import clock
+from backend.monitoring import ledger
 from backend.registry.templates import Variant
-from backend.reports import ledger
 from tests.conftest import MovableClock
 from tests.factories import laboratory
 from tests.jobs.conftest import BY, Bureau

@@ -31,9 +31,9 @@ from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
 from backend.lib import clock
 from backend.lib.problems import Problem
-from backend.obligations import goals, steps, worklist
+from backend.monitoring import obligation_ledger
+from backend.obligations import goals, report, steps, worklist
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm, obligations
 from backend.scheduling import tasks as scheduling
 from backend.scheduling.cancel import cancel
 from tests.conftest import MovableClock
@@ -265,8 +265,8 @@ class Obligations(RuleBasedStateMachine):
     @invariant()
     def nothing_is_silent_nothing_twice(self) -> None:
         with self.lab.database.read() as session:
-            entries = alarm.balance(session, days=2)
-            waiting, _ = obligations.on_worklist(session, self.lab.service_id, 1000, None)
+            entries = obligation_ledger.balance(session, days=2)
+            waiting, _ = report.on_worklist(session, self.lab.service_id, 1000, None)
         assert not [entry.describe() for entry in entries if entry.imbalance]
         seen = self.look()
         assert set(seen) == set(self.untils)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 import pytest
 from litestar import Litestar
@@ -22,8 +21,7 @@ from backend.delivery.sending.send import Sender
 from backend.intake import follow_up
 from backend.intake.accept import Accepted, accept_many
 from backend.lib import clock, settings
-from backend.reports import notification as reports
-from backend.reports.obligations import ObligationReport
+from backend.obligations.report import ObligationReport
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -83,9 +81,7 @@ def begin(lab: Laboratory, body: dict[str, Any]) -> str:
 
 
 def told(lab: Laboratory, uid: str) -> ObligationReport:
-    with lab.database.read() as session:
-        found = reports.report(session, lab.service_id, UUID(uid))
-    assert found is not None
+    found = lab.report(uid)
     assert found.obligation is not None
     return found.obligation
 

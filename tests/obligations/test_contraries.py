@@ -12,10 +12,10 @@ from backend.delivery.outcomes import receipts
 from backend.intake import escalation
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
+from backend.monitoring import obligation_ledger
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
-from backend.reports.obligations import ObligationReport
+from backend.obligations.report import ObligationReport
 from backend.scheduling.cancel import cancel
 from tests.factories import notification
 from tests.obligations.test_steps import owing
@@ -65,7 +65,7 @@ def hear(calendar: Calendar, uid: str, kind: ReceiptKind) -> None:
 
 def balanced(calendar: Calendar) -> bool:
     with calendar.lab.database.read() as session:
-        return all(not entry.imbalance and entry.opened for entry in alarm.balance(session))
+        return all(not entry.imbalance and entry.opened for entry in obligation_ledger.balance(session))
 
 
 def test_what_comes_back_after_it_was_reported_as_delivered_is_brought_before_a_person(calendar: Calendar) -> None:

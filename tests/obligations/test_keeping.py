@@ -9,9 +9,9 @@ from backend.db.database import Database
 from backend.db.models.notifications import Notification
 from backend.db.models.obligations import Obligation, ObligationStep
 from backend.intake import escalation
+from backend.monitoring import obligation_ledger
 from backend.obligations import goals, retention
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from backend.restored import hold
 from tests.conftest import MovableClock
 from tests.factories import laboratory
@@ -31,11 +31,11 @@ def test_the_ledger_tells_when_an_obligation_is_lost(counter: Counter) -> None:
     counter.accepted(owing())
     database = counter.laboratory.database
     with database.transaction() as session:
-        (entry,) = alarm.balance(session)
+        (entry,) = obligation_ledger.balance(session)
         assert (entry.opened, entry.open, entry.imbalance) == (1, 1, 0)
         session.execute(delete(ObligationStep))
         session.execute(delete(Obligation))
-        (entry,) = alarm.balance(session)
+        (entry,) = obligation_ledger.balance(session)
     assert entry.imbalance == 1
     assert "≠" in entry.describe()
 

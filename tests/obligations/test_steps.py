@@ -14,9 +14,9 @@ from backend.intake import escalation
 from backend.intake.content import read
 from backend.intake.explain import explain
 from backend.lib import clock
+from backend.monitoring import obligation_ledger
 from backend.obligations import goals, worklist
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from backend.scheduling.cancel import cancel
 from tests.conftest import MovableClock
 from tests.factories import notification
@@ -50,7 +50,7 @@ def sent(counter: Counter) -> int:
 
 def balanced(counter: Counter) -> bool:
     with counter.laboratory.database.read() as session:
-        return all(not entry.imbalance and entry.opened for entry in alarm.balance(session))
+        return all(not entry.imbalance and entry.opened for entry in obligation_ledger.balance(session))
 
 
 def test_steps_are_taken_in_time_and_the_worklist_has_what_nobody_answered(

@@ -23,13 +23,14 @@ from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
 from backend.lib import settings
 from backend.lib.problems import Problem
+from backend.monitoring import obligation_ledger
 from backend.obligations import goals
 from backend.obligations import worklist_tickets as wanting
 from backend.obligations.goals import Acknowledgement
 from backend.receipts import secret, tickets
 from backend.registry import recipient_usage, sending_rules
 from backend.registry.sending import SERVICE
-from backend.reports import alarm, exports
+from backend.reports import exports
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -162,7 +163,7 @@ def test_a_killed_worker_leaves_one_ticket_and_one_note(
     world.work()
     assert (len(world.desk.tickets), len(world.notes())) == (1, 1)
     with world.lab.database.read() as session:
-        assert not [one for one in alarm.balance(session) if one.imbalance]
+        assert not [one for one in obligation_ledger.balance(session) if one.imbalance]
 
 
 def test_one_that_is_answered_before_the_ticket_leaves_gets_none(world: World) -> None:

@@ -13,6 +13,7 @@ from backend.db.database import Database
 from backend.db.models.accounts import User
 from backend.lib import aside, settings
 from tests.application import application
+from tests.factories import Laboratory, laboratory
 from tests.portal.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from tests.portal.people_and_messages import PASSWORD, user
 
@@ -54,6 +55,14 @@ class Browser:
 
     def cookie(self, name: str = "carillon") -> str | None:
         return self.client.cookies.get(name)
+
+
+def served(database: Database, browser: Browser, role: str) -> Laboratory:
+    """Store a service, and sign somebody in who has a role in it."""
+    made = laboratory(database)
+    user(database, member_of=made.service_id, role=role)
+    browser.sign_in()
+    return made
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.publishing import sources
 from tests.branding.examples import FOOTER, PLUM, give, organisation, picture
-from tests.factories import Laboratory, laboratory
-from tests.portal.conftest import BASE_URL, Browser
+from tests.factories import Laboratory
+from tests.portal.conftest import BASE_URL, Browser, served
 from tests.portal.people_and_messages import user
 
 INK = {"primary": "#7a1f5c", "on_primary": "#fff", "background": "#faf0f7", "text": "#1f2a33", "link": "#7a1f5c"}
@@ -32,10 +32,7 @@ OWN = {
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with its administrator signed in."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="admin")
-    browser.sign_in()
-    return made
+    return served(database, browser, "admin")
 
 
 def address(lab: Laboratory, rest: str = "") -> str:

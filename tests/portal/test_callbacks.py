@@ -12,7 +12,7 @@ from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage
 from tests.factories import Laboratory, laboratory
-from tests.portal.conftest import Browser
+from tests.portal.conftest import Browser, served
 from tests.portal.people_and_messages import user
 
 _SECRET = re.compile(r"whsec_[\w+/=]+")
@@ -23,10 +23,7 @@ _UID = "msg_" + "0" * 32
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with one client, looked at by its administrator."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="admin")
-    browser.sign_in()
-    return made
+    return served(database, browser, "admin")
 
 
 def own(lab: Laboratory, rest: str = "") -> str:

@@ -15,7 +15,7 @@ from backend.db.models.audit import AuditEntry
 from backend.lib import settings
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
-from tests.portal.conftest import Browser
+from tests.portal.conftest import Browser, served
 from tests.portal.people_and_messages import user
 
 _SECRET = re.compile(r"crs_[\w-]{20,}")
@@ -24,10 +24,7 @@ _SECRET = re.compile(r"crs_[\w-]{20,}")
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with one client, looked at by its administrator."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="admin")
-    browser.sign_in()
-    return made
+    return served(database, browser, "admin")
 
 
 def own(lab: Laboratory, rest: str = "") -> str:

@@ -14,7 +14,7 @@ from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Notification
 from backend.intake.accept import accept_many
 from backend.lib import settings
-from backend.reports import gauges
+from backend.monitoring import gauges
 from backend.restored import decisions
 from tests.application import application
 from tests.commands.test_doctor import doctor

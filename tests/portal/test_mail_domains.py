@@ -15,7 +15,7 @@ from backend.db.database import Database
 from backend.db.models.accounts import Service
 from backend.lib import settings
 from backend.lib.dns_records import Lookups
-from backend.reports import providers
+from backend.monitoring import providers
 from tests.channels.test_dkim import Keys
 from tests.commands.test_doctor import doctor, fault
 from tests.conftest import MovableClock

@@ -223,7 +223,7 @@ def test_the_notifications_page_begins_with_its_subject_as_it_was_rendered(brows
 def test_a_search_without_index_looks_back_so_far_and_says_so(
     browser: Browser, lab: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.reports.listing.WINDOW", 10)
+    monkeypatch.setattr("backend.reports.notifications.PAGE_WINDOW", 10)
     old = lab.accept("S-0", recipient=["X_TWO"])
     for number in range(15):
         lab.accept(f"S-1{number}")

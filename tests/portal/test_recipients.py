@@ -11,7 +11,7 @@ from backend.db.models.audit import AuditEntry
 from backend.db.models.notifications import Delivery, Usage
 from backend.registry import recipients, suppressions
 from tests.factories import Laboratory, laboratory
-from tests.portal.conftest import Browser
+from tests.portal.conftest import Browser, served
 from tests.portal.desk import Desk, desk
 from tests.portal.people_and_messages import user
 
@@ -22,10 +22,7 @@ MASKED = "https://hooks.slack.com/…1234"
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with the group X_LAB, looked at by its editor."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="editor")
-    browser.sign_in()
-    return made
+    return served(database, browser, "editor")
 
 
 def own(lab: Laboratory, rest: str = "") -> str:

@@ -11,8 +11,7 @@ from backend.db.database import Database
 from backend.registry import recipients
 from backend.registry.lookup import Address
 from tests.factories import Laboratory, laboratory
-from tests.portal.conftest import Browser
-from tests.portal.people_and_messages import user
+from tests.portal.conftest import Browser, served
 from tests.portal.test_recipients import HOOK, MASKED, actions, addresses, own
 
 _HEAD = "identifier,name,channel,address\n"
@@ -21,10 +20,7 @@ _HEAD = "identifier,name,channel,address\n"
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with the group X_LAB, looked at by its editor."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="editor")
-    browser.sign_in()
-    return made
+    return served(database, browser, "editor")
 
 
 def upload(browser: Browser, lab: Laboratory, raw: bytes = b"", **form: str) -> Response:

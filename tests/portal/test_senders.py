@@ -16,7 +16,7 @@ from backend.lib.settings import Settings
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory
 from tests.portal import letters
-from tests.portal.conftest import Browser
+from tests.portal.conftest import Browser, served
 from tests.portal.people_and_messages import user
 
 pytestmark = pytest.mark.usefixtures("moving_clock")
@@ -24,10 +24,7 @@ pytestmark = pytest.mark.usefixtures("moving_clock")
 
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="admin")
-    browser.sign_in()
-    return made
+    return served(database, browser, "admin")
 
 
 def address(lab: Laboratory, rest: str = "") -> str:

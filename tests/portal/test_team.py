@@ -16,7 +16,7 @@ from backend.db.models.accounts import Membership, Service, User
 from backend.db.models.audit import AuditEntry
 from backend.delivery.providers import routes
 from backend.lib import settings
-from backend.reports import providers
+from backend.monitoring import providers
 from tests.conftest import MovableClock
 from tests.portal.conftest import Browser
 from tests.portal.letters import key, letters

@@ -15,17 +15,14 @@ from backend.registry.drafts import Key
 from backend.registry.templates import TemplateContent
 from backend.rendering.starters import starters
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
-from tests.portal.conftest import Browser
+from tests.portal.conftest import Browser, served
 from tests.portal.people_and_messages import user
 
 
 @pytest.fixture
 def lab(database: Database, browser: Browser) -> Laboratory:
     """Give a service with the template ``X_SAMPLE``, and its editor signed in."""
-    made = laboratory(database)
-    user(database, member_of=made.service_id, role="editor")
-    browser.sign_in()
-    return made
+    return served(database, browser, "editor")
 
 
 def address(lab: Laboratory, rest: str = "") -> str:

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -18,7 +19,7 @@ from backend.db.models.receipts import ProviderReceipt, RejectionDay
 from backend.delivery.outcomes import receipt_tasks, receipts
 from backend.delivery.sending.send import Sender
 from backend.registry import suppressions
-from backend.reports import receipts as reports
+from backend.reports import particulars
 from tests import factories
 from tests.receipts.desk import Desk, receive
 
@@ -326,12 +327,12 @@ def test_what_was_reported_can_be_read_by_its_service_alone(desk: Desk) -> None:
     identity = desk.send()
     receive(desk.about(identity, SENT), body=b'{"event": "processed"}')
     receive(desk.about(identity, BOUNCED, code="5.1.1", detail="unknown"), body=b'{"event": "bounce"}')
-    uid = desk.delivery(identity).Delivery.uid
     with desk.lab.database.read() as session:
-        found = reports.of_delivery(session, desk.lab.service_id, uid)
-        foreign = reports.of_delivery(session, desk.lab.service_id + 1, uid)
-    assert [(one.kind, one.code, one.raw) for one in found] == [
-        ("sent", None, '{"event": "processed"}'),
-        ("bounced", "5.1.1", '{"event": "bounce"}'),
+        found = particulars.of(session, desk.lab.service_id, UUID(identity))
+        foreign = particulars.of(session, desk.lab.service_id + 1, UUID(identity))
+    assert found is not None
+    assert [(one.outcome, one.text) for one in found.answers if one.attempt is None] == [
+        ("sent", '{"event": "processed"}'),
+        ("bounced", '{"event": "bounce"}'),
     ]
-    assert foreign == []
+    assert foreign is None

@@ -1,15 +1,12 @@
 """Many templates and recipients changed by one request: planned, and published together or not at all."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from backend.db.database import Database
 from backend.db.models.audit import AuditEntry
 from tests.registry import http_client
-from tests.registry.conftest import make_services
 from tests.registry.http_client import Client
 
 PATH = "/registry/v1/changes"
@@ -25,13 +22,6 @@ LETTER = {
 }
 LAB = {"identifier": "X_LAB", "name": "Lab", "endpoints": [{"type": "EMAIL", "address": "lab@lab.example"}]}
 SAID = {"message": "Greet", "commit": "abc123", "repository": "https://u:p@git.example/r"}
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[Client]:
-    with http_client.opened() as opened:
-        opened.headers.update(http_client.authorization(database, make_services(database)[0]))
-        yield opened
 
 
 def send(client: Client, *, query: str = "", status: int = 200, **body: Any) -> Any:

@@ -6,16 +6,17 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
-from backend.batching import manage
+from backend.batching import manage, report
 from backend.db.models.batches import Batch
 from backend.db.models.notifications import Delivery, Notification
 from backend.delivery import again
 from backend.delivery.outcomes.unknown_outcome import Decision
 from backend.lib import clock
-from backend.reports import batch_pages, failing, first_steps, listing, messages, particulars, usage
+from backend.monitoring import usage
+from backend.reports import batch_pages, failing, first_steps, messages, notifications, particulars
 from backend.reports.notifications import Filter
 from backend.search import query
-from tests.reports.conftest import Harness
+from tests.monitoring.conftest import Harness
 
 _ADA = Actor("person", "ada@lab.example")
 
@@ -35,21 +36,21 @@ def test_lists_searches_and_counts(harness: Harness) -> None:
     failed = UUID(harness.accept("S-3", recipient=["X_TWO"])[0])
     fail(harness, "550 no such user")
     with harness.lab.database.read() as session:
-        first = listing.page(session, service, Filter(), before=None, size=2)
-        second = listing.page(session, service, Filter(), before=first.older, size=2)
+        first = notifications.page(session, service, Filter(), before=None, size=2)
+        second = notifications.page(session, service, Filter(), before=first.older, size=2)
         assert [line.uid for line in first.lines + second.lines] == [failed, *sent[::-1]]
         assert second.older is None
         today = clock.now() - timedelta(hours=12)
         for wanted in (Filter(recipient="X_TWO"), Filter(created_from=today), Filter(status="FAILED", channel="EMAIL")):
-            assert [line.uid for line in listing.page(session, service, wanted, before=None).lines] == [failed]
-        assert {name: count for name, count in listing.counts(session, service).items() if count} == {
+            assert [line.uid for line in notifications.page(session, service, wanted, before=None).lines] == [failed]
+        assert {name: count for name, count in notifications.counts(session, service).items() if count} == {
             "SENT": 2,
             "FAILED": 1,
         }
         delivery = session.scalars(select(Delivery.uid).order_by(Delivery.id)).first()
         for text, found in ((str(failed)[:8], failed), (str(delivery), sent[0])):
             wanted = Filter(query=query.read(text))
-            assert [line.uid for line in listing.page(session, service, wanted, before=None).lines] == [found]
+            assert [line.uid for line in notifications.page(session, service, wanted, before=None).lines] == [found]
         days = usage.of_service(session, service)
     assert [dict(day.statuses) for day in days[-2:]] == [{"SENT": 2}, {"FAILED": 1}]
     assert [dict(day.channels) for day in days[-2:]] == [{"EMAIL": 2}, {"EMAIL": 2}]
@@ -101,7 +102,7 @@ def test_one_batch_and_those_that_went_lately(harness: Harness) -> None:
     service = harness.lab.service_id
     uids = [UUID(one) for one in harness.buffer("S-1", "S-2", recipient=["X_TWO"])]
     with harness.lab.database.read() as session:
-        (row,) = batch_pages.waiting(session, service)
+        (row,) = report.next_to_go(session, service)
         assert batch_pages.lately(session, service) == []
         page = batch_pages.one(session, service, UUID(row.batch_id))
         assert batch_pages.one(session, service + 1, UUID(row.batch_id)) is None
@@ -114,7 +115,7 @@ def test_one_batch_and_those_that_went_lately(harness: Harness) -> None:
     assert again.send_again(service, UUID(row.batch_id), _ADA, of_batch=True).queued == 2
     assert again.cancel(service, UUID(row.batch_id), _ADA, of_batch=True) == 2
     with harness.lab.database.read() as session:
-        assert batch_pages.waiting(session, service) == []
+        assert report.next_to_go(session, service) == []
         (gone,) = batch_pages.lately(session, service)
         page = batch_pages.one(session, service, UUID(row.batch_id), after=1)
     assert gone.status == "CANCELLED"

@@ -24,7 +24,8 @@ from backend.delivery.sending.send import Sender
 from backend.intake.accept import Accepted, accept_many
 from backend.jobs import tasks as spreadsheet_tasks
 from backend.lib import clock, settings
-from backend.reports import ledger, notification
+from backend.monitoring import ledger
+from backend.reports import notification
 from backend.restored import recognition, report
 from backend.restored.recognition import Seen
 from backend.restored.report import Held

@@ -6,8 +6,8 @@ from backend.alpha import shapes
 from backend.callbacks import emit
 from backend.channels.base import Channel, ChannelName
 from backend.db.models.notifications import FINAL, DeliveryStatus, NotificationStatus, StatusName
+from backend.monitoring import ledger
 from backend.portal import chart, templates
-from backend.reports import ledger
 from tests.rules import source
 
 _MESSAGE: set[str] = {one.value for one in DeliveryStatus}
@@ -15,7 +15,7 @@ _WHOLE: set[str] = {one.value for one in NotificationStatus}
 # In a new status's way through the code: a list, and which statuses it has of those that it has to have.
 _LISTS: dict[str, tuple[set[str], set[str]]] = {
     "StatusName in backend/db/models/notifications.py": (set(get_args(StatusName)), _WHOLE),
-    "OF_DELIVERY in backend/reports/ledger.py": ({one.value for one in ledger.OF_DELIVERY}, _MESSAGE),
+    "OF_DELIVERY in backend/monitoring/ledger.py": ({one.value for one in ledger.OF_DELIVERY}, _MESSAGE),
     "TYPES in backend/callbacks/emit.py": (set(emit.TYPES), {one.value for one in FINAL}),
     # What has failed has one of several words there.
     "STATUSES in backend/alpha/shapes.py": ({one.value for one in shapes.STATUSES} | {"FAILED"}, _MESSAGE),

@@ -17,7 +17,7 @@ from backend.delivery.sending.send import Sender
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted, IntakeResult
 from backend.lib import clock, queue, settings
-from backend.reports import ledger, notification
+from backend.monitoring import ledger
 from backend.reports.model import NotificationReport
 from backend.scheduling import tasks
 from tests.conftest import MovableClock
@@ -65,10 +65,7 @@ class Calendar:
 
     def report(self, notification_id: str) -> NotificationReport:
         """Read a notification back."""
-        with self.lab.database.read() as session:
-            found = notification.report(session, self.lab.service_id, UUID(notification_id))
-        assert found is not None
-        return found
+        return self.lab.report(notification_id)
 
     def told(self, notification_id: str) -> list[str]:
         """Read its event lines."""

@@ -10,7 +10,7 @@ from backend.db.database import Database
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
 from backend.lib import clock
-from backend.reports import ledger
+from backend.monitoring import ledger
 from tests.batching.conftest import LIST
 from tests.batching.test_kill import has, messages, process, samples, statuses, wait
 from tests.factories import laboratory, notification

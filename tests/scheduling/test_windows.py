@@ -20,7 +20,7 @@ from backend.lib.problems import Problem
 from backend.lib.windows import DAYS, Hours, Window
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, Subject
-from backend.reports import listing
+from backend.reports import notifications
 from backend.reports.notifications import Filter
 from backend.scheduling import cancel
 from backend.scheduling.cancel import Actor
@@ -94,8 +94,8 @@ def test_what_comes_outside_of_a_window_says_why_and_until_when_and_leaves_then(
         [(["X_LAB"], why, opens)],
     )
     with saturday.lab.database.read() as session:
-        lines = listing.page(session, saturday.lab.service_id, Filter(), before=None).lines
-    assert [(line.status, line.send_at, line.waits) for line in lines] == [("SCHEDULED", opens, report.waits)]
+        lines = notifications.page(session, saturday.lab.service_id, Filter(), before=None).lines
+    assert [(line.status, line.due_at, line.waits) for line in lines] == [("SCHEDULED", opens, report.waits)]
     saturday.check_ledger()
 
     move_to(saturday, "2026-10-26T07:59:59+00:00")

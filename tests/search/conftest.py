@@ -7,9 +7,8 @@ from sqlalchemy import select
 
 from backend.db.database import Database
 from backend.db.models.notifications import Notification
-from backend.reports import searching
-from backend.reports.searching import Hits, Search
-from backend.search import fill, query
+from backend.search import fill, pages, query
+from backend.search.pages import Hits, Search
 from tests.portal.desk import Desk, desk
 
 
@@ -31,7 +30,7 @@ class Seeker:
     def hits(self, text: str | None = None, address: str | None = None, size: int = 50) -> Hits:
         with self.database.read() as session:
             wanted = Search(self.at.lab.service_id, query.read(text, address))
-            return searching.page(session, wanted, before=None, size=size)
+            return pages.page(session, wanted, before=None, size=size)
 
     def found(self, text: str | None = None, address: str | None = None) -> list[UUID]:
         """Return the ids of what is found, newest first."""

@@ -12,9 +12,9 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Notificati
 from backend.db.models.search import SearchAgain, SearchEntry, SearchProgress
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock, ids
-from backend.reports import facts, searching
-from backend.reports.searching import Search
-from backend.search import documents, fill, frequent_words, on_postgresql, query, tasks
+from backend.reports import lines
+from backend.search import documents, fill, frequent_words, on_postgresql, pages, query, tasks
+from backend.search.pages import Search
 from tests.conftest import MovableClock
 from tests.portal.desk import desk
 from tests.search.conftest import Seeker, gathered
@@ -93,9 +93,9 @@ def test_a_batch_is_found_by_its_address_and_subject_once_it_has_them(
     assert seeker.found("2 problems") == uids[::-1]
     assert seeker.found(address="lab@lab.example") == uids[::-1]
     with seeker.database.read() as session:
-        rows = session.scalars(select(Notification)).all()
-        assert {one.subject for one in facts.of(session, rows).values()} == {"2 problems"}
-        assert {one.address for one in facts.of(session, rows).values()} == {"lab@lab.example"}
+        found = lines.of(session, session.execute(select(*lines.COLUMNS)).all())
+    assert {one.facts.subject for one in found} == {"2 problems"}
+    assert {one.facts.address for one in found} == {"lab@lab.example"}
 
 
 def test_it_is_found_by_the_id_that_a_provider_gave_and_by_that_of_its_message(seeker: Seeker) -> None:
@@ -304,7 +304,7 @@ def test_what_is_common_and_what_is_rare_is_found_in_pages_all_the_same(
         for _ in range(30):
             with seeker.database.read() as session:
                 search = Search(seeker.at.lab.service_id, query.read(asked))
-                hits = searching.page(session, search, before=before, size=4)
+                hits = pages.page(session, search, before=before, size=4)
             found += seeker.uids(list(hits.matches))
             before = hits.next
             if before is None:

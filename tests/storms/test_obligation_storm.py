@@ -18,9 +18,9 @@ from backend.db.models.notifications import Delivery, Notification
 from backend.db.models.obligations import Obligation, ObligationStep
 from backend.intake.accept import accept_many
 from backend.intake.entries import Accepted
+from backend.monitoring import obligation_ledger
 from backend.obligations import goals
 from backend.obligations.goals import Acknowledgement
-from backend.reports import alarm
 from tests.factories import Laboratory, laboratory, notification
 from tests.storms.installation import Installation, Mailbox, wait_until
 
@@ -102,7 +102,7 @@ def test_killed_workers_leave_no_obligation_in_silence_and_take_no_step_twice(
     print(f"{storm.kills} kills, {len(messages)} messages, {doubles} given twice, as one message with one identity")
     assert doubles <= storm.kills * SENDERS
     with any_database.read() as session:
-        (entry,) = alarm.balance(session, days=2)
+        (entry,) = obligation_ledger.balance(session, days=2)
     assert (entry.opened, entry.imbalance, entry.met, entry.worklist) == (COUNT, 0, ANSWERED, COUNT - ANSWERED)
 
 

@@ -22,7 +22,7 @@ from backend.delivery import tasks
 from backend.intake.accept import Accepted, accept_many
 from backend.jobs import control
 from backend.lib import clock, queue, settings
-from backend.reports import alarm, gauges
+from backend.monitoring import alarm, gauges
 from tests.conftest import MovableClock
 from tests.factories import BATCH_HTML, Laboratory, laboratory, notification
 
@@ -111,7 +111,7 @@ def test_everything_that_was_lost_is_found_within_a_minute(
     assert {name: statuses[uid] for name, uid in found.items()} == dict.fromkeys(found, "SENT")
     assert (sheet.stage, sheet.claimed_by) == ("CHECKED", None)
     faults = [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
-    assert {entry.name for entry in faults} == {"backend.reports.alarm"}, [entry.getMessage() for entry in faults]
+    assert {entry.name for entry in faults} == {"backend.monitoring.alarm"}, [entry.getMessage() for entry in faults]
     assert faults[0].__dict__["fields"]["imbalance"] == 1
     gauges.clear()
     alarm.check.clear()

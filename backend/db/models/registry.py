@@ -68,19 +68,45 @@ class Template(IdentityBase):
 _VARIANT = text("variant_of IS NOT NULL")
 
 
-class TemplateVersion(IdentityBase):
+class TemplateText:
+    """What a template's text says of itself, published or not: the columns of a version, a draft and a copy.
+
+    ``batch`` holds ``quiet_seconds``, ``max_wait_seconds``, ``max_items`` and ``digest``, those that it sets itself,
+    and its ``item_key`` and ``only_if_new``.
+    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never. ``sender`` and
+    ``reply_to`` are what its e-mails come from, and where answers go: an id or address of the service's senders.
+    ``kind`` is ``template``, ``partial`` or ``layout``.
+    """
+
+    name: Mapped[str] = mapped_column(String(160))
+    format: Mapped[str] = mapped_column(String(10))
+    source: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text, default=None)
+    batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
+    sender: Mapped[str | None] = mapped_column(String(254), default=None)
+    reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
+    kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
+
+
+class UnpublishedText(TemplateText):
+    """What a draft and a copy have besides: their own ``language``, and in ``variants`` the texts in others.
+
+    These are by their tags, with ``source`` and ``subject``.
+    """
+
+    language: Mapped[str | None] = mapped_column(String(35), default=None)
+    variants: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
+
+
+class TemplateVersion(IdentityBase, TemplateText):
     """One published text of a template, never changed afterwards.
 
     Numbers count from 1. A negative number marks what is not published by itself: a draft's text that was sent as a
     test, or a variant in another language, which belongs to the row ``variant_of`` and has all that a message is made
     from, so that a delivery names the text that it was made from by one row.
-    ``batch`` holds ``quiet_seconds``, ``max_wait_seconds``, ``max_items`` and ``digest``, those that it sets itself,
-    and its ``item_key`` and ``only_if_new``.
-    ``repeat_after`` is after how long the same content is new again, as ``24h``; None for never. ``sender`` and
-    ``reply_to`` are what its e-mails come from, and where answers go: an id or address of the service's senders.
-    ``kind`` is ``template``, ``partial`` or ``layout``; ``partials`` are the rows of the versions of all partials and
-    layouts that it is made with, by their identifiers. ``language`` and ``mail_layout`` are the service's of that time,
-    unless it has an ``own_language``.
+    ``partials`` are the rows of the versions of all partials and layouts that it is made with, by their identifiers.
+    ``language`` and ``mail_layout`` are the service's of that time, unless it has an ``own_language``.
     ``note`` is what was said of the publication; one ``by_code`` may name its commit and repository.
     """
 
@@ -92,16 +118,7 @@ class TemplateVersion(IdentityBase):
 
     template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"))
     number: Mapped[int]
-    name: Mapped[str] = mapped_column(String(160))
-    format: Mapped[str] = mapped_column(String(10))
-    source: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str | None] = mapped_column(Text, default=None)
     sample_fields: Mapped[Any | None] = mapped_column(JsonB, default=None)
-    batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
-    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
-    sender: Mapped[str | None] = mapped_column(String(254), default=None)
-    reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
-    kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
     partials: Mapped[dict[str, int] | None] = mapped_column(JsonB, default=None)
     language: Mapped[str] = mapped_column(String(35), default="en", server_default="en")
     mail_layout: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -122,36 +139,24 @@ class TemplateVersion(IdentityBase):
     )
 
 
-class TemplateDraft(IdentityBase):
+class TemplateDraft(IdentityBase, UnpublishedText):
     """The one unpublished text of a template, which its service's editors share.
 
     ``revision`` counts its saves, so that nobody writes over what they have not seen. ``based_on`` is the published
     version that it was begun from. A template that was never published has ``current_version`` 0 and counts as
-    deleted for everybody but its editors. ``language`` is its own, and ``variants`` are its texts in others: by their
-    tags, with ``source`` and ``subject``.
+    deleted for everybody but its editors.
     """
 
     __tablename__ = "template_drafts"
 
     template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"), unique=True)
     revision: Mapped[int]
-    name: Mapped[str] = mapped_column(String(160))
-    format: Mapped[str] = mapped_column(String(10))
-    source: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str | None] = mapped_column(Text, default=None)
-    batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
-    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
-    sender: Mapped[str | None] = mapped_column(String(254), default=None)
-    reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
-    kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
-    language: Mapped[str | None] = mapped_column(String(35), default=None)
-    variants: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
     based_on: Mapped[int | None] = mapped_column(default=None)
     updated_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     updated_by: Mapped[str] = mapped_column(String(254))
 
 
-class TemplateCopy(IdentityBase):
+class TemplateCopy(IdentityBase, UnpublishedText):
     """A text that left the draft without being published, kept so that nobody's work is lost.
 
     ``why`` is ``replaced`` (another editor saved theirs over it), ``unsaved`` (its editor took the other's instead)
@@ -161,17 +166,6 @@ class TemplateCopy(IdentityBase):
     __tablename__ = "template_copies"
 
     template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"), index=True)
-    name: Mapped[str] = mapped_column(String(160))
-    format: Mapped[str] = mapped_column(String(10))
-    source: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str | None] = mapped_column(Text, default=None)
-    batch: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
-    repeat_after: Mapped[str | None] = mapped_column(String(8), default=None)
-    sender: Mapped[str | None] = mapped_column(String(254), default=None)
-    reply_to: Mapped[str | None] = mapped_column(String(254), default=None)
-    kind: Mapped[str] = mapped_column(String(10), default="template", server_default="template")
-    language: Mapped[str | None] = mapped_column(String(35), default=None)
-    variants: Mapped[dict[str, Any] | None] = mapped_column(JsonB, default=None)
     why: Mapped[str] = mapped_column(String(10))
     saved_at: Mapped[datetime] = mapped_column(Moment, default=clock.now)
     saved_by: Mapped[str] = mapped_column(String(254))

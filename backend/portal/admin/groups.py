@@ -1,12 +1,11 @@
 """Groups of the OpenID provider: which role the members of each have in which service."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from backend.accounts import audit, group_roles, members, oidc, services
@@ -16,7 +15,7 @@ from backend.lib import settings
 from backend.portal import downloads
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go
 from backend.portal.templates import role_word
 from backend.reports import exports
@@ -44,9 +43,7 @@ def as_file(request: Request[Any, Any, Any]) -> Stream:
 
 
 @post("/admin/groups", sync_to_thread=True)
-def add(
-    viewer: NamedDependency[Viewer], data: Annotated[GroupForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def add(viewer: NamedDependency[Viewer], data: Sent[GroupForm]) -> Response[Any]:
     """Give a group a role in a service."""
     faults = Faults()
     with faults.on("group"):

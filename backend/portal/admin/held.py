@@ -1,13 +1,11 @@
 """What is held back in a restored database: seen by service, channel and age, and decided about."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body
 
 from backend.accounts import services
 from backend.accounts.sessions import Viewer
@@ -15,6 +13,7 @@ from backend.db import database as db
 from backend.db.models.installation import HeldKind
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
+from backend.portal.forms import Sent
 from backend.portal.pages import Page, go
 from backend.restored import decisions, report, rows
 from backend.restored.decisions import Decision
@@ -77,9 +76,7 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
 
 
 @post("/admin/held", sync_to_thread=True)
-def decide(
-    viewer: NamedDependency[Viewer], data: Annotated[DecideForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def decide(viewer: NamedDependency[Viewer], data: Sent[DecideForm]) -> Response[Any]:
     """Let it go out, count it as sent, or cancel it."""
     with db.current().read() as reading:
         service = services.service_by_name(reading, data.service)

@@ -4,9 +4,9 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from backend.accounts.sessions import Viewer
+from backend.monitoring import providers
 from backend.portal.admin.tabs import admin_page
 from backend.portal.pages import Page
-from backend.reports import providers
 
 
 @get("/admin/mail", sync_to_thread=True)

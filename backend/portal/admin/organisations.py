@@ -1,23 +1,23 @@
 """Organisations: listed, made and renamed, with the services that belong to them."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from backend.accounts import audit, organisations
 from backend.accounts.sessions import Viewer
 from backend.db import database as db
+from backend.monitoring import usage
 from backend.portal import downloads
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go
-from backend.reports import exports, usage
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/organisations"
 
@@ -40,9 +40,7 @@ def as_file(request: Request[Any, Any, Any]) -> Stream:
 
 
 @post("/admin/organisations", sync_to_thread=True)
-def create(
-    viewer: NamedDependency[Viewer], data: Annotated[NameForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def create(viewer: NamedDependency[Viewer], data: Sent[NameForm]) -> Response[Any]:
     """Make an organisation."""
     faults = Faults()
     with faults.on("name"), db.current().transaction() as transaction:
@@ -60,11 +58,7 @@ def show(viewer: NamedDependency[Viewer], organisation_id: FromPath[int]) -> Pag
 
 
 @post("/admin/organisations/{organisation_id:int}", sync_to_thread=True)
-def rename(
-    viewer: NamedDependency[Viewer],
-    organisation_id: FromPath[int],
-    data: Annotated[NameForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def rename(viewer: NamedDependency[Viewer], organisation_id: FromPath[int], data: Sent[NameForm]) -> Response[Any]:
     """Give an organisation another name."""
     faults = Faults()
     with faults.on("name"), db.current().transaction() as transaction:

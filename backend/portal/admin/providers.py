@@ -1,24 +1,23 @@
 """The providers of the settings: their order and health, and the switch that takes one out by hand."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body
 
 from backend.accounts import audit
 from backend.accounts.sessions import Viewer
 from backend.channels.base import Channel
 from backend.db import database as db
 from backend.delivery.providers import health as states
+from backend.monitoring import providers
+from backend.monitoring.providers import ProviderReport
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
+from backend.portal.forms import Sent
 from backend.portal.pages import Page, go
-from backend.reports import providers
-from backend.reports.providers import ProviderReport
 
 _LIST = f"{ADMIN}/providers"
 
@@ -48,9 +47,7 @@ def index(viewer: NamedDependency[Viewer]) -> Page:
 
 
 @post("/admin/providers", sync_to_thread=True)
-def switch(
-    viewer: NamedDependency[Viewer], data: Annotated[SwitchForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def switch(viewer: NamedDependency[Viewer], data: Sent[SwitchForm]) -> Response[Any]:
     """Switch a provider on or off; what it had begun it finishes."""
     is_on = data.on == "true"
     with db.current().transaction() as transaction:

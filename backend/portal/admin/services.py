@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect, Stream
 from sqlalchemy.orm import Session
 
@@ -16,12 +15,13 @@ from backend.accounts.sessions import Viewer
 from backend.db import database as db
 from backend.db.models.accounts import Service
 from backend.lib import inputs, settings
+from backend.monitoring import usage
 from backend.portal import downloads
 from backend.portal.access import SERVICES, actor
 from backend.portal.admin.tabs import ADMIN, admin_page
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go
-from backend.reports import exports, usage
+from backend.reports import exports
 
 _LIST = f"{ADMIN}/services"
 _MOST = 500
@@ -71,9 +71,7 @@ def as_file(request: Request[Any, Any, Any]) -> Stream:
 
 
 @post("/admin/services", sync_to_thread=True)
-def create(
-    viewer: NamedDependency[Viewer], data: Annotated[NewForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def create(viewer: NamedDependency[Viewer], data: Sent[NewForm]) -> Response[Any]:
     """Make a service, on trial."""
     faults = Faults()
     with faults.on("name"), db.current().transaction() as transaction:
@@ -93,11 +91,7 @@ def show(viewer: NamedDependency[Viewer], service_id: FromPath[int]) -> Page:
 
 
 @post("/admin/services/{service_id:int}/limit", sync_to_thread=True)
-def limit(
-    viewer: NamedDependency[Viewer],
-    service_id: FromPath[int],
-    data: Annotated[LimitForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def limit(viewer: NamedDependency[Viewer], service_id: FromPath[int], data: Sent[LimitForm]) -> Response[Any]:
     """Set a service's daily limit."""
     faults = Faults()
     with faults.on("daily_limit"), db.current().transaction() as transaction:
@@ -111,11 +105,7 @@ def limit(
 
 
 @post("/admin/services/{service_id:int}/organisation", sync_to_thread=True)
-def group(
-    viewer: NamedDependency[Viewer],
-    service_id: FromPath[int],
-    data: Annotated[GroupForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def group(viewer: NamedDependency[Viewer], service_id: FromPath[int], data: Sent[GroupForm]) -> Response[Any]:
     """Put a service under an organisation, or under none."""
     wanted = inputs.row(data.organisation)
     if data.organisation and wanted is None:
@@ -131,11 +121,7 @@ def group(
 
 
 @post("/admin/services/{service_id:int}/switch", sync_to_thread=True)
-def switch(
-    viewer: NamedDependency[Viewer],
-    service_id: FromPath[int],
-    data: Annotated[SwitchForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def switch(viewer: NamedDependency[Viewer], service_id: FromPath[int], data: Sent[SwitchForm]) -> Response[Any]:
     """Make a service live or put it on trial, with its API clients or without them; switch it off or on."""
     words = _SWITCHES.get((data.switch, data.on == "true"))
     if words is None:

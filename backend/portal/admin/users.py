@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from backend.accounts import administration, audit, identities, invitations, second_factor, users
@@ -17,7 +16,7 @@ from backend.lib.problems import Problem
 from backend.portal import downloads, letters
 from backend.portal.access import actor
 from backend.portal.admin.tabs import ADMIN, admin_page
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import Page, go
 from backend.reports import exports
 
@@ -60,9 +59,7 @@ def as_file(request: Request[Any, Any, Any]) -> Stream:
 
 
 @post("/admin/users", sync_to_thread=True)
-def invite(
-    viewer: NamedDependency[Viewer], data: Annotated[InviteForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[Any]:
+def invite(viewer: NamedDependency[Viewer], data: Sent[InviteForm]) -> Response[Any]:
     """Invite somebody to an account; an invitation that waits is sent anew."""
     faults = Faults()
     with faults.on("email"), db.current().transaction() as transaction:
@@ -86,11 +83,7 @@ def show(viewer: NamedDependency[Viewer], user_id: FromPath[int]) -> Page:
 
 
 @post("/admin/users/{user_id:int}", sync_to_thread=True)
-def act(
-    viewer: NamedDependency[Viewer],
-    user_id: FromPath[int],
-    data: Annotated[ActForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
+def act(viewer: NamedDependency[Viewer], user_id: FromPath[int], data: Sent[ActForm]) -> Response[Any]:
     """Unlock a user, switch them off or on, make them an administrator or an ordinary user."""
     if data.act not in _DONE:
         raise NotFoundException

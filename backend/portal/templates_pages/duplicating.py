@@ -1,12 +1,11 @@
 """Beginning a template as the copy of another."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import audit
 from backend.db import database as db
@@ -14,7 +13,7 @@ from backend.lib import strict_json
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import go, page
 from backend.registry import drafts, duplicates
 from backend.registry.drafts import Key
@@ -42,7 +41,7 @@ def ask(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Res
 def duplicate(
     workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
-    data: Annotated[DuplicateForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Sent[DuplicateForm],
 ) -> Response[Any]:
     """Begin the copy, and go to its editor."""
     faults = Faults()

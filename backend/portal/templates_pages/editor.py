@@ -1,14 +1,13 @@
 """The editor: source beside preview. Its one form saves, previews, sends and publishes, with JavaScript and without."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Template
 from sqlalchemy.orm import Session
 
@@ -18,7 +17,7 @@ from backend.intake import trial
 from backend.lib.problems import Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import go, page
 from backend.portal.sending_rules import whether_it_leaves
 from backend.portal.templates_pages import as_code, formatting, previewing, sender_fields, speaking, texts
@@ -31,7 +30,7 @@ from backend.registry.samples import Sample, SampleFault
 from backend.registry.sending import Subject
 from backend.registry.templates import TemplateContent
 
-Form = Annotated[EditorForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+Form = Sent[EditorForm]
 
 
 class Desk(msgspec.Struct, frozen=True):

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from textwrap import shorten
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -19,6 +18,7 @@ from backend.db import database as db
 from backend.lib import inputs, languages
 from backend.portal import access
 from backend.portal.access import Workspace
+from backend.portal.forms import Sent
 from backend.portal.pages import go, page
 from backend.portal.security import PREVIEW_POLICY
 from backend.portal.templates_pages import as_code, links
@@ -187,7 +187,7 @@ def compare(
 def roll_back(
     workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
-    data: Annotated[RollBackForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+    data: Sent[RollBackForm],
 ) -> Response[Any]:
     """Publish an old version's content as a new version; a draft stays as it is."""
     with db.current().read() as reading:

@@ -1,34 +1,29 @@
 """The list of a service's templates, and beginning a new one: empty, from a starter, or from a file."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromQuery
-from litestar.response import Stream
+from litestar.params import FromQuery
 
 from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import strict_json
 from backend.lib.problems import Problem
-from backend.portal import access, downloads
+from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Uploaded
 from backend.portal.pages import go, page
 from backend.portal.templates_pages.texts import FORMATS, KINDS
-from backend.registry import drafts, provenance, samples, template_files, template_lists, template_usage
+from backend.registry import drafts, samples, template_files, template_lists
 from backend.registry.drafts import Key
 from backend.registry.owned import check_identifier
 from backend.registry.shapes import MAX_SOURCE_BYTES, TemplateShape
 from backend.registry.templates import TemplateContent
 from backend.rendering.starters import Starter, starters
-from backend.reports import exports
 
-_PAGE = 200
 _BLANK = {
     "mjml": "<mjml>\n  <mj-body>\n    <mj-section>\n      <mj-column>\n        <mj-text>Hello {{ name }}</mj-text>\n"
     "      </mj-column>\n    </mj-section>\n  </mj-body>\n</mjml>\n",
@@ -36,20 +31,6 @@ _BLANK = {
     "text": "Hello {{ name }}\n",
     "markdown": "# Hello {{ name }}\n",
 }
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One template of the list; ``version`` is None before the first is published."""
-
-    identifier: str
-    name: str
-    kind: str
-    format: str
-    version: int | None
-    drafted_by: str | None
-    changed_at: datetime
-    used_at: datetime | None
-    locked: bool = False
 
 
 class NewTemplate(msgspec.Struct, kw_only=True):
@@ -65,7 +46,8 @@ class NewTemplate(msgspec.Struct, kw_only=True):
 @get("/templates", sync_to_thread=True)
 def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
     """List the templates whose name or identifier holds ``q``, of the format ``form``."""
-    rows = _rows(workspace)
+    with db.current().read() as reading:
+        rows = template_lists.every(reading, workspace.service_id)
     wanted = q.strip().casefold()
     found = [
         row
@@ -86,41 +68,6 @@ def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: F
     )
 
 
-def as_file(workspace: NamedDependency[Workspace], request: Request[Any, Any, Any]) -> Stream:
-    """Give all templates of the service."""
-    columns = "identifier name kind format version drafted_by locked changed_at used_at"
-    return downloads.as_file(request, exports.table(columns, _rows(workspace)), "templates")
-
-
-def _rows(workspace: Workspace) -> list[Row]:
-    """Gather what is published and what is in draft, in order of name."""
-    with db.current().read() as reading:
-        used = template_usage.last_used(reading, workspace.service_id)
-        drafted = {one.identifier: one for one in drafts.in_draft(reading, workspace.service_id)}
-        published = []
-        after: str | None = None
-        while some := template_lists.page(reading, workspace.service_id, _PAGE, after):
-            published += some
-            after = some[-1].identifier
-    rows = {
-        one.identifier: Row(
-            one.identifier, one.name, one.kind, one.format, one.version, None, one.updated_at, used.get(one.identifier)
-        )
-        for one in published
-    }
-    for identifier, draft in drafted.items():
-        shown, text = rows.get(identifier), draft.content
-        version, moment = (shown.version, shown.used_at) if shown else (None, None)
-        rows[identifier] = Row(
-            identifier, text.name, text.kind, text.format, version, draft.updated_by, draft.updated_at, moment
-        )
-    with db.current().read() as reading:
-        locks = provenance.locks(reading, workspace.service_id, list(rows))
-    for identifier in locks:
-        rows[identifier] = msgspec.structs.replace(rows[identifier], locked=True)
-    return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
-
-
 @get("/templates/new", guards=[access.editors], sync_to_thread=True)
 def new(workspace: NamedDependency[Workspace], start: FromQuery[str] = "blank:mjml") -> Response[Any]:
     """Show the form of a new template."""
@@ -128,9 +75,7 @@ def new(workspace: NamedDependency[Workspace], start: FromQuery[str] = "blank:mj
 
 
 @post("/templates/new", guards=[access.editors], sync_to_thread=True)
-def create(
-    workspace: NamedDependency[Workspace], data: Annotated[NewTemplate, Body(media_type=RequestEncodingType.MULTI_PART)]
-) -> Response[Any]:
+def create(workspace: NamedDependency[Workspace], data: Uploaded[NewTemplate]) -> Response[Any]:
     """Begin a template with a first draft, and go to its editor."""
     faults = Faults()
     if data.kind not in dict(KINDS):
@@ -212,4 +157,4 @@ def _form(workspace: Workspace, data: NewTemplate, faults: Faults) -> Response[A
     )
 
 
-ROUTES = [index, new, create, *downloads.as_both("/templates", as_file)]
+ROUTES = [index, new, create]

@@ -1,12 +1,11 @@
 """Publishing a draft after a look at what it would break; throwing it away; deleting a template."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
 from backend.accounts import audit
@@ -17,7 +16,7 @@ from backend.lib import languages
 from backend.lib.problems import FieldError, Problem
 from backend.portal import access
 from backend.portal.access import Workspace
-from backend.portal.forms import Faults
+from backend.portal.forms import Faults, Sent
 from backend.portal.pages import go, page
 from backend.portal.templates_pages import changing, previewing
 from backend.publishing import chosen_senders
@@ -89,9 +88,6 @@ class Reviewed(msgspec.Struct, frozen=True):
         return [one for one in self.changes if one.breaks]
 
 
-UrlEncoded = RequestEncodingType.URL_ENCODED
-
-
 def _reviewed(workspace: Workspace, identifier: str) -> Reviewed:
     with db.current().read() as reading:
         present = drafts.working(reading, Key(workspace.service_id, identifier))
@@ -146,11 +142,7 @@ def look(workspace: NamedDependency[Workspace], identifier: FromPath[str]) -> Re
 
 
 @post("/templates/{identifier:str}/publish", guards=[access.editors, access.unlocked], sync_to_thread=True)
-def publish(
-    workspace: NamedDependency[Workspace],
-    identifier: FromPath[str],
-    data: Annotated[PublishForm, Body(media_type=UrlEncoded)],
-) -> Response[Any]:
+def publish(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: Sent[PublishForm]) -> Response[Any]:
     """Publish the draft; what would break the last real messages is published only when that was said."""
     found = _reviewed(workspace, identifier)
     if not found.present.content.source.strip() or _refusal(workspace, found) is not None:
@@ -262,11 +254,7 @@ def ask_to_delete(workspace: NamedDependency[Workspace], identifier: FromPath[st
 
 
 @post("/templates/{identifier:str}/delete", guards=[access.editors, access.unlocked], sync_to_thread=True)
-def delete(
-    workspace: NamedDependency[Workspace],
-    identifier: FromPath[str],
-    data: Annotated[DeleteForm, Body(media_type=UrlEncoded)],
-) -> Response[Any]:
+def delete(workspace: NamedDependency[Workspace], identifier: FromPath[str], data: Sent[DeleteForm]) -> Response[Any]:
     """Delete a template that nothing waits for, when its identifier was written out."""
     faults = Faults()
     if data.identifier.strip() != identifier:

@@ -110,8 +110,7 @@ def content(form: EditorForm, faults: Faults, before: TemplateContent) -> Templa
     if form.variant:
         variants[form.variant] = Variant(source=own[0], subject=own[1])
         own = (before.source, before.subject)
-    said = templates.said_by(shape, batch=batch, language=shape.language, variants=variants)
-    return msgspec.structs.replace(said, source=own[0], subject=own[1])
+    return templates.said_by(shape, source=own[0], subject=own[1], batch=batch, sample_fields=None, variants=variants)
 
 
 def spoken(text: TemplateContent, variant: str) -> TemplateContent:

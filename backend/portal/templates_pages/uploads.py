@@ -1,18 +1,18 @@
 """Replacing the source of a draft by a file without JavaScript; with it, files are dropped on the editor."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from backend.accounts import audit
 from backend.db import database as db
 from backend.portal import access
 from backend.portal.access import Workspace
+from backend.portal.forms import Uploaded
 from backend.portal.pages import go
 from backend.registry import drafts, template_files
 from backend.registry.drafts import Key
@@ -30,7 +30,7 @@ class UploadForm(msgspec.Struct, kw_only=True):
 def upload(
     workspace: NamedDependency[Workspace],
     identifier: FromPath[str],
-    data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+    data: Uploaded[UploadForm],
 ) -> Response[Any]:
     """Make a file's text the draft's source, in the format that its content speaks for."""
     address = workspace.address(f"templates/{identifier}")

@@ -96,7 +96,7 @@ def of_notification(session: Session, notification: Notification) -> ObligationR
     return _reports(session, [row])[0] if row else None
 
 
-def report(session: Session, row: Obligation) -> ObligationReport:
+def of(session: Session, row: Obligation) -> ObligationReport:
     """Report on an obligation."""
     return _reports(session, [row])[0]
 

@@ -1,10 +1,10 @@
 """The state of the installation as Prometheus reads it: depths, workers and the ledger, from the database."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -22,13 +22,14 @@ from backend.db.statements import one_of
 from backend.delivery.outcomes.unknown_outcome import UnknownOutcome
 from backend.lib import clock, queue, settings
 from backend.lib.ttl_cache import TtlCache
-from backend.reports import alarm, ledger, providers
-from backend.reports.ledger import Entry
-from backend.reports.providers import ProviderReport
+from backend.monitoring import alarm, ledger, providers
+from backend.monitoring.ledger import Entry
+from backend.monitoring.providers import ProviderReport
 from backend.restored import report
 from backend.restored.report import Held
 
 logger = logging.getLogger(__name__)
+_Read = TypeVar("_Read")
 _WHY = ("throttled", "config", "broken", "switched_off")
 # Several who scrape at once, or one who scrapes without pause, get the same figures.
 _FRESH_SECONDS = 1.0
@@ -157,30 +158,12 @@ def read(session: Session) -> LastBackup:
     return LastBackup(made_at, age, overdue)
 
 
-def _read_depths() -> Depths:
-    with db.current().read() as session:
-        return measure(session)
+def _cached(read: Callable[[Session], _Read]) -> TtlCache[_Read]:
+    def fresh() -> _Read:
+        with db.current().read() as session:
+            return read(session)
 
-
-_depths = TtlCache(_read_depths, seconds=_FRESH_SECONDS)
-
-
-def _read_providers() -> list[ProviderReport]:
-    with db.current().read() as session:
-        return providers.providers(session)
-
-
-_providers = TtlCache(_read_providers, seconds=_FRESH_SECONDS)
-
-
-def _read_held() -> Held:
-    with db.current().read() as session:
-        return report.held(session)
-
-
-def _read_backup() -> LastBackup:
-    with db.current().read() as session:
-        return read(session)
+    return TtlCache(fresh, seconds=_FRESH_SECONDS)
 
 
 def _read_queue() -> int | None:
@@ -192,8 +175,10 @@ def _read_queue() -> int | None:
         return None
 
 
-_held = TtlCache(_read_held, seconds=_FRESH_SECONDS)
-_backup = TtlCache(_read_backup, seconds=_FRESH_SECONDS)
+_depths = _cached(measure)
+_providers = _cached(providers.providers)
+_held = _cached(report.held)
+_backup = _cached(read)
 _pending = TtlCache(_read_queue, seconds=_FRESH_SECONDS)
 
 

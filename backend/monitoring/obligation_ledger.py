@@ -1,6 +1,8 @@
-"""The ledger of obligations, and the alarm of both: an imbalance is an ERROR in the log, for as long as it is there."""
+"""The ledger of obligations: of each service and day, those opened are found again in one state each, or are lost.
 
-import logging
+The one side is counted when they are opened; the other is counted from their rows.
+"""
+
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
@@ -11,15 +13,8 @@ import msgspec
 from sqlalchemy import Select, String, case, cast, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from backend.db import database as db
 from backend.db.models.obligations import Obligation, ObligationDay, ObligationState
-from backend.lib import logs
-from backend.lib.ttl_cache import TtlCache
-from backend.reports import ledger
-from backend.reports.ledger import Entry
-
-logger = logging.getLogger(__name__)
-_MINUTE = 60.0
+from backend.monitoring import ledger
 
 
 class ObligationEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +38,6 @@ class ObligationEntry(msgspec.Struct, frozen=True, kw_only=True):
         sign = "=" if not self.imbalance else "≠"
         figures = f"{self.met} met + {self.worklist} on the worklist + {self.closed} closed + {self.open} open"
         return f"service {self.service_id} on {self.day}: {self.opened} obligations opened {sign} {figures}"
-
-
-# The ledger of obligations: of each service and day, those opened are found again in one state each, or are lost.
-#
-# The one side is counted when they are opened; the other is counted from their rows.
 
 
 def balance(session: Session, days: int = ledger.DAYS) -> list[ObligationEntry]:
@@ -93,39 +83,3 @@ def _entry(day_index: tuple[int, date], opened: int, found: Counter[str]) -> Obl
         closed=found[ObligationState.CLOSED],
         open=found[ObligationState.OPEN],
     )
-
-
-def _read() -> list[Entry]:
-    with db.current().read() as session:
-        return ledger.balance(session)
-
-
-# One for the whole process: web pages and scrapes together ask the database no more often than once a minute.
-recent = TtlCache(_read, seconds=_MINUTE)
-
-
-def raise_alarm(entries: list[Entry]) -> int:
-    """Log every uneven entry with its figures; return how many there are."""
-    uneven = [entry for entry in entries if entry.imbalance]
-    for entry in uneven:
-        fields: dict[str, logs.Value] = {"service": entry.service_id, "day": entry.day.isoformat()}
-        fields |= {state: getattr(entry, state) for state in (ledger.ACCEPTED, *ledger.STATES)}
-        logs.event(logger, logging.ERROR, "The ledger does not balance", fields | {"imbalance": entry.imbalance})
-    return len(uneven)
-
-
-def raise_alarm_of_obligations(entries: list[ObligationEntry]) -> int:
-    """Log every uneven entry of the obligations' ledger; return how many there are."""
-    uneven = [entry for entry in entries if entry.imbalance]
-    for entry in uneven:
-        logger.error("The ledger of obligations does not balance: %s", entry.describe())
-    return len(uneven)
-
-
-def _check() -> int:
-    with db.current().read() as session:
-        obligations = balance(session)
-    return raise_alarm(_read()) + raise_alarm_of_obligations(obligations)
-
-
-check = TtlCache(_check, seconds=_MINUTE)

@@ -17,10 +17,33 @@ from backend.db.models.batches import Batch, BatchMember, BatchStatus, Why
 from backend.db.models.notifications import Notification
 from backend.db.models.registry import TemplateVersion
 from backend.delivery.content import addressee
+from backend.delivery.outcomes import waits
+from backend.delivery.outcomes.waits import WaitReport
 from backend.registry.languages import NUMBER
-from backend.reports import waits
-from backend.reports.model import EventReport, MembershipReport
-from backend.reports.waits import WaitReport
+
+
+class MembershipReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A membership in a batch: ``sequence`` is its number in order of arrival, ``members`` how many the batch has.
+
+    ``status`` is OPEN or CLOSED while the batch waits, then what became of its message; ``why`` is what closes or
+    closed it; ``template_version`` is the one it was sent with. ``removed_at`` is set when this one was taken out.
+    """
+
+    batch_id: str
+    aggregator_id: str
+    status: BatchStatus
+    sequence: int
+    members: int
+    held: bool
+    opened_at: datetime
+    closes_at: datetime
+    why: Why
+    closed_at: datetime | None
+    dispatched_at: datetime | None
+    template_version: int | None
+    error: str | None
+    removed_at: datetime | None
+    waits: WaitReport | None = None
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -109,15 +132,6 @@ def _membership(member: BatchMember, batch: Batch, version: int | None) -> Membe
     )
 
 
-def told(membership: Membership, joined_at: datetime) -> list[EventReport]:
-    """Tell of a membership in a batch: how it was taken, and given up if it was."""
-    report = membership.report
-    events = [EventReport(joined_at, f"Buffered as number {report.sequence} of the batch {report.batch_id}")]
-    if report.removed_at is not None:
-        events.append(EventReport(report.removed_at, f"Taken out of the batch {report.batch_id}"))
-    return events
-
-
 def waiting(session: Session, service_id: int, *, limit: int, after: int | None) -> tuple[list[BatchRow], int | None]:
     """Return a service's unsent batches behind the row ``after``, oldest first, and where the next page begins."""
     statement = select(Batch).where(Batch.service_id == service_id, flush.unsent())
@@ -126,6 +140,20 @@ def waiting(session: Session, service_id: int, *, limit: int, after: int | None)
     found = session.scalars(statement.order_by(Batch.id).limit(limit + 1)).all()
     more = len(found) > limit
     return [describe(batch) for batch in found[:limit]], found[limit - 1].id if more else None
+
+
+def next_to_go(session: Session, service_id: int, limit: int = 200) -> list[BatchRow]:
+    """List a service's unsent batches: those that failed to become a message, then by when they go."""
+    own = (Batch.service_id == service_id, flush.unsent())
+    order = (Batch.status != BatchStatus.FAILED.value, Batch.held, Batch.closes_at, Batch.id)
+    return [describe(batch) for batch in session.scalars(select(Batch).where(*own).order_by(*order).limit(limit))]
+
+
+def every(session: Session, service_id: int, before: int | None, limit: int) -> tuple[list[BatchRow], int | None]:
+    """List all of a service's batches behind the row ``before``, the newest first, and where the next page begins."""
+    wanted = select(Batch).where(Batch.service_id == service_id).order_by(Batch.id.desc()).limit(limit)
+    found = session.scalars(wanted if before is None else wanted.where(Batch.id < before)).all()
+    return [describe(batch) for batch in found], found[-1].id if len(found) == limit else None
 
 
 def rows(session: Session, batch_ids: Collection[int]) -> list[BatchRow]:

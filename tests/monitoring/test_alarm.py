@@ -12,9 +12,9 @@ from sqlalchemy import event
 from backend.commands import inspect
 from backend.db.database import Database
 from backend.lib import metrics
-from backend.reports import alarm, gauges, tasks
-from tests.reports.conftest import Harness
-from tests.reports.test_ledger import lose
+from backend.monitoring import alarm, gauges, tasks
+from tests.monitoring.conftest import Harness
+from tests.monitoring.test_ledger import lose
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_an_imbalance_is_an_alarm_in_three_places(harness: Harness, caplog: pyte
     lose(harness)
     with caplog.at_level(logging.INFO):
         tasks.check_ledger.run()
-    (entry,) = [entry for entry in caplog.records if entry.name == "backend.reports.alarm"]
+    (entry,) = [entry for entry in caplog.records if entry.name == "backend.monitoring.alarm"]
     assert entry.levelno == logging.ERROR
     assert entry.__dict__["fields"] == {
         "service": harness.lab.service_id,
@@ -74,7 +74,7 @@ def test_an_even_ledger_is_no_alarm(harness: Harness, caplog: pytest.LogCaptureF
     harness.work()
     harness.buffer("S-4")
     tasks.check_ledger.run()
-    assert [entry for entry in caplog.records if entry.name == "backend.reports.alarm"] == []
+    assert [entry for entry in caplog.records if entry.name == "backend.monitoring.alarm"] == []
     assert scraped('carillon_ledger_imbalance{day="today"}') == 0
     assert scraped('carillon_ledger_messages{day="today",state="accepted"}') == 5
     assert scraped('carillon_ledger_messages{day="today",state="sent"}') == 3
@@ -94,7 +94,7 @@ def test_it_is_checked_once_a_minute(harness: Harness, caplog: pytest.LogCapture
         tasks.check_ledger.run()
     harness.clock.forward(seconds=61)
     tasks.check_ledger.run()
-    assert sum(entry.name == "backend.reports.alarm" for entry in caplog.records) == 2
+    assert sum(entry.name == "backend.monitoring.alarm" for entry in caplog.records) == 2
 
 
 def test_depths_tell_what_waits_and_since_when(harness: Harness) -> None:

@@ -8,11 +8,11 @@ from backend.db.database import Database
 from backend.db.models.notifications import Delivery, DeliveryStatus, Priority
 from backend.intake.accept import accept_many
 from backend.lib import clock
-from backend.reports import gauges
+from backend.monitoring import gauges
 from tests import sqlite_memory
 from tests.factories import laboratory, notification
-from tests.reports.conftest import Harness
-from tests.reports.test_ledger import copy_delivery, move
+from tests.monitoring.conftest import Harness
+from tests.monitoring.test_ledger import copy_delivery, move
 
 
 def measured(database: Database) -> gauges.Depths:

@@ -13,11 +13,11 @@ from backend.db.models.notifications import Delivery, DeliveryStatus, Event, Out
 from backend.delivery.outcomes import states
 from backend.intake.accept import accept_many
 from backend.lib import settings
+from backend.monitoring import ledger
 from backend.registry import templates
-from backend.reports import ledger
 from tests import sqlite_memory
 from tests.factories import laboratory, notification
-from tests.reports.conftest import Harness
+from tests.monitoring.conftest import Harness
 
 
 def move(harness: Harness, count: int, status: DeliveryStatus) -> None:

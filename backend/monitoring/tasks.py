@@ -1,7 +1,7 @@
 """The package's task: the ledger is checked once a minute, or more rarely where that takes long."""
 
 from backend.lib import queue
-from backend.reports import alarm
+from backend.monitoring import alarm
 
 
 @queue.periodic
