@@ -8,7 +8,7 @@ from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from backend.corrections import report
@@ -16,7 +16,7 @@ from backend.db import database as db
 from backend.jobs import exports as job_exports
 from backend.jobs import queries
 from backend.lib import clock, tables
-from backend.portal import notifications
+from backend.portal import notifications, recipients
 from backend.portal.access import Workspace
 from backend.registry import address_ids
 from backend.reports import exports
@@ -64,9 +64,16 @@ def _found(table: Table | None) -> Table:
 
 
 @get("/recipients.xlsx", sync_to_thread=True)
-def of_recipients(workspace: NamedDependency[Workspace], request: _AnyRequest) -> Stream:
-    """Give all recipients as a workbook; the CSV, which can be imported again, is an address of its own."""
-    return as_file(request, exports.recipients(workspace.service_id), "recipients")
+def of_recipients(workspace: NamedDependency[Workspace], request: _AnyRequest, q: FromQuery[str] = "") -> Stream:
+    """Give the recipients of a search as a workbook; the CSV, which can be imported again, is one of its own."""
+    return as_file(request, exports.recipients(workspace.service_id, recipients.searched(q)), "recipients")
+
+
+def of_templates(
+    workspace: NamedDependency[Workspace], request: _AnyRequest, q: FromQuery[str] = "", form: FromQuery[str] = ""
+) -> Stream:
+    """Give the templates that fit the filters of the list."""
+    return as_file(request, exports.templates(workspace.service_id, q, form), "templates")
 
 
 def of_job(workspace: NamedDependency[Workspace], request: _AnyRequest, job_id: FromPath[int]) -> Stream:
@@ -112,13 +119,13 @@ _LISTS: Mapping[str, tuple[str, Callable[[int], Table]]] = {
     "/clients": ("api-clients", exports.api_clients),
     "/team": ("team", exports.team),
     "/policies": ("policies", exports.policies),
-    "/templates": ("templates", exports.templates),
     "/worklist": ("worklist", exports.worklist),
 }
 
 ROUTES = [
     of_recipients,
     *as_both("/notifications", of_notifications),
+    *as_both("/templates", of_templates),
     *(handler for path, (name, give) in _LISTS.items() for handler in as_both(path, of_list(name, give))),
     *as_both("/addresses/{name:str}/messages", of_address),
     *as_both("/failures/{key:str}/messages", of_failures),

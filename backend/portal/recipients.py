@@ -62,7 +62,7 @@ class DeleteForm(msgspec.Struct):
 @get("/recipients", sync_to_thread=True)
 def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", after: FromQuery[str] = "") -> Page:
     """List the recipients that hold ``q`` in their identifier, name or addresses."""
-    text = q.replace("\0", "").strip()[:_LONGEST_SEARCH]
+    text = searched(q)
     behind = after if owned.is_identifier(after) else None
     with db.current().read() as reading:
         rows, more = recipients.listed(reading, workspace.service_id, PAGE, behind, text)
@@ -78,6 +78,11 @@ def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", after: 
         further=rows[-1].identifier if more else None,
         suppressed=suppressed,
     )
+
+
+def searched(q: str) -> str:
+    """Return the text that recipients are to hold, as it was asked for."""
+    return q.replace("\0", "").strip()[:_LONGEST_SEARCH]
 
 
 def _shown(workspace: Workspace, one: Address, suppressed: SuppressionRecord | None) -> ShownEndpoint:

@@ -8,13 +8,14 @@ import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import Stream
 
 from backend.accounts import audit
 from backend.db import database as db
 from backend.lib import clock, languages, settings
 from backend.lib.problems import Problem
-from backend.portal import access
+from backend.portal import access, recipients
 from backend.portal.access import Workspace
 from backend.portal.forms import Faults, Uploaded
 from backend.portal.pages import Page, go, page
@@ -31,17 +32,17 @@ class ImportForm(msgspec.Struct, kw_only=True):
 
 
 @get("/recipients.csv", sync_to_thread=True)
-def export(workspace: NamedDependency[Workspace]) -> Stream:
-    """Give all recipients as CSV."""
+def export(workspace: NamedDependency[Workspace], q: FromQuery[str] = "") -> Stream:
+    """Give the recipients of a search as CSV."""
     name = f"recipients-{clock.today().isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(lines(workspace.service_id), media_type="text/csv", headers=headers)
+    return Stream(lines(workspace.service_id, recipients.searched(q)), media_type="text/csv", headers=headers)
 
 
-def lines(service_id: int) -> Iterator[str]:
-    """Yield the lines of a service's recipients, a few at a time in memory."""
+def lines(service_id: int, text: str) -> Iterator[str]:
+    """Yield the lines of those recipients of a service that hold a text, a few at a time in memory."""
     with db.current().read() as reading:
-        yield from csv_recipients.write(reading, service_id)
+        yield from csv_recipients.write(reading, service_id, text)
 
 
 @get("/recipients/import", guards=[access.editors], sync_to_thread=True)

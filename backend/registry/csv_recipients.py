@@ -72,21 +72,22 @@ class _Group(msgspec.Struct):
     language: str | None
 
 
-def write(session: Session, service_id: int) -> Iterator[str]:
-    """Write all of a service's recipients, with addresses that are secrets by their ends alone."""
+def write(session: Session, service_id: int, text: str = "") -> Iterator[str]:
+    """Write those of a service's recipients that hold ``text``, with addresses that are secrets by their ends alone."""
     yield _line(COLUMNS)
-    for row in rows(session, service_id):
+    for row in rows(session, service_id, text):
         yield _line(row)
 
 
-def rows(session: Session, service_id: int) -> Iterator[tuple[str, str, str, str, str]]:
+def rows(session: Session, service_id: int, text: str = "") -> Iterator[tuple[str, str, str, str, str]]:
     """Yield the same as rows of ``COLUMNS``."""
-    after: str | None = None
-    while page := recipients.page(session, service_id, _PAGE, after):
+    after, more = None, True
+    while more:
+        page, more = recipients.listed(session, service_id, _PAGE, after, text)
         for record in page:
             for one in record.endpoints or (Address("", ""),):
                 yield record.identifier, record.name, one.type, masked(one.type, one.address), record.language or ""
-        after = page[-1].identifier
+            after = record.identifier
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -78,6 +78,16 @@ def every(session: Session, service_id: int) -> list[EveryRow]:
     return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
 
 
+def fitting(session: Session, service_id: int, text: str, form: str) -> list[EveryRow]:
+    """Return those whose name or identifier holds ``text`` in any case, of the format ``form`` if there is one."""
+    wanted = text.strip().casefold()
+    return [
+        row
+        for row in every(session, service_id)
+        if (not form or row.format == form) and (wanted in row.name.casefold() or wanted in row.identifier.casefold())
+    ]
+
+
 def parts(session: Session, service_id: int) -> list[tuple[str, str]]:
     """Return the identifier and the format of each published partial and layout of a service, in order."""
     found = session.execute(

@@ -138,14 +138,14 @@ def _audit_log(wanted: log.Filter) -> Iterator[tuple[Cell, ...]]:
             yield clock.iso(one.at), one.actor, one.actor_kind, one.action, one.subject, detail
 
 
-def recipients(service_id: int) -> Table:
-    """Give a service's recipients, a line for each address, in the columns in which they can be imported."""
-    return Table(csv_recipients.COLUMNS, _recipients(service_id))
+def recipients(service_id: int, text: str) -> Table:
+    """Give those recipients of a service that hold a text, a line for each address, in the columns of an import."""
+    return Table(csv_recipients.COLUMNS, _recipients(service_id, text))
 
 
-def _recipients(service_id: int) -> Iterator[tuple[Cell, ...]]:
+def _recipients(service_id: int, text: str) -> Iterator[tuple[Cell, ...]]:
     with db.current().read() as session:
-        yield from csv_recipients.rows(session, service_id)
+        yield from csv_recipients.rows(session, service_id, text)
 
 
 # The lists of pages as tables, whole: each row as its page reads it, in the columns that are named here.
@@ -230,9 +230,9 @@ def policies(service_id: int) -> Table:
     return table("identifier name until steps updated_at", paged(read))
 
 
-def templates(service_id: int) -> Table:
-    """Give a service's templates in order of name, those in draft as well."""
-    rows = paged(lambda session, _: (template_lists.every(session, service_id), None))
+def templates(service_id: int, text: str, form: str) -> Table:
+    """Give a service's templates with a text, of a format, in order of name, those in draft as well."""
+    rows = paged(lambda session, _: (template_lists.fitting(session, service_id, text, form), None))
     return table("identifier name kind format version drafted_by locked changed_at used_at", rows)
 
 

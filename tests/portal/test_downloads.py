@@ -104,6 +104,24 @@ def test_suppressed_addresses_and_recipients(browser: Browser, lab: Desk) -> Non
     assert ["X_PHONE", "X_Phone", "SMS", "+447700900123", ""] in as_workbook(browser, f"{lab.home}/recipients.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("listed", "asked", "found"),
+    [("recipients", "q=OTHER", "X_OTHER"), ("templates", "q=other", "X_OTHER"), ("templates", "form=markdown", "X_SITE")],
+)
+def test_recipients_and_templates_go_out_as_they_are_searched(
+    browser: Browser, lab: Desk, listed: str, asked: str, found: str
+) -> None:
+    lab.lab.recipient("X_OTHER", ("SMS", "+447700900123"))
+    lab.lab.template("X_OTHER", "Hello", format="text")
+    lab.lab.template("X_SITE", "# Hello", format="markdown")
+    page = browser.get(f"{lab.home}/{listed}?{asked}").text
+    for ending, rows_of_file in (("csv", as_csv), ("xlsx", as_workbook)):
+        address = f"{lab.home}/{listed}.{ending}"
+        assert f"{address}?{asked}" in page
+        assert [row[0] for row in rows_of_file(browser, f"{address}?{asked}")[1:]] == [found]
+        assert len(rows_of_file(browser, address)) > 2
+
+
 def test_a_job_of_another_service_is_none(browser: Browser, lab: Desk) -> None:
     assert browser.get(f"{lab.home}/jobs/77/results.csv").status_code == 404
 

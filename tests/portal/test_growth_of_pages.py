@@ -166,6 +166,6 @@ def test_the_first_lines_of_a_file_are_there_before_its_last_row_is_read(lab: De
         insert(lab, what, max(COUNTS))
     with lab.lab.database.read() as session:
         everything = audit_log.everything(session, Filter(service_id=lab.lab.service_id))
-        for lines in (recipients_csv.lines(lab.lab.service_id), queries.all_faults(session, 1), everything):
+        for lines in (recipients_csv.lines(lab.lab.service_id, ""), queries.all_faults(session, 1), everything):
             cost, some = measured(lab.lab.database, lambda lines=lines: list(islice(lines, 10)))
             assert (len(some), cost.statements <= 4) == (10, True)

@@ -47,20 +47,15 @@ class NewTemplate(msgspec.Struct, kw_only=True):
 def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
     """List the templates whose name or identifier holds ``q``, of the format ``form``."""
     with db.current().read() as reading:
-        rows = template_lists.every(reading, workspace.service_id)
-    wanted = q.strip().casefold()
-    found = [
-        row
-        for row in rows
-        if (not form or row.format == form) and (wanted in row.name.casefold() or wanted in row.identifier.casefold())
-    ]
+        found = template_lists.fitting(reading, workspace.service_id, q, form)
+        any_at_all = bool(found) or bool(template_lists.every(reading, workspace.service_id))
     return page(
         "templates/index.html",
         workspace.viewer,
         current="templates",
         workspace=workspace,
         rows=found,
-        any_at_all=bool(rows),
+        any_at_all=any_at_all,
         q=q[:200],
         form=form,
         formats=FORMATS,
