@@ -17,7 +17,7 @@ _MODULES = {
     "worker": "backend.commands.processes",
     "doctor": "backend.commands.inspect",
     "health": "backend.commands.health",
-    "settings": "backend.commands.inspect",
+    "settings": "backend.commands.settings",
     "routes": "backend.commands.routes",
     "list_routes": "backend.commands.routes",
     "run": "backend.commands.run",
@@ -44,7 +44,7 @@ _MODULES = {
 }
 
 # Where a command cannot have its own name in its module.
-_FUNCTIONS = {"settings": "settings_command", "deploy-files": "deploy_files"}
+_FUNCTIONS = {"deploy-files": "deploy_files"}
 
 
 class Commands(click.Group):

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from advanced_alchemy.types import GUID
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -30,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 
 from backend.backups import manifest
 from backend.backups.manifest import Kind
-from backend.db.types import Address, Moment
+from backend.db.types import GUID, Address, Moment
 
 Row = tuple[Any, ...]
 

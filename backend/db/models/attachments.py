@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from advanced_alchemy.base import DefaultBase, IdentityBase
-from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import ForeignKey, Integer, LargeBinary, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.types import JsonB, Moment
+from backend.db.base import DefaultBase, IdentityBase
+from backend.db.types import BigIntIdentity, JsonB, Moment
 
 
 class StoredFile(IdentityBase):

@@ -4,10 +4,9 @@ import hashlib
 from uuid import UUID
 
 import sqlalchemy as sa
-from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import AGGREGATOR_ID, Moment
+from backend.db.types import AGGREGATOR_ID, GUID, BigIntIdentity, Moment
 
 revision = "0048"
 down_revision = "0047"

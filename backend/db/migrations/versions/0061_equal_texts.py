@@ -1,10 +1,9 @@
 """Which texts went to which numbers a moment ago, where networks refuse equal ones."""
 
 import sqlalchemy as sa
-from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import Moment
+from backend.db.types import GUID, BigIntIdentity, Moment
 
 revision = "0061"
 down_revision = "0060"
