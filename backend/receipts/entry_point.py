@@ -13,7 +13,7 @@ from backend.delivery.outcomes import receipts
 from backend.delivery.providers import routes
 from backend.lib import metrics, settings
 from backend.lib.problems import Problem
-from backend.receipts import arrival, secret
+from backend.receipts import bounce_reading, secret
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ async def bounce(request: Request[Any, Any, Any]) -> Response[None]:
         _count_forged(receipts.BOUNCE)
         raise Problem("forged_receipt", _NOT_FOR_THIS.format("the bearer token for bounces is missing or wrong"))
     body = await request.body()
-    await to_thread.run_sync(arrival.take, body)
+    await to_thread.run_sync(bounce_reading.take, body)
     return Response(None, status_code=204)
 
 

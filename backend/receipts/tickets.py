@@ -16,7 +16,7 @@ from litestar import Request, Response, post
 from backend.intake import tickets
 from backend.lib import metrics
 from backend.lib.problems import Problem
-from backend.receipts import desks, secret
+from backend.receipts import secret
 
 SOURCE = "freshservice"
 _NUMBER = re.compile(r"[#A-Za-z-]{0,10}([0-9]{1,18})")
@@ -62,7 +62,7 @@ async def report(request: Request[Any, Any, Any]) -> Response[None]:
 def _desk(authorization: str) -> str | None:
     """Return where the desk is whose token came along."""
     given = _tokens(authorization)
-    known = [desk for desk in desks.listed() for token in given if secret.is_desk_token(desk, token)]
+    known = [desk for desk in secret.desks() for token in given if secret.is_desk_token(desk, token)]
     return known[0] if known else None
 
 
