@@ -13,8 +13,8 @@ from backend.lib.settings import SettingError
 _MODULES = {
     "init": "backend.commands.init",
     "migrate": "backend.commands.database",
-    "serve": "backend.commands.processes",
-    "worker": "backend.commands.processes",
+    "serve": "backend.commands.serve",
+    "worker": "backend.commands.worker",
     "doctor": "backend.commands.inspect",
     "health": "backend.commands.health",
     "settings": "backend.commands.settings",

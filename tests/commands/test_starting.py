@@ -44,9 +44,11 @@ _COMMANDS = {
 }
 _STARTED = """
 import json, sys
-from backend.commands import processes
-processes._check()
-if sys.argv[1] == "web":
+from backend.commands import starting
+from backend.cli import carillon
+carillon.get_command(None, sys.argv[1])
+starting.check()
+if sys.argv[1] == "serve":
     from backend import app
     app.serve_app()
 print(json.dumps(sorted(sys.modules)))
@@ -59,7 +61,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("process", ["web", "worker"])
+@pytest.mark.parametrize("process", ["serve", "worker"])
 def test_a_second_start_loads_nothing_that_it_does_not_need(
     carillon: Command, migrated_file: Path, process: str
 ) -> None:
@@ -76,7 +78,7 @@ def test_a_second_start_loads_nothing_that_it_does_not_need(
     )
     loaded = set(json.loads(started.stdout.splitlines()[-1]))
     assert "backend.delivery.tasks" in loaded
-    assert loaded.intersection(_HEAVY if process == "web" else (*_HEAVY, "advanced_alchemy", "litestar")) == set()
+    assert loaded.intersection(_HEAVY if process == "serve" else (*_HEAVY, "advanced_alchemy", "litestar")) == set()
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
