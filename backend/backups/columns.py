@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from advanced_alchemy.types import GUID
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -29,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from backend.backups import manifest
 from backend.backups.manifest import Kind
-from backend.db.types import GUID, Address, Moment
+from backend.db.types import Address, Moment
 
 Row = tuple[Any, ...]
 

@@ -3,10 +3,10 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
+from advanced_alchemy.base import orm_registry
 from sqlalchemy import MetaData, Table
 
 from backend.db import models
-from backend.db.base import DefaultBase
 
 # Imported for their tables.
 for _module in iter_modules(models.__path__):
@@ -15,12 +15,12 @@ for _module in iter_modules(models.__path__):
 
 def metadata() -> MetaData:
     """Return what all tables are declared in."""
-    return DefaultBase.metadata
+    return orm_registry.metadata
 
 
 def in_order() -> list[Table]:
     """Return the tables, those that others refer to first."""
-    return DefaultBase.metadata.sorted_tables
+    return orm_registry.metadata.sorted_tables
 
 
 def is_derived(name: str) -> bool:

@@ -4,20 +4,17 @@ import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import BINARY, JSON, BigInteger, DateTime, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, String, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.dialects.postgresql import UUID as POSTGRESQL_UUID
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from backend.lib import keyring
 
+# Advanced Alchemy's JsonB also prepares for Oracle through a function that SQLAlchemy 2.1 no longer has.
 JsonB = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
-# SQLite numbers rows by itself where the key is an INTEGER, which has 64 bits there.
-BigIntIdentity = BigInteger().with_variant(Integer(), "sqlite")
 
 # SQLite holds to no length, and a longer word in its declaration would mean to copy the table.
 AGGREGATOR_ID = String(1024).with_variant(String(128), "sqlite")
@@ -26,33 +23,6 @@ AGGREGATOR_ID = String(1024).with_variant(String(128), "sqlite")
 def in_utc(value: datetime) -> datetime:
     """Return a moment of the database in UTC; where it keeps text, that says no offset."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class GUID(TypeDecorator[UUID]):
-    """A UUID: PostgreSQL's own type, 16 octets on SQLite."""
-
-    impl = BINARY(16)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose what the database has."""
-        return dialect.type_descriptor(BINARY(16) if dialect.name == "sqlite" else POSTGRESQL_UUID())
-
-    def process_bind_param(self, value: UUID | str | None, dialect: Dialect) -> bytes | str | None:
-        """Write a UUID, or its text, as the database takes it.
-
-        Raises:
-            ValueError: on SQLite, for a text that is none.
-        """
-        if value is None:
-            return None
-        if dialect.name != "sqlite":
-            return str(value)
-        return value.bytes if isinstance(value, UUID) else UUID(value).bytes
-
-    def process_result_value(self, value: UUID | bytes | None, dialect: Dialect) -> UUID | None:  # noqa: ARG002
-        """Read what the database has."""
-        return value if value is None or isinstance(value, UUID) else UUID(bytes=value)
 
 
 class Moment(TypeDecorator[datetime]):

@@ -8,6 +8,7 @@ import errno
 import sqlite3
 
 import psycopg
+from advanced_alchemy.exceptions import AdvancedAlchemyError
 from redis.exceptions import RedisError
 from sqlalchemy import exc
 
@@ -45,8 +46,9 @@ _OF_TEXTS_LACKING = ("no such table:", "no such column:")  # SQLite has but one 
 
 def is_outage(error: object) -> bool:
     """Tell whether an exception says that a database, the queue or a disk cannot be used at the moment."""
-    of_a_file = isinstance(error, OSError) and error.errno in _OF_FILES
-    return of_a_file or isinstance(error, OUTAGES) or _lacks_something(error)
+    found = _inner(error)
+    of_a_file = isinstance(found, OSError) and found.errno in _OF_FILES
+    return of_a_file or isinstance(found, OUTAGES) or _lacks_something(found)
 
 
 def _lacks_something(error: object) -> bool:
@@ -56,9 +58,17 @@ def _lacks_something(error: object) -> bool:
     return isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate in _OF_STATES_LACKING
 
 
+def _inner(error: object) -> object:
+    """Look into the error of a repository, which names what the database raised as its cause."""
+    while isinstance(error, AdvancedAlchemyError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def reason(error: object) -> str:
     """Say in a few words, without addresses or values, why a database, queue or disk cannot be used."""
-    cause = getattr(error, "orig", None) or error
+    found = _inner(error)
+    cause = getattr(found, "orig", None) or found
     if isinstance(cause, OSError) and cause.errno in _OF_FILES:
         return _OF_FILES[cause.errno]
     if _lacks_something(cause):

@@ -86,7 +86,7 @@ def create(session: Session, key: Key, content: TemplateContent, author: str) ->
         updated_at=now,
         deleted_at=now,
     )
-    row, _ = Templates(session).claim(new)
+    row, _ = Templates(session=session).claim(new)
     if row.deleted_at is None or _draft(session, row) is not None:
         raise Problem("identifier_taken", f"This service has a template {key.identifier} already.")
     draft = _begin(session, row, content, author)
@@ -190,8 +190,11 @@ def in_draft(session: Session, service_id: int) -> list[Working]:
 
 
 def _row(session: Session, key: Key, *, lock: bool = False) -> Template:
-    own = Template.service_id == key.service_id
-    row = Templates(session).find(check_identifier(key.identifier), own, lock=lock)
+    row = Templates(session=session).get_one_or_none(
+        Template.service_id == key.service_id,
+        identifier=check_identifier(key.identifier),
+        with_for_update=True if lock else None,
+    )
     if row is None or (row.deleted_at is not None and _draft(session, row) is None):
         raise Problem("not_found", f"This service has no template {key.identifier}.")
     return row

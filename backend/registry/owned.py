@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar, cast
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.exc import IntegrityError
+from advanced_alchemy.exceptions import DuplicateKeyError
+from advanced_alchemy.filters import LimitOffset, OrderBy
+from advanced_alchemy.repository import SQLAlchemySyncRepository
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db.models.accounts import Service
@@ -66,28 +68,22 @@ def check_free(session: Session, model: type[Recipient | Template], service_id: 
         raise Problem("identifier_taken", f"{identifier} belongs to another service.")
 
 
-class OwnedRepository(Generic[Owned]):
+class OwnedRepository(SQLAlchemySyncRepository[Owned]):
     """Rows with ``identifier``, ``service_id`` and ``deleted_at``; a deleted row keeps its identifier taken."""
 
-    model_type: type[Owned]
-
-    def __init__(self, session: Session) -> None:
-        """Read and write in a session."""
-        self._session = session
-
-    def find(self, identifier: str, *narrower: ColumnElement[bool], lock: bool = False) -> Owned | None:
-        """Return the row of an identifier; ``lock`` keeps it from other writers until the transaction ends."""
-        statement = select(self.model_type).where(self.model_type.identifier == identifier, *narrower)
-        return self._session.scalars(statement.with_for_update() if lock else statement).one_or_none()
-
     def live(self, service_id: int, identifier: str, *, lock: bool = False) -> Owned:
-        """Return the service's row, locked as ``find`` does.
+        """Return the service's row; ``lock`` keeps it from other writers until the transaction ends.
 
         Raises:
             Problem: ``not_found``, also for what another service owns.
         """
         model = self.model_type
-        found = self.find(identifier, model.service_id == service_id, model.deleted_at.is_(None), lock=lock)
+        found = self.get_one_or_none(
+            model.service_id == service_id,
+            model.deleted_at.is_(None),
+            identifier=identifier,
+            with_for_update=True if lock else None,
+        )
         if found is None:
             raise Problem("not_found", f"This service has no {model.__name__.lower()} {identifier}.")
         return found
@@ -103,30 +99,22 @@ class OwnedRepository(Generic[Owned]):
                 ``invalid_identifier`` for a new one that is Carillon's own.
         """
         identifier, service_id = new.identifier, new.service_id
-        row = self.find(identifier, lock=True)
+        row = self.get_one_or_none(identifier=identifier, with_for_update=True)
         if row is None:
-            _check_name(self._session, service_id, identifier)
+            _check_name(cast("Session", self.session), service_id, identifier)
             try:
-                with self._session.begin_nested():
-                    return self._added(new), True
-            except IntegrityError:
-                row = self.find(identifier, lock=True)
-                if row is None:
-                    raise
+                with self.session.begin_nested():
+                    return self.add(new), True
+            except DuplicateKeyError:
+                row = self.get_one(identifier=identifier, with_for_update=True)
         if row.service_id != service_id:
             raise Problem("identifier_taken", f"{identifier} belongs to another service.")
         return row, False
 
-    def _added(self, new: Owned) -> Owned:
-        self._session.add(new)
-        self._session.flush()
-        self._session.refresh(new)
-        return new
-
     def page(self, service_id: int, limit: int, after: str | None) -> Sequence[Owned]:
         """Return the service's rows in order of identifier, ``limit`` of them beginning behind ``after``."""
         model = self.model_type
-        wanted = select(model).where(model.service_id == service_id, model.deleted_at.is_(None))
+        filters = [model.service_id == service_id, model.deleted_at.is_(None)]
         if after is not None:
-            wanted = wanted.where(model.identifier > after)
-        return self._session.scalars(wanted.order_by(model.identifier).limit(limit)).all()
+            filters.append(model.identifier > after)
+        return self.get_many(*filters, OrderBy("identifier"), LimitOffset(limit, 0))

@@ -41,7 +41,7 @@ def put(session: Session, service_id: int, identifier: str, content: PolicyConte
     """
     now = clock.now()
     values = msgspec.structs.asdict(content)
-    row, is_new = _Policies(session).claim(
+    row, is_new = _Policies(session=session).claim(
         Policy(identifier=identifier, service_id=service_id, updated_at=now, deleted_at=None, **values)
     )
     created = is_new or row.deleted_at is not None
@@ -60,7 +60,7 @@ def get(session: Session, service_id: int, identifier: str) -> PolicyRecord:
     Raises:
         Problem: ``not_found``.
     """
-    return _record(_Policies(session).live(service_id, identifier))
+    return _record(_Policies(session=session).live(service_id, identifier))
 
 
 def delete(session: Session, service_id: int, identifier: str) -> None:
@@ -69,14 +69,14 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``not_found``.
     """
-    row = _Policies(session).live(service_id, identifier, lock=True)
+    row = _Policies(session=session).live(service_id, identifier, lock=True)
     row.deleted_at = clock.now()
     session.flush()
 
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[PolicyRecord]:
     """Return the service's policies in order of identifier."""
-    return [_record(row) for row in _Policies(session).page(service_id, limit, after)]
+    return [_record(row) for row in _Policies(session=session).page(service_id, limit, after)]
 
 
 def named(session: Session, wanted: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], PolicyRecord]:

@@ -62,7 +62,7 @@ def put(  # noqa: PLR0913, PLR0917 - what a recipient is
     new = Recipient(identifier=check_identifier(identifier), service_id=service_id, name=name, language=language)
     new.created_at = new.updated_at = now
     new.endpoints = _rows([], endpoints)
-    row, inserted = _Recipients(session).claim(new)
+    row, inserted = _Recipients(session=session).claim(new)
     revived = row.deleted_at is not None
     if not inserted and (revived or _differs(row, name, endpoints, language)):
         row.name, row.language = name, language
@@ -79,7 +79,7 @@ def get(session: Session, service_id: int, identifier: str) -> RecipientRecord:
     Raises:
         Problem: ``invalid_identifier``, or ``not_found``, also for what another service owns.
     """
-    return _record(_Recipients(session).live(service_id, check_identifier(identifier)))
+    return _record(_Recipients(session=session).live(service_id, check_identifier(identifier)))
 
 
 def present(session: Session, service_id: int, identifier: str) -> RecipientRecord | None:
@@ -98,7 +98,7 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
     """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
-    return [_record(row) for row in _Recipients(session).page(service_id, limit, after)]
+    return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]
 
 
 def listed(
@@ -139,7 +139,7 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``invalid_identifier`` or ``not_found``.
     """
-    row = _Recipients(session).live(service_id, check_identifier(identifier), lock=True)
+    row = _Recipients(session=session).live(service_id, check_identifier(identifier), lock=True)
     row.deleted_at = row.updated_at = clock.now()
 
 
@@ -151,7 +151,7 @@ def unmasked(session: Session, service_id: int, identifier: str, given: Sequence
     if not any(_MASK in one.address for one in given):
         return list(given)
     own = (Recipient.service_id == service_id, Recipient.deleted_at.is_(None))
-    row = _Recipients(session).find(identifier, *own)
+    row = _Recipients(session=session).get_one_or_none(*own, identifier=identifier)
     stored: dict[Address, list[Address]] = {}
     for one in _addresses(row) if row is not None else ():
         stored.setdefault(Address(one.type, masked(one.type, one.address)), []).append(one)

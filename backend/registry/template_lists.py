@@ -29,7 +29,7 @@ _SHOWN = (TemplateVersion.name, TemplateVersion.kind, TemplateVersion.format, Te
 
 def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[TemplateSummary]:
     """Return the service's templates in order of identifier, ``limit`` of them beginning behind ``after``."""
-    rows = Templates(session).page(service_id, limit, after)
+    rows = Templates(session=session).page(service_id, limit, after)
     statement = (
         select(TemplateVersion.template_id, *_SHOWN)
         .join(Template, Template.id == TemplateVersion.template_id)

@@ -160,7 +160,7 @@ def put(  # noqa: PLR0913 - what it is made with is no part of what it says
         created_at=now,
         updated_at=now,
     )
-    row, inserted = Templates(session).claim(new)
+    row, inserted = Templates(session=session).claim(new)
     if inserted:
         return _record(row, add_version(session, row.id, 1, content, created_by, pins=pins, said=said)), True
     revived = row.deleted_at is not None
@@ -200,7 +200,7 @@ def get(session: Session, service_id: int, identifier: str) -> TemplateRecord:
     Raises:
         Problem: ``invalid_identifier``, or ``not_found``, also for what another service owns.
     """
-    row = Templates(session).live(service_id, check_identifier(identifier))
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
     return _record(row, _published(session, row))
 
 
@@ -224,7 +224,7 @@ def version(session: Session, service_id: int, identifier: str, number: int) -> 
     Raises:
         Problem: ``invalid_identifier``, or ``not_found`` for the template or the version.
     """
-    row = Templates(session).live(service_id, check_identifier(identifier))
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
     found = version_row(session, row.id, number) if 0 < number <= LAST_VERSION else None
     if found is None:
         raise Problem("not_found", f"The template {identifier} has no version {number}.")
@@ -246,7 +246,7 @@ def versions(
     Raises:
         Problem: ``invalid_identifier`` or ``not_found``.
     """
-    row = Templates(session).live(service_id, check_identifier(identifier))
+    row = Templates(session=session).live(service_id, check_identifier(identifier))
     statement = select(TemplateVersion).where(TemplateVersion.template_id == row.id, TemplateVersion.number > 0)
     if before is not None:
         statement = statement.where(TemplateVersion.number < before)
@@ -283,7 +283,7 @@ def delete(session: Session, service_id: int, identifier: str) -> None:
     Raises:
         Problem: ``invalid_identifier`` or ``not_found``.
     """
-    row = Templates(session).live(service_id, check_identifier(identifier), lock=True)
+    row = Templates(session=session).live(service_id, check_identifier(identifier), lock=True)
     row.deleted_at = row.updated_at = clock.now()
 
 

@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from advanced_alchemy.base import orm_registry
+from advanced_alchemy.types import GUID
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -10,9 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from backend.db import alembic_steps, migrate
-from backend.db import tables as known
 from backend.db.database import Database
-from backend.db.types import GUID
 
 
 def script() -> ScriptDirectory:
@@ -37,7 +37,7 @@ def differences(database: Database) -> list[object]:
     """Return what the tables have and the models do not, or the other way round."""
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": same_type, "include_name": is_mapped})
-        return list(compare_metadata(context, known.metadata()))
+        return list(compare_metadata(context, orm_registry.metadata))
 
 
 def test_there_is_one_head_and_one_way_to_it() -> None:
@@ -52,7 +52,7 @@ def test_an_empty_database_is_brought_to_what_the_models_say(empty_address: str)
     assert migrate.present(database) is None
     migrate.upgrade(database)
     assert migrate.present(database) == migrate.head()
-    assert tables(database) - {"alembic_version"} == set(known.metadata().tables)
+    assert tables(database) - {"alembic_version"} == set(orm_registry.metadata.tables)
     assert differences(database) == []
     database.close()
 

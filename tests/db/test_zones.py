@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from advanced_alchemy.base import IdentityBase
 from psycopg import sql
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
@@ -26,7 +27,6 @@ from backend.channels.base import Channel
 from backend.channels.letter import LetterSpool
 from backend.db import database as db
 from backend.db import driver
-from backend.db.base import IdentityBase
 from backend.db.database import Database
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.types import Moment

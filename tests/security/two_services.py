@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from advanced_alchemy.base import IdentityBase
 from sqlalchemy import MetaData, Table, select
 
 from backend.accounts import clients, invitations, reach, senders, service_tokens, users
@@ -17,7 +18,6 @@ from backend.branding import brands
 from backend.branding.brands import Owner, Parts
 from backend.callbacks import endpoints
 from backend.channels.base import Channel
-from backend.db.base import IdentityBase
 from backend.db.database import Database
 from backend.db.models.accounts import Organisation, Service
 from backend.db.models.callbacks import CallbackEndpoint, CallbackMessage

@@ -9,9 +9,9 @@ from backend.db import tables
 
 # How the types that a migration file imports are written in it.
 _NAMES = {
+    "DateTimeUTC": "DateTimeUTC(timezone=True)",
     "GUID": "GUID()",
     "JSON": "JsonB",
-    "Moment": "Moment()",
     "BigInteger": "BigIntIdentity",
 }
 

@@ -1,9 +1,10 @@
 """${message}."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

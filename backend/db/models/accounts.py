@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
-from backend.db.types import Address, BigIntIdentity, JsonB, Moment
+from backend.db.types import Address, JsonB, Moment
 from backend.lib import clock
 
 

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from advanced_alchemy.base import DefaultBase, IdentityBase
+from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import ForeignKey, Integer, LargeBinary, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import DefaultBase, IdentityBase
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 
 class StoredFile(IdentityBase):

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from advanced_alchemy.base import IdentityBase
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
 from backend.db.types import JsonB, Moment
 from backend.lib import clock
 

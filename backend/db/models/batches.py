@@ -4,13 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from advanced_alchemy.base import DefaultBase, IdentityBase
+from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import DefaultBase, IdentityBase
 from backend.db.models.accounts import Mode
 from backend.db.models.notifications import OF_MATTER
-from backend.db.types import AGGREGATOR_ID, GUID, Address, BigIntIdentity, Moment
+from backend.db.types import AGGREGATOR_ID, Address, Moment
 from backend.lib import clock
 
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from advanced_alchemy.base import DefaultBase, IdentityBase
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import DefaultBase, IdentityBase
 from backend.db.types import JsonB, Moment
 from backend.lib import clock
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
-from backend.db.types import GUID, Moment, Url
+from backend.db.types import Moment, Url
 from backend.lib import clock
 
 _PENDING = text("status = 'PENDING'")

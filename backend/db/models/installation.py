@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 # When what is held back is due: never, as far as any claim can see.
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
+from advanced_alchemy.base import IdentityBase
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
 from backend.db.types import Moment
 from backend.lib import clock
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
-from backend.db.types import GUID, Moment
+from backend.db.types import Moment
 from backend.lib import clock
 
 

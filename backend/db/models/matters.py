@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
+from advanced_alchemy.base import DefaultBase
+from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import DefaultBase
-from backend.db.types import AGGREGATOR_ID, GUID, BigIntIdentity, Moment
+from backend.db.types import AGGREGATOR_ID, Moment
 from backend.lib import clock
 
 

@@ -5,12 +5,13 @@ from enum import IntEnum, StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
+from advanced_alchemy.base import DefaultBase, IdentityBase
+from advanced_alchemy.types import GUID, BigIntIdentity
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import DefaultBase, IdentityBase
 from backend.db.models.accounts import Mode
-from backend.db.types import AGGREGATOR_ID, GUID, Address, BigIntIdentity, JsonB, Moment
+from backend.db.types import AGGREGATOR_ID, Address, JsonB, Moment
 from backend.lib import clock
 
 

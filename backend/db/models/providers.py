@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
+from advanced_alchemy.base import IdentityBase
 from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
 from backend.db.types import Moment
 from backend.lib import clock
 

@@ -3,12 +3,13 @@
 from datetime import date, datetime
 from uuid import UUID
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID
 from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
 from backend.db.models.notifications import Delivery
-from backend.db.types import GUID, Moment
+from backend.db.types import Moment
 from backend.lib import clock
 
 _WAITING = text("due_at IS NOT NULL")

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import BigIntIdentity
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db.base import IdentityBase
-from backend.db.types import Address, BigIntIdentity, JsonB, Moment
+from backend.db.types import Address, JsonB, Moment
 from backend.lib import clock
 
 

@@ -1,10 +1,9 @@
 """What notifications are found by: their words, how far these were gathered, and whose have to be gathered anew."""
 
+from advanced_alchemy.base import DefaultBase, IdentityBase
 from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
-
-from backend.db.base import DefaultBase, IdentityBase
 
 
 class SearchEntry(DefaultBase):

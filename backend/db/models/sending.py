@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from advanced_alchemy.base import IdentityBase
+from advanced_alchemy.types import GUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import IdentityBase
-from backend.db.types import GUID, JsonB, Moment
+from backend.db.types import JsonB, Moment
 from backend.lib import clock
 
 

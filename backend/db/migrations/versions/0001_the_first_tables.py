@@ -1,9 +1,10 @@
 """The first tables."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 
 revision = "0001"
 down_revision = None
@@ -23,7 +24,7 @@ def upgrade() -> None:
         "revoked_tokens",
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("jti", sa.String(length=64), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revoked_tokens")),
         sa.UniqueConstraint("jti", name=op.f("uq_revoked_tokens_jti")),
     )
@@ -34,7 +35,7 @@ def upgrade() -> None:
         "used_assertions",
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("jti", sa.String(length=255), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_used_assertions")),
         sa.UniqueConstraint("jti", name=op.f("uq_used_assertions_jti")),
     )
@@ -50,9 +51,9 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("platform_admin", sa.Boolean(), nullable=False),
         sa.Column("failed_logins", sa.Integer(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("password_changed_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("password_changed_at", DateTimeUTC(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
@@ -60,8 +61,8 @@ def upgrade() -> None:
         "workers",
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("started_at", Moment(), nullable=False),
-        sa.Column("seen_at", Moment(), nullable=False),
+        sa.Column("started_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("seen_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
         sa.UniqueConstraint("name", name=op.f("uq_workers_name")),
     )
@@ -73,8 +74,8 @@ def upgrade() -> None:
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("user_id", BigIntIdentity, nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("seen_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("seen_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_portal_sessions_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_portal_sessions")),
         sa.UniqueConstraint("digest", name=op.f("uq_portal_sessions_digest")),
@@ -90,7 +91,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("live", sa.Boolean(), nullable=False),
         sa.Column("daily_limit", sa.Integer(), nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["organisation_id"], ["organisations.id"], name=op.f("fk_services_organisation_id_organisations")
         ),
@@ -105,8 +106,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("scopes", sa.String(length=200), nullable=False),
         sa.Column("jwks", JsonB, nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("revoked_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_api_clients_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_clients")),
         sa.UniqueConstraint("client_id", name=op.f("uq_api_clients_client_id")),
@@ -134,9 +135,9 @@ def upgrade() -> None:
         sa.Column("identifier", sa.String(length=64), nullable=False),
         sa.Column("service_id", BigIntIdentity, nullable=False),
         sa.Column("name", sa.String(length=160), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("deleted_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("deleted_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_recipients_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recipients")),
         sa.UniqueConstraint("identifier", name=op.f("uq_recipients_identifier")),
@@ -151,7 +152,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=10), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("sealed", sa.String(length=200), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_service_tokens_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_service_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_service_tokens_digest")),
@@ -165,9 +166,9 @@ def upgrade() -> None:
         sa.Column("identifier", sa.String(length=64), nullable=False),
         sa.Column("service_id", BigIntIdentity, nullable=False),
         sa.Column("current_version", sa.Integer(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("deleted_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("deleted_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_templates_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_templates")),
         sa.UniqueConstraint("identifier", name=op.f("uq_templates_identifier")),
@@ -191,8 +192,8 @@ def upgrade() -> None:
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("api_client_id", BigIntIdentity, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("revoked_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["api_client_id"], ["api_clients.id"], name=op.f("fk_client_secrets_api_client_id_api_clients")
         ),
@@ -226,9 +227,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("content", sa.Text(), nullable=True),
         sa.Column("problem", JsonB, nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("accepted_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("accepted_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["api_client_id"], ["api_clients.id"], name=op.f("fk_notifications_api_client_id_api_clients")
         ),
@@ -267,7 +268,7 @@ def upgrade() -> None:
         sa.Column("sample_fields", JsonB, nullable=True),
         sa.Column("batch", JsonB, nullable=True),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=160), nullable=False),
         sa.ForeignKeyConstraint(
             ["template_id"], ["templates.id"], name=op.f("fk_template_versions_template_id_templates")
@@ -289,14 +290,14 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=2048), nullable=False),
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("due_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
         sa.Column("provider", sa.String(length=64), nullable=True),
         sa.Column("provider_message_id", sa.String(length=255), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("sent_at", Moment(), nullable=True),
-        sa.Column("delivered_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("sent_at", DateTimeUTC(timezone=True), nullable=True),
+        sa.Column("delivered_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["notification_id"],
             ["notifications.id"],
@@ -334,7 +335,7 @@ def upgrade() -> None:
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("notification_id", BigIntIdentity, nullable=False),
         sa.Column("delivery_id", BigIntIdentity, nullable=True),
-        sa.Column("at", Moment(), nullable=False),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=True),
         sa.Column("provider", sa.String(length=64), nullable=True),
@@ -359,7 +360,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("html", sa.Text(), nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["deliveries.id"], name=op.f("fk_outbox_messages_delivery_id_deliveries")
         ),

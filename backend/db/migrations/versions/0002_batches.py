@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import GUID, BigIntIdentity, Moment
 
 revision = "0002"
 down_revision = "0001"
@@ -57,12 +56,12 @@ def upgrade() -> None:
         sa.Column("quiet_seconds", sa.Double(), nullable=False),
         sa.Column("max_wait_seconds", sa.Double(), nullable=False),
         sa.Column("max_items", sa.Integer(), nullable=False),
-        sa.Column("opened_at", Moment(), nullable=False),
-        sa.Column("last_member_at", Moment(), nullable=False),
-        sa.Column("closes_at", Moment(), nullable=False),
+        sa.Column("opened_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("last_member_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("closes_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("why", sa.String(length=12), nullable=False),
-        sa.Column("closed_at", Moment(), nullable=True),
-        sa.Column("dispatched_at", Moment(), nullable=True),
+        sa.Column("closed_at", DateTimeUTC(timezone=True), nullable=True),
+        sa.Column("dispatched_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("template_version_id", BigIntIdentity, nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_batches_service_id_services")),
@@ -100,7 +99,7 @@ def upgrade() -> None:
         sa.Column("notification_id", BigIntIdentity, nullable=False),
         sa.Column("channel_index", sa.Integer(), nullable=False),
         sa.Column("recipient", sa.String(length=64), nullable=False),
-        sa.Column("removed_at", Moment(), nullable=True),
+        sa.Column("removed_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_batch_members_batch_id_batches")),
         sa.ForeignKeyConstraint(
             ["notification_id"], ["notifications.id"], name=op.f("fk_batch_members_notification_id_notifications")

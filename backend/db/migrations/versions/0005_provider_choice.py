@@ -1,9 +1,8 @@
 """Provider choice: the state of providers, deliveries in doubt, and claims by channel and service."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0005"
 down_revision = "0004"
@@ -21,12 +20,12 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=16), nullable=False),
         sa.Column("destination", sa.String(length=64), nullable=False),
         sa.Column("block", sa.String(length=12), nullable=False),
-        sa.Column("blocked_until", Moment(), nullable=False),
+        sa.Column("blocked_until", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("faults", sa.Integer(), nullable=False),
         sa.Column("switched_off", sa.Boolean(), nullable=False),
         sa.Column("last_fault", sa.Text(), nullable=True),
-        sa.Column("last_fault_at", Moment(), nullable=True),
+        sa.Column("last_fault_at", DateTimeUTC(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_state")),
         sa.UniqueConstraint("provider", "destination", name=op.f("uq_provider_state_provider")),
     )
@@ -35,7 +34,7 @@ def upgrade() -> None:
         "provider_minutes",
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("provider", sa.String(length=64), nullable=False),
-        sa.Column("minute", Moment(), nullable=False),
+        sa.Column("minute", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("answered", sa.Integer(), nullable=False),
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("faults", sa.Integer(), nullable=False),

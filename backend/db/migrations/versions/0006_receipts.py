@@ -1,9 +1,8 @@
 """Receipts of providers, and suppressed addresses."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import GUID, BigIntIdentity, Moment
 
 revision = "0006"
 down_revision = "0005"
@@ -23,9 +22,9 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=True),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("at", Moment(), nullable=True),
-        sa.Column("received_at", Moment(), nullable=False),
-        sa.Column("due_at", Moment(), nullable=True),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=True),
+        sa.Column("received_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("due_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("raw", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_receipts")),
         sa.UniqueConstraint("source", "event_id", name=op.f("uq_provider_receipts_source")),
@@ -48,8 +47,8 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("reason", sa.String(length=16), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("since", Moment(), nullable=False),
-        sa.Column("freed_at", Moment(), nullable=True),
+        sa.Column("since", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("freed_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_suppressions_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppressions")),
         sa.UniqueConstraint("service_id", "channel", "address", name=op.f("uq_suppressions_service_id")),

@@ -1,9 +1,8 @@
 """Callbacks to client systems."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import GUID, BigIntIdentity, Moment
 
 revision = "0007"
 down_revision = "0006"
@@ -18,15 +17,15 @@ def upgrade() -> None:
         sa.Column("api_client_id", BigIntIdentity, nullable=False),
         sa.Column("service_id", BigIntIdentity, nullable=False),
         sa.Column("url", sa.String(length=2048), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("enabled_at", Moment(), nullable=False),
-        sa.Column("disabled_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("enabled_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("disabled_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("disabled_why", sa.Text(), nullable=True),
-        sa.Column("failing_since", Moment(), nullable=True),
+        sa.Column("failing_since", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("resume_at", Moment(), nullable=True),
-        sa.Column("noticed_at", Moment(), nullable=True),
+        sa.Column("resume_at", DateTimeUTC(timezone=True), nullable=True),
+        sa.Column("noticed_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["api_client_id"], ["api_clients.id"], name=op.f("fk_callback_endpoints_api_client_id_api_clients")
         ),
@@ -42,8 +41,8 @@ def upgrade() -> None:
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("endpoint_id", BigIntIdentity, nullable=False),
         sa.Column("sealed", sa.String(length=300), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["endpoint_id"], ["callback_endpoints.id"], name=op.f("fk_callback_secrets_endpoint_id_callback_endpoints")
         ),
@@ -61,10 +60,10 @@ def upgrade() -> None:
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("due_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("tried_at", Moment(), nullable=True),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("tried_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("last_status", sa.Integer(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -3,9 +3,10 @@
 from typing import Any
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 
 revision = "0008"
 down_revision = "0007"
@@ -31,7 +32,7 @@ def _id() -> sa.Column[int]:
 
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, Moment(), nullable=nullable)
+    return sa.Column(name, DateTimeUTC(timezone=True), nullable=nullable)
 
 
 def _referring(table: str, column: str) -> list[sa.Constraint]:
@@ -46,7 +47,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_entries",
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
-        sa.Column("at", Moment(), nullable=False),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("service_id", BigIntIdentity, sa.ForeignKey("services.id"), nullable=True),
         sa.Column("actor_kind", sa.String(length=10), nullable=False),
         sa.Column("actor", sa.String(length=254), nullable=False),

@@ -1,9 +1,10 @@
 """Template drafts, the copies kept of them, sample data, previews."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 
 revision = "0009"
 down_revision = "0008"
@@ -37,7 +38,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         *_content(),
         sa.Column("based_on", sa.Integer(), nullable=True),
-        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("updated_by", sa.String(length=254), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_template_drafts")),
         sa.UniqueConstraint("template_id", name=op.f("uq_template_drafts_template_id")),
@@ -48,7 +49,7 @@ def upgrade() -> None:
         _template(),
         *_content(),
         sa.Column("why", sa.String(length=10), nullable=False),
-        sa.Column("saved_at", Moment(), nullable=False),
+        sa.Column("saved_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("saved_by", sa.String(length=254), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_template_copies")),
     )
@@ -69,7 +70,7 @@ def upgrade() -> None:
         _template(),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("html", sa.Text(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_template_previews")),
         sa.UniqueConstraint("user_id", "template_id", "digest", name=op.f("uq_template_previews_user_id")),
     )

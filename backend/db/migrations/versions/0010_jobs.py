@@ -1,9 +1,8 @@
 """Jobs, and the notifications of each."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0010"
 down_revision = "0009"
@@ -19,7 +18,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=12), nullable=False),
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("file_name", sa.String(length=255), nullable=True),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_jobs_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )

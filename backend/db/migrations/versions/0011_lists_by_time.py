@@ -1,9 +1,8 @@
 """Lists and counts by index: notifications by moment, batches by status; deliveries that are sent again."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import DateTimeUTC
 from alembic import op
-
-from backend.db.types import Moment
 
 revision = "0011"
 down_revision = "0010"
@@ -15,7 +14,7 @@ _BY_STATUS = "ix_notifications_service_status"
 
 
 def upgrade() -> None:
-    op.add_column("deliveries", sa.Column("requeued_at", Moment(), nullable=True))
+    op.add_column("deliveries", sa.Column("requeued_at", DateTimeUTC(timezone=True), nullable=True))
     _index_by("created_at", "id")
     op.create_index("ix_batches_service", "batches", ["service_id", "status", "id"])
 

@@ -1,9 +1,10 @@
 """Spreadsheets of jobs, their faulty rows, and a job's notifications by status."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 
 revision = "0013"
 down_revision = "0012"
@@ -38,10 +39,10 @@ def upgrade() -> None:
         sa.Column("faulty_rows", sa.Integer(), nullable=False),
         sa.Column("taken_rows", sa.Integer(), nullable=False),
         sa.Column("cursor", BigIntIdentity, nullable=False),
-        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("due_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
-        sa.Column("changed_at", Moment(), nullable=False),
-        sa.Column("asked_at", Moment(), nullable=True),
+        sa.Column("changed_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("asked_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_spreadsheets_job_id_jobs")),
         sa.ForeignKeyConstraint(

@@ -1,9 +1,8 @@
 """When an API client and each of its secrets last brought a token."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import DateTimeUTC
 from alembic import op
-
-from backend.db.types import Moment
 
 revision = "0014"
 down_revision = "0013"
@@ -15,7 +14,7 @@ _TABLES = ("api_clients", "client_secrets")
 
 def upgrade() -> None:
     for table in _TABLES:
-        op.add_column(table, sa.Column("last_used_at", Moment(), nullable=True))
+        op.add_column(table, sa.Column("last_used_at", DateTimeUTC(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

@@ -1,9 +1,8 @@
 """Count the extensions of each worker's lease, and note when a message is given away that must not be given twice."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import DateTimeUTC
 from alembic import op
-
-from backend.db.types import Moment
 
 revision = "0019"
 down_revision = "0018"
@@ -13,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("workers", sa.Column("beats", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
-    op.add_column("deliveries", sa.Column("begun_at", Moment(), nullable=True))
+    op.add_column("deliveries", sa.Column("begun_at", DateTimeUTC(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

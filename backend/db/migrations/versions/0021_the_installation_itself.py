@@ -1,10 +1,11 @@
 """What the database knows of itself, by which a restored one is recognised, and what is held back in such a one."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
 from alembic.util import CommandError
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB
 
 revision = "0021"
 down_revision = "0019"
@@ -23,8 +24,8 @@ def upgrade() -> None:
         sa.Column("earlier", JsonB, nullable=True),
         sa.Column("counter", BigIntIdentity, nullable=False),
         sa.Column("marks", JsonB, nullable=True),
-        sa.Column("counted_at", Moment(), nullable=True),
-        sa.Column("held_at", Moment(), nullable=True),
+        sa.Column("counted_at", DateTimeUTC(timezone=True), nullable=True),
+        sa.Column("held_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("held_why", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
@@ -34,7 +35,7 @@ def upgrade() -> None:
         sa.Column("id", BigIntIdentity, sa.Identity(always=False, start=1, increment=1), nullable=False),
         sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("row_id", BigIntIdentity, nullable=False),
-        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("due_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("was", sa.String(length=12), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_held_rows")),
         sa.UniqueConstraint("kind", "row_id", name=op.f("uq_held_rows_kind")),

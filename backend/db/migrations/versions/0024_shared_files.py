@@ -1,9 +1,8 @@
 """What was in files of one machine and is every machine's: uploaded spreadsheets, and where letters are spooled."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import GUID, BigIntIdentity, Moment
 
 revision = "0024"
 down_revision = "0021"
@@ -22,7 +21,7 @@ def upgrade() -> None:
         sa.Column("upload_uid", GUID(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upload_pieces")),
         sa.UniqueConstraint("upload_uid", "number", name=op.f("uq_upload_pieces_upload_uid")),
     )
@@ -34,7 +33,7 @@ def upgrade() -> None:
         sa.Column("machine", sa.String(length=255), nullable=False),
         sa.Column("place", sa.String(length=80), nullable=True),
         sa.Column("pages", sa.Integer(), nullable=True),
-        sa.Column("begun_at", Moment(), nullable=False),
+        sa.Column("begun_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_spooled_letters")),
         sa.UniqueConstraint("delivery_uid", name=op.f("uq_spooled_letters_delivery_uid")),
     )

@@ -1,9 +1,8 @@
 """Remember what was accepted beyond its retention, and let an aggregator_id be as long as 1,024 characters."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID
 from alembic import op
-
-from backend.db.types import GUID
 
 revision = "0027"
 down_revision = "0026"

@@ -1,9 +1,8 @@
 """Clients of other issuers, roles by group, and signing keys that are kept."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0029"
 down_revision = "0027"
@@ -37,7 +36,7 @@ def upgrade() -> None:
         sa.Column("algorithm", sa.String(length=10), nullable=False),
         sa.Column("key_id", sa.String(length=8), nullable=False),
         sa.Column("sealed", sa.String(length=4000), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signing_keys")),
         sa.UniqueConstraint("algorithm", "key_id", name=op.f("uq_signing_keys_algorithm")),
     )

@@ -1,9 +1,8 @@
 """The days on which an address was refused without a reason that tells of it."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
-
-from backend.db.types import BigIntIdentity
 
 revision = "0030"
 down_revision = "0029"

@@ -4,9 +4,10 @@ And the keys that clients gave to several notifications at once.
 """
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID
 from alembic import op
 
-from backend.db.types import GUID, Moment
+from backend.db.types import Moment
 
 revision = "0032"
 down_revision = "0031"

@@ -1,9 +1,8 @@
 """Files that go with notifications, and how many octets of them a batch has gathered."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
-
-from backend.db.types import BigIntIdentity
 
 revision = "0033"
 down_revision = "0032"

@@ -1,9 +1,8 @@
 """Mailboxes to which bounces come, and how far they were read."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0036"
 down_revision = "0033"
@@ -19,7 +18,7 @@ def upgrade() -> None:
         sa.Column("uid_validity", sa.BigInteger(), nullable=False),
         sa.Column("last_uid", sa.BigInteger(), nullable=False),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
-        sa.Column("read_at", Moment(), nullable=True),
+        sa.Column("read_at", DateTimeUTC(timezone=True), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bounce_mailboxes")),
         sa.UniqueConstraint("mailbox", name=op.f("uq_bounce_mailboxes_mailbox")),

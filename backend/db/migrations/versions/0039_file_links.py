@@ -1,9 +1,10 @@
 """Links to files that messages do not carry, and who fetched the files."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0039"
 down_revision = "0038"

@@ -1,10 +1,9 @@
 """Find notifications by their words, and deliveries by the id that a provider gave them."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
-
-from backend.db.types import BigIntIdentity
 
 revision = "0040"
 down_revision = "0039"

@@ -1,9 +1,10 @@
 """Who sent again what had failed, what took the place of a failed message, and what was sent to one address."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0041"
 down_revision = "0040"

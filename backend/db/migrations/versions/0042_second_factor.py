@@ -1,9 +1,8 @@
 """Second factors of people who sign in with a password, and what is shown of their sessions."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0042"
 down_revision = "0041"
@@ -18,7 +17,7 @@ def upgrade() -> None:
         sa.Column("user_id", BigIntIdentity, nullable=False),
         sa.Column("sealed", sa.String(2000), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_second_factors_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_second_factors")),
         sa.UniqueConstraint("user_id", name=op.f("uq_second_factors_user_id")),

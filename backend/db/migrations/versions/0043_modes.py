@@ -1,9 +1,8 @@
 """Whom messages reach: the modes of clients, where their messages are redirected, guests, and what tests have used."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity, DateTimeUTC
 from alembic import op
-
-from backend.db.types import BigIntIdentity, Moment
 
 revision = "0043"
 down_revision = "0042"
@@ -26,7 +25,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=16), nullable=False),
         sa.Column("address", sa.String(length=2048), nullable=False),
         sa.Column("added_by", sa.String(length=254), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_guests_service_id_services")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_guests")),
         sa.UniqueConstraint("service_id", "type", "address", name=op.f("uq_guests_service_id")),

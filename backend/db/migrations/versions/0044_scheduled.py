@@ -1,9 +1,8 @@
 """Notifications that are sent at a moment of their own, and batches that go out at fixed times."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import DateTimeUTC
 from alembic import op
-
-from backend.db.types import Moment
 
 revision = "0044"
 down_revision = "0043"
@@ -14,7 +13,7 @@ _SCHEDULED = sa.text("status = 'SCHEDULED'")
 
 
 def upgrade() -> None:
-    op.add_column("notifications", sa.Column("send_at", Moment(), nullable=True))
+    op.add_column("notifications", sa.Column("send_at", DateTimeUTC(timezone=True), nullable=True))
     op.add_column("batches", sa.Column("digest", sa.String(length=200), nullable=True))
     op.create_index(
         "ix_notifications_scheduled",

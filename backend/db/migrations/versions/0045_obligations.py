@@ -1,9 +1,10 @@
 """Obligations with their steps, the count of those opened, and the policies that teams keep."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0045"
 down_revision = "0044"

@@ -4,9 +4,10 @@ import hashlib
 from uuid import UUID
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import AGGREGATOR_ID, GUID, BigIntIdentity, Moment
+from backend.db.types import AGGREGATOR_ID, Moment
 
 revision = "0048"
 down_revision = "0047"

@@ -1,9 +1,10 @@
 """Brands: what the messages of organisations and services look like, and their logos."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0049"
 down_revision = "0048"

@@ -1,9 +1,10 @@
 """Language variants of templates, and the languages of recipients and of batches."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB
+from backend.db.types import JsonB
 
 revision = "0050"
 down_revision = "0049"

@@ -5,9 +5,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, Moment
+from backend.db.types import Moment
 from backend.lib.mailboxes import mailbox
 
 revision = "0051"

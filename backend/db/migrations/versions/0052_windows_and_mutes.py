@@ -1,9 +1,10 @@
 """Windows and mutes: when messages of a service, of a template or to a recipient may leave."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0052"
 down_revision = "0051"

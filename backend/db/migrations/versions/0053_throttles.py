@@ -1,9 +1,10 @@
 """Throttles: at most so many messages to a recipient in a span of time, by template or for the whole service."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0053"
 down_revision = "0052"

@@ -1,9 +1,8 @@
 """What an obligation is about, so that it ends with its matter, and through what one was closed."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID
 from alembic import op
-
-from backend.db.types import GUID
 
 revision = "0059"
 down_revision = "0058"

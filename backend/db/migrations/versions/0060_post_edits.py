@@ -1,9 +1,10 @@
 """Posts that are to show something else: that somebody has acknowledged what they tell."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import BigIntIdentity
 from alembic import op
 
-from backend.db.types import BigIntIdentity, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0060"
 down_revision = "0059"

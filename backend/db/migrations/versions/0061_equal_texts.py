@@ -1,9 +1,10 @@
 """Which texts went to which numbers a moment ago, where networks refuse equal ones."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID, BigIntIdentity
 from alembic import op
 
-from backend.db.types import GUID, BigIntIdentity, Moment
+from backend.db.types import Moment
 
 revision = "0061"
 down_revision = "0060"

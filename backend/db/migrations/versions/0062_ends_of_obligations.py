@@ -1,9 +1,10 @@
 """What the end of an obligation means for its posts and tickets, and the tickets of a service's worklist."""
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID
 from alembic import op
 
-from backend.db.types import GUID, JsonB, Moment
+from backend.db.types import JsonB, Moment
 
 revision = "0062"
 down_revision = "0061"
