@@ -13,11 +13,11 @@ from backend.lib.settings import SettingError
 _MODULES = {
     "init": "backend.commands.init",
     "migrate": "backend.commands.database",
-    "serve": "backend.commands.processes",
-    "worker": "backend.commands.processes",
+    "serve": "backend.commands.serve",
+    "worker": "backend.commands.worker",
     "doctor": "backend.commands.inspect",
     "health": "backend.commands.health",
-    "settings": "backend.commands.inspect",
+    "settings": "backend.commands.settings",
     "routes": "backend.commands.routes",
     "list_routes": "backend.commands.routes",
     "run": "backend.commands.run",
@@ -44,7 +44,7 @@ _MODULES = {
 }
 
 # Where a command cannot have its own name in its module.
-_FUNCTIONS = {"settings": "settings_command", "deploy-files": "deploy_files"}
+_FUNCTIONS = {"deploy-files": "deploy_files"}
 
 
 class Commands(click.Group):

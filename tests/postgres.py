@@ -85,6 +85,8 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             # What a test stores need not survive a power cut.
             connection.execute("ALTER SYSTEM SET fsync = off")
+            # Each copy of the template is a checkpoint, after which whole pages would go to the log.
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
             # A vacuum in the template would hold up those who copy it.
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")

@@ -17,7 +17,7 @@ from pathlib import Path
 from backend.cli import main
 
 _LOADED = ["backend.app", "backend.worker", "backend.cli", *(f"backend.commands.{name}" for name in (
-    "accounts", "as_code", "database", "demo", "inspect", "processes", "receipts", "secrets", "seed"
+    "accounts", "as_code", "database", "demo", "inspect", "receipts", "secrets", "seed", "serve", "worker"
 ))]  # fmt: skip
 
 

@@ -2,11 +2,10 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Callable, Mapping
+from importlib import import_module
 
 import msgspec
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from backend.channels import http_outcomes, mime, ses_events
 from backend.channels.attachments import more_seconds
@@ -87,7 +86,8 @@ class SesProvider:
         region, base = _where(parts)
         if not _NAME.fullmatch(options.get("configuration_set", "none")):
             raise ValueError("the option configuration_set is a name of letters, digits, dashes and underscores")
-        self._account = _SesAccount(base, region, Credentials(key_id, secret), secret, timeout)
+        signature = import_module("backend.channels.ses_signature")  # with Amazon's package, which no other needs
+        self._account = _SesAccount(base, region, signature.Signer(key_id, secret, region).headers, secret, timeout)
         self._configuration_set = options.get("configuration_set")
         self._topic = Topic(options["topic"], get) if "topic" in options else None
         where = region if base.endswith((".amazonaws.com", ".amazonaws.com.cn")) else base.partition("://")[2]
@@ -147,7 +147,7 @@ class _SesAccount(msgspec.Struct, frozen=True):
 
     base: str
     region: str
-    credentials: Credentials
+    sign: Callable[[str, bytes], Mapping[str, str]]
     secret: str
     timeout: float
 
@@ -162,9 +162,7 @@ class _SesAccount(msgspec.Struct, frozen=True):
     def post(self, body: bytes) -> Answer:
         """Send a signed request; raises ``ProviderError``."""
         url = self.base + _PATH
-        request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
-        SigV4Auth(self.credentials, "ses", self.region).add_auth(request)
-        headers = {name: str(value) for name, value in request.headers.items()}
+        headers = self.sign(url, body)
         timeout = self.timeout + more_seconds(len(body))
         return http_outcomes.exchange("POST", url, headers=headers, body=body, timeout=timeout)
 

@@ -1,7 +1,6 @@
-"""Looking at an installation: is it well, and how is it set."""
+"""Looking at an installation: is it well."""
 
 import json
-import os
 import sys
 
 import click
@@ -9,7 +8,6 @@ import msgspec
 
 from backend.doctor import checks, examination
 from backend.doctor.examination import Finding, Level
-from backend.lib import settings_catalogue
 
 # What monitoring understands: well, a fault, a warning only.
 _STATUS = {Level.FAULT: 1, Level.WARNING: 2}
@@ -40,21 +38,3 @@ def doctor(*, as_json: bool) -> None:
 def _status(findings: list[Finding]) -> int:
     levels = {found.level for found in findings}
     return next((status for level, status in _STATUS.items() if level in levels), 0)
-
-
-@click.command("settings")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-@click.option("--markdown", "as_page", is_flag=True, help="Print the handbook's page: what each is for, and no value.")
-def settings_command(*, as_json: bool, as_page: bool) -> None:
-    """List every setting with its value, where that is from, and what it is otherwise; secrets are masked."""
-    if as_page:
-        click.echo(settings_catalogue.markdown(), nl=False)
-        return
-    values = settings_catalogue.listed(os.environ)
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(values), ensure_ascii=False))
-        return
-    for one in values:
-        click.echo(f"{one.name:<32} {one.source:<12} {one.value or '(not set)'}")
-    for unknown in settings_catalogue.unknown(os.environ):
-        click.echo(unknown.sentence(), err=True)

@@ -9,8 +9,7 @@ from sqlalchemy.exc import OperationalError
 from backend.commands.database import unreachable
 from backend.lib import settings
 from backend.lib.problems import Problem
-from backend.receipts import bounces, entry_point, secret
-from backend.receipts import tickets as desk_news
+from backend.receipts import bounce_reading, bounces, secret
 
 
 @click.group()
@@ -37,17 +36,15 @@ def tickets() -> None:
     """Print how each service desk tells of its tickets: an address, its secret, and what a workflow posts there."""
     url = f"{settings.current().base_url}/receipts/freshservice"
     content = '{"ticket_id": "{{ticket.id_numeric}}", "status": "{{ticket.status}}", "agent": "{{ticket.agent.name}}"}'
-    desks = [
-        {"desk": one, "url": url, "token": secret.desk_token(one), "content": content} for one in desk_news.desks()
-    ]
-    click.echo(json.dumps({"desks": desks}))
+    told = [{"desk": one, "url": url, "token": secret.desk_token(one), "content": content} for one in secret.desks()]
+    click.echo(json.dumps({"desks": told}))
 
 
 @receipts.command()
 def bounce() -> None:
     """Take one bounce or complaint from standard input. A mail server on this machine pipes it here."""
     try:
-        taken = entry_point.take_bounce(sys.stdin.buffer.read(bounces.MAX_BYTES))
+        taken = bounce_reading.take(sys.stdin.buffer.read(bounces.MAX_BYTES))
     except Problem as problem:
         raise click.ClickException(problem.detail) from problem
     except OperationalError as error:

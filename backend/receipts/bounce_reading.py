@@ -1,8 +1,12 @@
-"""Reading bounces in a child process: a mail that is made to eat its reader costs that child alone."""
+"""Bounces and complaints as they arrive, by the pipe, over HTTP or out of a mailbox: read, and recorded.
+
+They are read in a child process: a mail that is made to eat its reader costs that child alone.
+"""
 
 import msgspec
 
 from backend.channels.base import ReceiptEvent
+from backend.delivery.outcomes import receipts
 from backend.lib.child import ChildFailed, Children, NoneFree
 from backend.lib.problems import Problem
 from backend.receipts.bounce_child import Answer
@@ -14,6 +18,20 @@ _START_SECONDS = 20.0
 _PATIENCE_SECONDS = 30.0
 _RETRY_SECONDS = 30
 _decode = msgspec.json.Decoder(Answer).decode
+
+
+def take(message: bytes) -> int:
+    """Record the news in a bounce or a complaint; return how many pieces there were.
+
+    Raises:
+        Problem: ``invalid_request`` for what is no mail.
+    """
+    try:
+        events = read(message)
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from error
+    receipts.receive(receipts.BOUNCE, events, message)
+    return len(events)
 
 
 def read(message: bytes) -> list[ReceiptEvent]:

@@ -35,22 +35,8 @@ async def bounce(request: Request[Any, Any, Any]) -> Response[None]:
         _count_forged(receipts.BOUNCE)
         raise Problem("forged_receipt", _NOT_FOR_THIS.format("the bearer token for bounces is missing or wrong"))
     body = await request.body()
-    await to_thread.run_sync(take_bounce, body)
+    await to_thread.run_sync(bounce_reading.take, body)
     return Response(None, status_code=204)
-
-
-def take_bounce(message: bytes) -> int:
-    """Record the news in a bounce or a complaint; return how many pieces there were.
-
-    Raises:
-        Problem: ``invalid_request`` for what is no mail.
-    """
-    try:
-        events = bounce_reading.read(message)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from error
-    receipts.receive(receipts.BOUNCE, events, message)
-    return len(events)
 
 
 @post("/receipts/{kind:str}", status_code=204, summary="Report on messages", include_in_schema=False)

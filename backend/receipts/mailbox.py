@@ -12,7 +12,7 @@ from backend.delivery.providers.mailboxes import Progress
 from backend.lib import outages
 from backend.lib.imap_folder import Mailbox
 from backend.lib.problems import Problem
-from backend.receipts import bounces, entry_point
+from backend.receipts import bounce_reading, bounces
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _has_news(client: IMAPClient, mailbox: Mailbox, uid: int) -> bool:
     found = client.fetch([uid], [f"BODY.PEEK[]<0.{bounces.MAX_BYTES}>"]).get(uid, {})
     message = next((value for key, value in found.items() if key.startswith(b"BODY[]")), b"")
     try:
-        return entry_point.take_bounce(message) > 0
+        return bounce_reading.take(message) > 0
     except Problem as problem:
         if problem.code == "unavailable":
             raise

@@ -13,9 +13,6 @@ import msgspec
 from anyio import to_thread
 from litestar import Request, Response, post
 
-from backend.channels.base import Channel
-from backend.channels.provider_address import location
-from backend.delivery.providers import routes
 from backend.intake import tickets
 from backend.lib import metrics
 from backend.lib.problems import Problem
@@ -62,15 +59,10 @@ async def report(request: Request[Any, Any, Any]) -> Response[None]:
     return Response(None, status_code=204)
 
 
-def desks() -> list[str]:
-    """List where the service desks are that are set up."""
-    return list(dict.fromkeys(location(provider.name) for provider in routes.routes()[Channel.FRESHSERVICE]))
-
-
 def _desk(authorization: str) -> str | None:
     """Return where the desk is whose token came along."""
     given = _tokens(authorization)
-    known = [desk for desk in desks() for token in given if secret.is_desk_token(desk, token)]
+    known = [desk for desk in secret.desks() for token in given if secret.is_desk_token(desk, token)]
     return known[0] if known else None
 
 

@@ -24,7 +24,7 @@ from backend.intake import escalation
 from backend.intake import matters as resolving
 from backend.lib import clock, settings
 from backend.lib.problems import Problem
-from backend.receipts import secret, tickets
+from backend.receipts import secret
 from tests.application import application
 from tests.conftest import MovableClock
 from tests.factories import Laboratory, laboratory, notification
@@ -257,7 +257,7 @@ def test_what_is_owed_ends_with_its_matter_and_steps_are_of_its_conversation(sto
 
 
 def test_a_ticket_that_is_closed_resolves_its_matter_and_makes_no_other_ticket(story: Story) -> None:
-    url, desk = "/receipts/freshservice", tickets.desks()[0]
+    url, desk = "/receipts/freshservice", secret.desks()[0]
     uid = begun(story, owing(("FRESHSERVICE", "EMAIL", "SLACK"), matter=MATTER))
     alone = begun(story, owing())
     assert len(story.desk.tickets) == 2

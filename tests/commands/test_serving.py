@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from click.testing import CliRunner
 
-from backend.commands.processes import serve
+from backend.commands.serve import serve
 from backend.db.database import Database
 from backend.lib import logs, settings
 

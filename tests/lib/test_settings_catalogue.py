@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from backend.commands.inspect import settings_command
+from backend.commands.settings import settings as settings_command
 from backend.lib import settings
 from backend.lib.setting_sources import FILE, PREFIX
 from backend.lib.settings_catalogue import FIELDS, SECRETS, listed, unknown, without

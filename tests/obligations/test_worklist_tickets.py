@@ -27,7 +27,7 @@ from backend.monitoring import obligation_ledger
 from backend.obligations import goals
 from backend.obligations import worklist_tickets as wanting
 from backend.obligations.goals import Acknowledgement
-from backend.receipts import secret, tickets
+from backend.receipts import secret
 from backend.registry import recipient_usage, sending_rules
 from backend.registry.sending import SERVICE
 from backend.reports import exports
@@ -209,7 +209,7 @@ def test_the_closed_ticket_ends_the_obligation_and_hears_nothing_more(world: Wor
     world.clock.forward(hours=1)
     world.work()
     body = {"ticket_id": "INC-4201", "status": "Closed", "agent": "Bob"}
-    headers = {"Authorization": f"Bearer {secret.desk_token(tickets.desks()[0])}"}
+    headers = {"Authorization": f"Bearer {secret.desk_token(secret.desks()[0])}"}
     assert world.http.post("/receipts/freshservice", json=body, headers=headers).status_code == 204
     world.work()
     found = world.told(uid)

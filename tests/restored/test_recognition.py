@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from backend.batching import manage
-from backend.commands import processes
+from backend.commands import starting
 from backend.db.database import Database
 from backend.intake.accept import accept_many
 from backend.lib import settings
@@ -207,7 +207,7 @@ def test_a_database_that_takes_nothing_is_looked_at_later(
 ) -> None:
     monkeypatch.setattr(recognition, "Database", lambda _url: database)
     with Disk(database).filled("read only"):
-        processes._see_whether_it_was_restored()
+        starting._see_whether_it_was_restored()
         assert "could not be looked at: it is read-only" in caplog.text
         with pytest.raises(OperationalError):
             recognition.look_once()
