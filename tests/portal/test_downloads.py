@@ -106,7 +106,11 @@ def test_suppressed_addresses_and_recipients(browser: Browser, lab: Desk) -> Non
 
 @pytest.mark.parametrize(
     ("listed", "asked", "found"),
-    [("recipients", "q=OTHER", "X_OTHER"), ("templates", "q=other", "X_OTHER"), ("templates", "form=markdown", "X_SITE")],
+    [
+        ("recipients", "q=OTHER", "X_OTHER"),
+        ("templates", "q=other", "X_OTHER"),
+        ("templates", "form=markdown", "X_SITE"),
+    ],
 )
 def test_recipients_and_templates_go_out_as_they_are_searched(
     browser: Browser, lab: Desk, listed: str, asked: str, found: str
