@@ -6,19 +6,25 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
 from backend.batching.keys import Key
 from backend.channels.base import Channel
-from backend.db.models.batches import Batch, BatchMember
+from backend.db.models.accounts import Mode
+from backend.db.models.batches import Batch, BatchItem, BatchMember
 from backend.db.models.notifications import Delivery, Notification
-from backend.delivery.outcomes import equal_texts
+from backend.db.models.registry import Template
+from backend.delivery.content import memories
+from backend.delivery.outcomes import equal_texts, states
+from backend.erasure import personal
+from backend.erasure.erase import erase
+from backend.erasure.person import Person
 from backend.intake import one_message, plain
 from backend.intake.one_message import OneMessage
 from backend.intake.plain import PlainMessage
 from backend.jobs import messages as reports
-from backend.lib import keyring
+from backend.lib import clock, keyring
 from backend.lib.problems import Problem
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Throttle
@@ -81,6 +87,69 @@ def test_what_waits_in_a_digest_is_found_by_its_address(held: Calendar) -> None:
     report = held.report(str(uid))
     (recipient,) = report.channels[0].recipients
     assert (report.status, recipient.recipient, recipient.batch is not None) == ("BUFFERED", ANN, True)
+
+
+def test_a_digest_that_failed_is_found_by_its_address(held: Calendar) -> None:
+    rows = [text_to(held, ANN, f"T-{number}") for number in range(2)]
+    with held.lab.database.transaction() as session:
+        session.execute(update(Template).where(Template.identifier == "X_LIST").values(deleted_at=clock.now()))
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    gathered(held.lab.database)
+    with held.lab.database.read() as session:
+        assert session.scalars(select(Batch.status)).one() == "FAILED"
+        wanted = Search(held.lab.service_id, query.read(None, ANN))
+        assert sorted(searching.page(session, wanted, before=None, size=9).matches) == rows
+
+
+def test_a_digest_that_older_code_gave_up_goes(held: Calendar) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    held.clock.forward(hours=1, seconds=1)
+    # What a worker does whose code looks for a recipient alone: it finds nobody of an empty name.
+    with held.lab.database.transaction() as session:
+        batch = session.scalars(select(Batch)).one()
+        batch.status, batch.error = "FAILED", f"The recipient {batch.recipient} is no longer registered."
+        batch.dispatched_at = batch.closed_at = clock.now()
+        states.follow(session, [batch.id])
+        assert set(session.scalars(select(Notification.status))) == {"DISPATCHED", "FAILED"}
+    held.clock.forward(minutes=1)
+    held.work()
+    with held.lab.database.read() as session:
+        assert session.execute(select(Batch.status, Batch.error)).one() == ("SENT", None)
+        assert set(session.scalars(select(Notification.status))) == {"SENT"}
+    held.check_ledger()
+
+
+def test_what_comes_while_its_address_is_erased_goes(held: Calendar, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    blank = personal.blank
+
+    def meanwhile(person: Person, *, dry_run: bool) -> int:
+        text_to(held, ANN, "T-2")
+        return blank(person, dry_run=dry_run)
+
+    monkeypatch.setattr(personal, "blank", meanwhile)
+    erase(Person(ANN), BY, from_groups=False, dry_run=False)
+    text_to(held, ANN, "T-3")
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    with held.lab.database.read() as session:
+        found = session.execute(select(Batch.address, Batch.status, Batch.members).where(Batch.members > 0)).all()
+    assert list(map(tuple, found)) == [(ANN, "SENT", 2)]
+
+
+def test_nobody_reads_an_address_from_the_key_of_what_is_remembered(held: Calendar) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    parts = "throttled", Channel.EMAIL.value, ANN, "X_LIST"
+    with held.lab.database.read() as session:
+        remembered = session.scalars(select(Batch.memory)).one()
+        assert remembered == session.scalars(select(BatchItem.memory)).one()
+    assert remembered not in {memories.key(held.lab.service_id, Mode.LIVE, *parts), None}
 
 
 def test_nobody_reads_an_address_from_the_key_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
