@@ -140,16 +140,16 @@ def test_what_comes_while_its_address_is_erased_goes(held: Calendar, monkeypatch
     assert list(map(tuple, found)) == [(ANN, "SENT", 2)]
 
 
-def test_nobody_reads_an_address_from_the_key_of_what_is_remembered(held: Calendar) -> None:
+def test_nobody_reads_an_address_from_the_key_of_a_memory(held: Calendar) -> None:
     for number in range(2):
         text_to(held, ANN, f"T-{number}")
     held.clock.forward(hours=1, seconds=1)
     held.work()
     parts = "throttled", Channel.EMAIL.value, ANN, "X_LIST"
     with held.lab.database.read() as session:
-        remembered = session.scalars(select(Batch.memory)).one()
-        assert remembered == session.scalars(select(BatchItem.memory)).one()
-    assert remembered not in {memories.key(held.lab.service_id, Mode.LIVE, *parts), None}
+        memory = session.scalars(select(Batch.memory)).one()
+        assert memory == session.scalars(select(BatchItem.memory)).one()
+    assert memory not in {memories.key(held.lab.service_id, Mode.LIVE, *parts), None}
 
 
 def test_nobody_reads_an_address_from_the_key_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:

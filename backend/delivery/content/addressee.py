@@ -41,7 +41,7 @@ def counted_as(batch: Addressed) -> str:
     return batch.address or batch.recipient
 
 
-def remembered_as(batch: Addressed) -> str:
+def memory_name(batch: Addressed) -> str:
     """Return the name by which memories know whom a batch goes to; nobody reads an address from it.
 
     When the installation's key is changed, what was told to an address counts as new once more.
