@@ -13,7 +13,7 @@ from backend.batching.keys import Key
 from backend.channels.base import Channel
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchItem, BatchMember
-from backend.db.models.notifications import Delivery, Notification
+from backend.db.models.notifications import Delivery, Notification, OutboxMessage
 from backend.db.models.registry import Template
 from backend.delivery.content import memories
 from backend.delivery.outcomes import equal_texts, states
@@ -22,7 +22,7 @@ from backend.erasure.erase import erase
 from backend.erasure.person import Person
 from backend.intake import one_message, plain
 from backend.intake.one_message import OneMessage
-from backend.intake.plain import PlainMessage
+from backend.intake.plain import PlainMessage, Refusal
 from backend.jobs import messages as reports
 from backend.lib import clock, keyring
 from backend.lib.problems import Problem
@@ -87,6 +87,29 @@ def test_what_waits_in_a_digest_is_found_by_its_address(held: Calendar) -> None:
     report = held.report(str(uid))
     (recipient,) = report.channels[0].recipients
     assert (report.status, recipient.recipient, recipient.batch is not None) == ("BUFFERED", ANN, True)
+
+
+def test_a_digest_that_is_tried_with_all_that_is_in_it(held: Calendar) -> None:
+    held.lab.template("X_LIST", "{{ fields | length }}: {{ fields[-1].text }}", format="text")
+    rows = [text_to(held, ANN, f"T-{number}") for number in range(4)]
+    assert len(set(rows)) == 4
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    with held.lab.database.read() as session:
+        assert session.scalars(select(OutboxMessage.text).order_by(OutboxMessage.id.desc()).limit(1)).one() == "3: T-3"
+
+
+def test_what_would_break_a_digest_is_refused(held: Calendar) -> None:
+    held.lab.template("X_LIST", "{{ fields[0].text if fields | length < 3 else fields[0].gone }}", format="text")
+    for number in range(3):
+        text_to(held, ANN, f"T-{number}")
+    with pytest.raises(Refusal) as caught:
+        text_to(held, ANN, "T-3")
+    problem = caught.value.problem
+    assert (caught.value.reason, problem is not None and "cannot join its digest" in problem.detail) == (
+        "held_back",
+        True,
+    )
 
 
 def test_a_digest_that_failed_is_found_by_its_address(held: Calendar) -> None:
