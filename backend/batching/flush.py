@@ -16,7 +16,7 @@ from backend.channels import redirects
 from backend.channels.base import Channel
 from backend.channels.redirects import Way
 from backend.db import events, statements
-from backend.db.models.accounts import Mode
+from backend.db.models.accounts import Mode, Service
 from backend.db.models.batches import Batch, BatchStatus, Why
 from backend.db.models.notifications import OTHER_LANGUAGE, Delivery, DeliveryStatus, Priority
 from backend.delivery.content import addressee, batch_parts, memories
@@ -72,6 +72,22 @@ def due(session: Session) -> list[int]:
     """List the batches to be dispatched now, the longest due first."""
     found = select(Batch.id).where(_is_due()).order_by(Batch.closes_at, Batch.id)
     return list(session.scalars(found))
+
+
+def take_up(session: Session) -> list[int]:
+    """Close batches to addresses that a process gave up whose code knows of recipients alone; return their rows.
+
+    During an upgrade such processes work beside this one, and find that nobody of an empty name is registered.
+    """
+    ruled = select(Service.id).where(Service.rules_version > 0)
+    given_up = (Batch.status == BatchStatus.FAILED.value, Batch.error == _unregistered(""))
+    wanted = and_(Batch.service_id.in_(ruled), *given_up, Batch.address.is_not(None))
+    there = session.scalar(select(Batch.id).where(wanted).limit(1)) is not None
+    return close(session, wanted) if there else []
+
+
+def _unregistered(name: str) -> str:
+    return f"The recipient {name} is no longer registered."
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -166,7 +182,7 @@ def _carry_out(session: Session, batch: _Taken) -> Flushed:
     if template is None:
         error = f"The template {batch.template} is no longer registered."
     elif addresses is None:
-        error = f"The recipient {batch.recipient} is no longer registered."
+        error = _unregistered(batch.recipient)
     elif not addresses:
         error = f"The recipient {batch.recipient} has no {batch.type} endpoint any more."
     elif batch.mode == Mode.TEAM and not _in_reach(session, batch, ways.values()):
@@ -198,7 +214,7 @@ def _recalled(session: Session, batch: _Taken, template: FoundTemplate) -> News 
     if not rules or "item_key" not in rules:
         return None
     about = batch.matter or batch.aggregator_id
-    goes_to = addressee.counted_as(batch)
+    goes_to = addressee.memory_name(batch)
     memory_key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
     memory = memories.present(session, memory_key)
     memories.take_down(session, batch.id, rules["item_key"], memory)

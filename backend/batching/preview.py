@@ -108,7 +108,7 @@ def _memory(session: Session, batch: Batch, version: FoundTemplate) -> Memory | 
     if "item_key" not in (version.batch or {}):
         return None
     about = batch.matter or batch.aggregator_id
-    goes_to = addressee.counted_as(batch)
+    goes_to = addressee.memory_name(batch)
     key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
     return memories.present(session, key)
 

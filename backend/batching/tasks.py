@@ -4,15 +4,18 @@ import logging
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache, partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.batching import flush
 from backend.batching.join import Moment
 from backend.db import database as db
+from backend.db.database import Database
 from backend.db.models.notifications import Priority
 from backend.delivery import tasks as delivery_tasks
 from backend.lib import clock, queue, traces
+from backend.lib.ttl_cache import TtlCache
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ logger = logging.getLogger(__name__)
 _URGENCY = 15
 # A sweep that has worked for so long lets others have the thread; the next tick goes on.
 _SLICE_SECONDS = 2.0
+# How often it is looked for what processes of the release before gave up.
+_TAKE_UP_SECONDS = 60.0
 
 
 def arm(moments: Iterable[Moment]) -> None:
@@ -62,6 +67,7 @@ def sweep() -> None:
     if lost:
         with database.transaction() as session:
             flush.fix_clock_skew(session)
+    _taken_up(database).get()
     with database.autocommit() as session:
         due = flush.due(session)
     end = time.monotonic() + _SLICE_SECONDS
@@ -75,3 +81,13 @@ def sweep() -> None:
             break
     if dispatched:
         delivery_tasks.wake({Priority.BATCH.value: ()})
+
+
+@lru_cache(maxsize=16)
+def _taken_up(database: Database) -> TtlCache[list[int]]:
+    return TtlCache(partial(_take_up, database), seconds=_TAKE_UP_SECONDS)
+
+
+def _take_up(database: Database) -> list[int]:
+    with database.transaction() as session:
+        return flush.take_up(session)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.db import database as db
 from backend.db.models.accounts import Invitation
 from backend.db.models.attachments import FileDownload
-from backend.db.models.batches import Batch, BatchItem, BatchMemory
+from backend.db.models.batches import Batch, BatchItem, BatchMemory, BatchStatus
 from backend.db.models.callbacks import CallbackMessage
 from backend.db.models.edits import PostEdit
 from backend.db.models.jobs import Job
@@ -48,10 +48,12 @@ class AddressColumns(msgspec.Struct, frozen=True):
         (column,) = self.model.__table__.primary_key.columns
         return getattr(self.model, column.name)
 
-    def only(self) -> ColumnElement[bool] | None:
+    def only(self, *, dry_run: bool) -> ColumnElement[bool] | None:
         """Tell which rows may be changed, if not all may."""
         if self.model is Delivery:  # what a worker has claimed is still to be written down
             return Delivery.status != DeliveryStatus.SENDING.value
+        if self.model is Batch and not dry_run:  # one that was opened since the others were emptied gathers more
+            return or_(Batch.status != BatchStatus.OPEN.value, Batch.address.is_(None))
         if self.model is Invitation:  # by its address an open one is accepted
             return or_(
                 Invitation.accepted_at.is_not(None),
@@ -97,7 +99,7 @@ def clear(table_columns: AddressColumns, person: Person, *, dry_run: bool) -> in
     for span in _spans(table_columns):
         if dry_run:
             with db.current().read() as session:
-                found += len(_changes(session, table_columns, person, span))
+                found += len(_changes(session, table_columns, person, span, dry_run=True))
         elif changed := _some(table_columns, person, span):
             found += changed
     return found
@@ -129,10 +131,15 @@ def _some(table_columns: AddressColumns, person: Person, span: ColumnElement[boo
 
 
 def _changes(
-    session: Session, table_columns: AddressColumns, person: Person, span: ColumnElement[bool]
+    session: Session,
+    table_columns: AddressColumns,
+    person: Person,
+    span: ColumnElement[bool],
+    *,
+    dry_run: bool = False,
 ) -> dict[Any, dict[str, Any]]:
     """Return what is to be changed in a span, by row and column."""
-    only = table_columns.only()
+    only = table_columns.only(dry_run=dry_run)
     columns = [getattr(table_columns.model, name) for name in table_columns.columns]
     wanted = select(table_columns.key, *columns).where(span, or_(*(_holds(column, person) for column in columns)))
     rows = session.execute(wanted if only is None else wanted.where(only)).all()

@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Text, func, or_, select, true, type_coerce, update
 from sqlalchemy.orm import Session
 
 from backend.batching import manage
 from backend.db import database as db
 from backend.db import events
 from backend.db.models.attachments import FileLink
-from backend.db.models.batches import Batch, BatchMember
+from backend.db.models.batches import Batch, BatchMember, BatchStatus
 from backend.db.models.notifications import WAITING, Delivery, Notification, OutboxMessage
 from backend.delivery import again
 from backend.delivery.content import file_links, files
@@ -58,23 +58,25 @@ def _cancel(session: Session, some: Sequence[int]) -> None:
 def blank(person: Person, *, dry_run: bool) -> int:
     """Blank the fields and files of notifications that went to a person alone; return how many notifications."""
     with db.current().read() as session:
-        found = _alone(session, person)
+        found = _alone(session, person, dry_run=dry_run)
     if not dry_run:
         _in_pieces(found, _blank)
     return len(found)
 
 
-def _alone(session: Session, person: Person) -> list[int]:
+def _alone(session: Session, person: Person, *, dry_run: bool) -> list[int]:
     """List the notifications all of whose messages, their own and those of their batches, are to the person.
 
-    A batch to an address may have been given up before it had a message.
+    A batch to an address may have been given up before it had a message. One that is open was opened since the others
+    were emptied, and goes with all that it gathers.
     """
     own = select(Delivery.notification_id).where(Delivery.notification_id.is_not(None))
     batched = select(BatchMember.notification_id).join(Delivery, Delivery.batch_id == BatchMember.batch_id)
     to_them = goes_to(person, Delivery.address)
     mentioned = {row for some in (own, batched) for row in session.scalars(some.where(to_them)) if row is not None}
     joined = select(BatchMember.notification_id).join(Batch, Batch.id == BatchMember.batch_id)
-    mentioned |= set(session.scalars(joined.where(goes_to(person, Batch.address))))
+    ended = true() if dry_run else Batch.status != BatchStatus.OPEN.value
+    mentioned |= set(session.scalars(joined.where(goes_to(person, Batch.address), ended)))
     alone = []
     for start in range(0, len(ordered := sorted(mentioned)), _CHUNK):
         some = ordered[start : start + _CHUNK]

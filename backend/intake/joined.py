@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from backend.batching.keys import limits
+from backend.batching.keys import Key, limits
 from backend.channels.attachments import LinkedFile
 from backend.db import database as db
 from backend.db.models.batches import Batch, BatchMember, BatchStatus
@@ -97,7 +97,7 @@ class Joins:
             keys = {key.digest(): key for key in batch_keys(content, planned.channel)}
             there = self._open(list(keys))
             for digest, key in keys.items():
-                template = planned.choices[key.recipient].template
+                template = _variant(planned, key)
                 found = self._tried(entry, (index, digest), template, there.get(digest), member)
                 if isinstance(found, Problem):
                     return refusal(index, planned, found)
@@ -122,7 +122,7 @@ class Joins:
             for digest, key in keys.items():
                 there = opened.get(digest, _Open(0, 0, 0))
                 if 0 < there.members + len(self._joined[digest]) < limits(planned.template.batch).max_items:
-                    template = planned.choices[key.recipient].template
+                    template = _variant(planned, key)
                     yield index, self._joint(digest, template, there, member)
 
     def took(self, content: Content, plan: Plan) -> None:
@@ -200,6 +200,11 @@ class Joins:
             last_seq=there.last_seq,
             before=tuple(one.uid for one in before),
         )
+
+
+def _variant(planned: PlannedChannel, key: Key) -> FoundTemplate:
+    """Return what a batch is made from; one that goes to an address itself has no recipient who could choose."""
+    return planned.first if key.address is not None else planned.choices[key.recipient].template
 
 
 def _is_memberwise(planned: PlannedChannel) -> bool:

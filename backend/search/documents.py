@@ -96,7 +96,7 @@ def entries(session: Session, rows: Collection[int]) -> list[Entry]:
     parts = {row.id: parts_of(row.content) for row in found}
     titles = _subjects(session, found, parts, sent)
     jobs = _jobs(session, {row.job_id for row in found if row.job_id is not None})
-    waiting = _waiting_addresses(session, [row.id for row in found if row.status == NotificationStatus.BUFFERED.value])
+    waiting = _waiting_addresses(session, [row.id for row in found if not sent[row.id]])
     own = set(session.scalars(select(Service.id).where(Service.built_in)))
     return [
         _entry(
@@ -142,7 +142,7 @@ def messages(session: Session, rows: Collection[int], most: int = _MOST_MESSAGES
 
 
 def _waiting_addresses(session: Session, rows: Collection[int]) -> defaultdict[int, list[tuple[str, str]]]:
-    """Return the channels and addresses to which batches go that have no messages yet."""
+    """Return the channels and addresses to which batches go that have no messages, yet or for good."""
     found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
     for row, kind, address in session.execute(_OF_ADDRESSES, {"rows": list(rows)}) if rows else ():
         found[row].append((kind, address))

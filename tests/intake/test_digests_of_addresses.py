@@ -6,19 +6,25 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.accounts.audit import Actor
 from backend.batching.keys import Key
 from backend.channels.base import Channel
-from backend.db.models.batches import Batch, BatchMember
-from backend.db.models.notifications import Delivery, Notification
-from backend.delivery.outcomes import equal_texts
+from backend.db.models.accounts import Mode
+from backend.db.models.batches import Batch, BatchItem, BatchMember
+from backend.db.models.notifications import Delivery, Notification, OutboxMessage
+from backend.db.models.registry import Template
+from backend.delivery.content import memories
+from backend.delivery.outcomes import equal_texts, states
+from backend.erasure import personal
+from backend.erasure.erase import erase
+from backend.erasure.person import Person
 from backend.intake import one_message, plain
 from backend.intake.one_message import OneMessage
-from backend.intake.plain import PlainMessage
+from backend.intake.plain import PlainMessage, Refusal
 from backend.jobs import messages as reports
-from backend.lib import keyring
+from backend.lib import clock, keyring
 from backend.lib.problems import Problem
 from backend.registry import sending_rules
 from backend.registry.sending import SERVICE, EqualTexts, Throttle
@@ -81,6 +87,92 @@ def test_what_waits_in_a_digest_is_found_by_its_address(held: Calendar) -> None:
     report = held.report(str(uid))
     (recipient,) = report.channels[0].recipients
     assert (report.status, recipient.recipient, recipient.batch is not None) == ("BUFFERED", ANN, True)
+
+
+def test_a_digest_that_is_tried_with_all_that_is_in_it(held: Calendar) -> None:
+    held.lab.template("X_LIST", "{{ fields | length }}: {{ fields[-1].text }}", format="text")
+    rows = [text_to(held, ANN, f"T-{number}") for number in range(4)]
+    assert len(set(rows)) == 4
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    with held.lab.database.read() as session:
+        assert session.scalars(select(OutboxMessage.text).order_by(OutboxMessage.id.desc()).limit(1)).one() == "3: T-3"
+
+
+def test_what_would_break_a_digest_is_refused(held: Calendar) -> None:
+    held.lab.template("X_LIST", "{{ fields[0].text if fields | length < 3 else fields[0].gone }}", format="text")
+    for number in range(3):
+        text_to(held, ANN, f"T-{number}")
+    with pytest.raises(Refusal) as caught:
+        text_to(held, ANN, "T-3")
+    problem = caught.value.problem
+    assert (caught.value.reason, problem is not None and "cannot join its digest" in problem.detail) == (
+        "held_back",
+        True,
+    )
+
+
+def test_a_digest_that_failed_is_found_by_its_address(held: Calendar) -> None:
+    rows = [text_to(held, ANN, f"T-{number}") for number in range(2)]
+    with held.lab.database.transaction() as session:
+        session.execute(update(Template).where(Template.identifier == "X_LIST").values(deleted_at=clock.now()))
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    gathered(held.lab.database)
+    with held.lab.database.read() as session:
+        assert session.scalars(select(Batch.status)).one() == "FAILED"
+        wanted = Search(held.lab.service_id, query.read(None, ANN))
+        assert sorted(searching.page(session, wanted, before=None, size=9).matches) == rows
+
+
+def test_a_digest_that_older_code_gave_up_goes(held: Calendar) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    held.clock.forward(hours=1, seconds=1)
+    # What a worker does whose code looks for a recipient alone: it finds nobody of an empty name.
+    with held.lab.database.transaction() as session:
+        batch = session.scalars(select(Batch)).one()
+        batch.status, batch.error = "FAILED", f"The recipient {batch.recipient} is no longer registered."
+        batch.dispatched_at = batch.closed_at = clock.now()
+        states.follow(session, [batch.id])
+        assert set(session.scalars(select(Notification.status))) == {"DISPATCHED", "FAILED"}
+    held.clock.forward(minutes=1)
+    held.work()
+    with held.lab.database.read() as session:
+        assert session.execute(select(Batch.status, Batch.error)).one() == ("SENT", None)
+        assert set(session.scalars(select(Notification.status))) == {"SENT"}
+    held.check_ledger()
+
+
+def test_what_comes_while_its_address_is_erased_goes(held: Calendar, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    blank = personal.blank
+
+    def meanwhile(person: Person, *, dry_run: bool) -> int:
+        text_to(held, ANN, "T-2")
+        return blank(person, dry_run=dry_run)
+
+    monkeypatch.setattr(personal, "blank", meanwhile)
+    erase(Person(ANN), BY, from_groups=False, dry_run=False)
+    text_to(held, ANN, "T-3")
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    with held.lab.database.read() as session:
+        found = session.execute(select(Batch.address, Batch.status, Batch.members).where(Batch.members > 0)).all()
+    assert list(map(tuple, found)) == [(ANN, "SENT", 2)]
+
+
+def test_nobody_reads_an_address_from_the_key_of_a_memory(held: Calendar) -> None:
+    for number in range(2):
+        text_to(held, ANN, f"T-{number}")
+    held.clock.forward(hours=1, seconds=1)
+    held.work()
+    parts = "throttled", Channel.EMAIL.value, ANN, "X_LIST"
+    with held.lab.database.read() as session:
+        memory = session.scalars(select(Batch.memory)).one()
+        assert memory == session.scalars(select(BatchItem.memory)).one()
+    assert memory not in {memories.key(held.lab.service_id, Mode.LIVE, *parts), None}
 
 
 def test_nobody_reads_an_address_from_the_key_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:

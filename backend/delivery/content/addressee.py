@@ -6,7 +6,10 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.types import sealed
+from backend.lib import keyring
 from backend.registry import lookup
+
+_PURPOSE = "address in a memory"
 
 
 class Addressed(Protocol):
@@ -34,8 +37,16 @@ def addresses(session: Session, batch: Addressed) -> list[str] | None:
 
 
 def counted_as(batch: Addressed) -> str:
-    """Return the name by which throttles and memories know whom a batch goes to."""
+    """Return the name by which throttles know whom a batch goes to."""
     return batch.address or batch.recipient
+
+
+def memory_name(batch: Addressed) -> str:
+    """Return the name by which memories know whom a batch goes to; nobody reads an address from it.
+
+    When the installation's key is changed, what was told to an address counts as new once more.
+    """
+    return batch.recipient if batch.address is None else keyring.digest(_PURPOSE, batch.address)
 
 
 def shown(channel: str, recipient: str, address: str | None) -> str:
