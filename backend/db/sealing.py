@@ -1,35 +1,33 @@
 """Secrets of the tables that are sealed by their column's type: how they are sealed anew after a change of key."""
 
-from typing import Any, cast
+from collections import Counter
+from typing import Any
 
 from sqlalchemy import Column, String, and_, not_, or_, select, type_coerce, update
 
+from backend.db import tables
 from backend.db.database import Database
-from backend.db.models.batches import Batch
-from backend.db.models.callbacks import CallbackEndpoint
-from backend.db.models.notifications import Delivery, OutboxMessage
-from backend.db.models.registry import Endpoint
+from backend.db.types import Address
 from backend.lib import keyring
 
 _AT_ONCE = 500
-_COLUMNS = cast(
-    "tuple[Column[Any], ...]",
-    (
-        *(model.__table__.c.address for model in (Endpoint, Delivery, OutboxMessage, Batch)),
-        CallbackEndpoint.__table__.c.url,
-    ),
-)
 
 
 def reseal_addresses(database: Database) -> dict[str, int]:
     """Seal every secret address under the present key, those that lie open too; return how many of each table.
 
-    Each transaction takes some rows; one that ends early is taken up by the next call. Safe while others write.
+    Addresses are all columns of the type ``Address``. Each transaction takes some rows; one that ends early is taken up
+    by the next call. Safe while others write.
 
     Raises:
         ValueError: for an address that was sealed under a key that is not in use; nothing of its rows is changed.
     """
-    return {column.table.name: _reseal(database, column) for column in _COLUMNS}
+    counts: Counter[str] = Counter()
+    for table in tables.in_order():
+        for column in table.columns:
+            if isinstance(column.type, Address):
+                counts[table.name] += _reseal(database, column)
+    return dict(counts)
 
 
 def _reseal(database: Database, column: Column[Any]) -> int:

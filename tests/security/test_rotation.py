@@ -5,10 +5,20 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import String, select, text, type_coerce
+from sqlalchemy import String, select, text, type_coerce, update
 from sqlalchemy.orm import Session
 
-from backend.accounts import audit, clients, invitations, password_resets, senders, service_tokens, services, sessions
+from backend.accounts import (
+    audit,
+    clients,
+    invitations,
+    password_resets,
+    reach,
+    senders,
+    service_tokens,
+    services,
+    sessions,
+)
 from backend.accounts.audit import Actor
 from backend.accounts.oauth import access_tokens
 from backend.accounts.oauth.signatures import InvalidJwt
@@ -16,7 +26,7 @@ from backend.accounts.senders import NewSender
 from backend.callbacks import endpoints
 from backend.cli import carillon
 from backend.db.database import Database
-from backend.db.models.accounts import ClientSecret, ServiceToken, User
+from backend.db.models.accounts import ApiClient, ClientSecret, Guest, ServiceToken, User
 from backend.db.models.callbacks import CallbackEndpoint
 from backend.db.models.registry import Endpoint
 from backend.lib import keyring, settings
@@ -45,7 +55,7 @@ def change_key(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def everything(database: Database) -> str:
     """Return every text that the tables hold with secrets in them."""
     tables = ("endpoints", "deliveries", "outbox_messages", "callback_endpoints", "callback_secrets")
-    tables += ("service_tokens", "audit_entries")
+    tables += ("service_tokens", "audit_entries", "guests", "api_clients")
     with database.read() as session:
         return "\n".join(repr(session.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)  # noqa: S608
 
@@ -59,6 +69,8 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
         token = service_tokens.create(session, services.service_by_id(session, lab.service_id), "client").token
         actor = Actor("command", "tests")
         _, made = endpoints.register(session, lab.client.id, lab.service_id, CALLBACK, actor)
+        reach.add_guest(session, lab.service_id, "SLACK", HOOK, "ada@lab.example")
+        session.execute(update(ApiClient).values(redirect=HOOK))
     assert made is not None
     planted = ("planted", "JHMHI8qBe7bk2ZwO5U711o3dV", token, made.secret.removeprefix("whsec_"))
     assert [secret for secret in planted if secret in everything(any_database)] == []
@@ -67,6 +79,7 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
     change_key(NEW_KEY, SECRET_KEY)
     first, again = rotate(), rotate()
     sealed = {"endpoints": 2, "deliveries": 0, "outbox_messages": 0, "batches": 0, "callback_endpoints": 1}
+    sealed |= {"guests": 1, "api_clients": 1}
     sealed |= {"callback_secrets": 1, "service_tokens": 1, "second_factors": 0}
     assert first == {"key": keyring.present_id(), "resealed": sealed, "waiting_client_secrets": 1}
     assert set(again["resealed"].values()) == {0}
@@ -86,6 +99,8 @@ def test_a_change_of_key_keeps_what_was_given_out_and_seals_all_anew(
     with any_database.read() as session:
         addresses = set(session.scalars(select(Endpoint.address)))
         assert {HOOK, "open@lab.example"} < addresses
+        assert session.scalars(select(Guest.address)).all() == [HOOK]
+        assert session.scalars(select(ApiClient.redirect)).all() == [HOOK]
         assert any(address.startswith("discord://") for address in addresses)
         assert service_tokens.find(session, token) is not None
         assert service_tokens.reveal(session.scalars(select(ServiceToken)).one()) == token
