@@ -17,7 +17,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, middleware, notifications, paths
+from backend.api import bodies, bulk, errors, guards, middleware, notifications, paths, requests
 from backend.api.middleware import LoggedLitestar
 from backend.lib.problems import Problem
 
@@ -48,8 +48,8 @@ class DirectLitestar(LoggedLitestar):
                 return
             scope["state"][guards.QUOTA] = quota
             body = await _body(receive)
-            if body is None:
-                return  # nobody waits for an answer any more
+            if body is None:  # nobody waits for the answer any more, which the log and the metrics are told all the same
+                raise Problem("invalid_request", requests.CLOSED)
             response = await _TAKERS[scope["path"]](client, body, scope)
         except Problem as problem:
             response = errors.respond(problem)
