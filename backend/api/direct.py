@@ -48,7 +48,7 @@ class DirectLitestar(LoggedLitestar):
                 return
             scope["state"][guards.QUOTA] = quota
             body = await _body(receive)
-            if body is None:  # nobody waits for the answer any more, which the log and the metrics are told all the same
+            if body is None:  # nobody waits for an answer any more, but the log and the metrics have its status
                 raise Problem("invalid_request", requests.CLOSED)
             response = await _TAKERS[scope["path"]](client, body, scope)
         except Problem as problem:
