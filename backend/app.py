@@ -31,6 +31,7 @@ from backend.api import (
     paths,
     policies,
     recipients,
+    requests,
     senders,
     sending_rules,
     suppressions,
@@ -106,5 +107,6 @@ def create_app() -> Litestar:
         on_shutdown=[middleware.lines.write, traces.flush],
         openapi_config=openapi.config(),
         logging_config=None,
+        request_class=requests.PartialRequest,
         request_max_body_size=MAX_BYTES,
     )

@@ -128,8 +128,9 @@ def show_preview(
     request: _AnyRequest, aggregator_id: AggregatorId, cursor: parameters.Cursor = None
 ) -> AggregatorPreview:
     """Render unsent batches as they would go now, the first few; nothing is sent."""
+    aggregator_id = _asked(aggregator_id)
     after = parameters.after(cursor, int) or 0
-    found, last = preview.previews(principal(request).service_id, _asked(aggregator_id), after)
+    found, last = preview.previews(principal(request).service_id, aggregator_id, after)
     return AggregatorPreview(aggregator_id, found, parameters.next_cursor(last))
 
 

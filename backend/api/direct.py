@@ -17,7 +17,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Scope, Se
 
 from backend.accounts import access, rate_limits
 from backend.accounts.access import Principal
-from backend.api import bodies, bulk, errors, guards, middleware, notifications, paths
+from backend.api import bodies, bulk, errors, guards, middleware, notifications, paths, requests
 from backend.api.middleware import LoggedLitestar
 from backend.lib.problems import Problem
 
@@ -48,8 +48,6 @@ class DirectLitestar(LoggedLitestar):
                 return
             scope["state"][guards.QUOTA] = quota
             body = await _body(receive)
-            if body is None:
-                return  # nobody waits for an answer any more
             response = await _TAKERS[scope["path"]](client, body, scope)
         except Problem as problem:
             response = errors.respond(problem)
@@ -79,13 +77,17 @@ def _known_sender(scope: HTTPScope) -> Principal | None:
         return None
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Read a body, whose length the server holds to what was declared; None if the client has gone."""
+async def _body(receive: Receive) -> bytes:
+    """Read a body, whose length the server holds to what was declared.
+
+    Raises:
+        Problem: If the client has gone: nobody waits for the answer, but the log and the metrics have its status.
+    """
     parts: list[bytes] = []
     while True:
         message: Any = await receive()
         if message["type"] != "http.request":
-            return None
+            raise Problem("invalid_request", requests.CLOSED)
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)

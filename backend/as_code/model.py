@@ -54,7 +54,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind = "template"
     subject: str | None = None
     samples: tuple[Sample, ...] = ()
-    batch: dict[str, int | float] | None = None
+    batch: dict[str, int | float | str | bool] | None = None
     repeat_after: str | None = None
     sender: str | None = None
     reply_to: str | None = None

@@ -18,7 +18,7 @@ from backend.accounts.reach import Manner
 from backend.db import database as db
 from backend.intake import content, lookup, ready
 from backend.intake.content import Content, Submission
-from backend.intake.excess import Digested, Excess, into_digest
+from backend.intake.excess import Digested, Excess, into_digest, reason
 from backend.intake.held import Held, Tried
 from backend.intake.joined import Joins, refusal
 from backend.intake.ready import ReadyMessage, UntriedError
@@ -79,7 +79,7 @@ def _foreseen(
                 held.take([one])
                 wait = held.waits.get(one.uid) or fate.waits
                 reasons = [wait.sentence()] if wait is not None else [fate.excess.why.detail] if fate.excess else []
-                reasons += [fate.unmade.detail] if fate.unmade is not None else []
+                reasons += [reason(fate.unmade)] if fate.unmade is not None else []
                 if reasons:
                     said[one.uid] = f"Would wait for its turn. {' '.join(reasons)}"
     return said, untried

@@ -23,12 +23,18 @@ class Excess(msgspec.Struct, frozen=True, kw_only=True):
 
     def without_digest(self, unmade: Problem) -> Problem:
         """Refuse what its digest cannot be made with."""
+        why = reason(unmade)
         return Problem(
             self.problem.code,
-            f"{self.problem.detail} It cannot join its digest: {unmade.detail}",
-            errors=[FieldError(self.why.pointer, self.why.code, f"{self.why.detail} {unmade.detail}")],
+            f"{self.problem.detail} It cannot join its digest: {why}",
+            errors=[FieldError(self.why.pointer, self.why.code, f"{self.why.detail} {why}")],
             headers=self.problem.headers,
         )
+
+
+def reason(unmade: Problem) -> str:
+    """Say why a digest cannot be made, without the place: rows, forms and the alpha API have no channels for it."""
+    return unmade.errors[0].detail if unmade.errors else unmade.detail
 
 
 class Digested(msgspec.Struct, frozen=True):

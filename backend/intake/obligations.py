@@ -176,11 +176,8 @@ def followed(one: Content, policy: PolicyRecord | None) -> Content:
         return _at_fault(
             one, Problem("unknown_policy", detail, errors=[FieldError("/policy_id", "unknown_policy", detail)])
         )
-    given: dict[str, Any] = {"priority": notification.priority}
-    if notification.aggregator_id is not None:
-        given["aggregator_id"] = notification.aggregator_id
-    if notification.send_at is not None:
-        given["send_at"] = notification.send_at
+    own = ("priority", "aggregator_id", "matter", "send_at")
+    given = {name: value for name in own if (value := getattr(notification, name)) is not None}
     defaults = {"template_id": notification.template_id, "subject": notification.subject, "fields": notification.fields}
     try:
         expanded = contents.joined(_expanded(policy, given, {name: value for name, value in defaults.items() if value}))

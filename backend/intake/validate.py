@@ -181,8 +181,9 @@ def _of_recipient(pointer: str, channel: ChannelIn, name: str) -> str:
 
 
 def _placed(errors: list[FieldError]) -> list[FieldError]:
-    """Point at the members of the request to which faults of what a policy says belong."""
-    return [FieldError(_OF_POLICY.get(one.code, "/policy_id"), one.code, one.detail) for one in errors]
+    """Point, once each, at the members of the request to which faults of what a policy says belong."""
+    placed = {(_OF_POLICY.get(one.code, "/policy_id"), one.code, one.detail): None for one in errors}
+    return [FieldError(*one) for one in placed]
 
 
 def endpoints(content: Content, registered: Registered) -> int:

@@ -152,7 +152,7 @@ def example(
     except Problem as problem:
         raise NotFoundException from problem
     headers = {"Content-Disposition": f'attachment; filename="{template}.csv"'}
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(content, media_type="text/csv", headers=headers)
 
 
 ROUTES = [new, upload, example]

@@ -111,7 +111,8 @@ def test_what_its_digest_cannot_be_made_with_is_refused_as_one_too_many(digest: 
     refused = digest.email()
     assert (refused.status_code, list(refused.json())) == (429, ["error"])
     assert refused.headers["Retry-After"] == "3600"
-    assert "It cannot join its digest: " in refused.json()["error"]
+    said = refused.json()["error"]
+    assert "It cannot join its digest: The template " in said, "where a channel of other clients has it is not said"
     assert digest.notifications() == 1
 
 

@@ -29,8 +29,11 @@ def test_a_batch_is_found_by_any_text(site: Site, aggregator_id: str) -> None:
     sent = site.send(notification(template_id="X_LIST", priority="BATCH", aggregator_id=aggregator_id))
     assert (sent.status_code, sent.json()["status"]) == (202, "DISPATCHED")
     path = f"/notifications/v1/aggregators/{quote(aggregator_id, safe='').replace('.', '%2E')}"
-    assert site.http.get(path).json()["aggregator_id"] == aggregator_id
-    assert site.http.post(f"{path}/flush").json()["done"] == "flushed"
+    for looked_into in (path, f"{path}/preview"):
+        assert site.http.get(looked_into).json()["aggregator_id"] == aggregator_id
+    for act, done in (("hold", "held"), ("release", "released"), ("flush", "flushed")):
+        answer = site.http.post(f"{path}/{act}").json()
+        assert (answer["aggregator_id"], answer["done"]) == (aggregator_id, done)
     assert site.http.get("/notifications/v1", params={"aggregator_id": aggregator_id}).json()["notifications"]
 
 

@@ -20,6 +20,12 @@ from tests.storms.installation import wait_until
 MJML = "<mjml><mj-body>\n{{% include 'X_HEADER' %}}\n{}\n</mj-body></mjml>\n"
 SECTION = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
 HOOK = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/secretsecretsecret"
+BATCH = """[batch]
+quiet_seconds = 60
+digest = "weekdays 08:00 Europe/London"
+item_key = "sample-id"
+only_if_new = true
+"""
 
 
 class Installation:
@@ -92,7 +98,7 @@ def five_templates(folder: Path) -> None:
         write(folder, f"{name}/subject.txt", "Sample {{ id }}\n")
         write(folder, f"{name}/samples/one.json", '{"id": 1}')
         write(folder, f"{name}/samples/two.json", '{"id": 2}')
-    write(folder, "X_PLAIN/template.toml", 'name = "Plain"\nrepeat_after = "24h"\n[batch]\nquiet_seconds = 60\n')
+    write(folder, "X_PLAIN/template.toml", f'name = "Plain"\nrepeat_after = "24h"\n{BATCH}')
     write(folder, "X_PLAIN/source.txt", "Hello {{ name }}")
     write(folder, "X_PLAIN/samples/ada.json", '{"name": "Ada"}')
     write(folder, "X_PAGE/template.toml", 'name = "Page"\n')

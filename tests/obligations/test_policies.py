@@ -127,6 +127,31 @@ def test_what_is_wrong_with_a_notification_by_policy_is_said(
     assert pointer in [one["pointer"] for one in answer.json()["errors"]]
 
 
+def test_a_notification_by_policy_is_about_its_matter(kept: Site, moving_clock: MovableClock) -> None:
+    asked = [BODY | {"matter": "freezer-1"}, BODY | {"matter": "freezer-2", "aggregator_id": "a"}, BODY]
+    answers = [kept.send(body) for body in asked]
+    assert [answer.status_code for answer in answers] == [202, 202, 202], "the same about two matters is no repeat"
+    moving_clock.forward(minutes=30)
+    escalation.escalate.run()
+    client = kept.laboratory.client
+    token = {"Authorization": f"Bearer {kept.token(client.client_id, client.client_secret)}"}
+    for matter in ("freezer-1", "freezer-2"):
+        told = kept.http.get(f"{NOTIFICATIONS}/matters/{matter}", headers=token).json()
+        assert sorted(message["channel"] for message in told["messages"]) == ["EMAIL", "SMS"]
+    kept.http.post(f"{NOTIFICATIONS}/matters/freezer-1/resolve", headers=token).raise_for_status()
+    states = [kept.show(answer.json()["notification_id"], **token).json() for answer in answers]
+    assert [one["matter"] for one in states] == ["freezer-1", "freezer-2", None]
+    assert [one["obligation"]["state"] for one in states] == ["CLOSED", "OPEN", "OPEN"]
+
+
+def test_a_fault_of_several_channels_of_a_policy_is_said_once(kept: Site) -> None:
+    kept.http.put(
+        "/registry/v1/templates/X_OTHER", json={"name": "x", "format": "text", "source": "{{ other }}"}
+    ).raise_for_status()
+    refused = is_problem(kept.send(BODY | {"template_id": "X_OTHER"}), 422, "template_arguments")
+    assert [one["pointer"] for one in refused["errors"]] == ["/fields"]
+
+
 def test_explaining_shows_the_plan_of_a_policy(kept: Site) -> None:
     found = explain(read(kept.laboratory.submission(BODY)))
     assert found.errors == []

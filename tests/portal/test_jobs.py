@@ -205,6 +205,7 @@ def test_the_example_is_taken_as_it_is(browser: Browser, lab: Desk) -> None:
         "X_ALL", "<p>{{ first }} {{ last | default('') }}</p>", sample_fields={"first": "Ada", "last": "B"}
     )
     answer = browser.get(f"{lab.home}/jobs/example?template=X_ALL&channel=EMAIL")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.content.decode("utf-8-sig") == "email address,first,last\r\nada@lab.example,Ada,B\r\n"
     job = job_of(upload(browser, lab, answer.content, template="X_ALL"))
     tasks.turn.run(job)
