@@ -6,6 +6,8 @@ What fails twice has failed. What needed the second try is named at the end of t
 import pytest
 
 _NAMES = pytest.StashKey[list[str]]()
+# What a first try has printed at its end, such as the log of a server that it ran.
+_LINES = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +31,7 @@ class _Listener:
         """Remember a first try that failed."""
         if str(report.outcome) == "rerun":
             self._names.append(f"{report.nodeid}: {_reason(report)}")
+            self._names += [f"    {line}" for line in report.capstdout.splitlines()[-_LINES:]]
 
 
 def _reason(report: pytest.TestReport) -> str:

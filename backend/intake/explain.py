@@ -1,16 +1,12 @@
 """Explaining what a notification would do, with nothing stored and nothing sent."""
 
-import time
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.accounts import reach
-from backend.accounts.reach import Reach
 from backend.batching import keys
 from backend.batching import waits as batch_waits
 from backend.batching.join import expected
@@ -28,12 +24,11 @@ from backend.delivery.content import acknowledging, batch_parts, file_links, mem
 from backend.delivery.content.link_list import listed
 from backend.delivery.content.memories import News
 from backend.delivery.providers import routes
-from backend.delivery.sending import attached
 from backend.delivery.sending.attached import Choice, Headers, Resolved
 from backend.delivery.sending.compose import html_for, text_for
-from backend.intake import equal_messages, explained_waits, lookup, modes, obligations, quotas, repeats, store, writer
+from backend.intake import explained_validation, explained_waits, store, writer
 from backend.intake.content import Content
-from backend.intake.equal_messages import Equal
+from backend.intake.explained_validation import Asked, Checked
 from backend.intake.explained_waits import ExplainedWait
 from backend.intake.explanation import (
     ExplainedBatch,
@@ -46,10 +41,8 @@ from backend.intake.explanation import (
     Explanation,
     Would,
 )
-from backend.intake.joined import Joins, refusal
-from backend.intake.validate import Plan, PlannedChannel, Registered, ServiceState, Spoken, validate
+from backend.intake.validate import Plan, PlannedChannel, ServiceState, Spoken
 from backend.lib import clock, durations
-from backend.lib.fair_pool import Share
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links as obligation_links
 from backend.obligations import worklist_tickets
@@ -58,17 +51,12 @@ from backend.registry import sending
 from backend.registry.lookup import FoundTemplate
 from backend.registry.lookup import recipients as registered_recipients
 from backend.rendering import reachability
-from backend.rendering.acceptance import Allowance
 from backend.rendering.clipping import clipped
-from backend.rendering.model import Rendered, RenderJob, TemplateWarning
-from backend.rendering.pool import PREVIEWS
+from backend.rendering.model import Rendered, TemplateWarning
 
 _NOT_VALIDATED = frozenset({"render_share_exceeded", "too_large", "unavailable"})
-# One answer lists so many addresses of a channel, renders for so long, and has so many characters of messages.
+# One answer lists so many addresses of a channel.
 _MOST_ADDRESSES = 1_000
-_SECONDS = 8.0
-_MOST_CHARACTERS = 16_000_000
-_NOBODY = Reach(frozenset(), frozenset(), frozenset())
 
 
 def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyType({})) -> Explanation:
@@ -77,74 +65,56 @@ def explain(read: Content, instead: Mapping[str, FoundTemplate] = MappingProxyTy
     Raises:
         Problem: when it cannot be rendered just now.
     """
-    with db.current().autocommit() as session:
-        read = obligations.of_one(session, read)
-        asked = lookup.ask(session, {read.uid: read})
-        known, service = asked.accepted(), asked.services()[read.service_id]
-        named = {service: _with(one, instead) for service, one in asked.registered().items()}
-        (present,) = repeats.at_present(session, [lookup.held(read, service)], named)
-        headers = attached.headers(session, read.service_id)
-        team = reach.of_team(session, read.service_id) if present.manner.mode is Mode.TEAM else _NOBODY
-        if present.uid != read.uid:
-            known = lookup.accepted(session, [present.uid])
-    read, registered = present, named[read.service_id]
-    closed = modes.stopped(read)
-    with db.current().autocommit() as session:
-        closed = closed or (None if known else quotas.refusal(session, read, service, clock.now()))
-        if not known:
-            read, registered = quotas.digested(session, read, service, registered, clock.now())
-    renderer = _Renderer(read.service_id)
-    check = partial(validate, service=service, render=renderer.render, reach=lambda: team, whole=True)
-    validation = closed or check(read, registered=registered)
-    equal: list[Equal] = []
-    if isinstance(validation, Plan) and not known:
-        with db.current().autocommit() as session:
-            equal = equal_messages.find(session, read, validation, service, all_waits=True)
-            ruled = [one for one in equal if one.rule is not None]
-            joining = equal_messages.digested(session, read, ruled, registered) if ruled else None
-        if ruled and joining is None:
-            validation = ruled[0].problem(clock.now())
-        elif joining is not None:
-            read, registered = joining
-            equal, validation = [], check(read, registered=registered)
-    buffered = read.priority is Priority.BATCH
-    scheduled = read.is_scheduled(clock.now())
-    if isinstance(validation, Plan) and buffered and not scheduled and not known:
-        validation = _joined(read, validation, renderer)
-    if isinstance(validation, Problem) and validation.code in _NOT_VALIDATED:
-        raise validation
-    again = read.occurrence
-    repeat = ExplainedRepeat(again.number, again.again_at) if again else None
-    if isinstance(validation, Problem):
-        # What was accepted once is a duplicate, though its template or recipients have gone since.
-        errors = [] if known else list(validation.errors) or [FieldError("", validation.code, validation.detail)]
-        would: Would = "DUPLICATE" if known else "FAIL"
-        return Explanation(
-            notification_id=str(read.uid),
-            would=would,
-            mode=read.manner.mode,
-            errors=errors,
-            channels=[],
-            repeat=repeat,
-        )
-    validation = _held(read, validation, service)
-    later = scheduled or validation.wait is not None
-    would = "DUPLICATE" if known else "SCHEDULE" if later else "BUFFER" if buffered else "DISPATCH"
-    batch, kept = _batch(read, validation) if would == "BUFFER" else (None, [])
-    way = _Way(read.until, read.manner.mode, headers)
+    asked = explained_validation.ask(read, instead)
+    found = explained_validation.check(asked)
+    if isinstance(found.validation, Plan):
+        return _accepted(asked, found, _held(found.content, found.validation, asked.service))
+    if found.validation.code in _NOT_VALIDATED:
+        raise found.validation
+    return _refused(found.content, found.validation, known=asked.known)
+
+
+def _repeat(read: Content) -> ExplainedRepeat | None:
+    return ExplainedRepeat(read.occurrence.number, read.occurrence.again_at) if read.occurrence else None
+
+
+def _refused(read: Content, problem: Problem, *, known: bool) -> Explanation:
+    """Say why it would fail; what was accepted once is a duplicate, though its template or recipients have gone."""
+    return Explanation(
+        notification_id=str(read.uid),
+        would="DUPLICATE" if known else "FAIL",
+        mode=read.manner.mode,
+        errors=[] if known else list(problem.errors) or [FieldError("", problem.code, problem.detail)],
+        channels=[],
+        repeat=_repeat(read),
+    )
+
+
+def _accepted(asked: Asked, found: Checked, plan: Plan) -> Explanation:
+    read, would = found.content, _would(asked, found.content, plan)
+    batch, kept = _batch(read, plan) if would == "BUFFER" else (None, [])
+    way = _Way(read.until, read.manner.mode, asked.headers)
     return Explanation(
         notification_id=str(read.uid),
         would=would,
         mode=read.manner.mode,
         errors=[],
-        channels=_channels(read, validation, way),
+        channels=_channels(read, plan, way),
         batch=batch,
-        repeat=repeat,
-        obligation=_obligation(read, validation, way, service),
+        repeat=_repeat(read),
+        obligation=_obligation(read, plan, way, asked.service),
         send_at=read.moment if would == "SCHEDULE" else None,
         redirected_to=_redirect(read),
-        waits=[*explained_waits.of(validation), *explained_waits.of_equal(equal), *kept],
+        waits=[*explained_waits.of(plan), *explained_waits.of_equal(found.equal), *kept],
     )
+
+
+def _would(asked: Asked, read: Content, plan: Plan) -> Would:
+    if asked.known:
+        return "DUPLICATE"
+    if read.is_scheduled(clock.now()) or plan.wait is not None:
+        return "SCHEDULE"
+    return "BUFFER" if read.priority is Priority.BATCH else "DISPATCH"
 
 
 class _Way(msgspec.Struct, frozen=True):
@@ -153,10 +123,6 @@ class _Way(msgspec.Struct, frozen=True):
     until: str | None
     mode: Mode
     headers: Headers
-
-
-def _with(registered: Registered, instead: Mapping[str, FoundTemplate]) -> Registered:
-    return msgspec.structs.replace(registered, templates={**registered.templates, **instead})
 
 
 def _held(read: Content, plan: Plan, service: ServiceState) -> Plan:
@@ -205,21 +171,6 @@ def _redirect(read: Content) -> str | None:
         return None
     way = redirects.way(Channel.EMAIL, "", given)
     return masked(way.channel, way.address)
-
-
-def _joined(read: Content, plan: Plan, renderer: "_Renderer") -> Plan | Problem:
-    """Render the batches that a notification would join with it, as it is done when it is sent."""
-    with db.current().read() as session:
-        joints = list(Joins(session, Allowance()).joints(read, plan))
-    for index, joint in joints:
-        job = joint.load()
-        if isinstance(job, Problem):
-            return job
-        try:
-            renderer.render(index, job)
-        except Problem as problem:
-            return refusal(index, plan.channels[index], problem)
-    return plan
 
 
 def _batch(read: Content, plan: Plan) -> tuple[ExplainedBatch, list[ExplainedWait]]:
@@ -331,24 +282,3 @@ def _recipients(planned: PlannedChannel) -> list[ExplainedRecipient]:
         ExplainedRecipient(name, addresses, None if spoken[name] == first else spoken[name])
         for name, addresses in found.items()
     ]
-
-
-class _Renderer:
-    """Renders the channels of one notification within the time, and the size, that one answer may take."""
-
-    def __init__(self, service_id: int) -> None:
-        self._share = Share(service_id)
-        self._end = time.monotonic() + _SECONDS
-        self._space_left = _MOST_CHARACTERS
-
-    def render(self, index: int, job: RenderJob) -> Rendered:
-        """Render one channel; raises Problem if there is no time or room left for it."""
-        if time.monotonic() > self._end:
-            detail = f"The {index} channels before this one took more than {_SECONDS:.0f} seconds to render."
-            raise Problem("render_share_exceeded", f"{detail} Explain fewer at once.", headers={"Retry-After": "1"})
-        rendered = PREVIEWS.render(job, self._share)
-        self._space_left -= len(rendered.html or "") + len(rendered.text)
-        if self._space_left < 0:
-            detail = f"The messages have more than {_MOST_CHARACTERS:,} characters together. Explain fewer at once."
-            raise Problem("too_large", detail)
-        return rendered

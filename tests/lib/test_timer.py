@@ -102,5 +102,5 @@ def test_it_stops_when_it_is_told(start: Callable[..., threading.Event]) -> None
 def test_every_package_with_something_due_is_on_the_timer() -> None:
     assert worker.TASKS, "imported for what they declare"
     packages = {task.package for task in queue.periodic_tasks()}
-    wanted = {"delivery", "batching", "callbacks", "jobs", "intake", "accounts", "reports"}
+    wanted = {"delivery", "batching", "callbacks", "jobs", "intake", "accounts", "monitoring"}
     assert packages >= {f"backend.{name}" for name in wanted}

@@ -71,7 +71,7 @@ piped:
   environment = PATH=/bin:/usr/bin
 
 begin retry
-* * F,1h,1m
+* * F,1h,1s
 
 begin authenticators
 plain:
@@ -98,7 +98,7 @@ class Exim(Jail):
     """The options are its main options; ``at_mail`` and the like are statements of its ACLs."""
 
     server = "exim"
-    command = ("/usr/sbin/exim4", "-bdf", "-q1m")
+    command = ("/usr/sbin/exim4", "-bdf", "-q2s")
     log = "var/log/exim4/mainlog"
 
     def prepare(self) -> None:
