@@ -213,9 +213,7 @@ def _recalled(session: Session, batch: _Taken, template: FoundTemplate) -> News 
     rules = template.batch
     if not rules or "item_key" not in rules:
         return None
-    about = batch.matter or batch.aggregator_id
-    goes_to = addressee.memory_name(batch)
-    memory_key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
+    memory_key = addressee.memory(batch)
     memory = memories.present(session, memory_key)
     memories.take_down(session, batch.id, rules["item_key"], memory)
     session.execute(update(Batch).where(Batch.id == batch.id).values(memory=memory_key))

@@ -107,10 +107,7 @@ def news_of(service_id: int, uid: UUID) -> News | None:
 def _memory(session: Session, batch: Batch, version: FoundTemplate) -> Memory | None:
     if "item_key" not in (version.batch or {}):
         return None
-    about = batch.matter or batch.aggregator_id
-    goes_to = addressee.memory_name(batch)
-    key = memories.key(batch.service_id, batch.mode, about, batch.type, goes_to, batch.template)
-    return memories.present(session, key)
+    return memories.present(session, addressee.memory(batch))
 
 
 def _preview(session: Session, batch: Batch) -> BatchPreview:

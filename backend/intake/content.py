@@ -14,7 +14,7 @@ from backend.db.models.notifications import Priority
 from backend.delivery.content import acknowledging, file_links
 from backend.intake import attachments, schema
 from backend.intake.attachments import NOTHING, Attached
-from backend.intake.schema import MAX_CHANNELS, ChannelIn, NotificationIn, ObligationIn, StepIn
+from backend.intake.schema import MAX_CHANNELS, STEPS, ChannelIn, NotificationIn, ObligationIn, StepIn
 from backend.lib import clock, durations, ids, plain_json, strict_json
 from backend.lib.problems import FieldError, Problem
 from backend.obligations import links
@@ -26,7 +26,6 @@ _WHEN_ALONE = timedelta(hours=1)
 _PRIORITY = {"HIGH": Priority.HIGH, "NORMAL": Priority.NORMAL, "BATCH": Priority.BATCH}
 # Members of a channel that are said of it only where they are given.
 _MAY_BE_LEFT_OUT = frozenset({"subject", "sender", "reply_to", "language"})
-_STEPS = "/obligation/steps"
 
 
 # The form of an obligation: steps in order, of which those that are taken at once join the notification's channels.
@@ -60,11 +59,11 @@ def faults(notification: NotificationIn) -> Iterator[FieldError]:
     for number, step in enumerate(owed.steps):
         span = durations.delay(step.after)
         at_once += 0 if span else len(step.channels)
-        yield from _step_faults(f"{_STEPS}/{number}", step, before, last=number == len(owed.steps) - 1)
+        yield from _step_faults(f"{STEPS}/{number}", step, before, last=number == len(owed.steps) - 1)
         before = span
     if at_once == 0:
         detail = "Something must be sent at once: give the member 'channels', or a first step with the 'after' of 0s."
-        yield FieldError(f"{_STEPS}/0/after", "invalid_value", detail)
+        yield FieldError(f"{STEPS}/0/after", "invalid_value", detail)
     if at_once > MAX_CHANNELS:
         yield FieldError("/channels", "invalid_value", f"At most {MAX_CHANNELS} channels can be sent at once.")
 

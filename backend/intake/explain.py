@@ -20,7 +20,7 @@ from backend.db import database as db
 from backend.db.models.accounts import Mode
 from backend.db.models.batches import Batch, BatchStatus
 from backend.db.models.notifications import OTHER_LANGUAGE, Priority
-from backend.delivery.content import acknowledging, batch_parts, file_links, memories
+from backend.delivery.content import acknowledging, addressee, batch_parts, file_links, memories
 from backend.delivery.content.link_list import listed
 from backend.delivery.content.memories import News
 from backend.delivery.providers import routes
@@ -201,7 +201,7 @@ def _news(session: Session, read: Content, plan: Plan, key: Key, members: int) -
     before = batch_parts.read(session, batch_id, examples=True).fields if batch_id is not None else []
     memory = memories.present(
         session,
-        memories.key(key.service_id, key.mode, key.matter or key.aggregator_id, key.type, key.recipient, key.template),
+        addressee.memory(key),
     )
     return memories.news([*before, read.fields(index)], planned.template.batch, memory)
 

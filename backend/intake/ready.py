@@ -277,7 +277,9 @@ def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UU
     if not taken.members:
         return {}
     session.flush()
-    new = writer.notifications(session, [_member(*some, moment) for some in taken.members.values()])
+    new = writer.notifications(
+        session, [_member(message, excess, moment) for message, _, excess in taken.members.values()]
+    )
     stored = [taken.members[uid] for uid in taken.members if uid in new]
     told = [
         events.event(
@@ -295,7 +297,7 @@ def _store_members(session: Session, taken: _Taken, moment: datetime) -> dict[UU
     return new
 
 
-def _member(message: ReadyMessage, _joins: Digested, excess: Excess, moment: datetime) -> dict[str, Any]:
+def _member(message: ReadyMessage, excess: Excess, moment: datetime) -> dict[str, Any]:
     joins = {"priority": Priority.BATCH.value, "status": NotificationStatus.BUFFERED.value}
     return _notification(message, moment, None) | joins | {"aggregator_id": excess.aggregator}
 

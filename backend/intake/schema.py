@@ -32,6 +32,8 @@ WHAT_IS_SENT = frozenset({"channels", "obligation", "policy_id"})
 NOTHING_SENT = FieldError("/channels", "missing_member", "The member 'channels' is missing.")
 MAX_AGGREGATOR = 1024
 FURTHEST = timedelta(days=366)
+# Where the steps of an obligation stand.
+STEPS = "/obligation/steps"
 _PRINTABLE = "Must be printable text, without control characters and line breaks."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 # RFC 3339, section 5.6.
@@ -287,7 +289,7 @@ class NotificationIn(Shape):
         """Return the JSON Pointers of ``every_channel`` in the request that this is."""
         found = [f"/channels/{index}" for index in range(len(self.channels))]
         for number, step in enumerate(self.obligation.steps) if self.obligation else ():
-            found += [f"/obligation/steps/{number}/channels/{index}" for index in range(len(step.channels))]
+            found += [f"{STEPS}/{number}/channels/{index}" for index in range(len(step.channels))]
         return tuple(found)
 
     @property

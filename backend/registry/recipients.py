@@ -91,11 +91,6 @@ def present(session: Session, service_id: int, identifier: str) -> RecipientReco
     return if_found(lambda: get(session, service_id, identifier))
 
 
-def page(session: Session, service_id: int, limit: int, after: str | None = None) -> list[RecipientRecord]:
-    """Return the service's recipients in order of identifier, ``limit`` of them beginning behind ``after``."""
-    return [_record(row) for row in _Recipients(session=session).page(service_id, limit, after)]
-
-
 def listed(
     session: Session, service_id: int, limit: int, after: str | None = None, text: str = ""
 ) -> tuple[list[RecipientRecord], bool]:

@@ -1,5 +1,6 @@
 """Templates as lists show them, without their texts: those of the API, of pages, and of forms that choose one."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -78,12 +79,12 @@ def every(session: Session, service_id: int) -> list[EveryRow]:
     return sorted(rows.values(), key=lambda row: (row.name.casefold(), row.identifier))
 
 
-def fitting(session: Session, service_id: int, text: str, form: str) -> list[EveryRow]:
-    """Return those whose name or identifier holds ``text`` in any case, of the format ``form`` if there is one."""
+def fitting(rows: Iterable[EveryRow], text: str, form: str) -> list[EveryRow]:
+    """Return the templates whose name or identifier holds ``text`` in any case, of the format ``form`` if given."""
     wanted = text.strip().casefold()
     return [
         row
-        for row in every(session, service_id)
+        for row in rows
         if (not form or row.format == form) and (wanted in row.name.casefold() or wanted in row.identifier.casefold())
     ]
 

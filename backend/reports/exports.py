@@ -232,8 +232,9 @@ def policies(service_id: int) -> Table:
 
 def templates(service_id: int, text: str, form: str) -> Table:
     """Give a service's templates with a text, of a format, in order of name, those in draft as well."""
-    rows = paged(lambda session, _: (template_lists.fitting(session, service_id, text, form), None))
-    return table("identifier name kind format version drafted_by locked changed_at used_at", rows)
+    rows = paged(lambda session, _: (template_lists.every(session, service_id), None))
+    found = template_lists.fitting(rows, text, form)
+    return table("identifier name kind format version drafted_by locked changed_at used_at", found)
 
 
 def worklist(service_id: int) -> Table:

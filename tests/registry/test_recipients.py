@@ -82,5 +82,5 @@ def test_pages_follow_the_identifier(database: Database, services: tuple[int, in
         recipients.put(session, mine, "AAB", "Gone", [])
         recipients.delete(session, mine, "AAB")
     with database.read() as session:
-        assert [row.identifier for row in recipients.page(session, mine, 2)] == ["AAA", "BBB"]
-        assert [row.identifier for row in recipients.page(session, mine, 2, "BBB")] == ["CCC"]
+        assert [row.identifier for row in recipients.listed(session, mine, 2)[0]] == ["AAA", "BBB"]
+        assert [row.identifier for row in recipients.listed(session, mine, 2, "BBB")[0]] == ["CCC"]

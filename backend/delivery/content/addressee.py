@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from backend.channels.addresses import masked
 from backend.db.types import sealed
+from backend.delivery.content import memories
 from backend.lib import keyring
 from backend.registry import lookup
 
@@ -25,6 +26,19 @@ class Addressed(Protocol):
     def address(self) -> str | None: ...
 
 
+class Gathered(Addressed, Protocol):
+    """What of a batch says which memory is its own."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def matter(self) -> str | None: ...
+    @property
+    def aggregator_id(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+
+
 def addresses(session: Session, batch: Addressed) -> list[str] | None:
     """Return the addresses that a batch goes to at this moment, as the database has them.
 
@@ -41,12 +55,14 @@ def counted_as(batch: Addressed) -> str:
     return batch.address or batch.recipient
 
 
-def memory_name(batch: Addressed) -> str:
-    """Return the name by which memories know whom a batch goes to; nobody reads an address from it.
+def memory(batch: Gathered) -> str:
+    """Return the key of what is remembered of whom a batch goes to; nobody reads an address from it.
 
     When the installation's key is changed, what was told to an address counts as new once more.
     """
-    return batch.recipient if batch.address is None else keyring.digest(_PURPOSE, batch.address)
+    name = batch.recipient if batch.address is None else keyring.digest(_PURPOSE, batch.address)
+    about = batch.matter or batch.aggregator_id
+    return memories.key(batch.service_id, batch.mode, about, batch.type, name, batch.template)
 
 
 def shown(channel: str, recipient: str, address: str | None) -> str:

@@ -47,15 +47,14 @@ class NewTemplate(msgspec.Struct, kw_only=True):
 def index(workspace: NamedDependency[Workspace], q: FromQuery[str] = "", form: FromQuery[str] = "") -> Response[Any]:
     """List the templates whose name or identifier holds ``q``, of the format ``form``."""
     with db.current().read() as reading:
-        found = template_lists.fitting(reading, workspace.service_id, q, form)
-        any_at_all = bool(found) or bool(template_lists.every(reading, workspace.service_id))
+        rows = template_lists.every(reading, workspace.service_id)
     return page(
         "templates/index.html",
         workspace.viewer,
         current="templates",
         workspace=workspace,
-        rows=found,
-        any_at_all=any_at_all,
+        rows=template_lists.fitting(rows, q, form),
+        any_at_all=bool(rows),
         q=q[:200],
         form=form,
         formats=FORMATS,
